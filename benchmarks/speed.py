@@ -1,0 +1,136 @@
+"""How long a preparation takes, beside what it could not do without.
+
+    python benchmarks/speed.py [--photo FILE] [--clip FILE] [--runs N]
+
+- a photo against its floor: a scaled decode, one resize, one encode (Pillow);
+- a clip against one plain ffmpeg decode of it;
+- six photos on the cores there are against six floors divided by those cores.
+
+Without arguments a 12-megapixel photo and a 30 s 1080p clip are made from noise, which is harder than life.
+Medians of N runs, taken in turn so that a drifting machine does not favour either side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import ffmpeg as graph
+import numpy as np
+from PIL import Image
+
+from mmsprep import prepare
+from mmsprep.settings import Settings
+from mmsprep.tools import ffmpeg
+from mmsprep.tools.workspace import Workspace
+
+_LONG_PX = 1024
+
+
+def main() -> None:
+    """Measure and print one line a comparison."""
+    parser = argparse.ArgumentParser(description="Time a preparation against its floor.")
+    parser.add_argument("--photo", type=Path)
+    parser.add_argument("--clip", type=Path)
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    with Workspace(Settings()) as workspace, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photo = options.photo or _make_photo(folder / "photo.jpg")
+        clip = options.clip or _make_clip(folder / "clip.mp4", workspace)
+        cores = os.cpu_count() or 1
+        prepare([photo])
+        print(f"{'what':44}{'ours':>9}{'floor':>9}{'ratio':>7}{'target':>8}")
+        _compare("one photo", lambda: prepare([photo]), lambda: _floor(photo), options.runs, 1.0, 1.8)
+        six = [photo] * 6
+        _compare(
+            f"six photos on {cores} cores",
+            lambda: prepare(six),
+            lambda: [_floor(photo) for _ in six],
+            options.runs,
+            1 / cores,
+            1.8,
+        )
+        _compare(
+            "one clip",
+            lambda: prepare([clip]),
+            lambda: _decode(clip, workspace),
+            min(3, options.runs),
+            1.0,
+            1.5,
+        )
+
+
+def _compare(
+    what: str,
+    ours: Callable[[], object],
+    floor: Callable[[], object],
+    runs: int,
+    share: float,
+    target: float,
+) -> None:
+    times: list[tuple[float, float]] = [(_seconds(ours), _seconds(floor)) for _ in range(runs)]
+    ratio = statistics.median(mine / (its * share) for mine, its in times)
+    mine_s, its_s = (statistics.median(column) for column in zip(*times, strict=True))
+    print(f"{what:44}{mine_s:8.2f}s{its_s * share:8.2f}s{ratio:7.2f}{target:8.1f}")
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _floor(path: Path) -> bytes:
+    """What nobody can do without: a scaled decode, one resize, one encode."""
+    with Image.open(path) as image:
+        scale = _LONG_PX / max(image.size)
+        size = round(image.width * scale), round(image.height * scale)
+        image.draft("RGB", (size[0] * 2, size[1] * 2))
+        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=85, optimize=True)
+    return out.getvalue()
+
+
+def _decode(path: Path, workspace: Workspace) -> None:
+    source = ffmpeg.safe_input(path, "mp4")
+    ffmpeg.run(workspace, source.output("pipe:1", f="null"))
+
+
+def _make_photo(path: Path) -> Path:
+    noise = np.random.default_rng(1)
+    picture = np.zeros((3000, 4000, 3), np.float32)
+    for scale in (1, 4, 16, 64, 256):
+        layer = noise.integers(0, 256, (3000 // scale + 1, 4000 // scale + 1, 3), np.uint8)
+        grown = Image.fromarray(layer).resize((4000, 3000), Image.Resampling.BICUBIC)
+        picture += np.asarray(grown, np.float32) * (0.04 if scale == 1 else 0.24)
+    Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(path, "JPEG", quality=88)
+    return path
+
+
+def _make_clip(path: Path, workspace: Workspace) -> Path:
+    picture = graph.input("mandelbrot=size=1920x1080:rate=30", f="lavfi", t=30)
+    sound = graph.input("sine=frequency=330:sample_rate=44100", f="lavfi", t=30)
+    output = graph.output(
+        picture,
+        sound,
+        str(path),
+        vcodec="libx264",
+        preset="veryfast",
+        crf=20,
+        pix_fmt="yuv420p",
+        acodec="aac",
+    )
+    ffmpeg.run(workspace, output)
+    return path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""``python -m mmsprep``."""
+
+from mmsprep.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The command line: one file a group of commands, each parses, calls, prints; no logic.
+
+Data goes to stdout (``--json``, tables that were asked for), messages, tables and progress for people to
+stderr. Exit statuses are those of :mod:`mmsprep.errors`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mmsprep.cli.look import doctor, inspect, profiles_app
+from mmsprep.cli.prepare import prepare
+
+app = typer.Typer(
+    name="mmsprep",
+    help="Any photos, voice notes, clips and text in, one MMS out that a gateway accepts and a phone plays.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(prepare)
+app.command()(inspect)
+app.command()(doctor)
+app.add_typer(profiles_app, name="profiles")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from mmsprep import __version__
+
+        typer.echo(f"mmsprep {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The ``mmsprep`` command."""
+    app(prog_name="mmsprep")

@@ -1,0 +1,71 @@
+"""The commands that only look: inspect, profiles, doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mmsprep.cli.printing import JsonFlag, ProfileOption, console_for, inputs_of, print_json, reported
+
+profiles_app = typer.Typer(help="The networks and handset classes that mmsprep knows.")
+
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE...", help="Files to send; a folder means its files, - reads one from stdin."),
+]
+
+
+def inspect(files: Files, profile: ProfileOption = "smsglobal", json_output: JsonFlag = False) -> None:
+    """Say what each file really is and what prepare would do with it; nothing is encoded."""
+    with reported(json_output):
+        from mmsprep import pipeline
+        from mmsprep.profile import load_profile
+        from mmsprep.report import inspection_document, inspection_table
+
+        rules = load_profile(profile)
+        found = pipeline.inspect(inputs_of(files), profile=rules)
+        if json_output:
+            print_json(inspection_document(found, rules))
+        else:
+            console_for().print(inspection_table(found))
+        errors = [one.error for one in found if one.error]
+        if errors:
+            raise typer.Exit(errors[0].exit_status)
+
+
+@profiles_app.callback(invoke_without_command=True)
+def profiles(context: typer.Context) -> None:
+    """List the profiles; 'profiles show NAME' shows one."""
+    if context.invoked_subcommand:
+        return
+    with reported():
+        from mmsprep.profile import load_profile, profile_names
+
+        for name in profile_names():
+            found = load_profile(name)
+            typer.echo(f"{name:14} {found.message.limit_bytes:>9,} bytes  {found.title}")
+
+
+@profiles_app.command("show")
+def profiles_show(name: Annotated[str, typer.Argument(help="A profile's name, or a .toml file.")]) -> None:
+    """Show a profile's limits, targets and compatibility table."""
+    with reported():
+        from mmsprep.profile import load_profile
+        from mmsprep.report import profile_table
+
+        console_for().print(profile_table(load_profile(name)))
+
+
+def doctor(json_output: JsonFlag = False) -> None:
+    """Say what is installed, which ffmpeg is used, what is missing and how to get it."""
+    with reported(json_output):
+        from mmsprep.doctor import diagnose, diagnosis_document, diagnosis_table
+
+        found = diagnose()
+        if json_output:
+            print_json(diagnosis_document(found))
+        else:
+            console_for().print(diagnosis_table(found))
+        if any(not check.ok and check.needed for check in found):
+            raise typer.Exit(7)

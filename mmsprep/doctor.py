@@ -1,0 +1,118 @@
+"""What is installed here, which ffmpeg is used, what is missing and how to get it.
+
+Comes in: settings. Goes out: checks for ``mmsprep doctor``. Never: a change to anything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from mmsprep.errors import MmsprepError
+from mmsprep.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_ENCODERS = {
+    "libx264": "H.264 clips",
+    "aac": "sound of clips",
+    "libmp3lame": "MP3 recordings",
+    "libopencore_amrnb": "AMR recordings",
+    "h263": "clips for old handsets",
+    "mpeg4": "clips for MPEG-4 handsets",
+}
+_PACKAGES = ("pillow", "pillow-heif", "pydub", "ffmpeg-python", "filetype", "pymediainfo", "mido", "numpy")
+_GET_FFMPEG = (
+    "'pip install --force-reinstall imageio-ffmpeg' brings a complete ffmpeg; MMSPREP_FFMPEG names another one"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked for; ``advice`` says how to get it when it is not there."""
+
+    name: str
+    found: str
+    ok: bool
+    needed: bool
+    advice: str = ""
+
+
+def diagnose(settings: Settings | None = None) -> list[Check]:
+    """Look at everything that mmsprep stands on."""
+    settings = settings or load_settings()
+    checks = [Check("Python", sys.version.split()[0], sys.version_info >= (3, 11), True, "3.11 or newer")]
+    checks += [_package(name) for name in _PACKAGES]
+    checks += _pillow()
+    checks += _mediainfo()
+    return checks + _ffmpeg(settings)
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, metadata.version(name), True, True)
+    except metadata.PackageNotFoundError:
+        return Check(name, "not installed", False, True, f"pip install {name}")
+
+
+def _pillow() -> list[Check]:
+    from PIL import features
+
+    advice = "'pip install --force-reinstall pillow' brings a complete one"
+    return [
+        Check(f"Pillow: {title}", "yes" if ok else "no", ok, needed, advice)
+        for name, title, needed in (
+            ("jpg", "JPEG", True),
+            ("littlecms2", "colour profiles", True),
+            ("webp", "WebP", False),
+            ("avif", "AVIF", False),
+            ("jpg_2000", "JPEG 2000", False),
+        )
+        for ok in [bool(features.check(name))]
+        for ok in [bool(features.check(name))]
+    ]
+
+
+def _mediainfo() -> list[Check]:
+    from pymediainfo import MediaInfo
+
+    ok = bool(MediaInfo.can_parse())
+    advice = "install the system's libmediainfo (for example 'apt-get install libmediainfo0v5')"
+    return [Check("libmediainfo", "yes" if ok else "no", ok, True, advice)]
+
+
+def _ffmpeg(settings: Settings) -> list[Check]:
+    from mmsprep.tools import ffmpeg
+
+    try:
+        where, version = ffmpeg.executable(settings), ffmpeg.version(settings)
+        available = ffmpeg.encoders(settings)
+    except MmsprepError as error:
+        return [Check("ffmpeg", str(error), False, True, _GET_FFMPEG)]
+    checks = [Check("ffmpeg", f"{version} ({where})", True, True)]
+    for encoder, use in _ENCODERS.items():
+        ok = encoder in available
+        checks.append(Check(f"ffmpeg: {encoder}", use if ok else f"missing: no {use}", ok, False, _GET_FFMPEG))
+    return checks
+
+
+def diagnosis_document(checks: Sequence[Check]) -> dict[str, Any]:
+    """What ``doctor --json`` prints."""
+    return {"schema": 1, "checks": [asdict(check) for check in checks]}
+
+
+def diagnosis_table(checks: Sequence[Check]) -> RenderableType:
+    """The checks for people."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    for check in checks:
+        mark = "ok" if check.ok else "MISSING" if check.needed else "missing"
+        words = check.found if check.ok else f"{check.found}; {check.advice}"
+        table.add_row(Text(mark), Text(check.name), Text(words, overflow="fold"))
+    return table

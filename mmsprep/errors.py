@@ -1,0 +1,355 @@
+"""Every error that mmsprep raises on purpose.
+
+Each class has a stable ``code`` (a slug for programs) and an ``exit_status`` (for shells); both are only
+ever added to. The message is for people: which file, what was found, what was expected, what to do next.
+
+::
+
+    MmsprepError
+    ├── UsageError                 2   usage
+    │   ├── TooManyAttachments     2   too_many_attachments
+    │   └── AddressError           2   address
+    ├── InputError                 3   (an attachment, by name)
+    │   ├── NotFound               3   not_found
+    │   ├── Unreadable             3   unreadable
+    │   ├── Empty                  3   empty
+    │   ├── EmptyFolder            3   empty_folder
+    │   ├── Damaged                3   damaged
+    │   ├── Altered                3   altered
+    │   └── OverInputLimit         3   over_input_limit
+    ├── Rejected                   4   (the content is not something an MMS can carry)
+    │   ├── UnknownType            4   unknown_type
+    │   ├── TypeNotAllowed         4   type_not_allowed
+    │   ├── ProtectedMedia         4   protected_media
+    │   └── UnsafeReference        4   unsafe_reference
+    ├── OverBudget                 5   over_budget
+    │   ├── TextOverBudget         5   text_over_budget
+    │   └── BelowFloor             5   below_floor
+    ├── ProfileError               6   profile
+    ├── SettingsError              6   settings
+    ├── SeveralErrors              (the first one's)  several
+    ├── ToolError                  7   tool_failed
+    │   ├── ToolMissing            7   tool_missing
+    │   └── ToolTimeout            7   tool_timeout
+    ├── OutputError                8   output
+    ├── VerifyError                8   verify
+    ├── JournalError               8   journal
+    ├── MalformedEnvelope          9   malformed_envelope
+    └── SendError                      (a request to a gateway)
+        ├── SendRejected           9   send_rejected          the gateway said no: nothing was accepted
+        │   ├── ContentRefused     9   content_refused
+        │   └── AccountRefused     9   account_refused
+        ├── NotSent               11   not_sent               nothing was sent: trying again is safe
+        │   ├── GatewayUnreachable 11  gateway_unreachable
+        │   └── GatewayBusy        11  gateway_busy
+        └── SendOutcomeUnknown    12   send_outcome_unknown   it may have been accepted: never repeated
+
+Exit statuses: 0 ok, 1 a bug in mmsprep, 2 wrong usage, 3 unusable input file, 4 content that cannot be sent,
+5 over the size limit, 6 profile or settings, 7 ffmpeg or another tool, 8 writing or verifying the result,
+9 rejected by the gateway, 10 some of a batch failed, 11 not sent, 12 sent with an unknown outcome,
+130 interrupted.
+
+All constructors take positional arguments only, so that errors survive pickling between processes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MmsprepError(Exception):
+    """Base of the tree; ``str(error)`` is the message for people."""
+
+    code: ClassVar[str] = "error"
+    exit_status: ClassVar[int] = 1
+
+
+class UsageError(MmsprepError):
+    """The call itself makes no sense."""
+
+    code = "usage"
+    exit_status = 2
+
+
+class TooManyAttachments(UsageError):
+    """More attachments than the profile's gateway takes."""
+
+    code = "too_many_attachments"
+
+
+class AddressError(UsageError):
+    """A number that is no MSISDN in international form."""
+
+    code = "address"
+
+
+class AttachmentError(MmsprepError):
+    """An error about one attachment: ``name`` is what the caller called it, ``problem`` the sentence."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name = name
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.problem}"
+
+
+class InputError(AttachmentError):
+    """The attachment cannot be used as a file."""
+
+    code = "input"
+    exit_status = 3
+
+
+class NotFound(InputError):
+    """No such file."""
+
+    code = "not_found"
+
+
+class Unreadable(InputError):
+    """The file is there, but reading it fails."""
+
+    code = "unreadable"
+
+
+class Empty(InputError):
+    """No bytes in it."""
+
+    code = "empty"
+
+
+class EmptyFolder(InputError):
+    """A folder without files."""
+
+    code = "empty_folder"
+
+
+class Damaged(InputError):
+    """The content begins as a known type but does not decode."""
+
+    code = "damaged"
+
+
+class Altered(InputError):
+    """A prepared message whose parts are not what its ``message.json`` says."""
+
+    code = "altered"
+
+
+class OverInputLimit(InputError):
+    """More pixels, seconds, frames or bytes than the settings let in."""
+
+    code = "over_input_limit"
+
+
+class Rejected(AttachmentError):
+    """The content is intact, but no MMS can carry it."""
+
+    code = "rejected"
+    exit_status = 4
+
+
+class UnknownType(Rejected):
+    """The content is of no type that is known."""
+
+    code = "unknown_type"
+
+
+class TypeNotAllowed(Rejected):
+    """A known type that is never sent: documents, archives, programs, web pages, playlists."""
+
+    code = "type_not_allowed"
+
+
+class ProtectedMedia(Rejected):
+    """DRM or encryption."""
+
+    code = "protected_media"
+
+
+class UnsafeReference(Rejected):
+    """The file refers to other files or addresses; following them is refused."""
+
+    code = "unsafe_reference"
+
+
+class OverBudget(MmsprepError):
+    """The set does not fit: ``smallest_bytes`` is the smallest total reached, ``limit_bytes`` the limit."""
+
+    code = "over_budget"
+    exit_status = 5
+
+    def __init__(self, problem: str, smallest_bytes: int, limit_bytes: int) -> None:
+        super().__init__(problem, smallest_bytes, limit_bytes)
+        self.problem = problem
+        self.smallest_bytes = smallest_bytes
+        self.limit_bytes = limit_bytes
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+class TextOverBudget(OverBudget):
+    """Text and subject alone are over the limit."""
+
+    code = "text_over_budget"
+
+
+class BelowFloor(OverBudget):
+    """It would fit, but so poor that nobody would want it."""
+
+    code = "below_floor"
+
+
+class ProfileError(MmsprepError):
+    """A profile that cannot be found or read, or says something unknown."""
+
+    code = "profile"
+    exit_status = 6
+
+
+class SettingsError(MmsprepError):
+    """A setting (environment or settings file) that cannot be used."""
+
+    code = "settings"
+    exit_status = 6
+
+
+class ToolError(MmsprepError):
+    """A program that mmsprep needs failed."""
+
+    code = "tool_failed"
+    exit_status = 7
+
+
+class ToolMissing(ToolError):
+    """A program, or an encoder in it, is not there."""
+
+    code = "tool_missing"
+
+
+class ToolTimeout(ToolError):
+    """A program took longer than the settings allow."""
+
+    code = "tool_timeout"
+
+
+class SeveralErrors(MmsprepError):
+    """More than one attachment cannot be used; ``errors`` has each, the exit status is the first one's."""
+
+    code = "several"
+
+    def __init__(self, errors: tuple[MmsprepError, ...]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+    @property
+    def exit_status(self) -> int:  # type: ignore[override]
+        """The first error's."""
+        return self.errors[0].exit_status
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+
+class OutputError(MmsprepError):
+    """The result cannot be written."""
+
+    code = "output"
+    exit_status = 8
+
+
+class VerifyError(MmsprepError):
+    """An output did not read back as what it should be; nothing was written."""
+
+    code = "verify"
+    exit_status = 8
+
+
+class JournalError(MmsprepError):
+    """The journal of a send cannot be read or written; without it nothing is sent."""
+
+    code = "journal"
+    exit_status = 8
+
+
+class MalformedEnvelope(MmsprepError):
+    """A SOAP envelope or its MIME body that cannot be understood."""
+
+    code = "malformed_envelope"
+    exit_status = 9
+
+
+class SendError(MmsprepError):
+    """A message was not accepted, or nobody knows whether it was.
+
+    ``transaction_id`` is the request's, ``status_code`` the gateway's (``None``: it gave none), ``raw_reply``
+    what it answered, with the account's secrets blotted out; ``retry_after_s`` is set where it said so.
+    """
+
+    code = "send"
+    exit_status = 9
+
+    def __init__(
+        self,
+        problem: str,
+        transaction_id: str = "",
+        status_code: int | None = None,
+        raw_reply: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(problem, transaction_id, status_code, raw_reply, retry_after_s)
+        self.problem = problem
+        self.transaction_id = transaction_id
+        self.status_code = status_code
+        self.raw_reply = raw_reply
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+class SendRejected(SendError):
+    """The gateway refused the message: it was not accepted and the same request would be refused again."""
+
+    code = "send_rejected"
+
+
+class ContentRefused(SendRejected):
+    """The gateway refused the content: its size or a media type."""
+
+    code = "content_refused"
+
+
+class AccountRefused(SendRejected):
+    """The gateway refused the account: credentials, permission or funds."""
+
+    code = "account_refused"
+
+
+class NotSent(SendError):
+    """Nothing was accepted and nothing can be on its way: trying again later is safe."""
+
+    code = "not_sent"
+    exit_status = 11
+
+
+class GatewayUnreachable(NotSent):
+    """No connection to the gateway came about."""
+
+    code = "gateway_unreachable"
+
+
+class GatewayBusy(NotSent):
+    """The gateway asks to try again later (status 4006, HTTP 503 or 429)."""
+
+    code = "gateway_busy"
+
+
+class SendOutcomeUnknown(SendError):
+    """The request may have reached the gateway, and no answer says what became of it."""
+
+    code = "send_outcome_unknown"
+    exit_status = 12

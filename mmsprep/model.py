@@ -1,0 +1,258 @@
+"""The values that travel between the stages: frozen dataclasses, enums and one protocol.
+
+Comes in: nothing. Goes out: the vocabulary of the pipeline. Never: behaviour that reads a file,
+starts a program or decides anything. Imports nothing of ours.
+
+Units are in the names: ``_bytes``, ``_px``, ``_s``, ``_kbps``, ``_hz``, ``_fps``. 300 kB are 300 000 bytes.
+``quality`` is 0..100 and means the same to eye and ear for every kind of media: 90 hard to tell from the
+original, 70 high, 50 medium, 30 low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class Kind(StrEnum):
+    """What an attachment is to the person who gets it."""
+
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    TEXT = "text"
+
+
+class Support(StrEnum):
+    """The four levels of support in the compatibility table."""
+
+    GOOD = "good"
+    PARTIAL = "partial"
+    VARIES = "varies"
+    NONE = "none"
+
+
+class Action(StrEnum):
+    """What is done to an attachment: kept bit for bit, repackaged without loss, or encoded anew."""
+
+    KEEP = "keep"
+    REWRAP = "rewrap"
+    TRANSCODE = "transcode"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One thing to send, as the caller gave it: a file to read in place, or bytes in memory.
+
+    ``name`` is for people and reports alone; nothing is decided by it. Exactly one of ``path`` and
+    ``data`` is set.
+    """
+
+    index: int
+    name: str
+    size_bytes: int
+    path: Path | None = None
+    data: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaInfo:
+    """What an attachment really is, read from its content.
+
+    ``format`` is a slug of :data:`mmsprep.formats.FORMATS`. ``width_px`` and ``height_px`` are as displayed
+    (after EXIF orientation, rotation flag and sample aspect ratio); ``rotation_deg`` is clockwise.
+    ``frame_count`` is 1 for a still. Codecs are named as ffmpeg names them. ``colour`` is ``ycbcr``, ``rgb``,
+    ``grey``, ``palette``, ``cmyk``, ... and, for a clip in high dynamic range, ``hdr-pq`` or ``hdr-hlg``.
+    ``encoding`` is a text's (``utf-8``, ``cp1252``, ...) or a JPEG's (``baseline``, ``progressive``, ...).
+    ``metadata`` names what a message should not carry (``exif``, ``gps``, ``id3``, ``trailing``, ...); for a
+    text, what is odd about it. ``notes`` are sentences for the report (name and content disagree, first page
+    of several, ...).
+    """
+
+    format: str
+    kind: Kind
+    content_type: str
+    size_bytes: int
+    width_px: int | None = None
+    height_px: int | None = None
+    duration_s: float | None = None
+    frame_count: int | None = None
+    frame_rate_fps: float | None = None
+    video_codec: str | None = None
+    video_profile: str | None = None
+    video_rate_kbps: float | None = None
+    pixel_aspect: float = 1.0
+    interlaced: bool = False
+    audio_codec: str | None = None
+    audio_rate_kbps: float | None = None
+    sample_rate_hz: int | None = None
+    channels: int | None = None
+    rotation_deg: int = 0
+    orientation: int = 1
+    colour: str | None = None
+    bit_depth: int | None = None
+    has_alpha: bool = False
+    progressive: bool = False
+    icc_profile: str | None = None
+    brand: str | None = None
+    moov_first: bool | None = None
+    encoding: str | None = None
+    metadata: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is done: a stable code, what was found and what the profile allows."""
+
+    code: str
+    found: str
+    allowed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done with one attachment, and why.
+
+    ``action`` KEEP or REWRAP means the original can go as it is when the budget holds it; ``target`` is
+    the format slug that a transcode makes first. ``support`` is the level of the *source* type in the
+    compatibility table, ``row`` its row there (``None``: not in the table).
+    """
+
+    action: Action
+    target: str
+    support: Support
+    row: str | None
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One point of a rate-quality curve: what ``size_bytes`` buy."""
+
+    size_bytes: int
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What bytes buy for one source: points ascending in size and quality, never empty.
+
+    ``steps`` true: only the points themselves can be made (an audio ladder, a file kept as it is);
+    false: anything between can be made too, and quality is near linear in log(size) between points.
+    """
+
+    points: tuple[CurvePoint, ...]
+    steps: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendition:
+    """One finished encoding of an attachment, not yet verified."""
+
+    data: bytes = field(repr=False)
+    format: str
+    content_type: str
+    action: Action
+    quality: float
+    width_px: int | None = None
+    height_px: int | None = None
+    duration_s: float | None = None
+    reasons: tuple[Reason, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the encoded data."""
+        return len(self.data)
+
+
+class Source(Protocol):
+    """An attachment that was decoded once and can be encoded at any size.
+
+    ``render`` is the only expensive call. Both methods may be called from any thread, one at a time for
+    each source.
+    """
+
+    @property
+    def floor_quality(self) -> float:
+        """Below this the result is not worth sending (from the profile)."""
+        ...
+
+    def curve(self) -> Curve:
+        """Predict what bytes buy; cheap after the first call."""
+        ...
+
+    def render(self, max_bytes: int) -> Rendition:
+        """Encode the best that fits ``max_bytes``; when nothing fits, the smallest that can be made."""
+        ...
+
+
+class TimedSource(Source, Protocol):
+    """A source with a duration, which can be cut."""
+
+    @property
+    def duration_s(self) -> float:
+        """Duration of what would be encoded, in seconds."""
+        ...
+
+    def trimmed(self, duration_s: float) -> TimedSource:
+        """The same source, cut to its first ``duration_s`` seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReport:
+    """The story of one part: what it is, where it came from, what was done and why.
+
+    In a forecast (a dry run) ``size_bytes`` and ``quality`` are predictions. ``shown_at`` are the part's
+    places in the message's order: more than one where attachments with the same content share it.
+    """
+
+    name: str
+    content_type: str
+    kind: Kind
+    action: Action
+    support: Support
+    quality: float
+    size_bytes: int
+    source_name: str
+    source: MediaInfo
+    width_px: int | None = None
+    height_px: int | None = None
+    duration_s: float | None = None
+    reasons: tuple[Reason, ...] = ()
+    notes: tuple[str, ...] = ()
+    shown_at: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(PartReport):
+    """One finished, verified part of a message."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An attachment that was left out, with the error's stable code and message."""
+
+    name: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of a running ``prepare``: attachment ``index`` reached ``stage``; ``done`` is 0..1 overall."""
+
+    index: int
+    name: str
+    stage: str
+    done: float
+
+
+ProgressCallback = Callable[[Progress], None]

@@ -1,0 +1,254 @@
+"""What happened to each file, for people (a table) and for programs (JSON).
+
+Comes in: a message, a forecast or inspections. Goes out: a dictionary ready for JSON, or rich tables.
+Never: printing (``cli.py`` prints).
+
+The JSON document is a contract, described in ``docs/message-json.md``: keys are only ever added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from mmsprep.formats import FORMATS
+from mmsprep.job import Inspection
+from mmsprep.message import Forecast, Message
+from mmsprep.model import Action, MediaInfo, Part, PartReport, Plan, Reason
+from mmsprep.profile import Profile
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SCHEMA = 1
+Json = dict[str, Any]
+
+_QUALITY_WORDS = ((90, "like the original"), (70, "high"), (50, "medium"), (30, "low"), (0, "poor"))
+_DONE_WORDS = {Action.KEEP: "kept as it is", Action.REWRAP: "kept, metadata removed"}
+_REASONS_SHOWN = 3
+
+
+def document(message: Message | Forecast) -> Json:
+    """The report of a message (or of a forecast, with ``predicted`` true) as ``message.json`` holds it."""
+    return {
+        "schema": SCHEMA,
+        "profile": message.profile,
+        "limit_bytes": message.limit_bytes,
+        "total_bytes": message.total_bytes,
+        "overhead_bytes": message.overhead_bytes,
+        "subject": message.subject,
+        "text": message.text,
+        "predicted": isinstance(message, Forecast),
+        "parts": [_part(part) for part in message.parts],
+        "rejected": [
+            {"path": rejection.name, "code": rejection.code, "message": rejection.message}
+            for rejection in message.rejected
+        ],
+        "warnings": list(message.warnings),
+    }
+
+
+def _part(part: PartReport) -> Json:
+    return {
+        "name": part.name,
+        "content_type": part.content_type,
+        "kind": part.kind,
+        "size_bytes": part.size_bytes,
+        "action": part.action,
+        "support": part.support,
+        "width_px": part.width_px,
+        "height_px": part.height_px,
+        "duration_s": part.duration_s,
+        "quality": part.quality,
+        "sha256": hashlib.sha256(part.data).hexdigest() if isinstance(part, Part) and part.data else None,
+        "source": {"path": part.source_name, **_info(part.source)},
+        "reasons": [asdict(reason) for reason in part.reasons],
+        "notes": list(part.notes),
+        "shown_at": list(part.shown_at),
+    }
+
+
+def _info(info: MediaInfo) -> Json:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(info).items()}
+
+
+def inspection_document(inspections: Iterable[Inspection], profile: Profile) -> Json:
+    """What ``inspect --json`` prints."""
+    return {
+        "schema": SCHEMA,
+        "profile": profile.name,
+        "files": [
+            {
+                "path": one.name,
+                "size_bytes": one.size_bytes,
+                "source": _info(one.info) if one.info else None,
+                "row": one.plan.row if one.plan else None,
+                "support": one.plan.support if one.plan else None,
+                "action": one.plan.action if one.plan else None,
+                "target": one.plan.target if one.plan else None,
+                "reasons": [asdict(reason) for reason in one.plan.reasons] if one.plan else [],
+                "error": {"code": one.error.code, "message": str(one.error)} if one.error else None,
+            }
+            for one in inspections
+        ],
+    }
+
+
+def message_table(message: Message | Forecast) -> RenderableType:
+    """The table for people: a row a file, the totals below."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_footer=True, header_style="bold", pad_edge=False, box=None, padding=(0, 2, 0, 0))
+    predicted = isinstance(message, Forecast)
+    table.add_column("File", "Text, subject, headers", overflow="fold", max_width=28)
+    table.add_column("What it was", overflow="fold", max_width=22)
+    table.add_column("What will be done" if predicted else "What was done, and why", overflow="fold")
+    table.add_column("Before", justify="right", no_wrap=True)
+    table.add_column("After", size(message.overhead_bytes), justify="right", no_wrap=True)
+    table.add_column("Share", _percent(message.overhead_bytes, message.limit_bytes), justify="right")
+    table.add_column("Quality", no_wrap=True)
+    for part in message.parts:
+        table.add_row(
+            Text(_short(part.source_name)),
+            Text(_what(part.source)),
+            Text(_done(part)),
+            size(part.source.size_bytes),
+            size(part.size_bytes),
+            _percent(part.size_bytes, message.limit_bytes),
+            f"{part.quality:.0f} {_quality_word(part)}",
+        )
+    for rejection in message.rejected:
+        table.add_row(Text(_short(rejection.name)), "left out", Text(rejection.message), "", "", "", "")
+    return table
+
+
+def summary(message: Message | Forecast) -> str:
+    """One line below the table: what it all comes to."""
+    free = message.limit_bytes - message.total_bytes
+    about = "about " if isinstance(message, Forecast) else ""
+    parts = f"{len(message.parts)} part{'' if len(message.parts) == 1 else 's'}"
+    return (
+        f"{about}{message.total_bytes:,} of {message.limit_bytes:,} bytes"
+        f" ({_percent(message.total_bytes, message.limit_bytes)}), {parts}, {free:,} free"
+    )
+
+
+def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
+    """What each file is and what would be done with it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(header_style="bold", pad_edge=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column("File", overflow="fold", max_width=30)
+    table.add_column("What it is", overflow="fold", max_width=30)
+    table.add_column("Size", justify="right", no_wrap=True)
+    table.add_column("Table row: support", overflow="fold", max_width=24)
+    table.add_column("What prepare would do, and why", overflow="fold")
+    for one in inspections:
+        problem = getattr(one.error, "problem", str(one.error)) if one.error else ""
+        table.add_row(
+            Text(_short(one.name)),
+            Text(_what(one.info) if one.info else "-"),
+            size(one.size_bytes),
+            Text(f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-"),
+            Text(_planned(one.plan) if one.plan else f"refuse: {problem}"),
+        )
+    return table
+
+
+def profile_table(profile: Profile) -> RenderableType:
+    """A profile's limits and its compatibility table."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    image, video = profile.image, profile.video
+    rungs = ", ".join(f"{step.format} {step.rate_kbps:g}k" for step in profile.audio.ladder)
+    clips = (
+        f"{video.format} ({video.brand}), {video.codec} {video.codec_profile} {video.codec_level}, up to"
+        f" {video.max_long_px}x{video.max_short_px} px, {video.max_fps:g} fps"
+        if video
+        else "not allowed"
+    )
+    facts = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for key, value in (
+        (
+            "Limit",
+            f"{profile.message.limit_bytes:,} bytes, {profile.message.reserve_bytes:,} of them reserved",
+        ),
+        ("Attachments", f"at most {profile.message.max_attachments}"),
+        ("Pictures", f"{', '.join(image.targets)}, up to {image.max_long_px}x{image.max_short_px} px"),
+        ("Recordings", rungs),
+        ("Clips", clips),
+    ):
+        facts.add_row(Text(key, style="bold"), Text(value))
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("Row", "Type", "Support", "Such a file is", "Remark"):
+        table.add_column(column, overflow="fold")
+    words = {"keep": "kept", "convert": "converted", "refuse": "refused"}
+    for row in profile.table:
+        table.add_row(row.row, row.content_type or "-", row.support, words[row.use], row.remark)
+    return Group(Text(f"{profile.name}: {profile.title}", style="bold"), "", facts, "", table)
+
+
+def size(size_bytes: int) -> str:
+    """Bytes for people: 999 B, 12.3 kB, 4.56 MB (powers of ten, as gateways count)."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    if size_bytes < 1_000_000:
+        return f"{size_bytes / 1000:.1f} kB"
+    return f"{size_bytes / 1_000_000:.2f} MB"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %"
+
+
+def _quality_word(part: PartReport) -> str:
+    if part.action is not Action.TRANSCODE:
+        return "as it was"
+    return next(word for least, word in _QUALITY_WORDS if part.quality >= least)
+
+
+def _short(name: str) -> str:
+    """The end of a path, which is what people know a file by."""
+    return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or name
+
+
+def _what(info: MediaInfo) -> str:
+    facts = [FORMATS[info.format].title]
+    if info.width_px and info.height_px:
+        facts.append(f"{info.width_px}x{info.height_px}")
+    if info.duration_s and (info.frame_count or 2) > 1:
+        facts.append(f"{info.duration_s:.1f} s")
+    if info.encoding:
+        facts.append(info.encoding)
+    return " ".join(facts)
+
+
+def _done(part: PartReport) -> str:
+    words = _DONE_WORDS.get(part.action)
+    if words is None:
+        facts = [f"to {part.content_type.split(';')[0]}"]
+        if part.width_px and part.height_px:
+            facts.append(f"{part.width_px}x{part.height_px}")
+        if part.duration_s and part.source.duration_s and part.duration_s < part.source.duration_s * 0.95:
+            facts.append(f"{part.duration_s:.1f} s")
+        words = " ".join(facts)
+    return words + _because(part.reasons)
+
+
+def _planned(plan: Plan) -> str:
+    words = {Action.KEEP: "keep as it is", Action.REWRAP: "keep, remove metadata"}
+    return words.get(plan.action, f"convert to {FORMATS[plan.target].title}") + _because(plan.reasons)
+
+
+def _because(reasons: Sequence[Reason]) -> str:
+    if not reasons:
+        return ""
+    shown = [f"{reason.found} (allowed: {reason.allowed})" for reason in reasons[:_REASONS_SHOWN]]
+    more = len(reasons) - len(shown)
+    return ": " + "; ".join([*shown, *([f"{more} more"] if more > 0 else [])])

@@ -1,0 +1,68 @@
+"""What this machine allows: where ffmpeg is, how much work at once, how big an input may be.
+
+Comes in: the environment. Goes out: a frozen :class:`Settings`. Never: anything about a network or a
+handset, which is the profile's business.
+
+Every field can be set by an environment variable: ``MMSPREP_`` and its name in capitals, e.g.
+``MMSPREP_MAX_PIXELS=50000000``; ``MMSPREP_FFMPEG`` names another ffmpeg.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+
+from mmsprep.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "MMSPREP_"
+
+_PARSERS: dict[str, Callable[[str], str | int | float]] = {"str": str, "int": int, "float": float}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Limits and tools of this machine; the defaults are generous for honest media, small for bombs.
+
+    ``max_pixels`` bounds a decoded image (100 Mpx holds any phone's), ``max_frames`` an animation,
+    ``max_duration_s`` a clip or recording, ``max_input_bytes`` a file, ``max_text_bytes`` a text,
+    ``tool_timeout_s`` one run of ffmpeg, ``max_temp_bytes`` one temporary file written by ffmpeg.
+    """
+
+    ffmpeg: str = ""
+    jobs: int = 0
+    max_pixels: int = 100_000_000
+    max_frames: int = 10_000
+    max_duration_s: float = 4 * 3600.0
+    max_input_bytes: int = 4_000_000_000
+    max_image_bytes: int = 200_000_000
+    max_text_bytes: int = 2_000_000
+    tool_timeout_s: float = 600.0
+    max_temp_bytes: int = 4_000_000_000
+
+    @property
+    def worker_count(self) -> int:
+        """How many attachments are worked on side by side."""
+        return self.jobs or os.cpu_count() or 1
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from ``environment`` (default: this process's).
+
+    Raises:
+        SettingsError: a value is not of its setting's type or not positive.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, str | int | float] = {}
+    for entry in fields(Settings):
+        variable = ENVIRONMENT_PREFIX + entry.name.upper()
+        raw = environment.get(variable, "").strip()
+        if not raw:
+            continue
+        try:
+            values[entry.name] = value = _PARSERS[str(entry.type)](raw)
+        except ValueError as error:
+            raise SettingsError(f"{variable}: found {raw!r}, expected a number") from error
+        if not isinstance(value, str) and value <= 0:
+            raise SettingsError(f"{variable}: found {raw!r}, expected a number above 0")
+    return Settings(**values)  # type: ignore[arg-type]

@@ -1,0 +1,75 @@
+"""Reading an attachment here and there, without loading it whole.
+
+Comes in: an attachment, on disk or in memory. Goes out: bytes at an offset, and a file object for libraries.
+Never: a write, a second file, or a read of more than was asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from types import TracebackType
+from typing import BinaryIO
+
+from mmsprep.errors import NotFound, Unreadable
+from mmsprep.model import Attachment
+
+HEAD_BYTES = 65_536
+
+
+class Content:
+    """``with Content(attachment) as content:`` random access to its bytes; for one thread.
+
+    Raises:
+        NotFound: the file is gone.
+        Unreadable: it is no regular file, or reading it fails.
+    """
+
+    def __init__(self, attachment: Attachment) -> None:
+        self.name = attachment.name
+        self._file = self._open(attachment)
+        try:
+            self.size_bytes = self._file.seek(0, os.SEEK_END)
+            self.head = self.read(0, HEAD_BYTES)
+        except OSError as error:
+            raise Unreadable(self.name, f"cannot be read ({error.strerror})") from error
+
+    def __enter__(self) -> Content:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def read(self, offset: int, length: int) -> bytes:
+        """``length`` bytes at ``offset``, fewer at the end.
+
+        Raises:
+            Unreadable: reading fails.
+        """
+        try:
+            self._file.seek(offset)
+            return self._file.read(length)
+        except OSError as error:
+            raise Unreadable(self.name, f"cannot be read ({error.strerror})") from error
+
+    def rewound(self) -> BinaryIO:
+        """The file at its start, for a library; it stays this object's to close."""
+        self._file.seek(0)
+        return self._file
+
+    @staticmethod
+    def _open(attachment: Attachment) -> BinaryIO:
+        if attachment.path is None:
+            return io.BytesIO(attachment.data or b"")
+        try:
+            # Opening a pipe or a device could wait for ever.
+            if not stat.S_ISREG(attachment.path.stat().st_mode):
+                raise Unreadable(attachment.name, "is not a regular file; expected a file with media in it")
+            return attachment.path.open("rb")
+        except FileNotFoundError as error:
+            raise NotFound(attachment.name, "there is no such file") from error
+        except (OSError, ValueError) as error:
+            raise Unreadable(attachment.name, f"cannot be read ({error})") from error

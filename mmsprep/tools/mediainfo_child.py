@@ -1,0 +1,59 @@
+"""A child process that reads strangers' sound and video files with MediaInfo.
+
+Comes in: a line of JSON with a path. Goes out: a line of JSON with the file's tracks, or an error. Never:
+more than the memory it allows itself, or a path handed to MediaInfo, which could look for other files there.
+
+It runs on its own, so it imports nothing of ours. It is killed when it takes too long: in a damaged or
+hostile file, a table that promises 2 000 000 000 entries makes MediaInfo count them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+_MAX_MEMORY_BYTES = 2_000_000_000
+
+
+def read_tracks(path: Path) -> list[dict[str, Any]]:
+    """Every track's facts, as pymediainfo names them, without those that are spelled out for people."""
+    from pymediainfo import MediaInfo
+
+    with path.open("rb") as file:
+        found = MediaInfo.parse(file, encoding_errors="replace")
+    return [
+        {key: value for key, value in track.to_data().items() if not key.startswith("other_")} for track in found.tracks
+    ]
+
+
+def answer(path: Path) -> dict[str, Any]:
+    """``tracks``, ``damaged`` (the parser's complaint) or ``missing`` (there is no library)."""
+    try:
+        from pymediainfo import MediaInfo
+
+        if not MediaInfo.can_parse():
+            return {"missing": "the library cannot be loaded"}
+    except ImportError as error:
+        return {"missing": str(error)}
+    try:
+        return {"tracks": read_tracks(path)}
+    except Exception as error:  # whatever MediaInfo's answer to a broken file breaks
+        return {"damaged": f"{type(error).__name__}: {error}"}
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+    for line in sys.stdin.buffer:
+        reply = json.dumps(answer(Path(json.loads(line))))
+        sys.stdout.buffer.write(reply.encode("ascii") + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""A private temporary folder and the children of one ``prepare``, gone when it ends.
+
+Comes in: settings. Goes out: paths inside the folder, and ffmpeg runs. Never: a file that outlives the
+``with`` block, or a program that does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from mmsprep.errors import OutputError, Unreadable
+from mmsprep.model import Attachment
+from mmsprep.settings import Settings
+from mmsprep.tools.mediainfo import MediaInfoReader
+from mmsprep.tools.process import ProcessGroup
+
+
+class Workspace:
+    """``with Workspace(settings) as workspace:`` a folder with mode 0700, and the children at work in it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.processes = ProcessGroup(settings.tool_timeout_s)
+        self.mediainfo = MediaInfoReader(self.processes)
+        self._counter = itertools.count(1)
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise OutputError(
+                f"no temporary folder can be made ({error.strerror}); TMPDIR names another place"
+            ) from error
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.processes.kill_all()
+        self.mediainfo.close()
+        self._folder.cleanup()
+
+    def new_path(self, suffix: str) -> Path:
+        """A path that nothing uses yet, ending in ``suffix`` (with its dot)."""
+        return Path(self._folder.name) / f"{next(self._counter)}{suffix}"
+
+    def path_of(self, attachment: Attachment) -> Path:
+        """Where the attachment's bytes lie on disk: its own absolute path, or a copy of its data here."""
+        if attachment.path is not None:
+            return attachment.path.absolute()
+        path = self.new_path(".in")
+        path.write_bytes(attachment.data or b"")
+        return path
+
+
+def read_bytes(attachment: Attachment) -> bytes:
+    """The whole content of an attachment.
+
+    Raises:
+        Unreadable: the file went away or cannot be read.
+    """
+    if attachment.data is not None:
+        return attachment.data
+    assert attachment.path is not None
+    try:
+        return attachment.path.read_bytes()
+    except OSError as error:
+        raise Unreadable(attachment.name, f"cannot be read ({error.strerror})") from error

@@ -1,0 +1,52 @@
+"""Opening a source: one module a kind of media, each decodes once and then renders at any size."""
+
+from __future__ import annotations
+
+from mmsprep.model import Attachment, Kind, MediaInfo, Plan, Source
+from mmsprep.profile import Profile
+from mmsprep.tools.workspace import Workspace
+
+
+def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Profile, workspace: Workspace) -> Source:
+    """Decode ``attachment`` once, as ``plan`` says.
+
+    Raises:
+        Damaged: the content does not decode.
+        OverInputLimit: decoding it would go over the settings' limits.
+        ToolError: ffmpeg failed for another reason.
+    """
+    if info.kind is Kind.VIDEO and info.frame_count == 1:
+        return open_poster(attachment, info, plan, profile, workspace)
+    if plan.target in ("midi", "imelody", "emelody"):
+        from mmsprep.transcode import melody
+
+        return melody.open_source(attachment, info, plan, profile, workspace)
+    match info.kind:
+        case Kind.IMAGE:
+            from mmsprep.transcode import image
+
+            return image.open_source(attachment, info, plan, profile, workspace)
+        case Kind.AUDIO:
+            from mmsprep.transcode import audio
+
+            return audio.open_source(attachment, info, plan, profile, workspace)
+        case Kind.VIDEO:
+            from mmsprep.transcode import video
+
+            return video.open_source(attachment, info, plan, profile, workspace)
+        case Kind.TEXT:
+            from mmsprep.transcode import text
+
+            return text.open_source(attachment, info, plan, profile, workspace)
+
+
+def open_poster(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Profile, workspace: Workspace) -> Source:
+    """A source that renders the best frame of a clip as a picture.
+
+    Raises:
+        Damaged: no frame of the clip decodes.
+        ToolError: ffmpeg failed for another reason.
+    """
+    from mmsprep.transcode import image, video
+
+    return image.from_picture(video.best_frame(attachment, info, workspace), plan, profile)

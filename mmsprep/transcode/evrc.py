@@ -1,0 +1,55 @@
+"""EVRC files as ffmpeg reads them: the frames stay, the header becomes that of a QCP file.
+
+Comes in: an attachment in RFC 4788's storage format. Goes out: a QCP file in the workspace. Never: a decode.
+
+Both formats put the same byte before each frame (0 blank, 1 eighth, 3 half, 4 full rate), so the body is
+copied as it is. RFC 4788, 9 and 10: the magic numbers; RFC 3625: QCP.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from mmsprep.errors import OverInputLimit, TypeNotAllowed
+from mmsprep.model import Attachment
+from mmsprep.tools.workspace import Workspace, read_bytes
+
+_MAGIC = b"#!EVRC\n"
+_EVRC_GUID = bytes.fromhex("8dd489e67690b54691ef736a5100ceb4")
+_FRAME_BYTES = {0: 0, 1: 2, 3: 10, 4: 22}
+_FRAMES_A_SECOND = 50
+
+
+def as_qcp(attachment: Attachment, workspace: Workspace) -> Path:
+    """Write the QCP file and say where.
+
+    Raises:
+        TypeNotAllowed: EVRC-B, -WB or -NW, which ffmpeg does not decode.
+        OverInputLimit: longer than ``settings.max_duration_s`` at full rate.
+    """
+    data = read_bytes(attachment)
+    if not data.startswith(_MAGIC):
+        raise TypeNotAllowed(
+            attachment.name, "is a kind of EVRC that ffmpeg does not decode; send it as WAV or M4A"
+        )
+    body = data[len(_MAGIC) :]
+    most_bytes = workspace.settings.max_duration_s * _FRAMES_A_SECOND * (1 + max(_FRAME_BYTES.values()))
+    if len(body) > most_bytes:
+        raise OverInputLimit(attachment.name, "holds more voice frames than MMSPREP_MAX_DURATION_S lets in")
+    path = workspace.new_path(".qcp")
+    path.write_bytes(_qcp(body))
+    return path
+
+
+def _qcp(body: bytes) -> bytes:
+    largest = max(_FRAME_BYTES.values())
+    rates = b"".join(bytes((size, code)) for code, size in sorted(_FRAME_BYTES.items(), reverse=True))
+    fmt = struct.pack("<BB16sH80s", 1, 0, _EVRC_GUID, 1, b"")
+    fmt += struct.pack("<HHHHHI16s20s", 9_600, largest, 160, 8_000, 16, len(_FRAME_BYTES), rates, b"")
+    vrat = struct.pack("<II", 1, 0)
+    chunks = b"".join(
+        name + struct.pack("<I", len(chunk)) + chunk + b"\0" * (len(chunk) % 2)
+        for name, chunk in ((b"fmt ", fmt), (b"vrat", vrat), (b"data", body))
+    )
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"QLCM" + chunks

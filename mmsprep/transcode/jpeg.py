@@ -1,0 +1,38 @@
+"""The JPEG encoder: baseline, optimised Huffman tables, a real-valued quantisation scale.
+
+Comes in: a picture and a scale. Goes out: bytes without any metadata. Never: a search (``photo.py`` searches).
+
+The tables are mozjpeg's table 2 (tuned for MS-SSIM), worth about one SSIMULACRA2 point over the standard
+ones at the same size; a real-valued scale reaches sizes that whole qualities step over.
+"""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+
+_LUMA = (
+    "12 17 20 21 30 34 56 63 18 20 20 26 28 51 61 55 19 20 21 26 33 58 69 55 26 26 26 30 46 87 86 66"
+    " 31 33 36 40 46 96 100 73 40 35 46 62 81 100 111 91 46 66 76 86 102 121 120 101 68 90 90 96 113 102 105 103"
+)
+_CHROMA = (
+    "8 12 15 15 86 96 96 98 13 13 15 26 90 96 99 98 12 15 18 96 99 99 99 99 17 16 90 96 99 99 99 99"
+    " 96 96 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99"
+)
+_TABLES = [[int(value) for value in table.split()] for table in (_LUMA, _CHROMA)]
+SUBSAMPLED, FULL_CHROMA = 2, 0
+
+
+def encode(image: Image.Image, scale: float, subsampling: int = SUBSAMPLED) -> bytes:
+    """Encode ``image`` (RGB or L) with the tables times ``scale`` (1.0 is near quality 50).
+
+    ``subsampling`` is :data:`SUBSAMPLED` (4:2:0) or :data:`FULL_CHROMA` (4:4:4).
+    """
+    tables = [[min(255, max(1, round(value * scale))) for value in table] for table in _TABLES]
+    out = io.BytesIO()
+    options = {"qtables": tables if image.mode == "RGB" else tables[:1], "optimize": True}
+    if image.mode == "RGB":
+        options["subsampling"] = subsampling
+    image.save(out, "JPEG", **options)
+    return out.getvalue()

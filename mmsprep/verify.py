@@ -1,0 +1,194 @@
+"""Every output is read back before anyone may send it.
+
+Comes in: a rendition (encoded by us, or an original that goes as it is) and the profile. Goes out: nothing,
+or an error. Never: a repair.
+
+The readers are not the writers: Pillow and pymediainfo say what the file is, ffmpeg decodes it to the end
+(it exits 0 on damaged files, so what it printed and how far it came count).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+from mmsprep.errors import Damaged, MmsprepError, ToolError, VerifyError
+from mmsprep.formats import FORMATS
+from mmsprep.model import Action, Kind, Rendition
+from mmsprep.profile import Profile
+from mmsprep.tools import ffmpeg
+from mmsprep.tools.mediainfo import Track
+from mmsprep.tools.workspace import Workspace
+
+_DURATION_TOLERANCE = 0.1
+_DURATION_TOLERANCE_S = 0.3
+_PILLOW_NAMES = {"jpeg": "JPEG", "gif": "GIF", "bmp": "BMP"}
+_CONTAINERS = {"mp3": "MPEG Audio", "amr": "AMR", "wav": "Wave", "3gp": "MPEG-4", "mp4": "MPEG-4"}
+_METADATA = ("comment", "recorded_date", "encoded_date", "tagged_date", "title", "performer")
+_CODECS = {
+    "h264": ("AVC",),
+    "h263": ("H.263",),
+    "mpeg4": ("MPEG-4 Visual",),
+}
+
+
+def verify(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> None:
+    """Check that ``rendition`` is what it says, decodes to its end and is of a type the profile allows.
+
+    Args:
+        name: what the caller called the attachment, for messages.
+        rendition: what is to be sent.
+        profile: the rules it was made by.
+        workspace: room for a temporary file and ffmpeg.
+
+    Raises:
+        VerifyError: an output of ours is not what it should be.
+        Damaged: an original that would have gone as it is does not decode to its end.
+    """
+    try:
+        _check(name, rendition, profile, workspace)
+    except _Fault as fault:
+        raise _error(name, rendition, str(fault)) from fault
+    except ToolError as error:
+        raise _error(name, rendition, f"does not decode ({error})") from error
+
+
+class _Fault(Exception):
+    """What is wrong, in words that follow the file's name."""
+
+
+def _error(name: str, rendition: Rendition, problem: str) -> MmsprepError:
+    if rendition.action is Action.TRANSCODE:
+        return VerifyError(f"{name}: the {FORMATS[rendition.format].title} made from it {problem}; nothing was written")
+    return Damaged(name, f"{problem}; it cannot be sent as it is")
+
+
+def _check(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> None:
+    if not rendition.data:
+        raise _Fault("is empty")
+    match rendition.format:
+        case "jpeg" | "gif" | "bmp":
+            _check_picture(rendition)
+        case "wbmp":
+            _check_wbmp(rendition)
+        case "midi":
+            _check_midi(rendition.data)
+        case "text" | "vcard" | "imelody" | "emelody":
+            _check_text(rendition.data)
+        case _:
+            _check_stream(name, rendition, profile, workspace)
+
+
+def _check_picture(rendition: Rendition) -> None:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(rendition.data), formats=[_PILLOW_NAMES[rendition.format]]) as image:
+            for frame in range(getattr(image, "n_frames", 1)):
+                image.seek(frame)
+                image.load()
+            size, info, mode = image.size, image.info, image.mode
+            exif = image.getexif()
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise _Fault(f"does not decode ({error})") from error
+    if size != (rendition.width_px, rendition.height_px):
+        raise _Fault(f"is {size[0]}x{size[1]} px, expected {rendition.width_px}x{rendition.height_px}")
+    left = [key for key in ("exif", "comment", "xmp", "icc_profile", "photoshop") if info.get(key)]
+    if left or exif:
+        raise _Fault(f"still has metadata ({', '.join(left) or 'exif'})")
+    if rendition.format == "jpeg" and (info.get("progressive") or mode not in ("RGB", "L")):
+        raise _Fault(f"is a progressive or {mode} JPEG, expected baseline YCbCr or greyscale")
+
+
+def _check_wbmp(rendition: Rendition) -> None:
+    """WAP-237, 4.5: type 0, fixed header 0, width and height as multi-byte integers, rows of whole bytes."""
+    values, position = [], 2
+    for _ in range(2):
+        value = 0
+        while True:
+            byte = rendition.data[position]
+            position += 1
+            value = value << 7 | byte & 0x7F
+            if not byte & 0x80:
+                break
+        values.append(value)
+    width_px, height_px = values
+    if rendition.data[:2] != b"\0\0" or len(rendition.data) != position + (width_px + 7) // 8 * height_px:
+        raise _Fault("is not a whole WBMP of type 0")
+    if (width_px, height_px) != (rendition.width_px, rendition.height_px):
+        raise _Fault(f"is {width_px}x{height_px} px, expected {rendition.width_px}x{rendition.height_px}")
+
+
+def _check_midi(data: bytes) -> None:
+    import mido
+
+    try:
+        song = mido.MidiFile(file=io.BytesIO(data))
+    except Exception as error:  # mido raises whatever its parsing runs into
+        raise _Fault(f"does not parse ({error})") from error
+    if not song.tracks:
+        raise _Fault("has no track")
+
+
+def _check_text(data: bytes) -> None:
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise _Fault("starts with a byte order mark")
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise _Fault(f"is not UTF-8 ({error})") from error
+
+
+def _check_stream(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> None:
+    """Sound and clips: container, codecs, size, duration, and a decode to the end."""
+    path = workspace.new_path(f".{FORMATS[rendition.format].extension}")
+    path.write_bytes(rendition.data)
+    tracks = workspace.mediainfo.tracks(name, path)
+    general = tracks[0]
+    expected = _CONTAINERS.get(rendition.format)
+    if expected and general.get("format") != expected:
+        raise _Fault(f"reads as {general.get('format')}, expected {expected}")
+    if rendition.action is Action.TRANSCODE:
+        _check_ours(rendition, profile, tracks)
+    decoded_s, complaints = _decode(rendition, workspace, path)
+    path.unlink()
+    wanted_s = rendition.duration_s or 0
+    if decoded_s < wanted_s * (1 - _DURATION_TOLERANCE) - _DURATION_TOLERANCE_S:
+        raise _Fault(f"decodes for {decoded_s:.1f} s, expected {wanted_s:.1f} s")
+    if complaints and rendition.action is Action.TRANSCODE:
+        raise _Fault(f"does not decode cleanly ({complaints})")
+
+
+def _check_ours(rendition: Rendition, profile: Profile, tracks: list[Track]) -> None:
+    left = [key for key in _METADATA for track in tracks if track.get(key)]
+    if left:
+        raise _Fault(f"still has metadata ({', '.join(left)})")
+    if FORMATS[rendition.format].kind is not Kind.VIDEO:
+        return
+    rules = profile.video
+    videos = [track for track in tracks if track.get("track_type") == "Video"]
+    if rules is None or len(videos) != 1:
+        raise _Fault(f"has {len(videos)} video tracks, expected one")
+    video = videos[0]
+    if video.get("format") not in _CODECS[rules.codec]:
+        raise _Fault(f"has {video.get('format')} video, expected {rules.codec}")
+    if (video.get("width"), video.get("height")) != (rendition.width_px, rendition.height_px):
+        raise _Fault(
+            f"is {video.get('width')}x{video.get('height')} px, expected {rendition.width_px}x{rendition.height_px}"
+        )
+    if rules.codec == "h264" and rules.codec_profile.lower() not in str(video.get("format_profile")).lower():
+        raise _Fault(f"is H.264 {video.get('format_profile')}, expected {rules.codec_profile}")
+    if rendition.format == "3gp" and rules.brand not in str(tracks[0].get("codec_id")):
+        raise _Fault(f"has the brand {tracks[0].get('codec_id')}, expected {rules.brand}")
+    if rendition.data.find(b"moov") > rendition.data.find(b"mdat"):
+        raise _Fault("has its index behind the media; a phone could not start at once")
+
+
+def _decode(rendition: Rendition, workspace: Workspace, path: Path) -> tuple[float, str]:
+    """Seconds decoded, and the last complaint of the decoder ("" for none)."""
+    source = ffmpeg.safe_input(path, rendition.format)
+    done = ffmpeg.run(workspace, source.output("pipe:1", f="null", progress="pipe:1"))
+    times = re.findall(rb"out_time_us=(\d+)", done.stdout)
+    complaints = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return (int(times[-1]) / 1e6 if times else 0.0), complaints[-1] if complaints else ""

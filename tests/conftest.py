@@ -1,0 +1,68 @@
+"""Fixtures that every test file may use."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmsprep.model import Attachment, MediaInfo
+from mmsprep.profile import Profile, load_profile
+from mmsprep.settings import Settings
+from mmsprep.sniff import sniff
+from mmsprep.tools import ffmpeg
+from mmsprep.tools.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def sample_media() -> Path:
+    """The folder of small inputs that ``sample_media/make.py`` makes."""
+    return Path(__file__).parent.parent / "sample_media"
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """The default settings, whatever this machine's environment says."""
+    return Settings()
+
+
+@pytest.fixture(scope="session")
+def profile() -> Profile:
+    """The default profile."""
+    return load_profile("smsglobal")
+
+
+@pytest.fixture
+def workspace(settings: Settings) -> Iterator[Workspace]:
+    """A temporary folder and its ffmpeg runs, gone after the test."""
+    with Workspace(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def look(settings: Settings) -> Iterator[Callable[..., MediaInfo]]:
+    """Sniff some bytes under a name, with the default or other limits."""
+    with Workspace(settings) as opened:
+
+        def sniffed(data: bytes, name: str = "file", **limits: float) -> MediaInfo:
+            attachment = Attachment(0, name, len(data), data=data)
+            return sniff(attachment, replace(settings, **limits), opened)  # type: ignore[arg-type]
+
+        yield sniffed
+
+
+@pytest.fixture(scope="module")
+def make(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], bytes]:
+    """Have ffmpeg make a file of its arguments and an extension."""
+    folder = tmp_path_factory.mktemp("made")
+
+    def made(arguments: str, extension: str) -> bytes:
+        path = folder / f"made.{extension}"
+        command = [ffmpeg.executable(settings), "-v", "error", "-y", "-nostdin", *arguments.split(), str(path)]
+        subprocess.run(command, check=True)
+        return path.read_bytes()
+
+    return made

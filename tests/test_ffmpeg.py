@@ -1,0 +1,57 @@
+"""Running ffmpeg: what it can do, and that strangers' files cannot make it do more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ffmpeg as graph
+import pytest
+
+from mmsprep.errors import ToolError, ToolMissing
+from mmsprep.settings import Settings
+from mmsprep.tools import ffmpeg
+from mmsprep.tools.workspace import Workspace
+
+
+def test_the_bundled_ffmpeg_has_every_encoder_that_profiles_use() -> None:
+    """libx264, AAC, AMR, MP3, H.263 and MPEG-4 come with imageio-ffmpeg."""
+    available = ffmpeg.encoders(Settings())
+    assert {"libx264", "aac", "libopencore_amrnb", "libmp3lame", "h263", "mpeg4"} <= available
+    assert "=" not in available
+
+
+def test_filters_are_listed_by_name() -> None:
+    """Filters that some builds lack can be asked for."""
+    assert {"scale", "fps", "thumbnail"} <= ffmpeg.filters(Settings())
+
+
+def test_version_is_one_word() -> None:
+    """What doctor prints."""
+    version = ffmpeg.version(Settings())
+    assert version and " " not in version
+
+
+def test_a_missing_encoder_is_named_with_advice() -> None:
+    """ToolMissing says which encoder, which ffmpeg and what to do."""
+    with pytest.raises(ToolMissing, match=r"libnothing.*MMSPREP_FFMPEG"):
+        ffmpeg.require_encoders(Settings(), ["aac", "libnothing"])
+
+
+def test_a_missing_ffmpeg_is_a_missing_tool(tmp_path: Path) -> None:
+    """A path in the settings that leads nowhere is told as such."""
+    with pytest.raises(ToolMissing, match="cannot be started"):
+        ffmpeg.encoders(Settings(ffmpeg=str(tmp_path / "ffmpeg")))
+
+
+def test_a_playlist_named_as_a_clip_opens_nothing(tmp_path: Path) -> None:
+    """The forced demuxer does not follow an HLS playlist to another file."""
+    with Workspace(Settings()) as workspace:
+        secret = tmp_path / "secret.mp4"
+        clip = graph.input("testsrc2=s=64x64:d=1", f="lavfi")
+        ffmpeg.run(workspace, clip.output(str(secret), vcodec="libx264"))
+        playlist = tmp_path / "holiday.mp4"
+        playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile://{secret}\n#EXT-X-ENDLIST\n")
+        stolen = workspace.new_path(".y4m")
+        with pytest.raises(ToolError):
+            ffmpeg.run(workspace, ffmpeg.safe_input(playlist, "mp4").output(str(stolen)))
+        assert not stolen.exists() or stolen.stat().st_size == 0

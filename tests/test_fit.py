@@ -1,0 +1,177 @@
+"""The division of the budget, on size tables: no media needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsprep.fit import Candidate, Share, Shortfall, divide, fit
+from mmsprep.model import Action, Curve, CurvePoint, Rendition
+
+
+@dataclass
+class TableSource:
+    """A source whose encodes are as large as its table says, ``error`` more or less than promised."""
+
+    points: list[tuple[int, float]]
+    steps: bool = False
+    floor_quality: float = 20
+    error: float = 0
+    renders: list[int] = field(default_factory=list)
+
+    def curve(self) -> Curve:
+        return Curve(tuple(CurvePoint(size, quality) for size, quality in self.points), self.steps)
+
+    def render(self, max_bytes: int) -> Rendition:
+        self.renders.append(max_bytes)
+        sizes = [round(size * (1 + self.error)) for size, _ in self.points]
+        fitting = [size for size in sizes if size <= max_bytes] or [sizes[0]]
+        size = fitting[-1]
+        if not self.steps and sizes[0] <= max_bytes:
+            size = min(max_bytes, sizes[-1])
+        return _rendition(size, self.points[len(fitting) - 1][1])
+
+
+def _rendition(size: int, quality: float) -> Rendition:
+    return Rendition(
+        data=bytes(size),
+        format="jpeg",
+        content_type="image/jpeg",
+        action=Action.TRANSCODE,
+        quality=quality,
+    )
+
+
+def _photo(complexity: float, floor: float = 20, error: float = 0) -> TableSource:
+    """A picture whose quality grows with log(size); ``complexity`` scales what it needs."""
+    points = [(round(complexity * 3000 * 2 ** (step / 2)), min(99.0, 15 + 7.0 * step)) for step in range(13)]
+    return TableSource(points, floor_quality=floor, error=error)
+
+
+def _same(source: TableSource) -> TableSource:
+    return source
+
+
+def _run(sources: Sequence[TableSource], budget: int) -> list[Rendition] | Shortfall:
+    candidates = [Candidate(partial(_same, source)) for source in sources]
+    shares = divide(candidates, budget)
+    if isinstance(shares, Shortfall):
+        return shares
+    return fit(candidates, shares, budget, lambda asked: [sources[place].render(size) for place, size in asked])
+
+
+sources = st.lists(st.builds(_photo, st.floats(0.2, 8), st.just(0.0), st.floats(-0.05, 0.2)), min_size=1, max_size=8)
+
+
+@given(sources, st.integers(1_000, 400_000))
+def test_a_total_over_the_budget_is_never_returned(sources: list[TableSource], budget: int) -> None:
+    result = _run(sources, budget)
+    if isinstance(result, Shortfall):
+        assert sum(result.floor_bytes) > budget
+    else:
+        assert sum(rendition.size_bytes for rendition in result) <= budget
+
+
+@given(sources, st.integers(1_000, 400_000))
+def test_the_budget_is_used_whenever_the_sources_could_fill_it(sources: list[TableSource], budget: int) -> None:
+    result = _run(sources, budget)
+    if not isinstance(result, Shortfall):
+        most = sum(round(source.points[-1][0] * (1 + source.error)) for source in sources)
+        promised = sum(source.points[-1][0] for source in sources)
+        assert sum(rendition.size_bytes for rendition in result) >= 0.985 * min(budget, most, promised)
+
+
+@given(st.lists(st.floats(0.2, 8), min_size=2, max_size=8), st.integers(30_000, 400_000))
+def test_the_worst_part_stays_near_the_best_possible_worst(complexities: list[float], budget: int) -> None:
+    sources = [_photo(complexity, floor=0) for complexity in complexities]
+    shares = divide([Candidate(partial(_same, source)) for source in sources], budget)
+    if isinstance(shares, Shortfall):
+        return
+    level = _best_possible_worst(sources, budget)
+    assert min(share.quality for share in shares) >= 0.9 * level - 0.5
+
+
+def _best_possible_worst(sources: Sequence[TableSource], budget: int) -> float:
+    def cost(level: float) -> float:
+        total = 0.0
+        for source in sources:
+            (small, low), *_, (large, high) = source.points
+            if level >= high:
+                total += large
+            elif level > low:
+                step = (level - 15) / 7.0
+                total += small * 2 ** (step / 2)
+            else:
+                total += small
+        return total
+
+    return max((level for level in range(100) if cost(level) <= budget), default=0)
+
+
+def test_a_picture_that_needs_more_gets_more() -> None:
+    shares = divide([Candidate(lambda: _photo(0.5)), Candidate(lambda: _photo(4))], 200_000)
+    assert not isinstance(shares, Shortfall)
+    plain, rich = shares
+    assert rich.max_bytes > 1.5 * plain.max_bytes
+    assert rich.quality > 60
+
+
+def test_what_fits_as_it_is_is_not_opened() -> None:
+    def never() -> TableSource:
+        raise AssertionError("opened")
+
+    original = _rendition(50_000, 100)
+    candidates = [Candidate(never, original), Candidate(lambda: _photo(1))]
+    shares = divide(candidates, 200_000)
+    assert not isinstance(shares, Shortfall)
+    assert shares[0] == Share(50_000, 100, True)
+
+
+def test_an_original_gives_way_when_it_would_starve_the_others() -> None:
+    original = _rendition(250_000, 100)
+    candidates = [Candidate(lambda: _photo(1), original), Candidate(lambda: _photo(4))]
+    shares = divide(candidates, 290_000)
+    assert not isinstance(shares, Shortfall)
+    assert not shares[0].keeps_original
+    assert shares[1].quality > 60
+
+
+def test_a_source_without_a_curve_between_its_steps_gets_whole_steps() -> None:
+    ladder = TableSource([(24_000, 50), (32_000, 65), (64_000, 85)], steps=True)
+    result = _run([ladder, _photo(2)], 100_000)
+    assert not isinstance(result, Shortfall)
+    assert result[0].size_bytes in (24_000, 32_000, 64_000)
+    assert sum(rendition.size_bytes for rendition in result) >= 98_500
+
+
+def test_priority_moves_quality_towards_the_one_that_has_it() -> None:
+    def qualities(priority: float) -> tuple[float, float]:
+        shares = divide([Candidate(lambda: _photo(2), priority=priority), Candidate(lambda: _photo(2))], 80_000)
+        assert not isinstance(shares, Shortfall)
+        return shares[0].quality, shares[1].quality
+
+    plain, shifted = qualities(1), qualities(2)
+    assert math.isclose(*plain, abs_tol=1)
+    assert shifted[0] > plain[0] + 3
+    assert shifted[1] < plain[1]
+
+
+def test_below_everyones_floor_is_a_shortfall_that_says_what_is_needed() -> None:
+    clip = TableSource([(100_000, 10), (400_000, 40)], floor_quality=25)
+    result = _run([clip], 150_000)
+    assert isinstance(result, Shortfall)
+    assert result.smallest_bytes == (100_000,)
+    assert result.floor_bytes[0] > 150_000
+
+
+def test_an_encode_larger_than_promised_takes_from_the_others() -> None:
+    liar = TableSource([(50_000, 60)], steps=True, error=0.4)
+    result = _run([liar, _photo(1)], 100_000)
+    assert not isinstance(result, Shortfall)
+    assert result[0].size_bytes == 70_000
+    assert result[1].size_bytes <= 30_000

@@ -1,0 +1,232 @@
+"""The whole way: real files in, one message out that is under the limit and reads back as it should."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageFilter
+
+from mmsprep import Job, Message, MmsprepError, Progress, forecast, inspect, prepare, split
+from mmsprep.errors import (
+    BelowFloor,
+    Empty,
+    NotFound,
+    SeveralErrors,
+    TextOverBudget,
+    TooManyAttachments,
+    UsageError,
+)
+from mmsprep.intake import AttachmentInput
+from mmsprep.model import Action, Kind
+from mmsprep.profile import load_profile, profile_names
+
+
+def _photo(seed: int, width: int = 1200, height: int = 900, quality: int = 92) -> bytes:
+    """A JPEG with detail at every scale."""
+    noise = random.Random(seed)
+    picture = Image.new("RGB", (width, height), (128, 128, 128))
+    for scale in (4, 12, 40, 120):
+        size = (max(2, width // scale), max(2, height // scale))
+        layer = Image.frombytes("RGB", size, noise.randbytes(size[0] * size[1] * 3))
+        layer = layer.resize((width, height), Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(1))
+        picture = Image.blend(picture, layer, 0.35)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def _assert_sound(message: Message) -> None:
+    profile = load_profile(message.profile) if message.profile in profile_names() else None
+    assert len(message.mime()) == message.total_bytes <= message.limit_bytes
+    names = [part.name for part in message.parts]
+    assert len(set(names)) == len(names)
+    if profile:
+        allowed = {row.content_type for row in profile.table}
+        assert {part.content_type for part in message.parts} <= allowed
+
+
+def test_the_sample_message_fits_and_every_part_is_of_an_allowed_type(sample_media: Path) -> None:
+    folder = sample_media / "message"
+    before = {path: hashlib.sha256(path.read_bytes()).digest() for path in folder.iterdir()}
+    message = prepare([folder], text="Greetings", subject="Holiday")
+    _assert_sound(message)
+    assert len(message.parts) == len(before)
+    assert {part.kind for part in message.parts} == set(Kind)
+    assert message.total_bytes >= 0.985 * (message.limit_bytes - 600)
+    assert {path: hashlib.sha256(path.read_bytes()).digest() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", [name for name in profile_names() if name != "smsglobal"])
+def test_a_photo_and_a_recording_go_under_every_profile(sample_media: Path, name: str) -> None:
+    voice = next((sample_media / "message").glob("*.ogg"))
+    message = prepare([("photo.jpg", _photo(1)), voice], profile=name, trim=True)
+    _assert_sound(message)
+    assert [part.kind for part in message.parts] == [Kind.IMAGE, Kind.AUDIO]
+
+
+def test_paths_bytes_and_file_objects_give_the_same_part(tmp_path: Path) -> None:
+    data = _photo(2)
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    parts = [prepare([given]).parts[0].data for given in (path, ("photo.jpg", data), io.BytesIO(data))]
+    assert parts[0] == parts[1] == parts[2]
+
+
+def test_the_same_job_gives_the_same_bytes_from_threads_and_from_asyncio() -> None:
+    job = [("a.jpg", _photo(3)), ("b.jpg", _photo(4))]
+    alone = prepare(job).mime()
+    with ThreadPoolExecutor(3) as pool:
+        assert {message.mime() for message in pool.map(lambda _: prepare(job), range(3))} == {alone}
+
+    async def program() -> Message:
+        return await asyncio.to_thread(prepare, job)
+
+    assert asyncio.run(program()).mime() == alone
+
+
+def test_a_small_clean_jpeg_is_sent_bit_for_bit() -> None:
+    data = _photo(5, 640, 480, 80)
+    part = prepare([("small.jpg", data)]).parts[0]
+    assert part.action in (Action.KEEP, Action.REWRAP)
+    assert part.quality == 100
+    assert Image.open(io.BytesIO(part.data)).tobytes() == Image.open(io.BytesIO(data)).tobytes()
+
+
+def test_a_limit_of_ones_own_holds() -> None:
+    message = prepare([("photo.jpg", _photo(6))], limit_bytes=60_000)
+    _assert_sound(message)
+    assert message.limit_bytes == 60_000
+    assert 0.97 * 59_400 <= message.total_bytes <= 59_400
+
+
+def test_what_cannot_be_sent_fails_the_message_or_is_left_out_as_asked(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jpg"
+    empty.write_bytes(b"")
+    inputs: list[AttachmentInput] = [("a.jpg", _photo(7)), empty, ("b.pdf", b"%PDF-1.7\n" + bytes(200))]
+    with pytest.raises((Empty, SeveralErrors)):
+        prepare(inputs)
+    message = prepare(inputs, on_error="skip")
+    assert len(message.parts) == 1
+    assert {rejection.code for rejection in message.rejected} == {"empty", "type_not_allowed"}
+
+
+def test_damage_that_shows_only_in_decoding_is_left_out_as_asked() -> None:
+    broken = _photo(8)[:-3000]
+    message = prepare([("ok.jpg", _photo(9)), ("broken.jpg", broken)], on_error="skip")
+    assert [part.source_name for part in message.parts] == ["ok.jpg"]
+    assert [rejection.code for rejection in message.rejected] == ["damaged"]
+    with pytest.raises(MmsprepError, match=r"broken\.jpg"):
+        prepare([("broken.jpg", broken)])
+
+
+def test_nothing_to_send_and_missing_files_are_said() -> None:
+    with pytest.raises(UsageError):
+        prepare([])
+    with pytest.raises(NotFound, match="nowhere"):
+        prepare(["nowhere.jpg"])
+
+
+def test_a_text_alone_is_a_message_and_a_text_too_long_is_an_error() -> None:
+    assert prepare(text="hello").parts == ()
+    with pytest.raises(TextOverBudget, match="shorten"):
+        prepare(text="x" * 300_000)
+
+
+def test_more_attachments_than_the_gateway_takes_are_refused() -> None:
+    text = [(f"{n}.txt", f"text number {n}".encode()) for n in range(16)]
+    with pytest.raises(TooManyAttachments, match="16 attachments"):
+        prepare(text)
+
+
+def _long_recording(seconds: int) -> bytes:
+    import wave
+
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        noise = random.Random(1)
+        second = b"".join(noise.randint(-9000, 9000).to_bytes(2, "little", signed=True) for _ in range(8000))
+        file.writeframes(second * seconds)
+    return out.getvalue()
+
+
+def test_a_recording_too_long_is_an_error_that_says_how_much_fits_and_trim_cuts_it() -> None:
+    data = _long_recording(900)
+    with pytest.raises(BelowFloor, match=r"s would fit \(--trim\)") as caught:
+        prepare([("long.wav", data)])
+    assert caught.value.smallest_bytes > 0
+    message = prepare([("long.wav", data)], trim=True)
+    _assert_sound(message)
+    assert 10 < (message.parts[0].duration_s or 0) < 890
+
+
+def test_split_makes_the_fewest_messages_in_order() -> None:
+    inputs = tuple((f"{n}.jpg", _photo(10 + n, 800, 600)) for n in range(4))
+    messages = split(Job(attachments=inputs, limit_bytes=14_000, text="hi"))
+    assert len(messages) > 1
+    for message in messages:
+        _assert_sound(message)
+    assert [part.source_name for message in messages for part in message.parts] == [name for name, _ in inputs]
+    assert [message.text for message in messages] == ["hi"] + [""] * (len(messages) - 1)
+
+
+def test_a_forecast_is_near_what_prepare_makes() -> None:
+    job = Job(attachments=(("a.jpg", _photo(20)), ("b.jpg", _photo(21))), text="hi")
+    predicted = forecast(job)
+    made = prepare(job.attachments, text="hi")
+    assert predicted.total_bytes == pytest.approx(made.total_bytes, rel=0.15)
+    for expected, part in zip(predicted.parts, made.parts, strict=True):
+        assert expected.quality == pytest.approx(part.quality, abs=12)
+
+
+def test_inspect_tells_without_deciding_for_the_others(sample_media: Path) -> None:
+    found = inspect([("a.jpg", _photo(22)), ("x.bin", b"\xde\xad\xbe\xef\x01" * 40), "nowhere"])
+    assert [one.error.code if one.error else None for one in found] == [None, "unknown_type", "not_found"]
+    assert found[0].info is not None and found[0].info.format == "jpeg"
+    assert found[0].plan is not None
+
+
+def test_priority_gives_a_picture_more_of_the_bytes() -> None:
+    inputs = [("a.jpg", _photo(30)), ("b.jpg", _photo(31))]
+    plain = prepare(inputs, limit_bytes=90_000)
+    shifted = prepare(inputs, limit_bytes=90_000, priorities={"a.jpg": 3})
+    assert shifted.parts[0].size_bytes > plain.parts[0].size_bytes * 1.1
+
+
+def test_progress_reaches_every_attachment_and_ends() -> None:
+    steps: list[Progress] = []
+    prepare([("a.jpg", _photo(40)), ("b.jpg", _photo(41))], progress=steps.append)
+    assert {step.index for step in steps} == {0, 1}
+    assert max(step.done for step in steps) == 1.0
+
+
+def test_a_comment_in_the_source_is_in_no_output() -> None:
+    out = io.BytesIO()
+    Image.open(io.BytesIO(_photo(50))).save(out, "JPEG", quality=95, comment=b"taken at home")
+    part = prepare([("a.jpg", out.getvalue())], limit_bytes=50_000).parts[0]
+    assert part.action is Action.TRANSCODE
+    assert b"taken at home" not in part.data
+
+
+def test_a_sound_that_nothing_decodes_is_refused_with_a_reason(sample_media: Path) -> None:
+    with pytest.raises(MmsprepError, match="EVRC") as caught:
+        prepare([sample_media / "formats" / "noise.evc"])
+    assert caught.value.code == "type_not_allowed"
+
+
+@pytest.mark.parametrize(
+    "name", ["photo.jp2", "xvid.avi", "animated.gif", "iphone.mov", "cmyk.jpg"], ids=lambda name: name
+)
+def test_odd_formats_become_verified_parts(sample_media: Path, name: str) -> None:
+    path = sample_media / "formats" / name
+    if not path.exists():
+        pytest.skip(f"no {name} among the samples")
+    _assert_sound(prepare([path]))

@@ -1,0 +1,376 @@
+"""Decoding: whatever a picture is made of, out come upright sRGB pixels, or an error that says why not."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageDraw
+
+from mmsprep.errors import Damaged, OverInputLimit, ToolMissing, TypeNotAllowed
+from mmsprep.formats import FORMATS
+from mmsprep.model import Attachment, Kind, MediaInfo
+from mmsprep.profile import ImageRules
+from mmsprep.settings import Settings
+from mmsprep.transcode import pixels, wbmp
+
+RULES = ImageRules(max_long_px=1024, max_short_px=1024, tall_max_long_px=4096)
+SETTINGS = Settings()
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def info_of(format_slug: str, data: bytes) -> MediaInfo:
+    content_type = FORMATS[format_slug].content_type
+    return MediaInfo(format=format_slug, kind=Kind.IMAGE, content_type=content_type, size_bytes=len(data))
+
+
+def decode(data: bytes, format_slug: str, rules: ImageRules = RULES, settings: Settings = SETTINGS) -> pixels.Picture:
+    attachment = Attachment(0, f"picture.{format_slug}", len(data), data=data)
+    return pixels.decode(attachment, info_of(format_slug, data), rules, settings)
+
+
+def saved(image: Image.Image, pillow_format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, pillow_format, **options)
+    return file.getvalue()
+
+
+def corners(width_px: int = 120, height_px: int = 80) -> Image.Image:
+    """Red top left, green top right, blue bottom left, white bottom right."""
+    image = Image.new("RGB", (width_px, height_px), WHITE)
+    half_x, half_y = width_px // 2, height_px // 2
+    image.paste(RED, (0, 0, half_x, half_y))
+    image.paste(GREEN, (half_x, 0, width_px, half_y))
+    image.paste(BLUE, (0, half_y, half_x, height_px))
+    return image
+
+
+def corner_colours(image: Image.Image) -> list[Any]:
+    image = image.convert("RGB")
+    width_px, height_px = image.size
+    spots = [(0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8)]
+    return [image.getpixel((int(width_px * x), int(height_px * y))) for x, y in spots]
+
+
+def assert_near(found: Any, expected: Any, tolerance: int = 24) -> None:
+    assert np.abs(np.array(found, int) - np.array(expected, int)).max() <= tolerance, (found, expected)
+
+
+UPRIGHT_TO_STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("pillow_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_pictures_come_out_upright_whatever_their_orientation_tag(pillow_format: str, orientation: int) -> None:
+    """EXIF orientation is applied once for every format that carries it (irot/imir in HEIF and AVIF too)."""
+    if pillow_format == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    turn = UPRIGHT_TO_STORED[orientation]
+    stored = corners() if turn is None else corners().transpose(turn)
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    data = saved(stored, pillow_format, exif=exif.tobytes())
+    slug = {"HEIF": "heic"}.get(pillow_format, pillow_format.lower())
+    image = decode(data, slug).image
+    assert image.size == (120, 80)
+    assert_near(corner_colours(image), [RED, GREEN, BLUE, WHITE], 40)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "I;16", "LAB", "YCbCr"])
+def test_every_tiff_mode_keeps_its_greys(mode: str) -> None:
+    """A grey ramp looks the same from any mode: nothing clipped, nothing inverted."""
+    ramp = Image.linear_gradient("L").resize((256, 64))
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(ramp).astype(np.uint16) * 257)
+    elif mode == "LAB":
+        srgb = ImageCms.createProfile("sRGB")
+        lab = ImageCms.profileToProfile(ramp.convert("RGB"), srgb, ImageCms.createProfile("LAB"), outputMode="LAB")
+        assert lab is not None
+        image = lab
+    else:
+        image = ramp.convert(mode)
+    out = np.asarray(decode(saved(image, "TIFF"), "tiff").image.convert("L"), int)
+    expected = np.asarray(ramp, int)
+    assert abs(out.mean() - expected.mean()) < 3
+    if mode != "1":
+        assert np.abs(out - expected).max() < 6
+
+
+def test_sixteen_bit_grey_is_scaled_and_not_clipped() -> None:
+    deep = np.linspace(0, 65535, 256, dtype=np.uint16).reshape(1, -1).repeat(32, 0)
+    for data, slug in (
+        (saved(Image.fromarray(deep), "PNG"), "png"),
+        (saved(Image.fromarray(deep), "TIFF"), "tiff"),
+        (b"P5 256 32 65535\n" + deep.astype(">u2").tobytes(), "pnm"),
+    ):
+        out = np.asarray(decode(data, slug).image, int)
+        assert np.abs(out[0] - np.arange(256)).max() <= 1, slug
+
+
+def test_floating_point_pictures_are_scaled_from_one() -> None:
+    ramp = np.linspace(0, 1, 256, dtype=np.float32).reshape(1, -1).repeat(32, 0)
+    out = np.asarray(decode(saved(Image.fromarray(ramp), "TIFF"), "tiff").image, int)
+    assert np.abs(out[0] - np.arange(256)).max() <= 1
+
+
+def test_white_is_zero_in_deep_tiffs() -> None:
+    deep = np.linspace(0, 65535, 256, dtype=np.uint16).reshape(1, -1).repeat(32, 0)
+    data = saved(Image.fromarray(deep), "TIFF", tiffinfo={262: 0})
+    out = np.asarray(decode(data, "tiff").image, int)
+    assert np.abs(out[0] - np.arange(256)[::-1]).max() <= 1
+
+
+def test_cmyk_jpeg_with_and_without_adobes_marker() -> None:
+    """Adobe stores inks inverted and says so; a file without the marker holds them as they are."""
+    image = corners().convert("CMYK")
+    marked = saved(image, "JPEG", quality=95)
+    assert_near(corner_colours(decode(marked, "jpeg").image), [RED, GREEN, BLUE, WHITE], 40)
+    at = marked.index(b"\xff\xee")
+    length = int.from_bytes(marked[at + 2 : at + 4], "big")
+    inverted = Image.merge("CMYK", [band.point(lambda value: 255 - value) for band in image.split()])
+    other = saved(inverted, "JPEG", quality=95)
+    unmarked = other[:at] + other[at + 2 + length :]
+    assert b"Adobe" not in unmarked[:200]
+    assert_near(corner_colours(decode(unmarked, "jpeg").image), [RED, GREEN, BLUE, WHITE], 40)
+
+
+def test_colour_under_transparency_does_not_show() -> None:
+    """A red picture with a transparent hole, the hole hiding green: only red and the background come out."""
+    image = Image.new("RGBA", (600, 600), (255, 0, 0, 255))
+    image.paste((0, 255, 0, 0), (200, 200, 400, 400))
+    small = ImageRules(max_long_px=150, max_short_px=150, background="#ffffff")
+    picture = decode(saved(image, "PNG"), "png", small)
+    out = np.asarray(picture.image, int)
+    assert picture.image.size == (150, 150)
+    assert_near(out[75, 75], WHITE, 0)
+    assert (out[..., 1] <= out[..., 2] + 1).all()  # green nowhere stronger than blue: no fringe
+    assert picture.notes == ("transparent parts shown on white",)
+
+
+def test_transparency_goes_over_the_profiles_background() -> None:
+    image = Image.new("LA", (40, 40), (0, 0))
+    image.paste((255, 255), (0, 0, 20, 40))
+    rules = ImageRules(max_long_px=100, max_short_px=100, background="#204060")
+    out = decode(saved(image, "PNG"), "png", rules).image
+    assert out.getpixel((30, 20)) == (0x20, 0x40, 0x60)
+    assert out.getpixel((5, 20)) == WHITE
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB", "I;16"])
+def test_a_transparent_colour_of_a_png_is_transparent(mode: str) -> None:
+    """tRNS for palette, grey, RGB and 16-bit grey."""
+    grey = np.zeros((30, 30), np.uint8)
+    grey[:, 15:] = 200
+    image = Image.fromarray(grey)
+    key: object = 0
+    if mode == "I;16":
+        image = Image.fromarray(grey.astype(np.uint16) * 257)
+    elif mode == "RGB":
+        image, key = image.convert("RGB"), (0, 0, 0)
+    elif mode == "P":
+        image = image.convert("P")
+    picture = decode(saved(image, "PNG", transparency=key), "png")
+    out = picture.image.convert("L")
+    assert out.getpixel((3, 3)) == 255
+    assert_near(out.getpixel((25, 3)), 200, 1)
+    assert picture.notes
+
+
+def test_white_lettering_made_for_a_dark_page_stays_visible() -> None:
+    image = Image.new("RGBA", (200, 80), (255, 255, 255, 0))
+    ImageDraw.Draw(image).rectangle((40, 20, 160, 60), fill=(255, 255, 255, 255))
+    picture = decode(saved(image, "PNG"), "png")
+    assert picture.image.getpixel((2, 2)) == (0, 0, 0)
+    assert picture.image.getpixel((100, 40)) == WHITE
+    assert picture.notes == ("transparent parts shown on black",)
+
+
+def test_an_embedded_profile_is_applied() -> None:
+    """A profile with red and blue swapped shows whether it was used."""
+    srgb = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    swapped = bytes(srgb.replace(b"rXYZ", b"tXYZ", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"tXYZ", b"bXYZ"))
+    swapped = swapped.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    picture = decode(saved(corners(), "PNG", icc_profile=swapped), "png")
+    assert_near(corner_colours(picture.image), [BLUE, GREEN, RED, WHITE], 12)
+    assert picture.notes == ()
+
+
+@pytest.mark.parametrize("profile", [b"not a profile at all", b"\0" * 200])
+def test_a_broken_colour_profile_is_ignored_and_told(profile: bytes) -> None:
+    picture = decode(saved(corners(), "PNG", icc_profile=profile), "png")
+    assert_near(corner_colours(picture.image), [RED, GREEN, BLUE, WHITE], 0)
+    assert picture.notes == ("its colour profile cannot be used and was ignored",)
+
+
+def test_broken_exif_does_not_matter() -> None:
+    data = saved(corners(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 30)
+    assert decode(data, "jpeg").image.size == (120, 80)
+
+
+def test_first_page_of_a_tiff_and_largest_of_an_icon() -> None:
+    pages = [Image.new("RGB", (60, 40), colour) for colour in (RED, GREEN, BLUE)]
+    picture = decode(saved(pages[0], "TIFF", save_all=True, append_images=pages[1:]), "tiff")
+    assert picture.image.getpixel((5, 5)) == RED
+    assert picture.notes == ("first page of 3",)
+    icon = saved(corners(64, 64), "ICO", sizes=[(16, 16), (64, 64), (32, 32)])
+    assert decode(icon, "ico").image.size == (64, 64)
+
+
+def test_first_picture_of_a_multi_picture_jpeg() -> None:
+    data = saved(corners(), "MPO", save_all=True, append_images=[Image.new("RGB", (120, 80))])
+    assert_near(corner_colours(decode(data, "jpeg").image), [RED, GREEN, BLUE, WHITE], 40)
+
+
+def test_a_video_behind_the_jpeg_is_ignored() -> None:
+    """Motion Photo: an MP4 is appended to the picture."""
+    data = saved(corners(), "JPEG") + b"\0\0\0\x18ftypmp42" + bytes(5000)
+    assert decode(data, "jpeg").image.size == (120, 80)
+
+
+@pytest.mark.parametrize(("pillow_format", "slug"), [("BMP", "bmp"), ("JPEG2000", "jp2"), ("PPM", "pnm")])
+def test_the_rarer_formats_decode(pillow_format: str, slug: str) -> None:
+    assert_near(corner_colours(decode(saved(corners(), pillow_format), slug).image), [RED, GREEN, BLUE, WHITE])
+
+
+def test_wbmp_round_trip() -> None:
+    image = Image.new("1", (203, 77), 0)
+    ImageDraw.Draw(image).ellipse((20, 10, 180, 60), fill=1)
+    data = wbmp.encode(image)
+    assert data[:4] == bytes((0, 0, 0x81, 0x4B))  # 203 = 1 * 128 + 75
+    out = decode(data, "wbmp").image
+    assert np.array_equal(np.asarray(out) > 127, np.asarray(image))
+    with pytest.raises(Damaged, match="promised"):
+        decode(data[:-20], "wbmp")
+
+
+def tiff_directory(entries: list[tuple[int, int, int, int]], following: int = 0) -> bytes:
+    body = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
+    return struct.pack("<H", len(entries)) + body + struct.pack("<I", following)
+
+
+def test_the_largest_preview_of_a_camera_raw_file() -> None:
+    """Two JPEGs in sub-directories; the orientation stands in the first directory."""
+    small, large = saved(corners(30, 20), "JPEG"), saved(corners(300, 200), "JPEG", quality=90)
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(small) + len(large))
+    at = 8 + len(small) + len(large)
+    sub_at = at + 2 + 12 * 4 + 4
+    first = tiff_directory([(0x111, 4, 1, 8), (0x112, 3, 1, 3), (0x117, 4, 1, len(small)), (0x14A, 4, 1, sub_at)])
+    sub = tiff_directory([(0x201, 4, 1, 8 + len(small)), (0x202, 4, 1, len(large))])
+    picture = decode(head + small + large + first + sub, "dng")
+    assert picture.image.size == (300, 200)
+    assert_near(corner_colours(picture.image), [WHITE, BLUE, GREEN, RED], 40)
+    assert "preview" in picture.notes[0]
+    with pytest.raises(TypeNotAllowed, match="without a preview"):
+        decode(struct.pack("<2sHI", b"II", 42, 8) + tiff_directory([]), "dng")
+
+
+def test_jpeg_xl_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    monkeypatch.setitem(sys.modules, "pillow_jxl.JpegXLImagePlugin", None)
+    with pytest.raises(ToolMissing, match=r"mmsprep\[jxl\]"):
+        decode(b"\xff\x0a" + bytes(20), "jxl")
+
+
+def test_jpeg_xl_decodes_with_it() -> None:
+    pytest.importorskip("pillow_jxl")
+    assert decode(saved(corners(), "JXL"), "jxl").image.size == (120, 80)
+
+
+NOISE = Image.effect_noise((300, 200), 90)
+
+
+@pytest.mark.parametrize(
+    ("pillow_format", "slug"),
+    [
+        ("JPEG", "jpeg"),
+        ("PNG", "png"),
+        ("GIF", "gif"),
+        ("WEBP", "webp"),
+        ("AVIF", "avif"),
+        ("BMP", "bmp"),
+        ("TIFF", "tiff"),
+        ("JPEG2000", "jp2"),
+        ("ICO", "ico"),
+        ("PPM", "pnm"),
+    ],
+)
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+def test_half_a_picture_is_damaged_and_never_half_grey(pillow_format: str, slug: str, share: float) -> None:
+    data = saved(NOISE, pillow_format)
+    with pytest.raises(Damaged, match=f"picture.{slug}: begins as"):
+        decode(data[: int(len(data) * share)], slug)
+
+
+@given(st.binary(max_size=300), st.sampled_from(sorted(pixels._OPENERS)))
+def test_rubbish_is_damaged_in_every_format(data: bytes, slug: str) -> None:
+    with pytest.raises((Damaged, TypeNotAllowed, OverInputLimit)):
+        decode(data, slug)
+
+
+def test_deep_jpegs_are_refused_with_the_reason() -> None:
+    data = bytearray(saved(corners(), "JPEG"))
+    data[data.index(b"\xff\xc0") + 4] = 12
+    with pytest.raises(TypeNotAllowed, match="12-bit"):
+        decode(bytes(data), "jpeg")
+
+
+def test_too_many_pixels_are_refused_before_decoding() -> None:
+    data = saved(Image.new("L", (2000, 2000)), "PNG")
+    with pytest.raises(OverInputLimit, match=r"2000 x 2000 pixels, over the limit of 1,000,000"):
+        decode(data, "png", settings=Settings(max_pixels=1_000_000))
+    with pytest.raises(OverInputLimit, match="MMSPREP_MAX_IMAGE_BYTES"):
+        decode(data, "png", settings=Settings(max_image_bytes=100))
+
+
+def test_pictures_over_pillows_own_limit_raise_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    """The limit that counts is the setting's; Pillow would warn from 89 megapixels on."""
+    data = saved(Image.new("1", (10_000, 9_500)), "PNG")
+    assert decode(data, "png").image.size == (1024, 972)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((100, 60), (100, 60)),
+        ((4000, 3000), (1024, 768)),
+        ((3000, 4000), (768, 1024)),
+        ((1080, 12000), (307, 3413)),
+        ((12000, 1080), (3413, 307)),
+        ((300, 4000), (280, 3739)),
+        ((20, 4000), (20, 4000)),
+        ((40_000, 1), (4096, 1)),
+    ],
+)
+def test_sizes_by_the_rules(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert pixels.target_size(size[0], size[1], RULES) == expected
+
+
+@given(st.integers(1, 60_000), st.integers(1, 60_000))
+def test_target_sizes_never_grow_and_obey_every_limit(width_px: int, height_px: int) -> None:
+    rules = ImageRules(max_long_px=640, max_short_px=480, tall_max_long_px=2000)
+    new_width, new_height = pixels.target_size(width_px, height_px, rules)
+    assert 1 <= new_width <= width_px
+    assert 1 <= new_height <= height_px
+    assert max(new_width, new_height) <= 2000
+    assert min(new_width, new_height) <= 480
+    assert new_width * new_height <= 640 * 480
+    assert (new_height, new_width) == pixels.target_size(height_px, width_px, rules)

@@ -1,0 +1,57 @@
+"""Programs are run without a shell, within time, and never outlive their work."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+
+from mmsprep.errors import ToolError, ToolMissing, ToolTimeout
+from mmsprep.tools.process import ProcessGroup
+
+
+def _python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_output_and_input_go_through_pipes() -> None:
+    with ProcessGroup(20) as group:
+        done = group.run(_python("import sys; print(sys.stdin.read()[::-1])"), stdin=b"abc")
+    assert done.stdout.strip() == b"cba"
+
+
+def test_a_failure_carries_the_status_and_the_last_words() -> None:
+    with ProcessGroup(20) as group, pytest.raises(ToolError, match=r"status 3: went wrong"):
+        group.run(_python("import sys; print('went wrong', file=sys.stderr); sys.exit(3)"))
+
+
+def test_a_missing_program_is_named() -> None:
+    with ProcessGroup(20) as group, pytest.raises(ToolMissing, match="no-such-program"):
+        group.run(["no-such-program"])
+
+
+def test_a_program_that_takes_too_long_is_killed_and_the_setting_is_named() -> None:
+    with ProcessGroup(0.3) as group, pytest.raises(ToolTimeout, match="MMSPREP_TOOL_TIMEOUT_S"):
+        group.run(_python("import time; time.sleep(60)"))
+
+
+def test_leaving_the_group_ends_what_runs_in_other_threads_and_starts_nothing_more() -> None:
+    errors: list[Exception] = []
+
+    def work(group: ProcessGroup) -> None:
+        try:
+            group.run(_python("import time; time.sleep(60)"))
+        except ToolError as error:
+            errors.append(error)
+
+    with ProcessGroup(60) as group:
+        thread = threading.Thread(target=work, args=(group,))
+        thread.start()
+        time.sleep(0.3)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(errors) == 1
+    with pytest.raises(ToolError, match="cancelled"):
+        group.run(_python("pass"))

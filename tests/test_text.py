@@ -1,0 +1,127 @@
+"""Texts: whatever the encoding, clean UTF-8 with the words unharmed."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsprep.classify import classify
+from mmsprep.errors import UnknownType
+from mmsprep.model import Action, Attachment, Rendition
+from mmsprep.profile import Profile
+from mmsprep.sniff import sniff
+from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.text import clean_text, decode_text, open_source
+
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\ufe0f \U0001f1e6\U0001f1fa 1\ufe0f\u20e3"
+
+
+def rendered(data: bytes, profile: Profile, workspace: Workspace) -> Rendition:
+    """The text as it would be sent."""
+    attachment = Attachment(0, "note.txt", len(data), data=data)
+    info = sniff(attachment, workspace.settings, workspace)
+    plan = classify("note.txt", info, profile)
+    source = open_source(attachment, info, plan, profile, workspace)
+    assert [point.quality for point in source.curve().points] == [100]
+    assert source.curve().points[0].size_bytes == source.render(1).size_bytes
+    return source.render(10)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("plain", "ascii"),
+        ("Grüße \U0001f600", "utf-8"),
+        ("Grüße \U0001f600", "utf-8-sig"),
+        ("Grüße \U0001f600", "utf-16"),
+        ("Grüße \U0001f600", "utf-32"),
+        ("Hello", "utf-16-le"),
+        ("Hello, world", "utf-16-be"),
+        ("Привет, мир 1", "utf-16-le"),
+        ("明天的会议十点开始,请准时参加。\n", "utf-16-be"),
+        ("Hello", "utf-32-le"),
+        ("café", "latin-1"),
+        ("Ça va? Être ou ne pas être", "latin-1"),
+        ("Prix: 10 € – l’été", "cp1252"),
+        ("El niño comió piñas. ¿Cómo estás? ¡Adiós!", "cp1252"),
+        ("Zażółć gęślą jaźń", "cp1250"),
+        ("Příliš žluťoučký kůň úpěl ďábelské ódy", "cp1250"),
+        ("Привет", "cp1251"),
+        ("Привет", "koi8-r"),
+        ("Καλημέρα, τι κάνεις σήμερα;", "cp1253"),
+        ("Yarın görüşürüz, şimdilik hoşça kal", "cp1254"),
+        ("שלום, מה שלומך היום?", "cp1255"),
+        ("مرحبا كيف حالك اليوم", "cp1256"),
+        ("こんにちは", "shift_jis"),
+        ("明日の会議は十時からです。", "euc_jp"),
+        ("明日の会議", "iso2022_jp"),
+        ("你好", "gb18030"),
+        ("明天的會議十點開始,請準時參加。", "big5"),
+        ("안녕하세요. 내일 회의는 열 시에 시작합니다.", "euc_kr"),
+    ],
+)
+def test_any_encoding_becomes_utf8(text: str, encoding: str, profile: Profile, workspace: Workspace) -> None:
+    """Short texts of every common encoding are read right and sent as UTF-8 without a BOM."""
+    rendition = rendered(text.encode(encoding), profile, workspace)
+    assert rendition.data.decode("utf-8").replace("\r\n", "\n") == text
+    assert not rendition.data.startswith(b"\xef\xbb\xbf")
+    assert (rendition.format, rendition.content_type) == ("text", "text/plain")
+    assert decode_text(text.encode(encoding))[0] == text
+
+
+def test_what_is_clean_is_kept_bit_for_bit(profile: Profile, workspace: Workspace) -> None:
+    """UTF-8 with the right line ends is not touched."""
+    data = f"Hi {FAMILY}\r\nÜ\r\n".encode()
+    rendition = rendered(data, profile, workspace)
+    assert (rendition.data, rendition.action) == (data, Action.KEEP)
+
+
+def test_line_ends_are_the_profile_s(profile: Profile, workspace: Workspace) -> None:
+    """Every kind of line end becomes the one that the profile asks for."""
+    data = "a\nb\r\nc\rd\u2028e".encode()
+    assert rendered(data, profile, workspace).data == b"a\r\nb\r\nc\r\nd\r\ne"
+    unix = msgspec.structs.replace(profile, text=msgspec.structs.replace(profile.text, line_ends="lf"))
+    assert rendered(data, unix, workspace).data == b"a\nb\nc\nd\ne"
+
+
+def test_control_characters_go_and_emoji_stay() -> None:
+    """Terminal escapes, zero bytes and stray BOMs go; joiners, variation selectors and flags stay."""
+    assert clean_text(f"\x1b[1;31mred\x1b[0m \x07a\x00b\ufeff{FAMILY}\tc", "lf") == f"red ab{FAMILY}\tc"
+
+
+def test_accents_are_composed() -> None:
+    """A letter and its separate accent become one character."""
+    assert clean_text("cafe\u0301", "lf") == "café"
+
+
+@pytest.mark.parametrize("data", [bytes(range(256)) * 4, b"\x00\x01\x02\x03" * 20, b"\xff\xfe\x00"])
+def test_binary_is_no_text(data: bytes) -> None:
+    """What is no text is refused by name."""
+    with pytest.raises(UnknownType, match=r"message\.bin: is no text"):
+        decode_text(data, "message.bin")
+
+
+@given(st.text(max_size=200))
+def test_cleaning_is_final_and_loses_no_letter(text: str) -> None:
+    """Cleaning twice changes nothing more; what is left is valid UTF-8 in NFC; letters and emoji all survive."""
+    for line_ends in ("lf", "crlf"):
+        once = clean_text(text, line_ends)
+        assert clean_text(once, line_ends) == once
+        assert unicodedata.is_normalized("NFC", once)
+        once.encode("utf-8")
+    if "\x1b" not in text:
+        letters = [char for char in unicodedata.normalize("NFC", text) if char.isalnum()]
+        kept = [char for char in clean_text(text, "lf") if char.isalnum()]
+        assert kept == letters
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cn"]), min_size=1, max_size=100))
+def test_utf8_is_never_taken_for_anything_else(text: str) -> None:
+    """Valid UTF-8 is UTF-8, however strange its words."""
+    decoded, encoding = decode_text(text.encode("utf-8"))
+    assert encoding in ("ascii", "utf-8", "utf-8-sig")
+    assert decoded == clean_text(text, "lf")
