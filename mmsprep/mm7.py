@@ -260,7 +260,7 @@ def problems_of(element: ElementTree.Element, rule: Rule) -> Iterator[str]:
     known = {child.name: child for child in rule.children}
     names = [_local(child.tag) for child in element]
     yield from (f"{place}: {name} is not allowed here" for name in dict.fromkeys(names) if name not in known)
-    yield from (f"{place}: the attribute {name} is missing" for name in rule.attributes if name not in element.keys())
+    yield from (f"{place}: the attribute {name} is missing" for name in rule.attributes if element.get(name) is None)
     for name, child in known.items():
         count = names.count(name)
         if count < child.least:

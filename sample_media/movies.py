@@ -124,7 +124,8 @@ SAMPLES = (
         "variable-rate.mkv",
         "mkv",
         "variable frame rate: dropped and late frames",
-        f"-vf \"settb=1/1000,select='not(between(mod(n,10),3,6))',setpts='PTS+20*mod(N,3)'\" -fps_mode vfr {X264} {AAC}",
+        "-vf \"settb=1/1000,select='not(between(mod(n,10),3,6))',setpts='PTS+20*mod(N,3)'\""
+        f" -fps_mode vfr -enc_time_base 1:1000 {X264} {AAC}",
         clip=WIDE,
     ),
     _clip("vp9.webm", "webm", "VP9 and Opus", "-c:v libvpx-vp9 -crf 40 -b:v 0 -c:a libopus -b:a 32k"),
@@ -158,7 +159,7 @@ SAMPLES = (
         "interlaced.ts",
         "mpeg-ts",
         "interlaced MPEG-2, 25 frames, top field first",
-        "-vf fps=50,interlace -c:v mpeg2video -q:v 9 -flags +ildct+ilme -c:a mp2 -b:a 64k",
+        "-vf fps=50,interlace -c:v mpeg2video -q:v 9 -flags:v +bitexact+ildct+ilme -c:a mp2 -b:a 64k",
     ),
     _clip("mute.mp4", "mp4", "no sound", f"{X264} -movflags +faststart", sound=False),
     Sample(

@@ -97,7 +97,6 @@ def encode(
         for other, data in (files or {}).items():
             Path(folder, other).write_bytes(data)
             command += ["-i", str(Path(folder, other))]
-        command += shlex.split(options)
         command += ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-threads", "1"]
-        processes.run([*command, str(Path(folder, name))])
+        processes.run([*command, *shlex.split(options), str(Path(folder, name))])
         return Path(folder, name).read_bytes()

@@ -109,5 +109,5 @@ def test_movies_without_an_index_or_media_are_damaged(look: Look) -> None:
 def test_self_contained_references_are_fine(look: Look) -> None:
     """QuickTime writes its data references as aliases too; flagged as "in this file" they lead nowhere."""
     for reference in (box(b"alis", b"\0\0\0\1"), box(b"url ", bytes(4))):
-        with pytest.raises(Damaged, match="neither sound nor picture|structure"):
+        with pytest.raises(Damaged, match=r"neither sound nor picture|structure"):
             look(movie(entry=b"xxxx", reference=reference).replace(b"soun", b"text"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -236,8 +237,7 @@ def test_a_file_that_makes_mediainfo_loop_is_damaged(make: Make, tmp_path: Path)
     bad[at : at + 4] = b"\xff\xff\xff\xff"
     (tmp_path / "good").write_bytes(good)
     (tmp_path / "bad").write_bytes(bad)
-    with ProcessGroup(60) as processes:
-        reader = MediaInfoReader(processes, timeout_s=1.5)
+    with ProcessGroup(60) as processes, closing(MediaInfoReader(processes, timeout_s=1.5)) as reader:
         with pytest.raises(Damaged, match="reasonable time"):
             reader.tracks("bad", tmp_path / "bad")
         assert len(reader.tracks("good", tmp_path / "good")) == 2
@@ -247,5 +247,9 @@ def test_a_missing_library_is_said_with_advice(monkeypatch: pytest.MonkeyPatch, 
     """Where MediaInfo does not load, the error says how to get it."""
     (tmp_path / "pymediainfo.py").write_text("raise ImportError('no library here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with ProcessGroup(60) as processes, pytest.raises(ToolMissing, match="pip install"):
-        MediaInfoReader(processes).tracks("song", tmp_path / "song")
+    with (
+        ProcessGroup(60) as processes,
+        closing(MediaInfoReader(processes)) as reader,
+        pytest.raises(ToolMissing, match="pip install"),
+    ):
+        reader.tracks("song", tmp_path / "song")

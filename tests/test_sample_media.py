@@ -233,7 +233,7 @@ def _is_quiet_inside() -> bool:
 def _is_tagged_mp3() -> bool:
     data, general = _data("formats/song.mp3"), _tracks("formats/song.mp3")["General"]
     assert data[:4] == b"ID3\3" and data[-128:-125] == b"TAG"
-    return general["cover"] == "Yes" and general["title"] == "Lakeside"
+    return bool(general["cover"] == "Yes" and general["title"] == "Lakeside")
 
 
 def _has_tags_everywhere() -> bool:

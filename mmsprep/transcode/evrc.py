@@ -30,9 +30,7 @@ def as_qcp(attachment: Attachment, workspace: Workspace) -> Path:
     """
     data = read_bytes(attachment)
     if not data.startswith(_MAGIC):
-        raise TypeNotAllowed(
-            attachment.name, "is a kind of EVRC that ffmpeg does not decode; send it as WAV or M4A"
-        )
+        raise TypeNotAllowed(attachment.name, "is a kind of EVRC that ffmpeg does not decode; send it as WAV or M4A")
     body = data[len(_MAGIC) :]
     most_bytes = workspace.settings.max_duration_s * _FRAMES_A_SECOND * (1 + max(_FRAME_BYTES.values()))
     if len(body) > most_bytes:

@@ -66,9 +66,7 @@ class Pcm:
         return float(self.segment.frame_count()) / self.rate_hz
 
 
-def decode_pcm(
-    attachment: Attachment, info: MediaInfo, workspace: Workspace, *, max_channels: int = 2
-) -> Pcm:
+def decode_pcm(attachment: Attachment, info: MediaInfo, workspace: Workspace, *, max_channels: int = 2) -> Pcm:
     """Decode the first audio stream to 16-bit PCM at the source's rate, at most 48 kHz.
 
     What is so long that it would not fit ``160 MB`` of PCM is decoded to one channel and a lower rate: such
@@ -169,9 +167,7 @@ def _read(path: Path, name: str, complaint: str) -> AudioSegment:
     if not data:
         raise Damaged(name, f"no sound in it decodes{f' ({complaint})' if complaint else ''}; export it anew")
     data = data[: len(data) - len(data) % (SAMPLE_WIDTH_BYTES * channels)]
-    return AudioSegment(
-        data=data, sample_width=SAMPLE_WIDTH_BYTES, frame_rate=rate_hz, channels=channels
-    )
+    return AudioSegment(data=data, sample_width=SAMPLE_WIDTH_BYTES, frame_rate=rate_hz, channels=channels)
 
 
 def _check_length(name: str, decoded_s: float, info: MediaInfo, complaint: str) -> None:
