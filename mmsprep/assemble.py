@@ -37,6 +37,7 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
     source_name = entry.attachment.name if this.job.keep_names else None
     return Part(
         name=part_name(position, kind, rendition.format, source_name),
+        format=rendition.format,
         content_type=(row.content_type if row else "") or rendition.content_type,
         kind=kind,
         action=rendition.action,

@@ -69,6 +69,12 @@ _WAV_MAX_HZ = 48_000
 _LADDER_CODECS = {"amr": "amr_nb", "aac": "aac", "mp3": "mp3", "wav-ima": "adpcm_ima_wav"}
 _TOLERANCE = 1.02
 """Frame rates and bit rates are averages: 30.01 frames a second are 30."""
+_SUPPORT_WORDS = {
+    Support.GOOD: "good support",
+    Support.PARTIAL: "partial support",
+    Support.VARIES: "support varies",
+    Support.NONE: "no support",
+}
 _H264_PROFILES = ("baseline", "main", "high")
 _H264_LEVELS = (
     "1",
@@ -179,7 +185,7 @@ def _findings(info: MediaInfo, profile: Profile, row: Row | None) -> _Findings:
         listed = [slug for slug in dict.fromkeys(kept) if FORMATS[slug].kind is info.kind]
         yield _Finding(Reason("type_not_in_table", title, ", ".join(listed) or "none of this kind"))
     elif row.use is not Use.KEEP:
-        yield _Finding(Reason("type_converted", f"{title}: {row.support} support", "converted by the table"))
+        yield _Finding(Reason("type_converted", f"{title}: {_SUPPORT_WORDS[row.support]}", "converted by the table"))
     if info.kind is Kind.AUDIO and FORMATS[info.format].kind is Kind.VIDEO:
         yield _Finding(Reason("sound_only", f"{title} without pictures", "a sound format"))
     yield from _KINDS[info.kind](info, profile)

@@ -213,6 +213,7 @@ class PartReport:
     """
 
     name: str
+    format: str
     content_type: str
     kind: Kind
     action: Action

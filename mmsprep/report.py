@@ -21,13 +21,50 @@ from mmsprep.profile import Profile
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 SCHEMA = 1
 Json = dict[str, Any]
 
-_QUALITY_WORDS = ((90, "like the original"), (70, "high"), (50, "medium"), (30, "low"), (0, "poor"))
+_QUALITY_WORDS = ((90, "excellent"), (70, "high"), (50, "medium"), (30, "low"), (0, "poor"))
 _DONE_WORDS = {Action.KEEP: "kept as it is", Action.REWRAP: "kept, metadata removed"}
-_REASONS_SHOWN = 3
+_REASONS_SHOWN = 4
+_REASON_WORDS = {
+    "type_not_in_table": "{found} is not in the network's table",
+    "type_converted": "{found} in the network's table",
+    "sound_only": "{found}",
+    "size_px": "larger than {allowed}",
+    "orientation": "turned upright",
+    "icc_profile": "{found} colours made sRGB",
+    "unterminated": "end of the file was missing",
+    "coding": "{found} JPEG made baseline",
+    "colour": "{found} colours made YCbCr",
+    "bit_depth": "{found} made {allowed}",
+    "metadata": "{found} removed",
+    "sample_rate": "{found}, allowed: {allowed}",
+    "channels": "{found}, allowed: {allowed}",
+    "codec": "{found} coding, allowed: {allowed}",
+    "audio_codec": "{found} sound, allowed: {allowed}",
+    "codec_profile": "H.264 {found} profile, allowed: {allowed}",
+    "codec_level": "level {found}, allowed: {allowed}",
+    "brand": "brand {found}, allowed: {allowed}",
+    "single_frame": "one frame only: sent as a picture",
+    "moov_position": "index moved to the front",
+    "frame_size": "frame of {found}, allowed: {allowed}",
+    "rotation": "turned upright",
+    "pixel_aspect": "pixels made square",
+    "interlaced": "interlaced",
+    "hdr": "high dynamic range made standard",
+    "frame_rate": "{found}, allowed: {allowed}",
+    "rate": "{found}, allowed: {allowed}",
+    "encoding": "{found} made UTF-8",
+    "line_ends": "line ends made {allowed}",
+    "control_characters": "control characters removed",
+    "decomposed": "accents joined to their letters",
+    "over_limit_bytes": "too large for the message as it was",
+    "poster": "{found} as a picture, as asked",
+}
+"""A reason as people say it; a code that is not here is told as found and allowed."""
 
 
 def document(message: Message | Forecast) -> Json:
@@ -53,6 +90,7 @@ def document(message: Message | Forecast) -> Json:
 def _part(part: PartReport) -> Json:
     return {
         "name": part.name,
+        "format": part.format,
         "content_type": part.content_type,
         "kind": part.kind,
         "size_bytes": part.size_bytes,
@@ -103,25 +141,22 @@ def message_table(message: Message | Forecast) -> RenderableType:
 
     table = Table(show_footer=True, header_style="bold", pad_edge=False, box=None, padding=(0, 2, 0, 0))
     predicted = isinstance(message, Forecast)
-    table.add_column("File", "Text, subject, headers", overflow="fold", max_width=28)
-    table.add_column("What it was", overflow="fold", max_width=22)
-    table.add_column("What will be done" if predicted else "What was done, and why", overflow="fold")
-    table.add_column("Before", justify="right", no_wrap=True)
-    table.add_column("After", size(message.overhead_bytes), justify="right", no_wrap=True)
-    table.add_column("Share", _percent(message.overhead_bytes, message.limit_bytes), justify="right")
+    table.add_column("File, and what it was", "Text, subject, headers", overflow="fold", max_width=28)
+    table.add_column("What it will be, and why" if predicted else "What it became, and why", overflow="fold")
+    table.add_column("Size", size(message.overhead_bytes), justify="right", no_wrap=True)
+    table.add_column("Share", _percent(message.overhead_bytes, message.limit_bytes), justify="right", no_wrap=True)
     table.add_column("Quality", no_wrap=True)
     for part in message.parts:
+        before, after = size(part.source.size_bytes), size(part.size_bytes)
         table.add_row(
-            Text(_short(part.source_name)),
-            Text(_what(part.source)),
-            Text(_done(part)),
-            size(part.source.size_bytes),
-            size(part.size_bytes),
+            _two_lines(_short(part.source_name), _what(part.source)),
+            _two_lines(_done(part), _because(part.reasons)),
+            Text(after if part.action is Action.KEEP else f"{before}\n-> {after}"),
             _percent(part.size_bytes, message.limit_bytes),
             f"{part.quality:.0f} {_quality_word(part)}",
         )
     for rejection in message.rejected:
-        table.add_row(Text(_short(rejection.name)), "left out", Text(rejection.message), "", "", "", "")
+        table.add_row(Text(_short(rejection.name)), _two_lines("left out", rejection.message))
     return table
 
 
@@ -142,19 +177,17 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
     from rich.text import Text
 
     table = Table(header_style="bold", pad_edge=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column("File", overflow="fold", max_width=30)
-    table.add_column("What it is", overflow="fold", max_width=30)
+    table.add_column("File, and what it is", overflow="fold", max_width=30)
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("Table row: support", overflow="fold", max_width=24)
     table.add_column("What prepare would do, and why", overflow="fold")
     for one in inspections:
         problem = getattr(one.error, "problem", str(one.error)) if one.error else ""
         table.add_row(
-            Text(_short(one.name)),
-            Text(_what(one.info) if one.info else "-"),
+            _two_lines(_short(one.name), _what(one.info) if one.info else ""),
             size(one.size_bytes),
             Text(f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-"),
-            Text(_planned(one.plan) if one.plan else f"refuse: {problem}"),
+            _two_lines(_planned(one.plan), _because(one.plan.reasons)) if one.plan else _two_lines("refuse", problem),
         )
     return table
 
@@ -231,24 +264,34 @@ def _what(info: MediaInfo) -> str:
 
 def _done(part: PartReport) -> str:
     words = _DONE_WORDS.get(part.action)
-    if words is None:
-        facts = [f"to {part.content_type.split(';')[0]}"]
-        if part.width_px and part.height_px:
-            facts.append(f"{part.width_px}x{part.height_px}")
-        if part.duration_s and part.source.duration_s and part.duration_s < part.source.duration_s * 0.95:
-            facts.append(f"{part.duration_s:.1f} s")
-        words = " ".join(facts)
-    return words + _because(part.reasons)
+    if words is not None:
+        return words
+    facts = [FORMATS[part.format].title]
+    if part.width_px and part.height_px:
+        facts.append(f"{part.width_px}x{part.height_px}")
+    if part.duration_s and part.source.duration_s and part.duration_s < part.source.duration_s * 0.95:
+        facts.append(f"{part.duration_s:.1f} s")
+    return " ".join(facts)
 
 
 def _planned(plan: Plan) -> str:
     words = {Action.KEEP: "keep as it is", Action.REWRAP: "keep, remove metadata"}
-    return words.get(plan.action, f"convert to {FORMATS[plan.target].title}") + _because(plan.reasons)
+    return words.get(plan.action, f"convert to {FORMATS[plan.target].title}")
 
 
 def _because(reasons: Sequence[Reason]) -> str:
-    if not reasons:
-        return ""
-    shown = [f"{reason.found} (allowed: {reason.allowed})" for reason in reasons[:_REASONS_SHOWN]]
+    shown = [
+        _REASON_WORDS.get(reason.code, "{found} (allowed: {allowed})").format(
+            found=reason.found, allowed=reason.allowed
+        )
+        for reason in reasons[:_REASONS_SHOWN]
+    ]
     more = len(reasons) - len(shown)
-    return ": " + "; ".join([*shown, *([f"{more} more"] if more > 0 else [])])
+    return "; ".join([*shown, *([f"{more} more"] if more > 0 else [])])
+
+
+def _two_lines(first: str, second: str) -> Text:
+    """What is said first, and below it, dimmed, what may be skipped."""
+    from rich.text import Text
+
+    return Text.assemble(first, ("\n" + second if second else "", "dim"))

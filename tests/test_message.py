@@ -25,6 +25,7 @@ def _part(position: int, kind: Kind, data: bytes = b"data", duration_s: float | 
     info = MediaInfo(format=slug, kind=kind, content_type=content_type, size_bytes=len(data))
     return Part(
         name=part_name(position, kind, slug, None),
+        format=slug,
         content_type=content_type,
         kind=kind,
         action=Action.KEEP,

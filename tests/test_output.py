@@ -18,6 +18,7 @@ def _message(names: list[str], source: str = "x") -> Message:
     parts = tuple(
         Part(
             name=name,
+            format="jpeg",
             content_type="image/jpeg",
             kind=Kind.IMAGE,
             action=Action.KEEP,
