@@ -18,6 +18,7 @@ from mmsprep.job import Inspection
 from mmsprep.message import Forecast, Message
 from mmsprep.model import Action, MediaInfo, Part, PartReport, Plan, Reason
 from mmsprep.profile import Profile
+from mmsprep.status import Advice, Status
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -65,6 +66,12 @@ _REASON_WORDS = {
     "poster": "{found} as a picture, as asked",
 }
 """A reason as people say it; a code that is not here is told as found and allowed."""
+_ADVICE_WORDS = {
+    Advice.NOTHING: "Nothing",
+    Advice.RESEND: "Resend",
+    Advice.FIX: "Fix",
+    Advice.GIVE_UP: "Give up",
+}
 
 
 def document(message: Message | Forecast) -> Json:
@@ -225,6 +232,49 @@ def profile_table(profile: Profile) -> RenderableType:
     for row in profile.table:
         table.add_row(row.row, row.content_type or "-", row.support, words[row.use], row.remark)
     return Group(Text(f"{profile.name}: {profile.title}", style="bold"), "", facts, "", table)
+
+
+def status_document(statuses: Iterable[Status]) -> Json:
+    """What ``status --json`` prints."""
+    return {
+        "schema": SCHEMA,
+        "statuses": [
+            {
+                "code": one.code,
+                "text": one.text,
+                "meaning": one.meaning,
+                "class": one.status_class,
+                "advice": one.advice,
+                "next_step": one.next_step,
+                "repeated": one.repeated,
+                "known": one.known,
+            }
+            for one in statuses
+        ],
+    }
+
+
+def status_table(statuses: Sequence[Status]) -> RenderableType:
+    """One status in full, or several as a list."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=len(statuses) > 1, header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    if len(statuses) > 1:
+        for column in ("Code", "Text", "Class", "What to do"):
+            table.add_column(column, overflow="fold")
+        for one in statuses:
+            table.add_row(str(one.code), one.text, one.status_class, f"{_ADVICE_WORDS[one.advice]}: {one.next_step}")
+        return table
+    one = statuses[0]
+    for key, value in (
+        ("Status", f"{one.code} {one.text}"),
+        ("Class", one.status_class if one.known else f"{one.status_class} (by its first digit; not in the table)"),
+        ("Meaning", one.meaning),
+        ("What to do", f"{_ADVICE_WORDS[one.advice]}. {one.next_step}"),
+    ):
+        table.add_row(Text(key, style="bold"), Text(value))
+    return table
 
 
 def size(size_bytes: int) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mmsprep.cli.look import doctor, inspect, profiles_app
+from mmsprep.cli.look import doctor, inspect, profiles_app, status
 from mmsprep.cli.prepare import prepare
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command()(prepare)
 app.command()(inspect)
 app.command()(doctor)
+app.command()(status)
 app.add_typer(profiles_app, name="profiles")
 
 

@@ -1,4 +1,4 @@
-"""The commands that only look: inspect, profiles, doctor."""
+"""The commands that only look: inspect, profiles, doctor, status."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mmsprep.cli.printing import JsonFlag, ProfileOption, console_for, inputs_of, print_json, reported
+from mmsprep.errors import UsageError
 
 profiles_app = typer.Typer(help="The networks and handset classes that mmsprep knows.")
 
@@ -69,3 +70,22 @@ def doctor(json_output: JsonFlag = False) -> None:
             console_for().print(diagnosis_table(found))
         if any(not check.ok and check.needed for check in found):
             raise typer.Exit(7)
+
+
+def status(
+    code: Annotated[int | None, typer.Argument(metavar="[CODE]", help="A code like 4006; all of them without.")] = None,
+    json_output: JsonFlag = False,
+) -> None:
+    """Explain a status code of the gateway: what it means and what to do."""
+    with reported(json_output):
+        from mmsprep.report import status_document, status_table
+        from mmsprep.status import STATUSES, status_of
+
+        found = list(STATUSES.values()) if code is None else [status_of(code)]
+        statuses = [one for one in found if one]
+        if not statuses:
+            raise UsageError(f"{code}: is no status of an MMS gateway; they are 0 and 1000 to 4999")
+        if json_output:
+            print_json(status_document(statuses))
+        else:
+            console_for().print(status_table(statuses))
