@@ -82,7 +82,7 @@ def prepare(
         trim: cut clips and recordings that cannot reach the quality floor to what fits.
         poster: send the best frame of a clip that cannot reach the quality floor.
         keep_names: name the parts after the originals.
-        priorities: attachment name to weight, 1 being normal.
+        priorities: an attachment's name, with or without its folder, to its weight, 1 being normal.
         settings: limits of this machine (default: from the environment).
         progress: called after every step, from any thread.
 
@@ -190,6 +190,7 @@ def _inspect_one(this: Run, attachment: Attachment) -> Inspection:
 def _understand(this: Run) -> list[Entry]:
     """Take in, sniff, classify; what cannot be sent is collected or raised, as the job says."""
     attachments, problems = take_in(this.job.attachments, this.settings)
+    this.check_priorities(attachments)
     found = list(this.pool.map(partial(_inspect_one, this), attachments))
     this.leave_out([*problems, *(one.error for one in found if one.error)])
     entries = [

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
 from threading import Lock
 
 from mmsprep.errors import MmsprepError, SeveralErrors, UsageError
@@ -75,7 +76,15 @@ class Run:
         return " ".join(clean(self.job.subject, "lf").split())
 
     def priority_of(self, attachment: Attachment) -> float:
-        return self.job.priorities.get(attachment.name, 1.0)
+        named = (weight for name, weight in self.job.priorities.items() if _is_called(attachment, name))
+        return next(named, 1.0)
+
+    def check_priorities(self, attachments: Sequence[Attachment]) -> None:
+        """Refuse a priority for something that is not there: it would be lost without a word."""
+        for name in self.job.priorities:
+            if not any(_is_called(attachment, name) for attachment in attachments):
+                names = ", ".join(attachment.name for attachment in attachments) or "none"
+                raise UsageError(f"a priority is given for {name!r}, which is none of the attachments ({names})")
 
     def leave_out(self, problems: Sequence[MmsprepError]) -> None:
         """Collect ``problems``, or raise them where the job does not skip."""
@@ -87,6 +96,10 @@ class Run:
         if self.progress:
             done = (STAGES.index(stage) + (entry.attachment.index + 1) / max(1, count)) / len(STAGES)
             self.progress(Progress(entry.attachment.index, entry.attachment.name, stage, min(1.0, done)))
+
+
+def _is_called(attachment: Attachment, name: str) -> bool:
+    return name in (attachment.name, PurePath(attachment.name).name)
 
 
 @contextmanager

@@ -201,6 +201,15 @@ def test_priority_gives_a_picture_more_of_the_bytes() -> None:
     assert shifted.parts[0].size_bytes > plain.parts[0].size_bytes * 1.1
 
 
+def test_a_priority_finds_a_file_without_its_folder_and_refuses_a_stranger(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(_photo(30))
+    (tmp_path / "b.jpg").write_bytes(_photo(31))
+    message = prepare([tmp_path], limit_bytes=90_000, priorities={"b.jpg": 4})
+    assert message.parts[1].quality > message.parts[0].quality
+    with pytest.raises(UsageError, match=r"'c\.jpg'.*none of the attachments"):
+        prepare([tmp_path], priorities={"c.jpg": 2})
+
+
 def test_progress_reaches_every_attachment_and_ends() -> None:
     steps: list[Progress] = []
     prepare([("a.jpg", _photo(40)), ("b.jpg", _photo(41))], progress=steps.append)
