@@ -6,6 +6,8 @@ stderr. Exit statuses are those of :mod:`mmsprep.errors`.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -41,4 +43,7 @@ def _root(
 
 def main() -> None:
     """The ``mmsprep`` command."""
+    if not sys.warnoptions:
+        # Libraries warn about odd files for their callers' ears; what matters of it is in our own report.
+        warnings.simplefilter("ignore")
     app(prog_name="mmsprep")

@@ -1,0 +1,85 @@
+"""The command as people use it: what stands on stdout and stderr, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+
+def mmsprep(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "mmsprep", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=120)
+
+
+def test_what_libraries_mutter_about_an_odd_file_is_not_shown(tmp_path: Path) -> None:
+    broken_exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\xff\xff"
+    Image.effect_noise((1200, 800), 50).save(tmp_path / "odd.jpg", exif=broken_exif)
+    done = mmsprep("prepare", tmp_path / "odd.jpg", "-o", tmp_path / "out")
+    assert done.returncode == 0
+    assert b"Warning" not in done.stderr
+    assert b"odd.jpg" in done.stderr
+
+
+def test_data_goes_to_stdout_and_words_to_stderr(sample_media: Path, tmp_path: Path) -> None:
+    done = mmsprep("prepare", sample_media / "formats/still.gif", "-o", tmp_path / "out")
+    assert (done.returncode, done.stdout) == (0, b"")
+    done = mmsprep("prepare", sample_media / "formats/still.gif", "-o", tmp_path / "out", "--json")
+    assert json.loads(done.stdout) == json.loads((tmp_path / "out/message.json").read_text("utf-8"))
+    assert done.stderr == b""
+
+
+def test_one_attachment_comes_from_standard_input(sample_media: Path, tmp_path: Path) -> None:
+    done = mmsprep("prepare", "-", "-o", tmp_path, "--json", stdin=(sample_media / "formats/still.gif").read_bytes())
+    assert json.loads(done.stdout)["parts"][0]["source"]["path"] == "stdin"
+    assert mmsprep("prepare", "-", "-").returncode == 2
+
+
+def test_errors_are_one_sentence_with_a_documented_status_and_leave_nothing(tmp_path: Path, sample_media: Path) -> None:
+    out = tmp_path / "out"
+    for arguments, status in (
+        ([tmp_path / "missing.jpg"], 3),
+        ([sample_media / "bad/document.pdf"], 4),
+        ([sample_media / "formats/photo.jpg", "--limit", "1000"], 5),
+        ([sample_media / "formats/photo.jpg", "--profile", "no-such-network"], 6),
+        ([sample_media / "formats/photo.jpg", "--limit", "much"], 2),
+        ([], 2),
+    ):
+        done = mmsprep("prepare", *arguments, "-o", out)
+        assert done.returncode == status, done.stderr
+        assert done.stderr.startswith(b"error: ")
+        assert b"Traceback" not in done.stderr
+        assert not out.exists()
+
+
+def test_errors_are_an_object_with_json(tmp_path: Path) -> None:
+    done = mmsprep("prepare", tmp_path / "missing.jpg", tmp_path / "gone.jpg", "--json")
+    told = json.loads(done.stdout)
+    assert told["error"]["exit_status"] == done.returncode == 3
+    assert [one["code"] for one in told["errors"]] == ["not_found", "not_found"]
+
+
+def test_skip_reports_what_was_left_out(sample_media: Path, tmp_path: Path) -> None:
+    files = [sample_media / "bad/document.pdf", sample_media / "formats/still.gif"]
+    done = mmsprep("prepare", *files, "--on-error", "skip", "--json", "-o", tmp_path)
+    told = json.loads(done.stdout)
+    assert [one["code"] for one in told["rejected"]] == ["type_not_allowed"]
+    assert len(told["parts"]) == 1
+
+
+def test_a_dry_run_writes_nothing(sample_media: Path, tmp_path: Path) -> None:
+    done = mmsprep("prepare", sample_media / "formats/photo.jpg", "--dry-run", "--json", "-o", tmp_path / "out")
+    assert json.loads(done.stdout)["predicted"] is True
+    assert not (tmp_path / "out").exists()
+
+
+def test_inspect_says_what_a_renamed_file_is(sample_media: Path, tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes((sample_media / "formats/clip.mp4").read_bytes())
+    done = mmsprep("inspect", tmp_path, "--json")
+    (told,) = json.loads(done.stdout)["files"]
+    assert (told["source"]["format"], told["action"], told["target"]) == ("mp4", "transcode", "3gp")
+    assert "named .jpg" in told["source"]["notes"][0]
