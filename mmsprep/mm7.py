@@ -1,10 +1,12 @@
-"""The SOAP envelope of MM7 (3GPP TS 23.140): SubmitReq and its replies, built and read.
+"""The SOAP envelopes of MM7 (3GPP TS 23.140): SubmitReq, what a relay pushes, and the replies to both.
 
 Comes in: plain values, or the bytes of an envelope. Goes out: the other. Never: HTTP, MIME (the content
 travels beside the envelope, see :mod:`mmsprep.tools.multipart`) or a decision about what a status means.
 
 Read is any namespace of MM7 under any prefix (relays of 2003 and of today differ in little else), written is
 the one that was asked for. What is read comes from strangers: no DTD, no entities, no external references.
+A relay's pushes are read leniently, because what is refused is lost; requests and replies are not, because
+there a wrong guess costs more than an error.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from xml.etree import ElementTree
 
 from defusedxml import DefusedXmlException
 from defusedxml import ElementTree as SafeElementTree
 
 from mmsprep.errors import MalformedEnvelope, UsageError
+from mmsprep.mm7_schema import PUSH_RULES, SUBMIT_REQ, local_name, namespace_of, problems_of
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 REL_6 = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-6-MM7-1-4"
@@ -30,73 +32,9 @@ _MM7_NAMESPACE = re.compile(r"http://www\.3gpp\.org/ftp/Specs/archive/23_series/
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped."""
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One element of the schema: how often it may stand, and what may stand in it.
-
-    ``most`` 0 means any number. The children of a ``choice`` come in any order and at least one must stand
-    there, those of a sequence come in the order of the rules. ``attributes`` are the required ones.
-    """
-
-    name: str
-    least: int = 0
-    most: int = 1
-    children: tuple[Rule, ...] = ()
-    choice: bool = False
-    attributes: tuple[str, ...] = ()
-
-
-_ADDRESSES = (Rule("RFC2822Address", most=0), Rule("Number", most=0), Rule("ShortCode", most=0))
-
-SUBMIT_REQ = Rule(
-    "SubmitReq",
-    least=1,
-    children=(
-        Rule("MM7Version", least=1),
-        Rule(
-            "SenderIdentification",
-            least=1,
-            children=(
-                Rule("VASPID"),
-                Rule("VASID"),
-                Rule(
-                    "SenderAddress",
-                    children=(Rule("RFC2822Address"), Rule("Number"), Rule("ShortCode")),
-                    choice=True,
-                ),
-            ),
-        ),
-        Rule(
-            "Recipients",
-            least=1,
-            children=tuple(Rule(name, most=0, children=_ADDRESSES, choice=True) for name in ("To", "Cc", "Bcc")),
-            choice=True,
-        ),
-        Rule("ServiceCode"),
-        Rule("LinkedID"),
-        Rule("MessageClass"),
-        Rule("TimeStamp"),
-        Rule("ReplyCharging"),
-        Rule("EarliestDeliveryTime"),
-        Rule("ExpiryDate"),
-        Rule("DeliveryReport"),
-        Rule("ReadReply"),
-        Rule("Priority"),
-        Rule("Subject"),
-        Rule("ChargedParty"),
-        Rule("ChargedPartyID"),
-        Rule("DistributionIndicator"),
-        Rule("DeliveryCondition", children=(Rule("DC", least=1, most=0),)),
-        Rule("ApplicID"),
-        Rule("ReplyApplicID"),
-        Rule("AuxApplicInfo"),
-        Rule("ContentClass"),
-        Rule("DRMContent"),
-        Rule("Content", attributes=("href",)),
-    ),
-)
-"""SubmitReq in the schema's order and multiplicity (TS 23.140 annex L, REL-6-MM7-1-4)."""
+PUSH_REPLIES = {name: name.removesuffix("Req") + "Rsp" for name in PUSH_RULES}
+"""What each push is answered with."""
+_ANSWERS = ("SubmitRsp", *PUSH_REPLIES.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +58,32 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """What a relay pushes to its customer: ``kind`` is DeliverReq, DeliveryReportReq or ReadReplyReq.
+
+    ``linked_id`` is a delivered message's own id, ``message_id`` the id of the sent message that a report is
+    about. ``timestamp`` is as the relay wrote it. ``problems`` are departures from the schema, in words.
+    """
+
+    kind: str
+    transaction_id: str
+    sender: str
+    recipients: tuple[str, ...] = ()
+    linked_id: str = ""
+    message_id: str = ""
+    timestamp: str = ""
+    subject: str = ""
+    status: str = ""
+    status_text: str = ""
+    content_id: str = ""
+    namespace: str = REL_6
+    version: str = VERSIONS[REL_6]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a relay answered. ``kind`` is SubmitRsp, RSErrorRsp, VASPErrorRsp, or a bare Fault.
+    """An answer. ``kind`` is SubmitRsp or another Rsp, RSErrorRsp, VASPErrorRsp, or a bare Fault.
 
     ``status_code`` is ``None`` where the answer has none; ``fault_code`` is the SOAP fault's, without prefix.
     """
@@ -184,22 +146,87 @@ def parse_submit(data: bytes) -> Submit:
         vas_id=_text_of(identification, "VASID"),
         sender="".join(_text(address) for address in _children(_child(identification, "SenderAddress"))),
         subject=_text_of(request, "Subject"),
-        namespace=_namespace(request.tag),
+        namespace=namespace_of(request.tag),
         version=_text_of(request, "MM7Version"),
         allow_adaptations=content is None or content.get("allowAdaptations", "true") in ("true", "1"),
         problems=(*_envelope_problems(root), *problems_of(request, SUBMIT_REQ)),
     )
 
 
+def build_push(push: Push) -> bytes:
+    """The envelope of a push, UTF-8 with an XML declaration; what is empty and may be left out is left out.
+
+    Raises:
+        UsageError: a value has a character that XML cannot hold.
+    """
+    envelope, body = _envelope(push.transaction_id, push.namespace)
+    request = _add(body, push.kind, xmlns=push.namespace)
+    _add(request, "MM7Version", push.version)
+    is_message = push.kind == "DeliverReq"
+    if is_message:
+        _add_all(request, {"LinkedID": push.linked_id})
+        _add(_add(request, "Sender"), "Number", push.sender)
+        if push.recipients:
+            recipients = _add(_add(request, "Recipients"), "To")
+            for number in push.recipients:
+                _add(recipients, "Number", number)
+        _add_all(request, {"TimeStamp": push.timestamp, "Subject": push.subject})
+        if push.content_id:
+            _add(request, "Content", href=f"cid:{push.content_id}")
+        return _bytes(envelope)
+    _add(request, "MessageID", push.message_id)
+    _add(_add(request, "Recipient"), "Number", push.recipients[0])
+    _add(_add(request, "Sender"), "Number", push.sender)
+    _add(request, "Date" if push.kind == "DeliveryReportReq" else "TimeStamp", push.timestamp)
+    _add(request, "MMStatus", push.status)
+    _add_all(request, {"StatusText": push.status_text})
+    return _bytes(envelope)
+
+
+def parse_push(data: bytes) -> Push:
+    """Read what a relay pushes, mending what relays are known to get wrong.
+
+    Raises:
+        MalformedEnvelope: even mended it is no XML, no SOAP envelope or none of the known pushes.
+    """
+    try:
+        root = _parse(data)
+    except MalformedEnvelope:
+        root = _parse(_mended(data))
+    transaction_id, body = _opened(root)
+    request = next((child for child in _children(body) if local_name(child.tag) in PUSH_RULES), None)
+    if request is None:
+        raise MalformedEnvelope(f"the SOAP body has none of {', '.join(PUSH_RULES)}")
+    kind = local_name(request.tag)
+    groups = [_child(request, "Recipient"), *_children(_child(request, "Recipients"))]
+    content = _child(request, "Content")
+    return Push(
+        kind=kind,
+        transaction_id=transaction_id,
+        sender="".join(_addresses(_child(request, "Sender"))),
+        recipients=tuple(address for group in groups for address in _addresses(group)),
+        linked_id=_text_of(request, "LinkedID"),
+        message_id=_text_of(request, "MessageID"),
+        timestamp=_text_of(request, "TimeStamp") or _text_of(request, "Date"),
+        subject=_text_of(request, "Subject"),
+        status=_text_of(request, "MMStatus"),
+        status_text=_text_of(request, "StatusText"),
+        content_id=(content.get("href", "") if content is not None else "").removeprefix("cid:"),
+        namespace=namespace_of(request.tag),
+        version=_text_of(request, "MM7Version"),
+        problems=(*_envelope_problems(root), *problems_of(request, PUSH_RULES[kind])),
+    )
+
+
 def build_reply(reply: Reply, namespace: str = REL_6) -> bytes:
-    """The envelope of an answer: SubmitRsp in the body, or an error response in the detail of a Fault.
+    """The envelope of an answer: a Rsp in the body, or an error response in the detail of a Fault.
 
     Raises:
         UsageError: a value has a character that XML cannot hold.
     """
     envelope, body = _envelope(reply.transaction_id, namespace)
     parent = body
-    if reply.kind != "SubmitRsp":
+    if reply.kind not in _ANSWERS:
         parent = _add(body, "env:Fault")
         _add(parent, "faultcode", f"env:{reply.fault_code or 'Client'}")
         _add(parent, "faultstring", reply.fault_text or reply.status_text)
@@ -227,7 +254,7 @@ def parse_reply(data: bytes) -> Reply:
     transaction_id, body = _opened(_parse(data))
     fault = _child(body, "Fault")
     holder = body if fault is None else _child(fault, "detail")
-    for kind in ("SubmitRsp", "RSErrorRsp", "VASPErrorRsp"):
+    for kind in (*_ANSWERS, "RSErrorRsp", "VASPErrorRsp"):
         response = _child(holder, kind)
         if response is None:
             continue
@@ -244,7 +271,7 @@ def parse_reply(data: bytes) -> Reply:
             fault_text=_text_of(fault, "faultstring"),
         )
     if fault is None:
-        raise MalformedEnvelope("the SOAP body has neither a SubmitRsp nor a Fault")
+        raise MalformedEnvelope("the SOAP body has neither a SubmitRsp (or another known answer) nor a Fault")
     return Reply(
         kind="Fault",
         transaction_id=transaction_id,
@@ -254,44 +281,12 @@ def parse_reply(data: bytes) -> Reply:
     )
 
 
-def problems_of(element: ElementTree.Element, rule: Rule) -> Iterator[str]:
-    """Where ``element`` departs from the schema: unknown, missing, repeated or misplaced elements."""
-    place = rule.name
-    known = {child.name: child for child in rule.children}
-    names = [_local(child.tag) for child in element]
-    yield from (f"{place}: {name} is not allowed here" for name in dict.fromkeys(names) if name not in known)
-    yield from (f"{place}: the attribute {name} is missing" for name in rule.attributes if element.get(name) is None)
-    for name, child in known.items():
-        count = names.count(name)
-        if count < child.least:
-            yield f"{place}: {name} is missing"
-        elif child.most and count > child.most:
-            yield f"{place}: {name} stands {count} times, at most {child.most} allowed"
-    yield from _misplaced(place, [name for name in names if name in known], rule)
-    for child_element, name in zip(element, names, strict=True):
-        if name in known:
-            if _namespace(child_element.tag) != _namespace(element.tag):
-                yield f"{place}: {name} is in another namespace"
-            yield from problems_of(child_element, known[name])
-
-
-def _misplaced(place: str, names: Sequence[str], rule: Rule) -> Iterator[str]:
-    order = [child.name for child in rule.children]
-    if rule.choice:
-        if not names:
-            yield f"{place}: one of {', '.join(order)} is missing"
-        return
-    for before, after in pairwise(names):
-        if order.index(before) > order.index(after):
-            yield f"{place}: {after} must stand before {before}"
-
-
 def _envelope_problems(root: ElementTree.Element) -> Iterator[str]:
-    if _namespace(root.tag) != SOAP:
+    if namespace_of(root.tag) != SOAP:
         yield "Envelope: is not in the namespace of SOAP 1.1"
     for element in _children(_child(root, "Body")):
-        if not _MM7_NAMESPACE.fullmatch(_namespace(element.tag)):
-            yield f"Body: {_local(element.tag)} is not in a namespace of MM7"
+        if not _MM7_NAMESPACE.fullmatch(namespace_of(element.tag)):
+            yield f"Body: {local_name(element.tag)} is not in a namespace of MM7"
     transaction = _child(_child(root, "Header"), "TransactionID")
     if transaction is None or not _text(transaction):
         yield "Header: TransactionID is missing"
@@ -318,6 +313,12 @@ def _add(parent: ElementTree.Element, name: str, text: str = "", **attributes: s
     return element
 
 
+def _add_all(parent: ElementTree.Element, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        if value:
+            _add(parent, name, value)
+
+
 def _bytes(envelope: ElementTree.Element) -> bytes:
     return bytes(ElementTree.tostring(envelope, encoding="utf-8", xml_declaration=True))
 
@@ -330,11 +331,22 @@ def _parse(data: bytes) -> ElementTree.Element:
     return root
 
 
+def _mended(data: bytes) -> bytes:
+    """The envelope with bare ampersands escaped, and without characters or an encoding that it cannot have."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", "replace")
+    text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text.removeprefix("\ufeff"))
+    text = _FORBIDDEN.sub("\ufffd", text)
+    return re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)", "&amp;", text).encode()
+
+
 def _opened(root: ElementTree.Element) -> tuple[str, ElementTree.Element]:
     """The transaction id (empty where there is none) and the body of an envelope."""
     body = _child(root, "Body")
-    if _local(root.tag) != "Envelope" or body is None:
-        raise MalformedEnvelope(f"is no SOAP envelope with a body, but <{_local(root.tag)}>")
+    if local_name(root.tag) != "Envelope" or body is None:
+        raise MalformedEnvelope(f"is no SOAP envelope with a body, but <{local_name(root.tag)}>")
     return _text_of(_child(root, "Header"), "TransactionID"), body
 
 
@@ -343,7 +355,7 @@ def _children(element: ElementTree.Element | None) -> Sequence[ElementTree.Eleme
 
 
 def _child(element: ElementTree.Element | None, name: str) -> ElementTree.Element | None:
-    return next((child for child in _children(element) if _local(child.tag) == name), None)
+    return next((child for child in _children(element) if local_name(child.tag) == name), None)
 
 
 def _text_of(element: ElementTree.Element | None, name: str) -> str:
@@ -359,9 +371,8 @@ def _all_text(element: ElementTree.Element | None) -> str:
     return "" if element is None else " ".join(" ".join(element.itertext()).split())
 
 
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
-
-
-def _namespace(tag: str) -> str:
-    return tag[1:].partition("}")[0] if tag.startswith("{") else ""
+def _addresses(element: ElementTree.Element | None) -> list[str]:
+    """Each address in ``element``: its children's text, or its own where a relay leaves the children out."""
+    if element is None:
+        return []
+    return [address for address in (_text(one) for one in list(element) or [element]) if address]

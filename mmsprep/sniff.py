@@ -92,16 +92,37 @@ def sniff(attachment: Attachment, settings: Settings, workspace: Workspace) -> M
     return replace(info, notes=(told, *info.notes)) if told else info
 
 
+def identify(attachment: Attachment) -> Format:
+    """Say which format ``attachment`` is, and no more: no library sees it, nothing about it is judged.
+
+    Returns:
+        Its format; ``kind`` is ``None`` for what no MMS carries.
+
+    Raises:
+        NotFound, Unreadable, Empty: there is nothing to look at.
+        Damaged, UnknownType, TypeNotAllowed, ProtectedMedia, UnsafeReference: it is nothing that can be named.
+    """
+    with Content(attachment) as content:
+        if not content.size_bytes:
+            raise Empty(content.name, "is empty (0 bytes)")
+        family = strong_family(content)
+        slug = _exact_format(content, family)[0] if family else _other_format(content)
+    return FORMATS[slug]
+
+
+def _exact_format(content: Content, family: str) -> tuple[str, Movie | None]:
+    """The one format of content with a known magic, and its boxes; ``family`` may be several formats."""
+    if family == "isobmff":
+        movie = read_movie(content)
+        return _movie_format(content, movie), movie
+    return (_REFINED[family](content) if family in _REFINED else family), None
+
+
 def _binary_info(
     content: Content, family: str, attachment: Attachment, settings: Settings, workspace: Workspace
 ) -> MediaInfo:
     """The facts about content with a known magic; ``family`` may still be several formats."""
-    movie: Movie | None = None
-    if family == "isobmff":
-        movie = read_movie(content)
-        slug = _movie_format(content, movie)
-    else:
-        slug = _REFINED[family](content) if family in _REFINED else family
+    slug, movie = _exact_format(content, family)
     kind = FORMATS[slug].kind
     if kind is None:
         _refuse(content.name, slug)
@@ -114,19 +135,24 @@ def _binary_info(
     return media_info(content, slug, movie, attachment, workspace)
 
 
-def _other_info(content: Content, settings: Settings) -> MediaInfo:
-    """The facts about content without magic: a text, or something that only ``filetype`` knows."""
+def _other_format(content: Content) -> str:
+    """The format of content without magic: a text, or something that only ``filetype`` knows."""
     decoded = plaintext.decode(content.head, whole=content.size_bytes <= len(content.head))
-    if decoded is None:
-        slug = foreign_family(content)
-        if slug is None:
-            raise UnknownType(
-                content.name,
-                f"is of no known type (it begins with the bytes {content.head[:8].hex(' ')});"
-                " expected a picture, a recording, a clip or a text",
-            )
-        _refuse(content.name, slug)
-    slug = plaintext.text_format(decoded[0])
+    if decoded is not None:
+        return plaintext.text_format(decoded[0])
+    slug = foreign_family(content)
+    if slug is None:
+        raise UnknownType(
+            content.name,
+            f"is of no known type (it begins with the bytes {content.head[:8].hex(' ')});"
+            " expected a picture, a recording, a clip or a text",
+        )
+    return slug
+
+
+def _other_info(content: Content, settings: Settings) -> MediaInfo:
+    """The facts about content without magic."""
+    slug = _other_format(content)
     entry = FORMATS[slug]
     if entry.kind is None:
         _refuse(content.name, slug)

@@ -27,7 +27,7 @@ from mmsprep.errors import (
 )
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
-from mmsprep.sniff import sniff
+from mmsprep.sniff import identify, sniff
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 
@@ -369,3 +369,20 @@ def test_hostile_bytes_end_in_a_fact_or_in_an_error_of_ours(look: Look, seed: by
         look(seed[:cut] + junk + seed[cut + len(junk) :])
     except MmsprepError as error:
         assert str(error).startswith("file: ")
+
+
+_SOUND_IN_A_MOVIE = {"m4a": {"mp4", "mov", "3gp"}, "mka": {"mkv", "webm"}, "wma": {"wmv"}, "ogv": {"ogg"}}
+
+
+def test_naming_the_format_alone_agrees_with_the_full_look(sample_media: Path, look: Look) -> None:
+    """Sound in a movie's container is the one thing that only a library's look tells from the movie."""
+    files = sorted(path for path in (sample_media / "formats").iterdir() if path.is_file())
+    assert files
+    for path in files:
+        data = path.read_bytes()
+        try:
+            full = look(data, path.name).format
+        except MmsprepError:
+            continue
+        named = identify(Attachment(0, "file", len(data), data=data)).slug
+        assert named in {full, *_SOUND_IN_A_MOVIE.get(full, ())}, path.name

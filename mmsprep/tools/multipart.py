@@ -4,7 +4,7 @@ Comes in: entities (headers and a body), or the bytes of a body. Goes out: the o
 what is inside.
 
 Reading is lenient where relays are known to be sloppy: an unquoted boundary, blank lines before the first
-one, bare line feeds.
+one, bare line feeds, names beyond ASCII in headers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.message import Message as Headers
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 
 from mmsprep.errors import MalformedEnvelope
 
@@ -126,9 +126,17 @@ def _entity(raw: bytes) -> Entity:
     end = re.search(rb"\r?\n\r?\n", raw)
     if end is None:
         raise MalformedEnvelope("a part of the multipart has no blank line after its headers")
-    parsed = BytesHeaderParser().parsebytes(raw[: end.start()] + b"\r\n")
+    parsed = HeaderParser().parsestr(_header_text(raw[: end.start()]) + "\r\n")
     body = raw[end.end() :]
     return Entity(tuple((name, " ".join(str(value).split())) for name, value in parsed.items()), body)
+
+
+def _header_text(raw: bytes) -> str:
+    """Header fields as text: UTF-8 as browsers and phones write it, otherwise Latin-1."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _boundary(bodies: Sequence[bytes]) -> str:

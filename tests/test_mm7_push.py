@@ -1,0 +1,106 @@
+"""What a relay pushes is built by the schema and read with everything that relays get wrong."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsprep import mm7
+from mmsprep.errors import MalformedEnvelope
+from mmsprep.tools.multipart import Entity, parse_multipart
+
+_NUMBERS = st.from_regex(r"[0-9]{5,15}", fullmatch=True)
+_WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn", "Zs"]), min_size=1, max_size=30)
+
+_SLOPPY = b"""<?xml version="1.0" encoding="UTF-8"?>
+<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/">
+<soap:Header><m:TransactionID xmlns:m="http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-5-MM7-1-0"
+ soap:mustUnderstand="1">t&1</m:TransactionID></soap:Header>
+<soap:Body><m:DeliverReq xmlns:m="http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-5-MM7-1-0">
+<m:MM7Version>5.3.0</m:MM7Version><m:LinkedID>L-7</m:LinkedID><m:Sender>61409000111</m:Sender>
+<m:Subject>Tom & Jerry &amp; Co &nbsp; \x01caf\xe9</m:Subject><m:Content href="cid:c1"/>
+</m:DeliverReq></soap:Body></soap:Envelope>"""
+
+
+@given(
+    sender=_NUMBERS,
+    recipients=st.lists(_NUMBERS, max_size=3),
+    subject=_WORDS,
+    linked_id=_WORDS,
+    namespace=st.sampled_from(sorted(mm7.VERSIONS)),
+)
+def test_a_delivery_reads_back_as_it_was_built_and_keeps_to_the_schema(
+    sender: str, recipients: list[str], subject: str, linked_id: str, namespace: str
+) -> None:
+    push = mm7.Push(
+        kind="DeliverReq",
+        transaction_id="t-1",
+        sender=sender,
+        recipients=tuple(recipients),
+        linked_id=linked_id,
+        subject=subject,
+        timestamp="2026-11-25T01:02:03Z",
+        content_id="content",
+        namespace=namespace,
+        version=mm7.VERSIONS[namespace],
+    )
+    assert mm7.parse_push(mm7.build_push(push)) == push
+
+
+@pytest.mark.parametrize("kind", ["DeliveryReportReq", "ReadReplyReq"])
+def test_a_report_reads_back_as_it_was_built_and_keeps_to_the_schema(kind: str) -> None:
+    push = mm7.Push(
+        kind=kind,
+        transaction_id="t-1",
+        sender="61400000001",
+        recipients=("61400000002",),
+        message_id="m-9",
+        timestamp="2026-11-25T01:02:03Z",
+        status="Retrieved",
+        status_text="seen <today>",
+    )
+    assert mm7.parse_push(mm7.build_push(push)) == push
+
+
+def test_a_push_with_bare_ampersands_wrong_bytes_and_a_bare_sender_is_read_all_the_same() -> None:
+    push = mm7.parse_push(_SLOPPY)
+    assert (push.kind, push.transaction_id, push.linked_id) == ("DeliverReq", "t&1", "L-7")
+    assert push.sender == "61409000111"
+    assert push.subject == "Tom & Jerry & Co &nbsp; \ufffdcaf\xe9"
+    assert push.content_id == "c1"
+    assert any("Sender" in problem for problem in push.problems)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"OK", b"<a/>", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", _SLOPPY.replace(b"DeliverReq", b"Other")],
+    ids=["nothing", "text", "another document", "a DTD", "another request"],
+)
+def test_what_is_no_push_is_malformed(data: bytes) -> None:
+    with pytest.raises(MalformedEnvelope):
+        mm7.parse_push(data)
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=40).map(lambda piece: _SLOPPY.replace(b"L-7", piece)))
+def test_no_bytes_make_reading_a_push_fail_in_another_way(data: bytes) -> None:
+    try:
+        mm7.parse_push(data)
+    except MalformedEnvelope:
+        pass
+
+
+@pytest.mark.parametrize(("kind", "answer"), mm7.PUSH_REPLIES.items())
+def test_each_push_has_an_answer_of_its_own_that_reads_back(kind: str, answer: str) -> None:
+    reply = mm7.Reply(kind=answer, transaction_id="t-1", status_code=1000, status_text="Success")
+    data = mm7.build_reply(reply)
+    assert mm7.parse_reply(data) == reply
+    assert f"<{answer} ".encode() in data, kind
+
+
+def test_a_header_beyond_ascii_keeps_its_letters() -> None:
+    raw = 'Content-Disposition: form-data; name="attachment1"; filename="Grüße.jpg"'
+    for charset in ("utf-8", "latin-1"):
+        body = b"--b\r\n" + raw.encode(charset) + b"\r\n\r\nx\r\n--b--\r\n"
+        (entity,) = parse_multipart(Entity((("Content-Type", "multipart/form-data; boundary=b"),), body))
+        assert "Grüße.jpg" in entity.header("Content-Disposition")
