@@ -214,14 +214,31 @@ def pack_in_order(
 ) -> list[list[int]] | None:
     """Places of ``sizes`` in the fewest consecutive groups that fit; ``None`` when one alone does not.
 
-    Filling each group before the next is begun is optimal when the order is kept. The first group also
-    carries ``first_extra_bytes`` (the message's text), and may hold nothing else.
+    Of all ways to make that few groups, the one whose fullest group is emptiest: what is left over is then
+    spread over all messages. The first group also carries ``first_extra_bytes`` (the message's text), and may
+    hold nothing else.
     """
+    if any(size > budget_bytes for size in sizes):
+        return None
+    groups = _filled_in_order(sizes, budget_bytes, max_parts, first_extra_bytes)
+    low, high = max((*sizes, first_extra_bytes), default=0), budget_bytes
+    while low < high:
+        middle = (low + high) // 2
+        emptier = _filled_in_order(sizes, middle, max_parts, first_extra_bytes)
+        if len(emptier) == len(groups):
+            groups, high = emptier, middle
+        else:
+            low = middle + 1
+    return groups
+
+
+def _filled_in_order(
+    sizes: Sequence[int], budget_bytes: int, max_parts: int, first_extra_bytes: int
+) -> list[list[int]]:
+    """Each group filled before the next is begun: no order-keeping division has fewer groups."""
     groups: list[list[int]] = [[]]
     filled = first_extra_bytes
     for place, size in enumerate(sizes):
-        if size > budget_bytes:
-            return None
         if filled + size > budget_bytes or len(groups[-1]) == max_parts:
             groups.append([])
             filled = 0

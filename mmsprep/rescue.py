@@ -55,15 +55,16 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
         f"the set needs {at_floor:,} bytes to be worth looking at and listening to (the smallest reached is"
         f" {smallest:,}); the limit of {this.limit_bytes:,} leaves {budget_bytes:,} for attachments."
     ]
-    others = at_floor
-    for entry, need in zip(entries, shortfall.floor_bytes, strict=True):
+    shorter = trimmed_to_fit([entry.ready for entry in entries], budget_bytes)
+    for place, (entry, need) in enumerate(zip(entries, shortfall.floor_bytes, strict=True)):
         seconds = duration_s(entry.ready.source())
         line = f"  {entry.attachment.name}: needs {need:,} bytes"
         if seconds:
-            fitting_s = max(0.0, seconds * (budget_bytes - (others - need)) / need)
-            line += f" for {seconds:.0f} s; {fitting_s:.0f} s would fit (--trim)"
-            if entry.info.kind is Kind.VIDEO:
-                line += ", or its best frame as a picture (--poster)"
+            line += f" for {seconds:.0f} s"
+        if seconds and shorter:
+            line += f"; its first {duration_s(shorter[place].source()) or 0:.0f} s would fit (--trim)"
+        if seconds and entry.info.kind is Kind.VIDEO:
+            line += "; or send its best frame as a picture (--poster)"
         lines.append(line)
     groups = groups_in_order(this, entries)
     if groups and len(groups) > 1:

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import combinations_with_replacement, pairwise
 
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from mmsprep.fit import Candidate, Share, Shortfall, divide, fit
+from mmsprep.fit import Candidate, Share, Shortfall, divide, fit, pack_in_order
 from mmsprep.model import Action, Curve, CurvePoint, Rendition
 
 
@@ -175,3 +177,38 @@ def test_an_encode_larger_than_promised_takes_from_the_others() -> None:
     assert not isinstance(result, Shortfall)
     assert result[0].size_bytes == 70_000
     assert result[1].size_bytes <= 30_000
+
+
+@hypothesis_settings(deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 100), min_size=1, max_size=7),
+    extra=st.integers(0, 100),
+    most=st.integers(1, 5),
+)
+def test_groups_keep_the_order_are_the_fewest_and_the_fullest_is_as_empty_as_can_be(
+    sizes: list[int], extra: int, most: int
+) -> None:
+    """Compared with every way there is to cut the list."""
+    groups = pack_in_order(sizes, 100, most, extra)
+    assert groups is not None
+    assert [place for group in groups for place in group] == list(range(len(sizes)))
+
+    def fullest(cuts: tuple[int, ...]) -> int | None:
+        pieces = [sizes[start:end] for start, end in pairwise((0, *cuts, len(sizes)))]
+        loads = [sum(piece) + (extra if place == 0 else 0) for place, piece in enumerate(pieces)]
+        return max(loads) if max(loads) <= 100 and all(len(piece) <= most for piece in pieces) else None
+
+    ways = [
+        (count, load)
+        for count in range(len(sizes) + 1)
+        for cuts in combinations_with_replacement(range(len(sizes) + 1), count)
+        if len(cuts) < 4 and (load := fullest(cuts)) is not None
+    ]
+    if ways:
+        count, load = min(ways)
+        assert len(groups) == count + 1
+        assert fullest(tuple(group[0] if group else 0 for group in groups[1:])) == load
+
+
+def test_one_that_is_too_large_alone_cannot_be_grouped() -> None:
+    assert pack_in_order([10, 101], 100, 5) is None
