@@ -1,0 +1,138 @@
+"""The options that say what a message is made of, shared by the commands that prepare one.
+
+Comes in: what stood on the command line. Goes out: a :class:`Job`. Never: work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmsprep.cli.printing import inputs_of
+from mmsprep.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmsprep.job import Job
+
+
+class OnError(StrEnum):
+    """What to do with an attachment that cannot be sent."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FILE...", help="Files to send; a folder means its files, - reads one from stdin."),
+]
+TextOption = Annotated[str, typer.Option("-m", "--message", help="The message's text.")]
+TextFileOption = Annotated[
+    Path | None, typer.Option("--message-file", help="Read the message's text from a file, any encoding.")
+]
+SubjectOption = Annotated[str, typer.Option("-s", "--subject", help="The message's subject.")]
+LimitOption = Annotated[str | None, typer.Option("--limit", help="Limit for the whole message, like 100k or 250000.")]
+OnErrorOption = Annotated[
+    OnError, typer.Option("--on-error", help="What to do when a file cannot be sent: fail, or skip it and say so.")
+]
+TrimFlag = Annotated[bool, typer.Option("--trim", help="Cut clips and recordings that are too long to what fits.")]
+PosterFlag = Annotated[bool, typer.Option("--poster", help="Send the best frame of a clip that is too long.")]
+PriorityOption = Annotated[
+    list[str] | None,
+    typer.Option("--priority", metavar="FILE=N", help="Give FILE more of the bytes; 2 asks for half the loss."),
+]
+KeepNamesFlag = Annotated[bool, typer.Option("--keep-names", help="Name the parts after the originals.")]
+
+
+def job_of(
+    files: Sequence[str],
+    *,
+    text: str,
+    text_file: Path | None,
+    subject: str,
+    profile: str,
+    limit: str | None,
+    on_error: OnError,
+    trim: bool,
+    poster: bool,
+    priority: Sequence[str],
+    keep_names: bool,
+) -> Job:
+    """The job that the options ask for.
+
+    Raises:
+        MmsprepError: an option makes no sense, or the text's file cannot be read.
+    """
+    from mmsprep.job import Job
+
+    if text and text_file:
+        raise UsageError("give -m or --message-file, not both")
+    return Job(
+        attachments=inputs_of(files),
+        text=_read_text(text_file) if text_file else text,
+        subject=subject,
+        profile=profile,
+        limit_bytes=parse_size(limit) if limit else None,
+        on_error=on_error.value,
+        trim=trim,
+        poster=poster,
+        keep_names=keep_names,
+        priorities=_priorities(priority),
+    )
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size like ``300000``, ``300k``, ``300kB``, ``0.3M`` or ``293KiB``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kKmM]?)([iI]?)[bB]?", text.strip().replace("_", ""))
+    if match is None or (match[3] and not match[2]):
+        raise UsageError(f"--limit {text}: expected a size like 300000, 300k, 0.3M or 293KiB")
+    base = 1024 if match[3] else 1000
+    size_bytes = int(float(match[1]) * base ** {"": 0, "k": 1, "m": 2}[match[2].lower()])
+    if size_bytes <= 0:
+        raise UsageError(f"--limit {text}: expected more than 0 bytes")
+    return size_bytes
+
+
+def _read_text(path: Path) -> str:
+    """A text file in whatever encoding."""
+    from mmsprep.errors import NotFound, OverInputLimit, TypeNotAllowed, Unreadable
+    from mmsprep.settings import load_settings
+    from mmsprep.tools.plaintext import decode
+
+    limit = load_settings().max_text_bytes
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        raise NotFound(str(path), "there is no such file") from None
+    except OSError as error:
+        raise Unreadable(str(path), f"cannot be read ({error.strerror})") from None
+    if len(data) > limit:
+        raise OverInputLimit(str(path), f"is longer than the {limit:,} bytes that a text may have")
+    decoded = decode(data)
+    if decoded is None:
+        raise TypeNotAllowed(str(path), "is not a text; --message-file takes a text file")
+    return decoded[0]
+
+
+def _priorities(entries: Sequence[str]) -> dict[str, float]:
+    priorities: dict[str, float] = {}
+    for entry in entries:
+        name, equals, value = entry.rpartition("=")
+        try:
+            weight = float(value)
+        except ValueError:
+            weight = 0.0
+        if not equals or not 0.01 <= weight <= 100:
+            raise UsageError(f"--priority {entry}: expected FILE=N with N from 0.01 to 100, like photo.jpg=2")
+        priorities[name] = weight
+    return priorities
