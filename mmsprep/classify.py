@@ -56,7 +56,7 @@ from mmsprep.profile import ImageRules, Profile, Row, Use, VideoRules
 
 TALL_RATIO = 3
 _ANIMATED = ("gif", "png", "webp", "avif", "jxl")
-_REWRAPPED = ("jpeg", "gif", "mp3", "wav", "amr", "midi", "3gp", "mp4")
+_REWRAPPED = ("jpeg", "gif", "mp3", "wav", "amr", "midi", "imelody", "emelody", "3gp", "mp4")
 """The formats whose packaging can be renewed without encoding anything anew."""
 _BRANDS = {
     "3gp": ("3gp4", "3gp5", "3gp6"),
@@ -165,7 +165,7 @@ def _target(info: MediaInfo, profile: Profile, row: Row | None) -> str:
     if row is not None and row.target:
         return row.target
     if _is_melody(info):
-        return "midi"
+        return info.format if row is not None and row.use is Use.KEEP else "midi"
     if info.kind is Kind.TEXT:
         return info.format
     if info.kind is Kind.AUDIO:
@@ -238,11 +238,24 @@ def _metadata_findings(info: MediaInfo) -> _Findings:
 
 
 def _audio_findings(info: MediaInfo, profile: Profile) -> _Findings:
+    if info.format in ("imelody", "emelody"):
+        yield from _melody_findings(info)
+        return
     check = {"mp3": _mp3_findings, "wav": _wav_findings, "amr": _amr_findings, "midi": _midi_findings}
     if info.format in check:
         yield from check[info.format](info, profile)
-    if info.format not in ("imelody", "emelody"):
-        yield from _metadata_findings(info)
+    yield from _metadata_findings(info)
+
+
+def _melody_findings(info: MediaInfo) -> _Findings:
+    """A melody's text is ASCII in lines that end with CR LF; both can be made so without touching a note."""
+    if info.encoding not in ("ascii", "utf-8"):
+        yield _Finding(Reason("encoding", info.encoding or "unknown", "ascii, utf-8 without BOM"), lossless=True)
+    for name in info.metadata:
+        if name in ("lf", "cr", "mixed_line_ends"):
+            yield _Finding(Reason("line_ends", name, "crlf"), lossless=True)
+        elif name == "control_characters":
+            yield _Finding(Reason(name, "present", "none"), lossless=True)
 
 
 def _mp3_findings(info: MediaInfo, profile: Profile) -> _Findings:  # noqa: ARG001

@@ -136,8 +136,13 @@ class Profile(_Table, frozen=True, kw_only=True):
     stricter: str = ""
 
     def row_of(self, format_slug: str) -> Row | None:
-        """The first table row that names ``format_slug``; ``None``: not in the table."""
-        return next((row for row in self.table if format_slug in row.formats), None)
+        """The table row that counts for ``format_slug``; ``None``: not in the table.
+
+        Where several rows name it (iMelody stands twice in SMSGlobal's table, under two MIME types), a row
+        that keeps it goes before one that does not, then the one for the fewest formats, then the first.
+        """
+        rows = [row for row in self.table if format_slug in row.formats]
+        return min(rows, key=lambda row: (row.use is not Use.KEEP, len(row.formats)), default=None)
 
 
 def profile_names() -> list[str]:

@@ -21,11 +21,13 @@ from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.frames import AMR_FRAME_BYTES, Frame, mpeg_audio_frame
+from mmsprep.tools.plaintext import clean, decode
 from mmsprep.tools.workspace import Workspace, read_bytes
 
 _JFIF = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_TABLES = {0xC4, 0xCC, 0xDB, 0xDD}
+_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xfe]")
 _SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 _WAV_CHUNKS = (b"fmt ", b"fact", b"data")
@@ -103,9 +105,12 @@ def _segment(marker: int, body: bytes) -> bytes:
 
 
 def _jpeg_segment(data: bytes, position: int) -> tuple[int, bytes, int]:
-    """Marker, content and the position behind the segment at ``position`` (fill bytes passed over)."""
+    """Marker, content and the position behind the segment at ``position`` (junk and fill bytes passed over)."""
     if data[position] != 0xFF:
-        raise _BadStructureError(f"no marker at byte {position}")
+        ahead = _JPEG_MARKER.search(data, position)
+        if ahead is None:
+            raise _BadStructureError(f"no marker at byte {position}")
+        position = ahead.start()
     while data[position] == 0xFF:
         position += 1
     marker = data[position]
@@ -144,7 +149,7 @@ def strip_gif(data: bytes) -> bytes:
                 loop = _loop_extension(data[start:position])
                 kept.append(loop)
         else:
-            raise _BadStructureError(f"no block at byte {position}")
+            break  # decoders stop here too
     if not frames:
         raise _BadStructureError("no picture in it")
     return b"".join([*kept, b"\x3b"])
@@ -306,6 +311,14 @@ def unpack_midi(data: bytes) -> bytes:
     return b"".join(kept)
 
 
+def clean_melody(data: bytes) -> bytes:
+    """The same lines in UTF-8 without a byte order mark, ended by CR LF, without control characters."""
+    decoded = decode(data)
+    if decoded is None:
+        raise _BadStructureError("it is no text")
+    return clean(decoded[0], "crlf").encode()
+
+
 _STRIPPERS: dict[str, Callable[[bytes], bytes]] = {
     "jpeg": strip_jpeg,
     "gif": strip_gif,
@@ -313,6 +326,8 @@ _STRIPPERS: dict[str, Callable[[bytes], bytes]] = {
     "wav": strip_wav,
     "amr": strip_amr,
     "midi": unpack_midi,
+    "imelody": clean_melody,
+    "emelody": clean_melody,
 }
 
 

@@ -31,8 +31,11 @@ from mmsprep.settings import Settings
 from mmsprep.tools import plaintext
 from mmsprep.tools.boxes import Movie, read_movie
 from mmsprep.tools.content import Content
+from mmsprep.tools.emelody import parse_emelody
 from mmsprep.tools.frames import after_id3, starts_with_frames
+from mmsprep.tools.imelody import parse_imelody
 from mmsprep.tools.matroska import read_matroska
+from mmsprep.tools.melody import Melody, MelodyError
 from mmsprep.tools.picture import is_raw_tiff, picture_info
 from mmsprep.tools.probe import media_info
 from mmsprep.tools.signatures import foreign_family, is_zipped_document, strong_family
@@ -43,6 +46,7 @@ _AVIF_BRANDS = frozenset(("avif", "avis"))
 _ADVICE = {
     "pdf": "export its pages as pictures (PNG or JPEG) and send those",
     "office": "export its pages as pictures, or save it as text",
+    "postscript": "export it as PNG or JPEG",
     "zip": "unpack it and send the media in it",
     "archive": "unpack it and send the media in it",
     "executable": "an MMS carries pictures, sound, clips and text, never programs",
@@ -59,6 +63,8 @@ _GUIDS_OF_PROTECTION = tuple(
 )
 """ASF's Content Encryption Object and Extended Content Encryption Object."""
 _ALIEN_CHUNKS = 1_000
+_MIDI_BYTES_READ = 1_000_000
+_MELODIES: dict[str, Callable[[str], Melody]] = {"imelody": parse_imelody, "emelody": parse_emelody}
 _SPOKEN_WITH_VOWEL = ("A", "E", "I", "O", "a", "e", "i", "o", "MP", "M4", "SVG", "XML", "HTML", "ffmpeg")
 _KNOWN_EXTENSIONS = frozenset().union(*(entry.extensions for entry in FORMATS.values()))
 
@@ -166,6 +172,8 @@ def _text_info(content: Content, entry: Format, settings: Settings) -> MediaInfo
     if decoded is None:
         raise Damaged(content.name, "begins as text, but goes on as something else; get the file again")
     text, encoding = decoded
+    if entry.slug in _MELODIES:
+        return _melody_info(content, entry, text, encoding)
     if not plaintext.clean(text, "lf").strip():
         raise Empty(content.name, "is a text without a visible character")
     return MediaInfo(
@@ -175,6 +183,23 @@ def _text_info(content: Content, entry: Format, settings: Settings) -> MediaInfo
         size_bytes=content.size_bytes,
         encoding=encoding,
         metadata=plaintext.oddities(text),
+    )
+
+
+def _melody_info(content: Content, entry: Format, text: str, encoding: str) -> MediaInfo:
+    try:
+        melody = _MELODIES[entry.slug](text)
+    except MelodyError as error:
+        raise Damaged(content.name, f"is a damaged {entry.title}: {error}; correct it or get the file again") from error
+    return MediaInfo(
+        format=entry.slug,
+        kind=Kind.AUDIO,
+        content_type=entry.content_type,
+        size_bytes=content.size_bytes,
+        duration_s=round(melody.duration_s, 3),
+        encoding=encoding,
+        metadata=plaintext.oddities(text),
+        notes=melody.notes,
     )
 
 
@@ -315,9 +340,29 @@ def _midi_info(content: Content) -> MediaInfo:
         kind=Kind.AUDIO,
         content_type=entry.content_type,
         size_bytes=content.size_bytes,
+        duration_s=_midi_duration_s(content, start, position),
         brand=f"smf{form}",
         metadata=("rmi",) if wrapped else ("trailing",) if position < content.size_bytes else (),
     )
+
+
+def _midi_duration_s(content: Content, start: int, end: int) -> float | None:
+    """How long it plays, unknown for a file larger than any MMS, whose events take long to read.
+
+    Raises:
+        Damaged: its events make no sense.
+    """
+    if end - start > _MIDI_BYTES_READ:
+        return None
+    from mmsprep.tools.midi import read_song
+
+    try:
+        song = read_song(content.read(start, end - start))
+    except ValueError as error:
+        raise Damaged(content.name, f"is damaged MIDI ({error}); get the file again") from error
+    if not song.note_count:
+        raise Damaged(content.name, "is MIDI without a note; get the file again")
+    return song.duration_s
 
 
 def _check_limits(name: str, info: MediaInfo, settings: Settings) -> None:

@@ -18,7 +18,10 @@ from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Kind, Rendition
 from mmsprep.profile import Profile
 from mmsprep.tools import ffmpeg
+from mmsprep.tools.emelody import parse_emelody
+from mmsprep.tools.imelody import parse_imelody
 from mmsprep.tools.mediainfo import Track
+from mmsprep.tools.melody import MelodyError
 from mmsprep.tools.workspace import Workspace
 
 _DURATION_TOLERANCE = 0.1
@@ -74,7 +77,9 @@ def _check(name: str, rendition: Rendition, profile: Profile, workspace: Workspa
             _check_wbmp(rendition)
         case "midi":
             _check_midi(rendition.data)
-        case "text" | "vcard" | "imelody" | "emelody":
+        case "imelody" | "emelody":
+            _check_melody(rendition)
+        case "text" | "vcard":
             _check_text(rendition.data)
         case _:
             _check_stream(name, rendition, profile, workspace)
@@ -121,14 +126,23 @@ def _check_wbmp(rendition: Rendition) -> None:
 
 
 def _check_midi(data: bytes) -> None:
-    import mido
+    """Format 0 or 1, every event sound, a note in it."""
+    from mmsprep.tools.midi import read_song
 
     try:
-        song = mido.MidiFile(file=io.BytesIO(data))
-    except Exception as error:  # mido raises whatever its parsing runs into
+        song = read_song(data)
+    except ValueError as error:
         raise _Fault(f"does not parse ({error})") from error
-    if not song.tracks:
-        raise _Fault("has no track")
+    if song.form not in (0, 1) or not song.note_count:
+        raise _Fault(f"is MIDI of format {song.form} with {song.note_count} notes, expected format 0 or 1 and a note")
+
+
+def _check_melody(rendition: Rendition) -> None:
+    _check_text(rendition.data)
+    try:
+        (parse_imelody if rendition.format == "imelody" else parse_emelody)(rendition.data.decode())
+    except MelodyError as error:
+        raise _Fault(f"does not parse ({error})") from error
 
 
 def _check_text(data: bytes) -> None:

@@ -131,7 +131,7 @@ TEXTS = [
     ("# a comment\nfile '/etc/passwd'\n", "concat"),
     ("%PDF-1.4\nx\n", "pdf"),
     ("{\\rtf1 x}", "office"),
-    ("%!PS-Adobe-3.0\n", "office"),
+    ("%!PS-Adobe-3.0\n", "postscript"),
     ("#!/bin/sh\nrm -rf /\n", "executable"),
 ]
 
@@ -215,7 +215,8 @@ def test_small_and_rare_formats(look: Look) -> None:
     qcp = qcp.ljust(120, b"\0") + struct.pack("<HHHH", 14_000, 35, 160, 8_000) + bytes(22) + b"data" + bytes(3500)
     dng = io.BytesIO()
     Image.new("L", (16, 8)).save(dng, "TIFF", tiffinfo={50706: b"\1\4\0\0"})
-    midi = b"MThd" + struct.pack(">IHHH", 6, 0, 1, 96) + b"MTrk" + struct.pack(">I", 4) + b"\0\xff\x2f\0"
+    midi = b"MThd" + struct.pack(">IHHH", 6, 0, 1, 96) + b"MTrk" + struct.pack(">I", 12)
+    midi += bytes.fromhex("00903c4060803c0000ff2f00")
     for data, slug in (
         (b"#!AMR-WB\n" + (b"\x04" + bytes(17)) * 20, "amr-wb"),
         (b"#!EVRC\n" + (b"\x04" + bytes(22)) * 20, "evrc"),
@@ -227,8 +228,8 @@ def test_small_and_rare_formats(look: Look) -> None:
             b"RIFF" + struct.pack("<I", len(midi) + 12) + b"RMIDdata" + struct.pack("<I", len(midi)) + midi,
             "midi",
         ),
-        (b"BEGIN:IMELODY\r\nVERSION:1.2\r\n", "imelody"),
-        (b"\xef\xbb\xbf\r\nBEGIN:EMELODY\r\n", "emelody"),
+        (b"BEGIN:IMELODY\r\nMELODY:c2\r\nEND:IMELODY\r\n", "imelody"),
+        (b"\xef\xbb\xbf\r\nBEGIN:EMELODY\r\nMELODY:c\r\nEND:EMELODY\r\n", "emelody"),
         (b"BEGIN:VCARD\r\nFN:A\r\nEND:VCARD\r\n", "vcard"),
         (picture("PNG", "1"), "png"),
         (b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 5, 7, 8, 3) + bytes(14 + 105), "psd"),

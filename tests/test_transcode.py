@@ -5,18 +5,12 @@ from __future__ import annotations
 import io
 import random
 
-import mido
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from mmsprep.profile import AudioStep
 from mmsprep.transcode.audio import is_speech, rung_quality, sound_bytes
-from mmsprep.transcode.imelody import MOST_TONES, MelodyError, parse
 from mmsprep.transcode.jpeg import encode
-from mmsprep.transcode.melody import TICKS_A_QUARTER, to_midi
 from mmsprep.transcode.photo import PhotoSource
 from mmsprep.transcode.score import Reference
 
@@ -86,65 +80,3 @@ def test_what_pauses_is_speech_and_what_does_not_is_music() -> None:
 
     assert is_speech(sound((loud + quiet) * 6))
     assert not is_speech(sound(loud * 12))
-
-
-def _imelody(notes: str, *, beat: int = 120, style: str = "S1") -> str:
-    lines = ["BEGIN:IMELODY", "VERSION:1.2", "FORMAT:CLASS1.0", f"BEAT:{beat}", f"STYLE:{style}"]
-    return "\r\n".join([*lines, f"MELODY:{notes}", "END:IMELODY", ""])
-
-
-def _played(data: bytes) -> list[tuple[int, int, int]]:
-    """Pitch, start and length in ticks of every note in a MIDI file."""
-    now, started, notes = 0, {}, []
-    for event in mido.MidiFile(file=io.BytesIO(data)).tracks[0]:
-        now += event.time
-        if event.type == "note_on" and event.velocity:
-            started[event.note] = now
-        elif event.type in ("note_off", "note_on"):
-            notes.append((event.note, started[event.note], now - started.pop(event.note)))
-    return notes
-
-
-def test_octaves_accidentals_and_lengths_are_as_the_grammar_says() -> None:
-    """The A of octave 0 has 55 Hz (MIDI 33); a prefix holds for one note alone; *4 is the default."""
-    melody = parse(_imelody("*0a2a2#c3.&e1:r2c5;"))
-    assert [tone.pitch for tone in melody.tones] == [33, 81, 73, 75, None, 72]
-    assert [tone.quarters for tone in melody.tones] == pytest.approx([1, 1, 0.75, 3.5, 1, 0.125 * 2 / 3])
-
-
-def test_repeats_are_finite_and_volume_changes_with_them() -> None:
-    assert [tone.volume for tone in parse(_imelody("(c2@3V+)")).tones] == [7, 8, 9]
-    assert len(parse(_imelody("(c2d2@0)")).tones) == 6
-    assert len(parse(_imelody("(c2@9999)")).tones) <= MOST_TONES
-
-
-@pytest.mark.parametrize("notes", ["&h2", "#e2", "c2(d2", "(c2(d2@2)@2)", "c9", "c2)", "r2"])
-def test_a_broken_melody_is_an_error_with_its_line(notes: str) -> None:
-    with pytest.raises(MelodyError, match="line 6"):
-        parse(_imelody(notes))
-
-
-def test_an_emelody_has_short_and_long_tones() -> None:
-    melody = parse("BEGIN:EMELODY\r\nVERSION:1.0\r\nMELODY:cC+d#fp(b)e\r\nEND:EMELODY\r\n")
-    assert [tone.pitch for tone in melody.tones] == [72, 72, 86, 78, None, 75]
-    assert [tone.quarters for tone in melody.tones] == [0.5, 1, 0.5, 0.5, 0.5, 0.5]
-
-
-@hypothesis_settings(deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 8), st.sampled_from("cdefgab"), st.integers(0, 5), st.sampled_from(["", ".", ":"])),
-        min_size=1,
-        max_size=30,
-    ),
-    st.integers(25, 900),
-)
-def test_any_melody_plays_the_same_notes_at_the_same_times(notes: list[tuple[int, str, int, str]], beat: int) -> None:
-    semitones = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-    text = "".join(f"*{octave}{name}{length}{dot}" for octave, name, length, dot in notes)
-    expected, now = [], 0
-    for octave, name, length, dot in notes:
-        ticks = round(TICKS_A_QUARTER * 4 / 2**length * {"": 1, ".": 1.5, ":": 1.75}[dot])
-        expected.append((min(127, 24 + 12 * octave + semitones[name]), now, ticks))
-        now += ticks
-    assert _played(to_midi(parse(_imelody(text, beat=beat)))) == expected

@@ -25,7 +25,7 @@ from PIL import (
 )
 from PIL.ExifTags import IFD, Base
 
-from mmsprep.errors import Damaged, TypeNotAllowed
+from mmsprep.errors import Damaged, OverInputLimit, TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.model import Kind, MediaInfo
 from mmsprep.tools.content import Content
@@ -39,6 +39,8 @@ FOREIGN_ERRORS = (
 )
 """What Pillow, its plugins and pillow-heif raise on damaged input."""
 
+_UNSUPPORTED = ("Unsupported", "unknown pixel mode")
+"""How Pillow's complaints begin about sound headers that ask for more than it can do."""
 _RAW_PHOTOMETRICS = (32803, 34892)
 _SRGB_NAMES = ("srgb", "c2ci")
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
@@ -70,6 +72,7 @@ def picture_info(content: Content, format_slug: str, max_frames: int) -> MediaIn
     Raises:
         Damaged: its headers cannot be read, or it ends too early.
         TypeNotAllowed: a variant of the format that nothing decodes.
+        OverInputLimit: far more pixels than any photo has.
     """
     if format_slug in STRUCTURED:
         return _structured(content, format_slug, max_frames)
@@ -85,6 +88,8 @@ def picture_info(content: Content, format_slug: str, max_frames: int) -> MediaIn
     try:
         image = _PLUGINS[format_slug](content.rewound())
         return _opened(content, format_slug, image)
+    except Image.DecompressionBombError as error:
+        raise OverInputLimit(content.name, f"has more pixels than any photo ({error}); make it smaller") from error
     except FOREIGN_ERRORS as error:
         raise _damaged(content, format_slug, error) from error
 
@@ -291,7 +296,11 @@ def _profile_name(icc_profile: bytes) -> str | None:
     return "srgb" if name.lower().startswith(_SRGB_NAMES) or name.lower() == "c2" else name or "unnamed"
 
 
-def _damaged(content: Content, format_slug: str, error: BaseException) -> Damaged:
+def _damaged(content: Content, format_slug: str, error: BaseException) -> Damaged | TypeNotAllowed:
     title = FORMATS[format_slug].title
     reason = str(error) or type(error).__name__
+    if reason.startswith(_UNSUPPORTED):
+        return TypeNotAllowed(
+            content.name, f"is a {title} of a kind that nothing here decodes ({reason}); save it as PNG or JPEG"
+        )
     return Damaged(content.name, f"begins as {title}, but its headers cannot be read ({reason}); get the file again")

@@ -244,7 +244,7 @@ _PATTERNS = tuple(
         ("emelody", r"\ABEGIN:EMELODY\b"),
         ("office", r"\A\{\\rtf"),
         ("pdf", r"\A%PDF-"),
-        ("office", r"\A%!PS"),
+        ("postscript", r"\A%!PS"),
         ("executable", r"\A#!\s*/"),
         ("executable", r"\A@echo off\b"),
     )

@@ -85,6 +85,7 @@ _OURS = (
     _Signature("tiff", (0, b"II+\x00")),
     _Signature("tiff", (0, b"MM\x00+")),
     _Signature("pdf", (0, b"%PDF-")),
+    _Signature("postscript", (0, b"\xc5\xd0\xd3\xc6")),
     _Signature("office", (0, bytes.fromhex("d0cf11e0a1b11ae1"))),
     _Signature("zip", (0, b"PK\x03\x04")),
     _Signature("zip", (0, b"PK\x05\x06")),
@@ -144,10 +145,12 @@ def is_zipped_document(content: Content) -> bool:
 
 def _is_quicktime(content: Content) -> bool:
     """A movie without ``ftyp``: a box of sane size that only movies begin with."""
-    size, name = struct.unpack(">I4s", content.head[:8].ljust(8, b"\x00"))
+    size, name, large_size = struct.unpack(">I4sQ", content.head[:16].ljust(16, b"\x00"))
     if name not in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"moof", b"sidx"):
         return False
-    return bool(8 <= size <= content.size_bytes or (size in (0, 1) and name == b"mdat"))
+    if size == 1:
+        return name == b"mdat" or bool(16 <= large_size <= content.size_bytes)
+    return bool(8 <= size <= content.size_bytes or (size == 0 and name == b"mdat"))
 
 
 def _is_bmp(content: Content) -> bool:

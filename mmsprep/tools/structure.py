@@ -9,6 +9,7 @@ ITU-T T.81 (JPEG), ISO/IEC 15948 and the APNG extension (PNG), GIF89a, Google's 
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ _CHUNK_BYTES = 1_048_576
 _MAX_CHUNKS = 200_000
 _MAX_PROFILE_BYTES = 4_000_000
 
+_JPEG_JUNK_BYTES = 65_536
+_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xfe]")
 _USUAL_SAMPLINGS = ((1, 1), (2, 1), (2, 2))
 _JPEG_CODINGS = {
     0xC0: "baseline",
@@ -126,7 +129,13 @@ def _jpeg_segments(content: Content) -> Iterator[tuple[int, int, int]]:
         if len(start) < 4:
             return
         if start[0] != 0xFF:
-            raise _broken_headers(content, position)
+            # Decoders pass over what does not belong there; some programs leave a byte or two too many.
+            junk = content.read(position, _JPEG_JUNK_BYTES)
+            ahead = _JPEG_MARKER.search(junk)
+            if ahead is None:
+                raise _broken_headers(content, position)
+            position += ahead.start()
+            continue
         if start[1] in (0xFF, 0x01, *range(0xD0, 0xD8)):
             position += 1 if start[1] == 0xFF else 2
             continue
@@ -247,6 +256,10 @@ def _read_gif(content: Content, found: Structure, max_frames: int) -> None:
             position = _after_sub_blocks(data, position + 2)
         elif introducer == 0x2C:
             found.missing = "the end of the picture"
+            left, top, width_px, height_px = struct.unpack_from("<4H", data, position + 1)
+            # A frame may reach out of the screen that the header promises; decoders make room for it.
+            found.width_px = max(found.width_px, left + width_px)
+            found.height_px = max(found.height_px, top + height_px)
             position = _after_sub_blocks(data, position + 11 + _colour_table_bytes(data[position + 9]))
             found.missing = ""
             found.frame_count += 1

@@ -14,13 +14,16 @@ class FixedSource:
 
     floor_quality = 0.0
 
-    def __init__(self, data: bytes, format_slug: str, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, data: bytes, format_slug: str, *, duration_s: float | None = None, notes: tuple[str, ...] = ()
+    ) -> None:
         self._rendition = Rendition(
             data=data,
             format=format_slug,
             content_type=FORMATS[format_slug].content_type,
             action=Action.TRANSCODE,
             quality=100,
+            duration_s=duration_s,
             notes=notes,
         )
 

@@ -1,26 +1,24 @@
-"""Melodies: iMelody and eMelody to Standard MIDI, MIDI checked.
+"""Melodies: iMelody and eMelody to Standard MIDI, MIDI of an odd kind to an ordinary one.
 
-Comes in: a melody. Goes out: one Standard MIDI file (format 0), or the melody as it is where a profile keeps
-it. Never: a melody that does not parse.
+Comes in: a melody. Goes out: one Standard MIDI file, or the melody as it is where a profile keeps it. Never: a
+melody that does not parse.
 """
 
 from __future__ import annotations
 
-import io
-
-import mido
-
 from mmsprep.errors import Damaged
-from mmsprep.model import Action, Attachment, MediaInfo, Plan
+from mmsprep.formats import FORMATS
+from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.profile import Profile
+from mmsprep.tools import midi
+from mmsprep.tools.emelody import parse_emelody
+from mmsprep.tools.imelody import parse_imelody
+from mmsprep.tools.melody import MelodyError
 from mmsprep.tools.plaintext import decode
 from mmsprep.tools.workspace import Workspace, read_bytes
 from mmsprep.transcode.fixed import FixedSource
-from mmsprep.transcode.imelody import Melody, MelodyError, parse
 
-TICKS_A_QUARTER = 480
-_SOUNDING = {"S0": 20 / 21, "S1": 1.0, "S2": 0.5}
-_FORMAT_TITLES = {"imelody": "iMelody", "emelody": "eMelody"}
+_PARSERS = {"imelody": parse_imelody, "emelody": parse_emelody}
 
 
 def open_source(
@@ -36,38 +34,18 @@ def open_source(
         Damaged: it does not parse; the message names line and column.
     """
     data = read_bytes(attachment)
-    if info.format == "midi":
-        return FixedSource(data, "midi")
-    decoded = decode(data)
     try:
+        if info.format == "midi":
+            if info.brand == "smf2":
+                data = midi.as_one_track(data[max(0, data.find(b"MThd")) :])
+            return FixedSource(data, "midi", duration_s=info.duration_s)
+        if plan.target == info.format:
+            return FixedSource(data, info.format, duration_s=info.duration_s)
+        decoded = decode(data)
         if decoded is None:
             raise MelodyError("it is no text")
-        melody = parse(decoded[0])
-    except MelodyError as error:
-        raise Damaged(attachment.name, f"is a damaged {_FORMAT_TITLES[info.format]}: {error}") from error
-    if plan.action is not Action.TRANSCODE or plan.target == info.format:
-        return FixedSource(data, info.format)
-    return FixedSource(to_midi(melody), "midi")
-
-
-def to_midi(melody: Melody) -> bytes:
-    """Standard MIDI, format 0: one track, the melody's tempo, volume as velocity, its style as gaps."""
-    song = mido.MidiFile(type=0, ticks_per_beat=TICKS_A_QUARTER)
-    track = mido.MidiTrack()
-    song.tracks.append(track)
-    track.append(mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(melody.beat), time=0))
-    waiting = 0
-    for tone in melody.tones:
-        ticks = round(tone.quarters * TICKS_A_QUARTER)
-        if tone.pitch is None or tone.volume == 0:
-            waiting += ticks
-            continue
-        sounding = max(1, round(ticks * _SOUNDING[melody.style]))
-        velocity = min(127, 7 + tone.volume * 8)
-        track.append(mido.Message("note_on", note=tone.pitch, velocity=velocity, time=waiting))
-        track.append(mido.Message("note_off", note=tone.pitch, velocity=0, time=sounding))
-        waiting = ticks - sounding
-    track.append(mido.MetaMessage("end_of_track", time=waiting))
-    out = io.BytesIO()
-    song.save(file=out)
-    return out.getvalue()
+        melody = _PARSERS[info.format](decoded[0])
+    except ValueError as error:
+        title = FORMATS[info.format].title
+        raise Damaged(attachment.name, f"is a damaged {title}: {error}; get the file again") from error
+    return FixedSource(midi.from_melody(melody), "midi", duration_s=round(melody.duration_s, 3))

@@ -1,0 +1,134 @@
+"""Melodies as notes: what iMelody, eMelody and MIDI have in common, and the lines that the two texts stand on.
+
+Comes in: the text of a melody. Goes out: its header lines, each of which knows where every character stood.
+Never: the grammar of the notes themselves (``imelody.py`` and ``emelody.py`` have it).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MOST_TONES = 4_000
+"""A melody with all its repeats is cut here; no ringtone is a tenth as long."""
+
+HIGHEST_PITCH = 127
+_SEMITONES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+_SHIFTS = {"": 0, "#": 1, "&": -1}
+_NOTES_OF_SHIFT = {"": "cdefgab", "#": "cdfga", "&": "degab"}
+_C_OF_OCTAVE_0 = 24
+_HEADER = re.compile(r"[ \t]*([A-Za-z][A-Za-z-]*)[ \t]*:")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+class MelodyError(ValueError):
+    """What is wrong with a melody, with line and column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """A note (MIDI ``pitch``) or a rest (``None``); its length in quarter notes, ``volume`` 0..15."""
+
+    pitch: int | None
+    quarters: float
+    volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class Melody:
+    """A whole melody with its repeats played out.
+
+    ``beat`` is quarter notes a minute; ``style`` S0 natural, S1 continuous, S2 staccato; ``notes`` are
+    sentences for the report.
+    """
+
+    tones: tuple[Tone, ...]
+    beat: int = 120
+    style: str = "S0"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """How long it plays."""
+        return sum(tone.quarters for tone in self.tones) * 60 / self.beat
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A header's value, put together from folded lines; ``pieces`` are (offset, line, column) of each piece."""
+
+    text: str
+    pieces: tuple[tuple[int, int, int], ...]
+
+    def where(self, offset: int) -> str:
+        """Where the character at ``offset`` stands in the file, both counted from 1."""
+        start, line, column = self.pieces[bisect_right(self.pieces, offset, key=lambda piece: piece[0]) - 1]
+        return f"line {line}, column {column + offset - start}"
+
+    def error(self, offset: int, problem: str) -> MelodyError:
+        """An error about the character at ``offset``."""
+        return MelodyError(f"{self.where(offset)}: {problem}")
+
+
+def read_headers(text: str, kind: str) -> Mapping[str, Placed]:
+    """The header lines between ``BEGIN:kind`` and ``END:kind`` by their names in capitals.
+
+    A line that begins with a blank goes on with the line before (the blank is not part of it); so does, below
+    ``MELODY:``, a line that is no header: mail programs take the blank away. Headers may stand in any order,
+    what follows the end is not looked at.
+
+    Raises:
+        MelodyError: a line that is no header, one that stands there twice, no beginning or end, no melody.
+    """
+    found: dict[str, Placed] = {}
+    last = ""
+    number = 0
+    for number, line in enumerate(_LINE_END.split(text), start=1):
+        header = _HEADER.match(line)
+        if last and (line[:1] in (" ", "\t") or (last == "MELODY" and header is None)):
+            blank = line[:1] in (" ", "\t")
+            found[last] = _continued(found[last], line[blank:], number, 1 + blank)
+        elif header is None:
+            if line.strip():
+                raise MelodyError(f"line {number}, column 1: found {line[:20]!r}, expected a header such as MELODY:")
+        else:
+            last = header[1].upper()
+            value = Placed(line[header.end() :], ((0, number, header.end() + 1),))
+            if not found and (last, value.text.strip().upper()) != ("BEGIN", kind):
+                raise MelodyError(f"line {number}, column 1: found {line[:20]!r}, expected BEGIN:{kind}")
+            if last in found:
+                raise MelodyError(f"line {number}, column 1: {last}: stands there twice")
+            if last == "END":
+                _check_end(value, kind)
+                break
+            found[last] = value
+    else:
+        raise MelodyError(f"line {number}: the line END:{kind} is missing")
+    if "MELODY" not in found:
+        raise MelodyError(f"line {number}: the line MELODY: is missing before the end")
+    return found
+
+
+def _continued(value: Placed, more: str, line: int, column: int) -> Placed:
+    return Placed(value.text + more, (*value.pieces, (len(value.text), line, column)))
+
+
+def _check_end(value: Placed, kind: str) -> None:
+    if value.text.strip().upper() != kind:
+        raise value.error(0, f"found {value.text.strip()!r}, expected {kind}")
+
+
+def pitch_of(name: str, shift: str, octave: int) -> int:
+    """The MIDI pitch of ``name`` (``c`` .. ``b``) with ``shift`` (``#``, ``&`` or nothing).
+
+    The A of octave 0 has 55 Hz, which is pitch 33.
+
+    Raises:
+        ValueError: there is no such note; the message names those that there are.
+    """
+    if name not in _NOTES_OF_SHIFT[shift]:
+        expected = " ".join(shift + one for one in _NOTES_OF_SHIFT[shift])
+        raise ValueError(f"found {shift + name!r}, expected one of {expected}")
+    return _C_OF_OCTAVE_0 + 12 * octave + _SEMITONES[name] + _SHIFTS[shift]
