@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mmsprep.job import Inspection, Job
     from mmsprep.message import Forecast, Message
     from mmsprep.model import Part, Progress
+    from mmsprep.output import read_message
     from mmsprep.pipeline import forecast, inspect, prepare, split
     from mmsprep.profile import Profile, load_profile
     from mmsprep.settings import Settings
@@ -35,6 +36,7 @@ _PLACES = {
     "inspect": "pipeline",
     "load_profile": "profile",
     "prepare": "pipeline",
+    "read_message": "output",
     "split": "pipeline",
 }
 
@@ -53,6 +55,7 @@ __all__ = [
     "inspect",
     "load_profile",
     "prepare",
+    "read_message",
     "split",
 ]
 

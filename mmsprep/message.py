@@ -9,6 +9,8 @@ headers of every part, in binary (base64 is a matter of transport).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -48,12 +50,14 @@ class Message:
     """One MMS, ready to send: every part verified, ``total_bytes`` never above ``limit_bytes``.
 
     ``total_bytes`` is the exact length of :meth:`mime`, subject included; ``overhead_bytes`` is all of it
-    that is not a part's data: text, subject, SMIL and headers.
+    that is not a part's data: text, subject, SMIL and headers. ``picture_limit_px`` is the longest side that the
+    profile gives a picture; 0 where nobody said.
     """
 
     profile: str
     limit_bytes: int
     parts: tuple[Part, ...]
+    picture_limit_px: int = 0
     text: str = ""
     subject: str = ""
     rejected: tuple[Rejection, ...] = ()
@@ -68,6 +72,16 @@ class Message:
     def total_bytes(self) -> int:
         """Exact size of the whole message in bytes."""
         return self.overhead_bytes + sum(part.size_bytes for part in self.parts)
+
+    @property
+    def sha256(self) -> str:
+        """What the recipient gets, as a hash: text, subject, and the parts in order with types and names."""
+        parts = [
+            [part.name, part.content_type, hashlib.sha256(part.data).hexdigest(), list(part.shown_at or (place,))]
+            for place, part in enumerate(self.parts)
+        ]
+        content = json.dumps([self.text, self.subject, parts], separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
 
     @property
     def smil(self) -> bytes:

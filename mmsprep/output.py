@@ -1,21 +1,27 @@
-"""Writing a message: its parts and ``message.json``, by rename, nothing half done.
+"""A message in a folder: its parts and ``message.json``, written by rename, nothing half done, and read back.
 
-Comes in: a finished message and a folder. Goes out: files under their final names. Never: a file of
-somebody else's overwritten, or an original touched.
+Comes in: a finished message and a folder. Goes out: files under their final names, or the message that a folder
+holds. Never: a file of somebody else's overwritten, an original touched, or a message that is not what was written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from mmsprep.errors import OutputError
+import msgspec
+
+from mmsprep.errors import Altered, NotFound, OutputError, Unreadable
 from mmsprep.message import Message
-from mmsprep.report import document
+from mmsprep.model import Part
+from mmsprep.report import SCHEMA, document
 
 REPORT_NAME = "message.json"
 
@@ -45,6 +51,71 @@ def write_message(message: Message, folder: Path) -> list[Path]:
             " choose another folder with -o"
         ) from error
     return [folder / name for name in files]
+
+
+def read_message(folder: str | Path) -> Message:
+    """The message that :func:`write_message` put into ``folder``, every part checked against its hash.
+
+    Raises:
+        NotFound: there is no ``message.json``, or a part is missing.
+        Unreadable: something cannot be read, or ``message.json`` is not a message's report.
+        Altered: a part, the text, the subject or a type is not what was written.
+    """
+    folder = Path(folder)
+    place = str(folder / REPORT_NAME)
+    report = _report_of(folder / REPORT_NAME)
+    try:
+        message = _message_of(report, folder)
+    except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(place, f"is not the report of a prepared message ({error}); prepare it again") from None
+    if report.get("sha256") not in (None, message.sha256):
+        raise Altered(place, "text, subject, names or types are not those that were prepared; prepare it again")
+    if message.total_bytes > message.limit_bytes:
+        raise Altered(
+            place,
+            f"the message has {message.total_bytes:,} bytes, its limit is {message.limit_bytes:,}; prepare it again",
+        )
+    return message
+
+
+def _report_of(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise NotFound(str(path), "there is no such file; a prepared message has one") from None
+    except OSError as error:
+        raise Unreadable(str(path), f"cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise Unreadable(str(path), "is not valid JSON; prepare the message again") from None
+    if not isinstance(report, dict) or report.get("schema") != SCHEMA or report.get("predicted") is not False:
+        raise Unreadable(str(path), f"is not the report of a prepared message (schema {SCHEMA}); prepare it again")
+    return report
+
+
+def _message_of(report: dict[str, Any], folder: Path) -> Message:
+    parts = [part | {"source_name": part["source"]["path"], "data": b""} for part in report["parts"]]
+    rejected = [entry | {"name": entry["path"]} for entry in report["rejected"]]
+    message = msgspec.convert(report | {"parts": parts, "rejected": rejected}, Message)
+    hashes = [part["sha256"] for part in report["parts"]]
+    read = (
+        replace(part, data=_checked(folder, part, sha256)) for part, sha256 in zip(message.parts, hashes, strict=True)
+    )
+    return replace(message, parts=tuple(read))
+
+
+def _checked(folder: Path, part: Part, sha256: str) -> bytes:
+    path = folder / part.name
+    if Path(part.name).name != part.name:
+        raise Altered(str(folder / REPORT_NAME), f"names a part outside the folder: {part.name!r}")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(str(path), f"is missing, {REPORT_NAME} names it; prepare the message again") from None
+    except OSError as error:
+        raise Unreadable(str(path), f"cannot be read ({error.strerror})") from None
+    if hashlib.sha256(data).hexdigest() != sha256 or len(data) != part.size_bytes:
+        raise Altered(str(path), f"is not what {REPORT_NAME} says (another SHA-256); prepare the message again")
+    return data
 
 
 def _put(folder: Path, files: dict[str, bytes], stale: set[str]) -> None:

@@ -343,6 +343,7 @@ def _finish(this: Run, entries: Sequence[Entry]) -> Message:
         profile=this.profile.name,
         limit_bytes=this.limit_bytes,
         parts=parts,
+        picture_limit_px=this.profile.image.max_long_px,
         text=this.text,
         subject=this.subject,
         rejected=_rejections(this),

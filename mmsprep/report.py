@@ -85,6 +85,8 @@ def document(message: Message | Forecast) -> Json:
         "subject": message.subject,
         "text": message.text,
         "predicted": isinstance(message, Forecast),
+        "sha256": message.sha256 if isinstance(message, Message) else None,
+        "picture_limit_px": message.picture_limit_px if isinstance(message, Message) else None,
         "parts": [_part(part) for part in message.parts],
         "rejected": [
             {"path": rejection.name, "code": rejection.code, "message": rejection.message}
