@@ -23,6 +23,7 @@ from mmsprep.model import Curve, CurvePoint, Rendition, Source, TimedSource
 
 WORST_SHARE = 0.9
 KEEP_LEVEL = 60.0
+GOOD_ENOUGH = 90.0
 _SLACK_WORTH_USING = 0.004
 _SLACK_ROUNDS = 6
 _SAMPLES = 48
@@ -43,11 +44,14 @@ class Candidate:
 
     ``source`` gives its source (the same one at every call; the first may be costly), ``original`` is set
     when the attachment can go as it is, ``priority`` shifts the division: 2 asks for half the loss.
+    ``source_bytes`` is the attachment's own size: once a result is hard to tell from it, it is not made larger
+    than that (``None``: no such bound).
     """
 
     source: Callable[[], Source]
     original: Rendition | None = None
     priority: float = 1.0
+    source_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,14 @@ class _Ask:
         first = CurvePoint(rendition.size_bytes, rendition.quality)
         above = (p for p in self.points if p.size_bytes > first.size_bytes and p.quality > first.quality)
         return replace(self, points=(first, *above))
+
+    def no_larger_than(self, source_bytes: int) -> _Ask:
+        """The same, cut off at ``source_bytes``, or where it is good enough if that costs more."""
+        most = max(source_bytes, self.size_at(GOOD_ENOUGH))
+        points = tuple(point for point in self.points if point.size_bytes <= most)
+        if not self.steps and points != self.points and points[-1].size_bytes < most:
+            points = (*points, CurvePoint(most, self.quality_at(most)))
+        return replace(self, points=points)
 
     def target(self, level: float) -> float:
         """The quality this one is brought to when the set is at ``level``."""
@@ -190,7 +202,7 @@ def trimmed_to_fit(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[
             return None
         for place, seconds in timed.items():
             shorter = cast(TimedSource, trimmed[place].source()).trimmed(seconds * part)
-            trimmed[place] = Candidate(partial(_same, shorter), None, trimmed[place].priority)
+            trimmed[place] = replace(trimmed[place], source=partial(_same, shorter), original=None)
     return None
 
 
@@ -319,7 +331,8 @@ def _ask(candidate: Candidate, keep: bool) -> _Ask:
     if original is not None:
         smaller = [point for point in points if point.size_bytes < original.size_bytes]
         points = (*smaller, CurvePoint(original.size_bytes, _PERFECT))
-    return _Ask(points, curve.steps, source.floor_quality, candidate.priority)
+    ask = _Ask(points, curve.steps, source.floor_quality, candidate.priority)
+    return ask if candidate.source_bytes is None else ask.no_larger_than(candidate.source_bytes)
 
 
 def _rising(curve: Curve) -> tuple[CurvePoint, ...]:

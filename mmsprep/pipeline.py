@@ -262,7 +262,7 @@ def _candidate(this: Run, entry: Entry) -> Candidate:
     original = _original(this, entry)
     if original is None:
         source()
-    return Candidate(source, original, this.priority_of(attachment))
+    return Candidate(source, original, this.priority_of(attachment), info.size_bytes)
 
 
 def _original(this: Run, entry: Entry) -> Rendition | None:

@@ -12,7 +12,7 @@ from functools import partial
 
 from mmsprep.assemble import HEADER_SLACK_BYTES, predict_part
 from mmsprep.errors import BelowFloor
-from mmsprep.fit import Candidate, Shortfall, duration_s, floor_bytes, pack_in_order, trimmed_to_fit
+from mmsprep.fit import Shortfall, duration_s, floor_bytes, pack_in_order, trimmed_to_fit
 from mmsprep.message import overhead_bytes
 from mmsprep.model import Kind
 from mmsprep.run import Entry, OpenOnce, Run
@@ -26,7 +26,7 @@ def rescued(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_by
         place = max(clips, key=lambda place: shortfall.floor_bytes[place])
         entry = entries[place]
         opener = partial(open_poster, entry.attachment, entry.info, entry.plan, this.profile, this.workspace)
-        poster = replace(entry, poster=True, candidate=Candidate(OpenOnce(opener), None, entry.ready.priority))
+        poster = replace(entry, poster=True, candidate=replace(entry.ready, source=OpenOnce(opener), original=None))
         return [*entries[:place], poster, *entries[place + 1 :]]
     shorter = trimmed_to_fit([entry.ready for entry in entries], budget_bytes) if this.job.trim else None
     if shorter is None:

@@ -212,3 +212,19 @@ def test_groups_keep_the_order_are_the_fewest_and_the_fullest_is_as_empty_as_can
 
 def test_one_that_is_too_large_alone_cannot_be_grouped() -> None:
     assert pack_in_order([10, 101], 100, 5) is None
+
+
+def test_what_is_hard_to_tell_from_its_source_grows_no_larger_than_it() -> None:
+    """A small source does not fill a large budget for nothing; a poor one may still grow."""
+
+    def bytes_given(source_bytes: int, points: list[tuple[int, float]]) -> int:
+        source = TableSource(points)
+        shares = divide([Candidate(lambda: source, source_bytes=source_bytes)], 300_000)
+        assert not isinstance(shares, Shortfall)
+        return shares[0].max_bytes
+
+    good = [(10_000, 60.0), (20_000, 90.0), (200_000, 99.0)]
+    assert bytes_given(30_000, good) == 30_000
+    assert bytes_given(15_000, good) == 20_000
+    assert bytes_given(400_000, good) == 200_000
+    assert bytes_given(15_000, [(10_000, 50.0), (200_000, 80.0)]) == 200_000
