@@ -30,7 +30,8 @@ ever added to. The message is for people: which file, what was found, what was e
     ├── SeveralErrors              (the first one's)  several
     ├── ToolError                  7   tool_failed
     │   ├── ToolMissing            7   tool_missing
-    │   └── ToolTimeout            7   tool_timeout
+    │   ├── ToolTimeout            7   tool_timeout
+    │   └── ToolOverLimit          7   tool_over_limit
     ├── OutputError                8   output
     ├── VerifyError                8   verify
     ├── JournalError               8   journal
@@ -139,7 +140,7 @@ class Altered(InputError):
 
 
 class OverInputLimit(InputError):
-    """More pixels, seconds, frames or bytes than the settings let in."""
+    """More pixels, seconds, frames, bytes, memory or time than the settings let in."""
 
     code = "over_input_limit"
 
@@ -234,6 +235,12 @@ class ToolTimeout(ToolError):
     """A program took longer than the settings allow."""
 
     code = "tool_timeout"
+
+
+class ToolOverLimit(ToolError):
+    """A program needed more memory, processor time, disk or output than the settings allow."""
+
+    code = "tool_over_limit"
 
 
 class SeveralErrors(MmsprepError):

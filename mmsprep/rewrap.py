@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import ffmpeg as graph
 
-from mmsprep.errors import Damaged, ToolError, ToolMissing, ToolTimeout
+from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.tools import ffmpeg
@@ -49,7 +49,8 @@ def rewrap(attachment: Attachment, info: MediaInfo, plan: Plan, workspace: Works
 
     Raises:
         Damaged: the file's structure does not hold.
-        ToolError: ffmpeg is missing or took too long on a clip.
+        OverInputLimit: ffmpeg needed more than the settings allow.
+        ToolMissing: there is no ffmpeg.
     """
     try:
         if info.format in ("3gp", "mp4"):
@@ -352,12 +353,9 @@ def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> byt
         # x264 writes its name and options into a message inside the stream (NAL unit type 6).
         options["bsf:v"] = "filter_units=remove_types=6"
     try:
-        ffmpeg.run(workspace, graph.output(*streams, str(target), **options))
+        with ffmpeg.decoding(attachment.name, "is damaged"):
+            ffmpeg.run(workspace, graph.output(*streams, str(target), **options))
         return _without_tag_list(target.read_bytes())
-    except (ToolMissing, ToolTimeout):
-        raise
-    except ToolError as error:
-        raise _BadStructureError(str(error)) from error
     finally:
         target.unlink(missing_ok=True)
 

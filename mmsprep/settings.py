@@ -17,7 +17,13 @@ from mmsprep.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "MMSPREP_"
 
-_PARSERS: dict[str, Callable[[str], str | int | float]] = {"str": str, "int": int, "float": float}
+_SWITCHES = {"0": False, "no": False, "off": False, "false": False, "1": True, "yes": True, "on": True, "true": True}
+_PARSERS: dict[str, Callable[[str], str | int | float]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": lambda raw: _SWITCHES[raw.lower()],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +31,15 @@ class Settings:
     """Limits and tools of this machine; the defaults are generous for honest media, small for bombs.
 
     ``max_pixels`` bounds a decoded image (100 Mpx holds any phone's), ``max_frames`` an animation,
-    ``max_duration_s`` a clip or recording, ``max_input_bytes`` a file, ``max_text_bytes`` a text,
-    ``tool_timeout_s`` one run of ffmpeg, ``max_temp_bytes`` one temporary file written by ffmpeg.
+    ``max_duration_s`` a clip or recording, ``max_input_bytes`` a file, ``max_image_bytes`` a picture's,
+    ``max_text_bytes`` a text. ``max_decoded_bytes`` bounds the pixels or samples that one file decodes to,
+    ``max_temp_bytes`` all temporary files of one message, ``max_memory_bytes`` and ``max_cpu_s`` one run of a
+    decoder or of ffmpeg, ``tool_timeout_s`` the time that a run of ffmpeg takes by the clock, ``decode_timeout_s``
+    a picture's decoding.
+
+    ``isolate`` has pictures decoded in worker processes, and keeps those, MediaInfo and ffmpeg from the network, from
+    other files and from starting programs where the system can. Off (``MMSPREP_ISOLATE=0``), it is for input
+    that is trusted.
     """
 
     ffmpeg: str = ""
@@ -37,8 +50,13 @@ class Settings:
     max_input_bytes: int = 4_000_000_000
     max_image_bytes: int = 200_000_000
     max_text_bytes: int = 2_000_000
-    tool_timeout_s: float = 600.0
+    max_decoded_bytes: int = 2_000_000_000
     max_temp_bytes: int = 4_000_000_000
+    max_memory_bytes: int = 4_000_000_000
+    max_cpu_s: float = 1200.0
+    tool_timeout_s: float = 600.0
+    decode_timeout_s: float = 60.0
+    isolate: bool = True
 
     @property
     def worker_count(self) -> int:
@@ -61,8 +79,10 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
             continue
         try:
             values[entry.name] = value = _PARSERS[str(entry.type)](raw)
+        except KeyError:
+            raise SettingsError(f"{variable}: found {raw!r}, expected 0 or 1") from None
         except ValueError as error:
             raise SettingsError(f"{variable}: found {raw!r}, expected a number") from error
-        if not isinstance(value, str) and value <= 0:
+        if not isinstance(value, (str, bool)) and not 0 < value < float("inf"):
             raise SettingsError(f"{variable}: found {raw!r}, expected a number above 0")
     return Settings(**values)  # type: ignore[arg-type]

@@ -34,9 +34,10 @@ from mmsprep.tools.content import Content
 from mmsprep.tools.emelody import parse_emelody
 from mmsprep.tools.frames import after_id3, starts_with_frames
 from mmsprep.tools.imelody import parse_imelody
+from mmsprep.tools.isolation import isolated
 from mmsprep.tools.matroska import read_matroska
 from mmsprep.tools.melody import Melody, MelodyError
-from mmsprep.tools.picture import is_raw_tiff, picture_info
+from mmsprep.tools.picture import is_raw_tiff, read_picture
 from mmsprep.tools.probe import media_info
 from mmsprep.tools.signatures import foreign_family, is_zipped_document, strong_family
 from mmsprep.tools.workspace import Workspace
@@ -135,7 +136,9 @@ def _binary_info(
     if kind is Kind.IMAGE:
         if content.size_bytes > settings.max_image_bytes:
             _over_limit(content.name, f"{content.size_bytes:,} bytes", "max_image_bytes", settings)
-        return picture_info(content, slug, settings.max_frames)
+        if slug == "tiff" and isolated(workspace, is_raw_tiff, attachment):
+            slug = "dng"
+        return isolated(workspace, read_picture, attachment, slug, settings.max_frames)
     if slug == "midi":
         return _midi_info(content)
     return media_info(content, slug, movie, attachment, workspace)
@@ -293,10 +296,6 @@ def _multichannel_amr(content: Content) -> NoReturn:
     )
 
 
-def _tiff_format(content: Content) -> str:
-    return "dng" if is_raw_tiff(content) else "tiff"
-
-
 def _zip_format(content: Content) -> str:
     return "office" if is_zipped_document(content) else "zip"
 
@@ -306,7 +305,6 @@ _REFINED: dict[str, Callable[[Content], str]] = {
     "ebml": _matroska_format,
     "asf": _asf_format,
     "amr-multichannel": _multichannel_amr,
-    "tiff": _tiff_format,
     "zip": _zip_format,
 }
 

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from mmsprep.errors import Damaged, MmsprepError, ToolError, VerifyError
+from mmsprep.errors import Damaged, InputError, MmsprepError, ToolError, VerifyError
 from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Kind, Rendition
+from mmsprep.model import Action, Attachment, Kind, Rendition
 from mmsprep.profile import Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.emelody import parse_emelody
 from mmsprep.tools.imelody import parse_imelody
+from mmsprep.tools.isolation import isolated
 from mmsprep.tools.mediainfo import Track
 from mmsprep.tools.melody import MelodyError
 from mmsprep.tools.workspace import Workspace
@@ -72,7 +74,7 @@ def _check(name: str, rendition: Rendition, profile: Profile, workspace: Workspa
         raise _Fault("is empty")
     match rendition.format:
         case "jpeg" | "gif" | "bmp":
-            _check_picture(rendition)
+            _check_picture(name, rendition, workspace)
         case "wbmp":
             _check_wbmp(rendition)
         case "midi":
@@ -85,25 +87,50 @@ def _check(name: str, rendition: Rendition, profile: Profile, workspace: Workspa
             _check_stream(name, rendition, profile, workspace)
 
 
-def _check_picture(rendition: Rendition) -> None:
+def _check_picture(name: str, rendition: Rendition, workspace: Workspace) -> None:
+    picture = Attachment(0, name, rendition.size_bytes, data=rendition.data)
+    try:
+        found = isolated(workspace, read_back, picture, rendition.format)
+    except InputError as error:
+        raise _Fault(error.problem) from error
+    if (found.width_px, found.height_px) != (rendition.width_px, rendition.height_px):
+        raise _Fault(f"is {found.width_px}x{found.height_px} px, expected {rendition.width_px}x{rendition.height_px}")
+    if found.metadata:
+        raise _Fault(f"still has metadata ({', '.join(found.metadata)})")
+    if rendition.format == "jpeg" and (found.progressive or found.mode not in ("RGB", "L")):
+        raise _Fault(f"is a progressive or {found.mode} JPEG, expected baseline YCbCr or greyscale")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What a picture turned out to be; ``mode`` is Pillow's."""
+
+    width_px: int
+    height_px: int
+    mode: str
+    progressive: bool
+    metadata: tuple[str, ...]
+
+
+def read_back(attachment: Attachment, format_slug: str) -> ReadBack:
+    """Decode every frame of a picture that is to be sent.
+
+    Raises:
+        Damaged: one does not decode.
+    """
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(rendition.data), formats=[_PILLOW_NAMES[rendition.format]]) as image:
+        with Image.open(io.BytesIO(attachment.data or b""), formats=[_PILLOW_NAMES[format_slug]]) as image:
             for frame in range(getattr(image, "n_frames", 1)):
                 image.seek(frame)
                 image.load()
-            size, info, mode = image.size, image.info, image.mode
-            exif = image.getexif()
+            left = [key for key in ("exif", "comment", "xmp", "icc_profile", "photoshop") if image.info.get(key)]
+            if image.getexif() and "exif" not in left:
+                left.append("exif")
+            return ReadBack(*image.size, image.mode, bool(image.info.get("progressive")), tuple(left))
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise _Fault(f"does not decode ({error})") from error
-    if size != (rendition.width_px, rendition.height_px):
-        raise _Fault(f"is {size[0]}x{size[1]} px, expected {rendition.width_px}x{rendition.height_px}")
-    left = [key for key in ("exif", "comment", "xmp", "icc_profile", "photoshop") if info.get(key)]
-    if left or exif:
-        raise _Fault(f"still has metadata ({', '.join(left) or 'exif'})")
-    if rendition.format == "jpeg" and (info.get("progressive") or mode not in ("RGB", "L")):
-        raise _Fault(f"is a progressive or {mode} JPEG, expected baseline YCbCr or greyscale")
+        raise Damaged(attachment.name, f"does not decode ({error})") from error
 
 
 def _check_wbmp(rendition: Rendition) -> None:

@@ -46,7 +46,7 @@ def test_a_missing_ffmpeg_is_a_missing_tool(tmp_path: Path) -> None:
 def test_a_playlist_named_as_a_clip_opens_nothing(tmp_path: Path) -> None:
     """The forced demuxer does not follow an HLS playlist to another file."""
     with Workspace(Settings()) as workspace:
-        secret = tmp_path / "secret.mp4"
+        secret = workspace.new_path(".mp4")
         clip = graph.input("testsrc2=s=64x64:d=1", f="lavfi")
         ffmpeg.run(workspace, clip.output(str(secret), vcodec="libx264"))
         playlist = tmp_path / "holiday.mp4"

@@ -148,10 +148,8 @@ def test_a_melody_is_unpacked_from_its_riff_file(workspace: Workspace) -> None:
     assert _rewrap(out.getvalue() + b"trailing", "midi", workspace) == out.getvalue()
 
 
-def test_a_clip_keeps_its_frames_and_loses_its_tags(
-    tmp_path: Path, workspace: Workspace, settings: Settings, profile: Profile
-) -> None:
-    path = tmp_path / "clip.3gp"
+def test_a_clip_keeps_its_frames_and_loses_its_tags(workspace: Workspace, settings: Settings, profile: Profile) -> None:
+    path = workspace.new_path(".3gp")
     picture = graph.input("testsrc=size=176x144:rate=10:duration=2", f="lavfi")
     sound = graph.input("sine=duration=2:sample_rate=16000", f="lavfi")
     options = {
@@ -170,7 +168,7 @@ def test_a_clip_keeps_its_frames_and_loses_its_tags(
     stripped = rewrap(attachment, info, _PLAN, workspace)
     assert b"secret" not in stripped and b"x264" not in stripped and b"Lav" not in stripped
     assert stripped.find(b"moov") < stripped.find(b"mdat")
-    after = tmp_path / "after.3gp"
+    after = workspace.new_path(".3gp")
     after.write_bytes(stripped)
     general = Facts.parse(str(after)).general_tracks[0]
     assert general.encoded_date is None and general.title is None

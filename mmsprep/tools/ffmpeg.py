@@ -11,20 +11,21 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import ffmpeg as graph
 
-from mmsprep.errors import ToolMissing
+from mmsprep.errors import Damaged, OverInputLimit, ToolError, ToolMissing, ToolOverLimit, ToolTimeout
 from mmsprep.formats import FORMATS
 from mmsprep.settings import Settings
 from mmsprep.tools.process import Completed, ProcessGroup
 from mmsprep.tools.workspace import Workspace
 
-_MAX_ALLOCATION_BYTES = 2_000_000_000
 _QUESTION_TIMEOUT_S = 20.0
 
 
@@ -123,9 +124,41 @@ def safe_input(path: Path, format_slug: str, **options: str | float) -> Any:
 def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Completed:
     """Run the ffmpeg-python ``output`` node to its end.
 
+    It may read its inputs and write into the workspace, nothing else, as far as the system can see to that.
+
     Raises:
-        ToolError: ffmpeg is missing, failed or took too long.
+        ToolMissing: there is no ffmpeg.
+        ToolTimeout: it took longer than the settings allow.
+        ToolOverLimit: it needed more memory, processor time, disk or output than the settings allow.
+        ToolError: it failed.
     """
-    command = [executable(workspace.settings), "-hide_banner", "-nostdin", "-v", "error"]
-    command += ["-max_alloc", str(_MAX_ALLOCATION_BYTES), "-y"]
-    return workspace.processes.run([*command, *output.get_args()], stdin=stdin)
+    settings, arguments = workspace.settings, output.get_args()
+    command = [executable(settings), "-hide_banner", "-nostdin", "-v", "error"]
+    command += ["-max_alloc", str(settings.max_memory_bytes // 2), "-y"]
+    inputs = [name.removeprefix("file:") for option, name in pairwise(arguments) if option == "-i"]
+    return workspace.processes.run(
+        [*command, *arguments],
+        stdin=stdin,
+        cage=workspace.cage(reads=[name for name in inputs if not name.startswith("pipe:")]),
+        max_output_bytes=settings.max_decoded_bytes,
+        watch=workspace.check_disk,
+    )
+
+
+@contextmanager
+def decoding(name: str, problem: str = "does not decode") -> Iterator[None]:
+    """Runs of ffmpeg on what ``name`` calls; its failures become errors about that attachment.
+
+    Raises:
+        OverInputLimit: it needs more than the settings allow.
+        Damaged: ffmpeg gave up on it.
+        ToolMissing: there is no ffmpeg, or it lacks an encoder.
+    """
+    try:
+        yield
+    except ToolMissing:
+        raise
+    except (ToolOverLimit, ToolTimeout) as error:
+        raise OverInputLimit(name, f"is more than this machine may spend on one file ({error})") from error
+    except ToolError as error:
+        raise Damaged(name, f"{problem} ({error})") from error

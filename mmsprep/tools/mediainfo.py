@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsprep.errors import Damaged, ToolMissing
-from mmsprep.tools.process import Child, ProcessGroup
+from mmsprep.tools.process import Cage, Child, ProcessGroup
 
 Track = dict[str, Any]
 """One track's facts, by pymediainfo's names; ``track_type`` is ``General``, ``Video``, ``Audio``, ..."""
@@ -30,8 +30,9 @@ class MediaInfoReader:
     The child is killed, and the file called damaged, when an answer takes longer than ``timeout_s``.
     """
 
-    def __init__(self, processes: ProcessGroup, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, processes: ProcessGroup, timeout_s: float = _TIMEOUT_S, cage: Cage | None = None) -> None:
         self._processes = processes
+        self._cage = cage
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._child: Child | None = None
@@ -67,7 +68,7 @@ class MediaInfoReader:
     def _ask(self, path: Path) -> dict[str, Any] | None:
         """One question, one answer; ``None`` when the child died of it or was killed."""
         if self._child is None:
-            self._child = self._processes.start([sys.executable, "-P", str(_CHILD)])
+            self._child = self._processes.start([sys.executable, "-P", str(_CHILD)], self._cage)
         child = self._child
         assert child.stdin is not None
         assert child.stdout is not None

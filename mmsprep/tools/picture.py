@@ -27,7 +27,7 @@ from PIL.ExifTags import IFD, Base
 
 from mmsprep.errors import Damaged, OverInputLimit, TypeNotAllowed
 from mmsprep.formats import FORMATS
-from mmsprep.model import Kind, MediaInfo
+from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.tools.content import Content
 from mmsprep.tools.jxl import jxl_size_px
 from mmsprep.tools.signatures import wbmp_size_px
@@ -92,6 +92,12 @@ def picture_info(content: Content, format_slug: str, max_frames: int) -> MediaIn
         raise OverInputLimit(content.name, f"has more pixels than any photo ({error}); make it smaller") from error
     except FOREIGN_ERRORS as error:
         raise _damaged(content, format_slug, error) from error
+
+
+def read_picture(attachment: Attachment, format_slug: str, max_frames: int) -> MediaInfo:
+    """:func:`picture_info` of an attachment, for a worker (:mod:`mmsprep.tools.isolation`)."""
+    with Content(attachment) as content:
+        return picture_info(content, format_slug, max_frames)
 
 
 def _info(
@@ -226,19 +232,20 @@ def _heic(content: Content) -> MediaInfo:
         raise _damaged(content, "heic", error) from error
 
 
-def is_raw_tiff(content: Content) -> bool:
+def is_raw_tiff(attachment: Attachment) -> bool:
     """Whether a TIFF is a camera's raw file: DNG by its version tag, others by colour filter or thumbnail.
 
     In the raw files of most makers (NEF, ARW, PEF, ...) the first directory is a reduced picture with further
     directories below it, which no ordinary TIFF begins with.
     """
-    file = content.rewound()
-    try:
-        directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
-        file.seek(directory.next)
-        directory.load(file)
-    except FOREIGN_ERRORS:
-        return False
+    with Content(attachment) as content:
+        file = content.rewound()
+        try:
+            directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+            file.seek(directory.next)
+            directory.load(file)
+        except FOREIGN_ERRORS:
+            return False
     if Base.DNGVersion in directory or directory.get(Base.PhotometricInterpretation) in _RAW_PHOTOMETRICS:
         return True
     return Base.SubIFDs in directory and directory.get(Base.NewSubfileType) == 1

@@ -1,24 +1,45 @@
 """The only place that starts a program.
 
-Comes in: an argument list, optional standard input, limits. Goes out: what it printed. Never: a shell, an
-inherited standard input, a child that outlives its :class:`ProcessGroup`.
+Comes in: an argument list, optional standard input, limits and a cage. Goes out: what it printed. Never: a shell, an
+inherited standard input or secret, a child that outlives its :class:`ProcessGroup` or this process.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
-from mmsprep.errors import ToolError, ToolMissing, ToolTimeout
+from mmsprep.errors import ToolError, ToolMissing, ToolOverLimit, ToolTimeout
+from mmsprep.tools import confine
 
 _LAST_WORDS_BYTES = 2_000
+_KEPT_COMPLAINTS_BYTES = 200_000
+_MAX_OUTPUT_BYTES = 2_000_000_000
+_CHUNK_BYTES = 1 << 18
+_WATCH_EVERY_S = 0.25
+_QUESTION_TIMEOUT_S = 20.0
+_SCRIPT_MAGIC = b"#!"
+_ENVIRONMENT = frozenset(
+    (
+        *("PATH", "LANG", "LANGUAGE", "TZ", "HOME", "TMPDIR", "TEMP", "TMP", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"),
+        *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
+        *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS"),
+    )
+)
+"""What a child may know of this process's environment: where things are, never an account's password."""
 
 Child = subprocess.Popen[bytes]
 """A running program with its pipes."""
@@ -30,6 +51,55 @@ class Completed:
 
     stdout: bytes
     stderr: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cage:
+    """What a child may have and do, as far as the system can enforce it (:mod:`mmsprep.tools.confine`).
+
+    ``reads`` and ``writes`` are paths besides the system's libraries; without ``reads`` any file may be read.
+    It has no network, starts no other program and ends with this process.
+    """
+
+    memory_bytes: int
+    cpu_s: float
+    file_bytes: int
+    reads: Sequence[Path | str] | None = ()
+    writes: Sequence[Path | str] = ()
+
+    def around(self, argv: Sequence[str]) -> list[str]:
+        """The command that shuts itself in and becomes ``argv``.
+
+        Raises:
+            ToolMissing: there is no such program.
+        """
+        program = shutil.which(argv[0])
+        if program is None:
+            raise ToolMissing(f"{argv[0]}: cannot be started (No such file or directory); see 'mmsprep doctor'")
+        words = [f"memory_bytes={self.memory_bytes}", f"cpu_s={self.cpu_s:.0f}", f"file_bytes={self.file_bytes}"]
+        words += [f"program={program}", "end=with-parent"]
+        words += [f"read={path}" for path in self.reads or ()] + [f"write={path}" for path in self.writes]
+        words += ["allow=any-file"] if self.reads is None else []
+        words += ["allow=children"] if _is_script(program) else []
+        own_libraries = Path(program).resolve().parent.parent / "lib"
+        words += [f"read={own_libraries}"]
+        return [sys.executable, "-I", "-S", confine.__file__, *words, "--", program, *argv[1:]]
+
+
+@lru_cache(maxsize=1)
+def defences() -> tuple[str, ...]:
+    """Which of the defences of :mod:`mmsprep.tools.confine` this system has; asked once a process."""
+    if os.name != "posix" or not can_cage(wanted=True):
+        return ()
+    with ProcessGroup(_QUESTION_TIMEOUT_S) as group, suppress(ToolError):
+        done = group.run([sys.executable, "-I", "-S", confine.__file__, "end=with-parent", "memory_bytes=1000000000"])
+        return tuple(done.stdout.decode().splitlines())
+    return ()
+
+
+def can_cage(wanted: bool) -> bool:
+    """Whether children can be caged; a program frozen into one file has no Python that could do it."""
+    return wanted and bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 class ProcessGroup:
@@ -60,25 +130,42 @@ class ProcessGroup:
         for child in running:
             _signal(child)
 
-    def start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    def start(self, argv: Sequence[str], cage: Cage | None = None) -> Child:
         """Start a child to talk with through its pipes; :meth:`end` or :meth:`kill_all` ends it.
 
         Raises:
             ToolMissing: there is no such program.
             ToolError: the work was cancelled.
         """
-        with self._lock:
-            if self._closed:
-                raise ToolError(f"{Path(argv[0]).name}: not started, the work was cancelled")
-            child = _start(argv, with_stdin=True, folder=None)
-            self._running.add(child)
+        child = start(argv, cage)
+        try:
+            self.adopt(child)
+        except ToolError:
+            end(child)
+            raise
         return child
 
-    def end(self, child: subprocess.Popen[bytes]) -> None:
+    def end(self, child: Child) -> None:
         """End a child that :meth:`start` started; harmless when it has ended."""
-        _kill(child)
+        end(child)
+        self.release(child)
+
+    def adopt(self, child: Child) -> None:
+        """Have a child that runs already end with this work.
+
+        Raises:
+            ToolError: the work was cancelled.
+        """
+        with self._lock:
+            if self._closed:
+                raise ToolError("not started, the work was cancelled")
+            self._running.add(child)
+
+    def release(self, child: Child) -> bool:
+        """Let go of a child without ending it; whether the work was cancelled meanwhile."""
         with self._lock:
             self._running.discard(child)
+            return self._closed
 
     def run(
         self,
@@ -87,12 +174,18 @@ class ProcessGroup:
         stdin: bytes | None = None,
         folder: Path | None = None,
         timeout_s: float | None = None,
+        cage: Cage | None = None,
+        max_output_bytes: int = _MAX_OUTPUT_BYTES,
+        watch: Callable[[], None] | None = None,
     ) -> Completed:
         """Run ``argv`` to its end.
+
+        ``watch`` is called now and then while it runs; what it raises ends the child.
 
         Raises:
             ToolMissing: there is no such program.
             ToolTimeout: it took longer than ``timeout_s`` (default: the group's) and was killed.
+            ToolOverLimit: it needed more than ``cage`` or ``max_output_bytes`` allow.
             ToolError: it ended with another status than 0; the message carries its last words.
         """
         limit_s = timeout_s or self._timeout_s
@@ -100,45 +193,196 @@ class ProcessGroup:
         with self._lock:
             if self._closed:
                 raise ToolError(f"{program}: not started, the work was cancelled")
-            child = _start(argv, with_stdin=stdin is not None, folder=folder)
+            child = _start(argv, cage, with_stdin=stdin is not None, folder=folder)
             self._running.add(child)
+        talk = _Talk(child, stdin, max_output_bytes)
         try:
-            stdout, stderr = child.communicate(stdin, timeout=limit_s)
+            talk.finish(program, time.monotonic() + limit_s, watch)
         except subprocess.TimeoutExpired as error:
             raise ToolTimeout(
                 f"{program}: stopped after {limit_s:.0f} s; MMSPREP_TOOL_TIMEOUT_S sets a longer time"
             ) from error
         finally:
-            _kill(child)
-            with self._lock:
-                self._running.discard(child)
-        if child.returncode != 0:
-            raise ToolError(f"{program}: ended with status {child.returncode}: {_last_words(stderr)}")
-        return Completed(stdout, stderr)
+            _signal(child)
+            child.wait()
+            talk.close()
+            self.release(child)
+        _check_status(program, child.returncode, talk.complaints, cage)
+        return Completed(talk.output, talk.complaints)
 
 
-def _start(argv: Sequence[str], *, with_stdin: bool, folder: Path | None) -> subprocess.Popen[bytes]:
+def start(argv: Sequence[str], cage: Cage | None = None) -> Child:
+    """Start a child to talk with through its pipes; whoever starts it ends it with :func:`end`.
+
+    The system ends a caged child when the thread ends that started it, so all of these start from one thread
+    that lives as long as this process.
+
+    Raises:
+        ToolMissing: there is no such program.
+    """
+    return _starter().submit(_start, argv, cage, with_stdin=True, folder=None).result()
+
+
+@lru_cache(maxsize=1)
+def _starter() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="mmsprep-starter")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_starter.cache_clear)
+
+
+def _start(argv: Sequence[str], cage: Cage | None, *, with_stdin: bool, folder: Path | None) -> Child:
+    command = list(argv) if cage is None or os.name != "posix" else cage.around(argv)
     try:
         return subprocess.Popen(
-            list(argv),
+            command,
             stdin=subprocess.PIPE if with_stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=folder,
+            env={name: value for name, value in os.environ.items() if _is_harmless(name)},
             start_new_session=True,
         )
     except OSError as error:
         raise ToolMissing(f"{argv[0]}: cannot be started ({error.strerror}); see 'mmsprep doctor'") from error
 
 
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End the child and whatever it started; harmless when it has ended."""
+def _is_harmless(variable: str) -> bool:
+    return variable.upper() in _ENVIRONMENT or variable.startswith("LC_")
+
+
+@lru_cache(maxsize=16)
+def _is_script(program: str) -> bool:
+    """Whether it is a script, which cannot do without other programs."""
+    try:
+        with Path(program).open("rb") as file:
+            return file.read(2) == _SCRIPT_MAGIC
+    except OSError:
+        return False
+
+
+class _Talk:
+    """What goes to a child and comes from it, each through a thread of its own."""
+
+    def __init__(self, child: Child, stdin: bytes | None, max_output_bytes: int) -> None:
+        self._child = child
+        self._stdin = stdin
+        self._max_output_bytes = max_output_bytes
+        self._output = bytearray()
+        self._complaints = bytearray()
+        self._over = False
+        work = (self._hear, self._hear_complaints, *(() if stdin is None else (self._say,)))
+        self._threads = [threading.Thread(target=one, daemon=True, name="mmsprep-pipe") for one in work]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def output(self) -> bytes:
+        return bytes(self._output)
+
+    @property
+    def complaints(self) -> bytes:
+        return bytes(self._complaints)
+
+    def finish(self, program: str, deadline_s: float, watch: Callable[[], None] | None) -> None:
+        """Wait until the child has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: it is past ``deadline_s``.
+            ToolOverLimit: it said too much.
+        """
+        while True:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise subprocess.TimeoutExpired(program, 0)
+            hearing = next((thread for thread in self._threads[:2] if thread.is_alive()), None)
+            if hearing is None:
+                self._child.wait(left_s)
+            else:
+                hearing.join(min(_WATCH_EVERY_S, left_s))
+            if watch is not None:
+                watch()
+            if self._over:
+                raise ToolOverLimit(
+                    f"{program}: stopped after {self._max_output_bytes:,} bytes of decoded media;"
+                    " MMSPREP_MAX_DECODED_BYTES allows more"
+                )
+            if hearing is None:
+                return
+
+    def close(self) -> None:
+        """Wait for the threads; the child has ended, so there is nothing left to hear."""
+        for thread in self._threads:
+            thread.join()
+        for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
+            _close(stream)
+
+    def _hear(self) -> None:
+        for chunk in _chunks(self._child.stdout):
+            if len(self._output) + len(chunk) > self._max_output_bytes:
+                self._over = True
+                _signal(self._child)
+                return
+            self._output += chunk
+
+    def _hear_complaints(self) -> None:
+        """The last of them are kept; the child must not be stopped by a full pipe."""
+        for chunk in _chunks(self._child.stderr):
+            self._complaints += chunk
+            del self._complaints[:-_KEPT_COMPLAINTS_BYTES]
+
+    def _say(self) -> None:
+        with suppress(OSError, ValueError):  # it has heard enough, or has ended
+            assert self._child.stdin is not None
+            self._child.stdin.write(self._stdin or b"")
+            self._child.stdin.close()
+
+
+def _chunks(stream: IO[bytes] | None) -> Iterable[bytes]:
+    assert stream is not None
+    with suppress(OSError, ValueError):
+        while chunk := os.read(stream.fileno(), _CHUNK_BYTES):
+            yield chunk
+
+
+def _check_status(program: str, status: int, complaints: bytes, cage: Cage | None) -> None:
+    """Raise the error that a status other than 0 stands for."""
+    if status == 0:
+        return
+    words = _last_words(complaints)
+    if cage is not None:
+        if status == confine.NOT_STARTED and words.startswith("cannot be started"):
+            raise ToolMissing(f"{program}: {words}; see 'mmsprep doctor'")
+        if status == -getattr(signal, "SIGXCPU", 0):
+            raise ToolOverLimit(
+                f"{program}: stopped after {cage.cpu_s:.0f} s of processor time; MMSPREP_MAX_CPU_S allows more"
+            )
+        if status == -getattr(signal, "SIGXFSZ", 0) or b"File too large" in complaints:
+            raise ToolOverLimit(
+                f"{program}: wanted a temporary file of more than {cage.file_bytes:,} bytes;"
+                " MMSPREP_MAX_TEMP_BYTES allows more"
+            )
+        if b"Cannot allocate memory" in complaints:
+            raise ToolOverLimit(
+                f"{program}: wanted more than {cage.memory_bytes:,} bytes of memory;"
+                " MMSPREP_MAX_MEMORY_BYTES allows more"
+            )
+    raise ToolError(f"{program}: ended with status {status}: {words}")
+
+
+def end(child: Child) -> None:
+    """End the child and whatever it started, and close its pipes; harmless when it has ended."""
     _signal(child)
     child.wait()
     for stream in (child.stdin, child.stdout, child.stderr):
-        if stream is not None:
-            with suppress(OSError):
-                stream.close()
+        _close(stream)
+
+
+def _close(stream: IO[bytes] | None) -> None:
+    if stream is not None:
+        with suppress(OSError):
+            stream.close()
 
 
 def _signal(child: subprocess.Popen[bytes]) -> None:

@@ -7,15 +7,18 @@ Comes in: settings. Goes out: paths inside the folder, and ffmpeg runs. Never: a
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from mmsprep.errors import OutputError, Unreadable
+from mmsprep.errors import OutputError, ToolOverLimit, Unreadable
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings
 from mmsprep.tools.mediainfo import MediaInfoReader
-from mmsprep.tools.process import ProcessGroup
+from mmsprep.tools.process import Cage, ProcessGroup, can_cage
 
 
 class Workspace:
@@ -24,7 +27,7 @@ class Workspace:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.processes = ProcessGroup(settings.tool_timeout_s)
-        self.mediainfo = MediaInfoReader(self.processes)
+        self.mediainfo = MediaInfoReader(self.processes, cage=self.cage(reads=None, writes=False))
         self._counter = itertools.count(1)
         try:
             self._folder = tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True)
@@ -46,6 +49,41 @@ class Workspace:
     def new_path(self, suffix: str) -> Path:
         """A path that nothing uses yet, ending in ``suffix`` (with its dot)."""
         return Path(self._folder.name) / f"{next(self._counter)}{suffix}"
+
+    def cage(self, *, reads: Sequence[str] | None, writes: bool = True) -> Cage | None:
+        """What a child may do; ``None`` where the settings trust every input.
+
+        Args:
+            reads: the files that it may read (``None``: any).
+            writes: whether it may read and write in this folder.
+        """
+        settings = self.settings
+        if not can_cage(settings.isolate):
+            return None
+        return Cage(
+            memory_bytes=settings.max_memory_bytes,
+            cpu_s=settings.max_cpu_s,
+            file_bytes=settings.max_temp_bytes if writes else 0,
+            reads=reads,
+            writes=[self._folder.name] if writes else [],
+        )
+
+    def check_disk(self) -> None:
+        """Make sure that the temporary files together stay within the limit.
+
+        Raises:
+            ToolOverLimit: they do not.
+        """
+        used_bytes = 0
+        with suppress(OSError), os.scandir(self._folder.name) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    used_bytes += entry.stat(follow_symlinks=False).st_size
+        if used_bytes > self.settings.max_temp_bytes:
+            raise ToolOverLimit(
+                f"the temporary files of this message are over {self.settings.max_temp_bytes:,} bytes;"
+                " MMSPREP_MAX_TEMP_BYTES allows more"
+            )
 
     def path_of(self, attachment: Attachment) -> Path:
         """Where the attachment's bytes lie on disk: its own absolute path, or a copy of its data here."""

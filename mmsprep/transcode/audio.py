@@ -16,7 +16,7 @@ from typing import Any
 import ffmpeg as graph
 import numpy as np
 
-from mmsprep.errors import Damaged, ToolError, ToolMissing, TypeNotAllowed
+from mmsprep.errors import Damaged, TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition
 from mmsprep.profile import AudioStep, Profile
@@ -102,12 +102,8 @@ def decode(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> Any
     rate_hz, channels = (22_050, 1) if long else (44_100, min(2, info.channels or 2))
     source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, t=_LONGEST_S)
     output = source["a:0"].output("pipe:1", f="s16le", ar=rate_hz, ac=channels)
-    try:
+    with ffmpeg.decoding(attachment.name, "its sound does not decode"):
         done = ffmpeg.run(workspace, output)
-    except ToolMissing:
-        raise
-    except ToolError as error:
-        raise Damaged(attachment.name, f"its sound does not decode ({error})") from error
     whole = len(done.stdout) - len(done.stdout) % (2 * channels)
     decoded_s = whole / (2 * channels * rate_hz)
     expected_s = min(info.duration_s or 0, _LONGEST_S)

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from mmsprep.errors import Damaged
+from mmsprep.errors import Damaged, OverInputLimit
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Rendition
 from mmsprep.profile import ImageRules
+from mmsprep.settings import Settings
+from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode import pixels
 
@@ -46,9 +48,19 @@ def still(image: Image.Image) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class Frame:
+    """What is shown, and for how long."""
+
     image: Image.Image
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Animation:
+    """Frames at the size they may be sent, and how often they are played (``None``: once)."""
+
+    frames: tuple[Frame, ...]
+    loop: int | None
 
 
 class AnimationSource:
@@ -56,10 +68,8 @@ class AnimationSource:
 
     def __init__(self, attachment: Attachment, info: MediaInfo, rules: ImageRules, workspace: Workspace) -> None:
         self.floor_quality = rules.floor_quality
-        self._loop: int | None = None
-        self._frames = _merged(list(self._read(attachment, info, rules, workspace)))
-        if not self._frames:
-            raise Damaged(attachment.name, "has no frame that decodes")
+        animation = isolated(workspace, read_animation, attachment, info, rules, workspace.settings)
+        self._loop, self._frames = animation.loop, animation.frames
         self._made: dict[tuple[float, int], bytes] = {}
 
     def curve(self) -> Curve:
@@ -95,28 +105,6 @@ class AnimationSource:
             notes=notes,
         )
 
-    def _read(
-        self, attachment: Attachment, info: MediaInfo, rules: ImageRules, workspace: Workspace
-    ) -> Iterator[_Frame]:
-        with pixels.foreign_errors(attachment, info):
-            image = pixels.open_image(attachment, info, workspace.settings)
-            loop = image.info.get("loop")
-            self._loop = loop if isinstance(loop, int) else None
-            count = getattr(image, "n_frames", 1)
-            every = max(1, math.ceil(count / _MOST_FRAMES))
-            size = pixels.target_size(image.width, image.height, rules)
-            waiting_ms = 0
-            kept: Image.Image | None = None
-            for number in range(count):
-                image.seek(number)
-                if number % every == 0:
-                    if kept is not None:
-                        yield _Frame(kept, waiting_ms)
-                    kept, waiting_ms = _flat(image, size, rules.background), 0
-                waiting_ms += max(_SHORTEST_MS, round(image.info.get("duration") or _DEFAULT_MS))
-            if kept is not None:
-                yield _Frame(kept, waiting_ms)
-
     def _encode(self, factor: float, every: int) -> bytes:
         if (factor, every) in self._made:
             return self._made[factor, every]
@@ -136,12 +124,51 @@ class AnimationSource:
         return self._made[factor, every]
 
 
-def _merged(frames: list[_Frame]) -> list[_Frame]:
+def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings) -> Animation:
+    """Decode an animation, frames that show the same as the one before it left out, their time kept.
+
+    Raises:
+        Damaged: it does not decode to its end.
+        OverInputLimit: more pixels, or more bytes of decoded frames, than the settings let in.
+    """
+    with pixels.foreign_errors(attachment, info):
+        image = pixels.open_image(attachment, info, settings)
+        loop = image.info.get("loop")
+        frames = tuple(_merged(list(_frames(attachment.name, image, rules, settings))))
+    if not frames:
+        raise Damaged(attachment.name, "has no frame that decodes")
+    return Animation(frames, loop if isinstance(loop, int) else None)
+
+
+def _frames(name: str, image: Image.Image, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
+    count = getattr(image, "n_frames", 1)
+    every = max(1, math.ceil(count / _MOST_FRAMES))
+    size = pixels.target_size(image.width, image.height, rules)
+    if count * image.width * image.height * 3 > settings.max_decoded_bytes:
+        raise OverInputLimit(
+            name,
+            f"decodes to {count:,} frames of {image.width} x {image.height} pixels, more than the"
+            f" {settings.max_decoded_bytes:,} bytes that MMSPREP_MAX_DECODED_BYTES allows; make it smaller or shorter",
+        )
+    waiting_ms = 0
+    kept: Image.Image | None = None
+    for number in range(count):
+        image.seek(number)
+        if number % every == 0:
+            if kept is not None:
+                yield Frame(kept, waiting_ms)
+            kept, waiting_ms = _flat(image, size, rules.background), 0
+        waiting_ms += max(_SHORTEST_MS, round(image.info.get("duration") or _DEFAULT_MS))
+    if kept is not None:
+        yield Frame(kept, waiting_ms)
+
+
+def _merged(frames: list[Frame]) -> list[Frame]:
     """Frames that show the same as the one before make it last longer."""
-    merged: list[_Frame] = []
+    merged: list[Frame] = []
     for frame in frames:
         if merged and merged[-1].image.tobytes() == frame.image.tobytes():
-            merged[-1] = _Frame(merged[-1].image, merged[-1].duration_ms + frame.duration_ms)
+            merged[-1] = Frame(merged[-1].image, merged[-1].duration_ms + frame.duration_ms)
         else:
             merged.append(frame)
     return merged

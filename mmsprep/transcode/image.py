@@ -13,6 +13,7 @@ from PIL import Image
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition, Source
 from mmsprep.profile import Profile
+from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode import pixels, wbmp
 from mmsprep.transcode.gif import AnimationSource, still
@@ -32,7 +33,7 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
     animated = (info.frame_count or 1) > 1 and info.format in ("gif", "webp", "png", "avif")
     if animated and "gif" in profile.image.targets:
         return AnimationSource(attachment, info, profile.image, workspace)
-    picture = pixels.decode(attachment, info, profile.image, workspace.settings)
+    picture = isolated(workspace, pixels.decode, attachment, info, profile.image, workspace.settings)
     return from_picture(picture.image, plan, profile, picture.notes)
 
 

@@ -20,7 +20,7 @@ import ffmpeg as graph
 import numpy as np
 from PIL import Image
 
-from mmsprep.errors import Damaged, ToolError, ToolMissing
+from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition
 from mmsprep.profile import AudioStep, Profile, VideoRules
@@ -86,12 +86,8 @@ def open_source(
     outputs = [_picture_output(source, info, (width_px, height_px), fps, picture)]
     if info.audio_codec:
         outputs.append(source["a:0"].output(str(sound), f="wav", ar=44_100, ac=1))
-    try:
+    with ffmpeg.decoding(attachment.name):
         ffmpeg.run(workspace, graph.merge_outputs(*outputs))
-    except ToolMissing:
-        raise
-    except ToolError as error:
-        raise Damaged(attachment.name, f"does not decode ({error})") from error
     frame_bytes = width_px * height_px * 3 // 2 + 6
     decoded_s = picture.stat().st_size // frame_bytes / fps if picture.exists() else 0.0
     if decoded_s <= 0:
@@ -121,11 +117,12 @@ def best_frame(attachment: Attachment, info: MediaInfo, workspace: Workspace) ->
     if info.width_px and info.height_px:
         stream = stream.filter("scale", info.width_px, info.height_px)
     output = stream.output("pipe:1", f="image2pipe", vcodec="png", vframes=1, pix_fmt="rgb24")
-    try:
+    with ffmpeg.decoding(attachment.name, "has no picture that decodes"):
         data = ffmpeg.run(workspace, output).stdout
+    try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             return image.convert("RGB")
-    except (ToolError, OSError) as error:
+    except OSError as error:
         raise Damaged(attachment.name, "has no picture that decodes") from error
 
 

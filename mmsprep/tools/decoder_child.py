@@ -1,0 +1,97 @@
+"""A worker process: reads strangers' pictures for the process that started it.
+
+Comes in: on standard input, where Python's modules lie, then questions (:class:`mmsprep.tools.wire.Call`). Goes out:
+on standard output, one answer each: ``V`` and the value, or ``E`` and the error. Never: a file, the network or another
+program; it was caged before its first line ran (:mod:`mmsprep.tools.confine`).
+
+It is started by its path, so it works in programs that cannot import themselves a second time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import IO, Any
+
+_READ_AHEAD = ("mmsprep.tools.picture", "mmsprep.transcode.gif")
+"""What nearly every question needs; loaded while the first one is still on its way."""
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    questions = sys.stdin.buffer
+    # What decoders print must not get between the answers.
+    answers = os.fdopen(os.dup(1), "wb")
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    sys.path[:] = _read_path(questions)
+    os.dup2(quiet, 2)
+    _load()
+    from mmsprep.tools.wire import receive, send
+
+    with suppress(EOFError, OSError):
+        while True:
+            send(answers, _answer(receive(questions)))
+
+
+def _read_path(stream: IO[bytes]) -> list[str]:
+    """The first message, read before anything of ours can be imported: a list of text in MessagePack."""
+    import msgspec
+
+    length = int.from_bytes(stream.read(8), "big")
+    return msgspec.msgpack.decode(stream.read(length), type=list[str])
+
+
+def _load() -> None:
+    from importlib import import_module
+
+    for module in _READ_AHEAD:
+        import_module(module)
+
+
+def _answer(question: bytes) -> bytes:
+    from mmsprep.errors import MmsprepError, OverInputLimit
+    from mmsprep.tools.wire import Call, Failure, decode, encode
+
+    call: Call = decode(question, Call)
+    _allow_processor_time(call.cpu_s)
+    try:
+        return b"V" + encode(_run(call))
+    except MmsprepError as error:
+        arguments = tuple(str(one) for one in error.args)
+        return b"E" + encode(Failure(error.code, arguments))
+    except MemoryError:
+        return b"E" + encode(Failure(OverInputLimit.code, ()))
+    except Exception as error:
+        return b"E" + encode(Failure("", (type(error).__name__, str(error))))
+
+
+def _run(call: Any) -> Any:
+    from importlib import import_module
+    from inspect import signature
+    from typing import get_type_hints
+
+    from mmsprep.tools.wire import decode
+
+    module, _, name = call.function.partition(":")
+    function = getattr(import_module(module), name)
+    hints = get_type_hints(function)
+    expected = tuple.__class_getitem__(tuple(hints[parameter] for parameter in signature(function).parameters))
+    return function(*decode(call.arguments, expected))
+
+
+def _allow_processor_time(seconds: float) -> None:
+    """From now on; over it the system ends this process."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = int(used.ru_utime + used.ru_stime + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Mutated files and mutated replies through everything of mmsprep that reads what strangers made."""

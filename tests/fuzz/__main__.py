@@ -1,0 +1,100 @@
+"""``python -m tests.fuzz --minutes N``: mutated files until the time is up; exit status 1 if anything is found.
+
+Each slice of cases runs in a process of its own, so that a crash of the interpreter or a hang is found too. What
+is found is saved under ``--save`` with the seed that repeats it: ``python -m tests.fuzz --seed N --count 1``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import SystemRandom
+
+from .files import SLOW_S, make_case, try_case, warm_up
+from .parsers import PARSERS, fuzz_parsers
+
+_SLICE = 100
+
+
+def main() -> int:
+    """Parse, run, report."""
+    options = _options()
+    if options.slice:
+        return _run_slice(options.seed, options.count)
+    seed = SystemRandom().randrange(1 << 40) if options.seed is None else options.seed
+    deadline = time.monotonic() + options.minutes * 60
+    tried = found = 0
+    parser_s = 0.0 if options.count else min(60.0, options.minutes * 60 / 4)
+    for name, problem in fuzz_parsers(seed, parser_s):
+        found += 1
+        print(f"FOUND in {name}: {problem}", flush=True)
+    while (tried < options.count) if options.count else (time.monotonic() < deadline):
+        size = min(_SLICE, options.count - tried) if options.count else _SLICE
+        left_s = max(5.0, deadline - time.monotonic()) if not options.count else float("inf")
+        done, problems = _watch_slice(seed + tried, size, left_s)
+        for number, problem in problems:
+            found += 1
+            _save(options.save, number, problem)
+        tried += done
+    print(f"{tried} files from seed {seed}, {len(PARSERS)} parsers for {parser_s:.0f} s, {found} findings")
+    return 1 if found else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--count", type=int, default=0, help="this many files, whatever the time")
+    parser.add_argument("--seed", type=int, help="of the first file; the next one has the next number")
+    parser.add_argument("--save", type=Path, default=Path("fuzz-findings"))
+    parser.add_argument("--slice", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _run_slice(seed: int, count: int) -> int:
+    """In the child: a line before each case, a line after a bad one."""
+    warm_up()
+    for number in range(seed, seed + count):
+        print(json.dumps({"case": number}), flush=True)
+        finding = try_case(make_case(number))
+        if finding:
+            print(json.dumps({"case": number, "problem": finding.problem}), flush=True)
+    print(json.dumps({"end": True}), flush=True)
+    return 0
+
+
+def _watch_slice(seed: int, count: int, left_s: float) -> tuple[int, list[tuple[int, str]]]:
+    """How many cases were tried in a child, and what was found, its own death included."""
+    command = [sys.executable, "-m", "tests.fuzz", "--slice", "--seed", str(seed), "--count", str(count)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    limit_s = min(left_s, SLOW_S * count)
+    try:
+        output, complaints = child.communicate(timeout=limit_s)
+        late = False
+    except subprocess.TimeoutExpired:
+        child.kill()
+        output, complaints = child.communicate()
+        late = limit_s >= SLOW_S * count
+    lines = [json.loads(line) for line in output.splitlines() if line.endswith("}")]
+    problems = [(line["case"], line["problem"]) for line in lines if "problem" in line]
+    last = max((line["case"] for line in lines if "case" in line), default=seed)
+    if late:
+        problems.append((last, "the process hung"))
+    elif child.returncode not in (0, -9):
+        problems.append((last, f"the process died with status {child.returncode}: {complaints[-2000:]}"))
+    return last - seed + 1, problems
+
+
+def _save(folder: Path, seed: int, problem: str) -> None:
+    case = make_case(seed)
+    folder.mkdir(exist_ok=True)
+    (folder / f"{seed}-{case.sample}").write_bytes(case.data)
+    (folder / f"{seed}.txt").write_text(f"{case.sample}: {case.damage}\n{problem}\n", "utf-8")
+    print(f"FOUND with seed {seed} ({case.sample}, {case.damage}): {problem}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,393 @@
+"""Decoders work in processes that can be lost: what they do there never harms the program that asked."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from PIL import Image
+
+from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolError, TypeNotAllowed
+from mmsprep.model import Attachment, MediaInfo
+from mmsprep.settings import Settings
+from mmsprep.tools import wire
+from mmsprep.tools.confine import FILES, NETWORK, PROGRAMS
+from mmsprep.tools.isolation import isolated
+from mmsprep.tools.process import Cage, ProcessGroup, defences
+from mmsprep.tools.workspace import Workspace
+
+_SOME = Attachment(0, "photo.jpg", 3, data=b"abc")
+_DEADLINE_S = 30.0
+
+
+def answer(attachment: Attachment, number: int) -> tuple[int, bytes, int]:
+    return os.getpid(), attachment.data or b"", number
+
+
+def picture(attachment: Attachment, size: tuple[int, int]) -> Image.Image:
+    image = Image.new("RGB", size, (1, 2, 3))
+    image.info["comment"] = "where it was taken"
+    return image
+
+
+def refuse(attachment: Attachment) -> int:
+    raise TypeNotAllowed(attachment.name, "is not wanted")
+
+
+def stumble(attachment: Attachment) -> int:
+    raise ZeroDivisionError("nobody expected this")
+
+
+def crash(attachment: Attachment) -> int:
+    return ctypes.memset(0, 1, 8)
+
+
+def hang(attachment: Attachment) -> int:
+    while True:
+        time.sleep(0.1)
+
+
+def spin(attachment: Attachment) -> int:
+    while True:
+        pass
+
+
+def gobble(attachment: Attachment, size_bytes: int) -> int:
+    return len(bytearray(size_bytes))
+
+
+def lie(attachment: Attachment) -> int:
+    return "not a number"  # type: ignore[return-value]
+
+
+def chatter(attachment: Attachment) -> int:
+    os.write(1, b"V" * 100_000)
+    os.write(2, b"warning\n" * 100_000)
+    return 7
+
+
+def read_file(attachment: Attachment, path: str) -> str:
+    return Path(path).read_text()
+
+
+def write_file(attachment: Attachment, path: str) -> int:
+    return Path(path).write_text("x")
+
+
+def connect(attachment: Attachment, port: int) -> int:
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    return 0
+
+
+def start_a_program(attachment: Attachment) -> int:
+    return subprocess.run([sys.executable, "-c", "pass"], check=False).returncode
+
+
+def split_in_two(attachment: Attachment) -> int:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    return pid
+
+
+@pytest.fixture
+def room() -> Iterator[Callable[..., Workspace]]:
+    """Workspaces with other limits, gone after the test."""
+    opened: list[Workspace] = []
+
+    def make(**limits: float) -> Workspace:
+        opened.append(Workspace(replace(Settings(), **limits)))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield make
+    for workspace in opened:
+        workspace.__exit__(None, None, None)
+
+
+def test_a_function_runs_in_another_process_and_its_value_comes_back(workspace: Workspace) -> None:
+    pid, data, number = isolated(workspace, answer, _SOME, 5)
+    assert pid != os.getpid()
+    assert (data, number) == (b"abc", 5)
+
+
+def test_workers_are_reused(workspace: Workspace) -> None:
+    assert isolated(workspace, answer, _SOME, 1)[0] == isolated(workspace, answer, _SOME, 2)[0]
+
+
+def test_a_file_on_disk_reaches_the_worker_as_bytes(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"xyz")
+    assert isolated(workspace, answer, Attachment(0, "photo.jpg", 3, path=path), 1)[1] == b"xyz"
+
+
+def test_isolation_can_be_switched_off(room: Callable[..., Workspace]) -> None:
+    assert isolated(room(isolate=False), answer, _SOME, 1)[0] == os.getpid()
+
+
+def test_pixels_come_back_and_metadata_stays_behind(workspace: Workspace) -> None:
+    made = isolated(workspace, picture, _SOME, (40, 30))
+    assert (made.mode, made.size, made.getpixel((39, 29))) == ("RGB", (40, 30), (1, 2, 3))
+    assert not made.info
+
+
+def test_an_error_of_ours_comes_back_as_it_was(workspace: Workspace) -> None:
+    with pytest.raises(TypeNotAllowed) as caught:
+        isolated(workspace, refuse, _SOME)
+    assert (caught.value.name, caught.value.problem) == ("photo.jpg", "is not wanted")
+
+
+def test_an_error_that_nobody_expected_is_damage_to_that_file(workspace: Workspace) -> None:
+    with pytest.raises(Damaged, match=r"photo\.jpg: .*ZeroDivisionError: nobody expected this"):
+        isolated(workspace, stumble, _SOME)
+
+
+def test_a_crash_is_damage_to_that_file_and_the_next_one_is_served(workspace: Workspace) -> None:
+    with pytest.raises(Damaged, match=r"photo\.jpg: makes its decoder crash \(SIGSEGV\)"):
+        isolated(workspace, crash, _SOME)
+    assert isolated(workspace, answer, _SOME, 3)[2] == 3
+
+
+def test_a_hang_is_ended_by_the_clock(room: Callable[..., Workspace]) -> None:
+    with pytest.raises(OverInputLimit, match="MMSPREP_DECODE_TIMEOUT_S"):
+        isolated(room(decode_timeout_s=1.0), hang, _SOME)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_processor_time_is_limited(room: Callable[..., Workspace]) -> None:
+    with pytest.raises(OverInputLimit, match="MMSPREP_MAX_CPU_S"):
+        isolated(room(max_cpu_s=1.0), spin, _SOME)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits memory")
+def test_memory_is_limited(workspace: Workspace) -> None:
+    with pytest.raises(OverInputLimit, match="MMSPREP_MAX_MEMORY_BYTES"):
+        isolated(workspace, gobble, _SOME, workspace.settings.max_memory_bytes)
+    assert isolated(workspace, gobble, _SOME, 1000) == 1000
+
+
+def test_a_worker_that_was_taken_over_can_only_send_values_of_the_promised_type(workspace: Workspace) -> None:
+    with pytest.raises(Damaged, match="senseless"):
+        isolated(workspace, lie, _SOME)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        ["RGB", 100, 100, b"too few"],
+        ["RGB", -1, -1, b""],
+        ["RGB", 1 << 40, 1 << 40, b""],
+        ["code", 1, 1, b"x"],
+        {"mode": "RGB", "width_px": 100, "height_px": 100, "data": b"x"},
+        {"mode": "no mode", "width_px": 1, "height_px": 1, "data": b"x"},
+        {"mode": "L", "width_px": 1 << 40, "height_px": 1 << 40, "data": b"x"},
+    ],
+)
+def test_forged_pixels_are_refused(forged: object) -> None:
+    with pytest.raises((msgspec.MsgspecError, ValueError, TypeError)):
+        wire.decode(msgspec.msgpack.encode(forged), Image.Image)
+
+
+def test_forged_facts_are_refused() -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        wire.decode(msgspec.msgpack.encode({"format": "jpeg", "kind": "image", "width_px": "wide"}), MediaInfo)
+
+
+def test_what_decoders_print_does_not_get_between_the_answers(workspace: Workspace) -> None:
+    assert isolated(workspace, chatter, _SOME) == 7
+    assert isolated(workspace, answer, _SOME, 4)[2] == 4
+
+
+def test_threads_each_get_their_own_answer(workspace: Workspace) -> None:
+    answers: dict[int, int] = {}
+
+    def work(number: int) -> None:
+        answers[number] = isolated(workspace, answer, _SOME, number)[2]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {number: number for number in range(12)}
+
+
+def test_cancelled_work_is_not_waited_for() -> None:
+    errors: list[MmsprepError] = []
+    with Workspace(Settings()) as workspace:
+        started = isolated(workspace, answer, _SOME, 1)[0]
+
+        def work() -> None:
+            try:
+                isolated(workspace, hang, _SOME)
+            except MmsprepError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        _until(lambda: _is_busy(started))
+    thread.join(_DEADLINE_S)
+    assert not thread.is_alive()
+    assert isinstance(errors[0], ToolError)
+
+
+def _is_busy(pid: int) -> bool:
+    """Whether the worker has taken the question: no reader waits in its pipe."""
+    try:
+        return b"pipe_read" not in Path(f"/proc/{pid}/wchan").read_bytes()
+    except OSError:
+        return True
+
+
+_caged_files = pytest.mark.skipif(FILES not in defences(), reason="this system cannot keep a process from files")
+_caged_network = pytest.mark.skipif(
+    NETWORK not in defences(), reason="this system cannot keep a process from the network"
+)
+_caged_programs = pytest.mark.skipif(
+    PROGRAMS not in defences(), reason="this system cannot keep a process from starting programs"
+)
+
+
+@_caged_files
+def test_a_worker_reads_no_file(workspace: Workspace, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("canary")
+    for path in (secret, Path("/etc/passwd"), Path(f"/proc/{os.getpid()}/environ")):
+        with pytest.raises(Damaged, match="PermissionError"):
+            isolated(workspace, read_file, _SOME, str(path))
+
+
+@_caged_files
+def test_a_worker_writes_no_file(workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(Damaged, match="PermissionError"):
+        isolated(workspace, write_file, _SOME, str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+@_caged_network
+def test_a_worker_reaches_no_network(workspace: Workspace) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        with pytest.raises(Damaged, match="PermissionError"):
+            isolated(workspace, connect, _SOME, server.getsockname()[1])
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+@_caged_programs
+def test_a_worker_starts_no_program_and_no_process(workspace: Workspace) -> None:
+    for function in (start_a_program, split_in_two):
+        with pytest.raises(Damaged, match="PermissionError"):
+            isolated(workspace, function, _SOME)
+
+
+@_caged_files
+def test_a_caged_program_reads_and_writes_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
+    given, room, secret = tmp_path / "given", tmp_path / "room", tmp_path / "secret"
+    given.write_text("given")
+    room.mkdir()
+    secret.write_text("canary")
+    cage = Cage(memory_bytes=10**9, cpu_s=20, file_bytes=10**6, reads=[given, sys.prefix], writes=[room])
+    code = (
+        f"open({str(room / 'out')!r}, 'w').write(open({str(given)!r}).read())\n"
+        f"for path, mode in (({str(secret)!r}, 'r'), ({str(given)!r}, 'a'), ({str(tmp_path / 'out')!r}, 'w')):\n"
+        "    try: open(path, mode)\n"
+        "    except PermissionError: print('refused')\n"
+    )
+    with ProcessGroup(_DEADLINE_S) as group:
+        done = group.run([sys.executable, "-I", "-c", code], cage=cage)
+    assert done.stdout.split() == [b"refused"] * 3
+    assert (room / "out").read_text() == "given"
+
+
+def test_a_child_knows_no_password_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMSPREP_PASSWORD", "canary")
+    with ProcessGroup(_DEADLINE_S) as group:
+        done = group.run([sys.executable, "-c", "import os; print(dict(os.environ))"])
+    assert b"canary" not in done.stdout
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+_SCRIPT = """
+import os, sys
+sys.path.insert(0, {tests!r})
+from test_isolation import _SOME, answer, hang
+from mmsprep.settings import Settings
+from mmsprep.tools.isolation import isolated
+from mmsprep.tools.workspace import Workspace
+with Workspace(Settings()) as workspace:
+    print(isolated(workspace, answer, _SOME, 1)[0], flush=True)
+    {rest}
+"""
+
+
+def _program(rest: str) -> subprocess.Popen[bytes]:
+    script = _SCRIPT.format(tests=str(Path(__file__).parent), rest=rest)
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to look for the worker")
+@pytest.mark.parametrize("rest", ["isolated(workspace, hang, _SOME)", "import time; time.sleep(600)"])
+def test_no_worker_outlives_a_program_that_is_killed(rest: str) -> None:
+    with _program(rest) as program:
+        assert program.stdout is not None
+        worker = int(program.stdout.readline())
+        program.send_signal(signal.SIGKILL)
+        program.wait(_DEADLINE_S)
+        _until(lambda: _is_gone(worker))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to look for the worker")
+def test_no_worker_outlives_a_program_that_ends() -> None:
+    with _program("pass") as program:
+        assert program.stdout is not None
+        worker = int(program.stdout.readline())
+        assert program.wait(_DEADLINE_S) == 0
+        _until(lambda: _is_gone(worker))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_has_workers_of_its_own() -> None:
+    rest = (
+        "mine = isolated(workspace, answer, _SOME, 1)[0]\n"
+        "    if os.fork() == 0:\n"
+        "        theirs = isolated(workspace, answer, _SOME, 1)[0]\n"
+        "        os._exit(0 if theirs != mine else 3)\n"
+        "    assert os.waitpid(-1, 0)[1] == 0 and isolated(workspace, answer, _SOME, 1)[0] == mine"
+    )
+    with _program(rest) as program:
+        program.communicate(timeout=_DEADLINE_S)
+    assert program.returncode == 0
+
+
+def test_a_program_without_a_main_guard_runs_once(tmp_path: Path, sample_media: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(
+        "from mmsprep import inspect\nprint('started')\n"
+        f"print(inspect([{str(sample_media / 'formats/photo.jpg')!r}])[0].info.format)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["started", "jpeg"]
