@@ -171,7 +171,7 @@ def load_profile(name_or_path: str | Path) -> Profile:
         profile = msgspec.convert(document, Profile)
     except OSError as error:
         raise ProfileError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"{path}: is not valid TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise ProfileError(f"{path}: {_explain(str(error))}") from error

@@ -7,15 +7,18 @@ is found is saved under ``--save`` with the seed that repeats it: ``python -m te
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from random import SystemRandom
 
 from .files import SLOW_S, make_case, try_case, warm_up
-from .parsers import PARSERS, fuzz_parsers
+from .parsers import PARSERS, fuzz_parsers, fuzz_with_atheris
 
 _SLICE = 100
 
@@ -23,14 +26,18 @@ _SLICE = 100
 def main() -> int:
     """Parse, run, report."""
     options = _options()
+    if options.parser:
+        fuzz_with_atheris(options.parser, options.minutes * 60)
     if options.slice:
         return _run_slice(options.seed, options.count)
     seed = SystemRandom().randrange(1 << 40) if options.seed is None else options.seed
     deadline = time.monotonic() + options.minutes * 60
     tried = found = 0
     parser_s = 0.0 if options.count else min(60.0, options.minutes * 60 / 4)
-    for name, problem in fuzz_parsers(seed, parser_s):
+    for name, data, problem in fuzz_parsers(seed, parser_s):
         found += 1
+        options.save.mkdir(exist_ok=True)
+        (options.save / f"{name}-{found}").write_bytes(data)
         print(f"FOUND in {name}: {problem}", flush=True)
     while (tried < options.count) if options.count else (time.monotonic() < deadline):
         size = min(_SLICE, options.count - tried) if options.count else _SLICE
@@ -50,6 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=0, help="this many files, whatever the time")
     parser.add_argument("--seed", type=int, help="of the first file; the next one has the next number")
     parser.add_argument("--save", type=Path, default=Path("fuzz-findings"))
+    parser.add_argument("--parser", choices=[one.name for one in PARSERS], help="this one alone, with atheris")
     parser.add_argument("--slice", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -59,6 +67,8 @@ def _run_slice(seed: int, count: int) -> int:
     warm_up()
     for number in range(seed, seed + count):
         print(json.dumps({"case": number}), flush=True)
+        # One that stands still ends the process, even where it holds Python's lock.
+        faulthandler.dump_traceback_later(2 * SLOW_S, exit=True)
         finding = try_case(make_case(number))
         if finding:
             print(json.dumps({"case": number, "problem": finding.problem}), flush=True)
@@ -67,24 +77,24 @@ def _run_slice(seed: int, count: int) -> int:
 
 
 def _watch_slice(seed: int, count: int, left_s: float) -> tuple[int, list[tuple[int, str]]]:
-    """How many cases were tried in a child, and what was found, its own death included."""
+    """How many cases were tried in a child, and what was found, its own death and standstill included."""
     command = [sys.executable, "-m", "tests.fuzz", "--slice", "--seed", str(seed), "--count", str(count)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    limit_s = min(left_s, SLOW_S * count)
-    try:
-        output, complaints = child.communicate(timeout=limit_s)
-        late = False
-    except subprocess.TimeoutExpired:
-        child.kill()
-        output, complaints = child.communicate()
-        late = limit_s >= SLOW_S * count
-    lines = [json.loads(line) for line in output.splitlines() if line.endswith("}")]
-    problems = [(line["case"], line["problem"]) for line in lines if "problem" in line]
-    last = max((line["case"] for line in lines if "case" in line), default=seed)
-    if late:
-        problems.append((last, "the process hung"))
-    elif child.returncode not in (0, -9):
-        problems.append((last, f"the process died with status {child.returncode}: {complaints[-2000:]}"))
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert child.stdout is not None
+    time_is_up = threading.Timer(min(left_s, threading.TIMEOUT_MAX), child.kill)
+    time_is_up.start()
+    problems: list[tuple[int, str]] = []
+    last, ended = seed, False
+    for line in child.stdout:
+        told = json.loads(line)
+        last, ended = told.get("case", last), "end" in told
+        if "problem" in told:
+            problems.append((last, told["problem"]))
+    status = child.wait()
+    time_is_up.cancel()
+    child.stdout.close()
+    if not ended and status != -signal.SIGKILL:
+        problems.append((last, f"the process died or stood still (status {status})"))
     return last - seed + 1, problems
 
 

@@ -31,6 +31,7 @@ _LIMITS = Settings(
     tool_timeout_s=100,
 )
 _LARGEST_SAMPLE_BYTES = 400_000
+_WORDS = 1_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def try_case(case: Case, settings: Settings = _LIMITS) -> Finding | None:
         if error.exit_status == 1 or "bug in mmsprep" in str(error) or error.code in ("verify", "tool_failed"):
             problem = f"{error.code}: {error}"
     except Exception:
-        problem = traceback.format_exc()
+        problem = traceback.format_exc()[-_WORDS:]
     took_s = time.monotonic() - start
     if not problem and took_s > SLOW_S:
         problem = f"took {took_s:.0f} s"

@@ -87,4 +87,4 @@ def mutate(data: bytes, other: bytes, chance: Random) -> tuple[str, bytes]:
 def _place(data: bytes | bytearray, chance: Random) -> int:
     """A place in ``data``; every second time among its first bytes."""
     end = min(len(data), _HEADER_BYTES) if chance.random() < 0.5 else len(data)
-    return chance.randrange(end)
+    return chance.randrange(max(1, end))

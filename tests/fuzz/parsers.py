@@ -1,1 +1,187 @@
-"""Placeholder."""
+"""The parsers that mmsprep wrote itself, each fed damaged input of the kind that it reads.
+
+Comes in: a seed and a time. Goes out: what was found. Never: a finding for an error that the parser promises.
+
+Where atheris is installed (``pip install atheris``), ``python -m tests.fuzz --parser NAME`` lets it look for new ways
+through the code; without it, mutations of good input must do.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from mmsprep.errors import MmsprepError
+from mmsprep.mm7 import parse_push, parse_reply, parse_submit
+from mmsprep.model import Attachment
+from mmsprep.profile import load_profile
+from mmsprep.tools.boxes import read_movie
+from mmsprep.tools.content import Content
+from mmsprep.tools.emelody import parse_emelody
+from mmsprep.tools.frames import adts_facts, after_id3, starts_with_frames
+from mmsprep.tools.imelody import parse_imelody
+from mmsprep.tools.jxl import jxl_size_px
+from mmsprep.tools.matroska import read_matroska
+from mmsprep.tools.melody import MelodyError
+from mmsprep.tools.multipart import Entity, parse_multipart
+from mmsprep.tools.plaintext import decode
+from mmsprep.tools.signatures import foreign_family, strong_family
+from mmsprep.tools.structure import STRUCTURED, read_structure
+
+from .mutations import mutate
+
+_SAMPLES = Path(__file__).parents[2] / "sample_media"
+_SLOW_S = 20.0
+_WORDS = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """What reads, which of its errors are promised, and good input to begin with."""
+
+    name: str
+    read: Callable[[bytes], object]
+    promised: tuple[type[Exception], ...]
+    seeds: Sequence[bytes]
+
+
+def _on_content(read: Callable[[Content], object]) -> Callable[[bytes], object]:
+    def reading(data: bytes) -> object:
+        with Content(Attachment(0, "file", len(data), data=data)) as content:
+            return read(content)
+
+    return reading
+
+
+def _sniffed(content: Content) -> object:
+    return strong_family(content), foreign_family(content), after_id3(content)
+
+
+def _framed(content: Content) -> object:
+    slugs = ("mp3", "aac", "ac3", "eac3", "mpeg-ts")
+    return [starts_with_frames(content, slug) for slug in slugs], adts_facts(content)
+
+
+def _structured(content: Content) -> object:
+    found = []
+    for slug in STRUCTURED:
+        try:
+            found.append(read_structure(content, slug, 500))
+        except MmsprepError as error:
+            found.append(error)  # type: ignore[arg-type]
+    return found
+
+
+def _profiled(data: bytes) -> object:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "some.toml")
+        path.write_bytes(data)
+        return load_profile(path)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _files(*patterns: str) -> list[bytes]:
+    paths = [path for pattern in patterns for path in sorted(_SAMPLES.glob(pattern))]
+    return [path.read_bytes() for path in paths if path.stat().st_size < 300_000]
+
+
+_MULTIPART = (
+    b"--b\r\nContent-Type: application/smil\r\nContent-ID: <s>\r\n\r\n<smil/>\r\n"
+    b'--b\r\nContent-Type: image/jpeg; name="a"\r\nContent-ID: <a>\r\n'
+    b"Content-Transfer-Encoding: base64\r\n\r\n/9j/2Q==\r\n--b--\r\n"
+)
+_ENVELOPE = (
+    b'<?xml version="1.0"?><e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"'
+    b' xmlns:m="http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-6-MM7-1-4"><e:Header>'
+    b'<m:TransactionID e:mustUnderstand="1">t1</m:TransactionID></e:Header><e:Body>%s</e:Body></e:Envelope>'
+)
+_REPLY = _ENVELOPE % (
+    b"<m:SubmitRsp><m:MM7Version>6.8.0</m:MM7Version><m:Status><m:StatusCode>1000</m:StatusCode>"
+    b"<m:StatusText>Success</m:StatusText></m:Status><m:MessageID>1234</m:MessageID></m:SubmitRsp>"
+)
+_FAULT = _ENVELOPE % (
+    b"<e:Fault><faultcode>e:Client</faultcode><faultstring>no</faultstring><detail><m:RSErrorRsp>"
+    b"<m:Status><m:StatusCode>2001</m:StatusCode></m:Status></m:RSErrorRsp></detail></e:Fault>"
+)
+_PUSH = _ENVELOPE % (
+    b"<m:DeliverReq><m:MM7Version>6.8.0</m:MM7Version><m:LinkedID>l</m:LinkedID><m:Sender><m:Number>61400000000"
+    b"</m:Number></m:Sender><m:Subject>a & b</m:Subject><m:Content href='cid:c'/></m:DeliverReq>"
+)
+_SUBMIT = _ENVELOPE % (
+    b"<m:SubmitReq><m:MM7Version>6.8.0</m:MM7Version><m:Recipients><m:To><m:Number>6140</m:Number></m:To>"
+    b"</m:Recipients><m:Subject>s</m:Subject><m:Content href='cid:c'/></m:SubmitReq>"
+)
+_HEADER = (("Content-Type", 'multipart/related; boundary="b"'),)
+_OURS = (MmsprepError,)
+
+PARSERS: tuple[Parser, ...] = (
+    Parser("sniffer", _on_content(_sniffed), _OURS, _files("formats/*", "bad/*")),
+    Parser("boxes", _on_content(read_movie), _OURS, _files("formats/*.mp4", "formats/*.3gp", "formats/*.heic")),
+    Parser("matroska", _on_content(read_matroska), _OURS, _files("formats/*.mka", "formats/*.webm", "formats/*.mkv")),
+    Parser("structure", _on_content(_structured), _OURS, _files("formats/*.jpg", "formats/*.png", "formats/*.webp")),
+    Parser("frames", _on_content(_framed), _OURS, _files("formats/*.mp3", "formats/*.aac", "formats/*.ac3")),
+    Parser("jxl", _on_content(jxl_size_px), _OURS, _files("formats/*.jxl")),
+    Parser("text", decode, (), _files("formats/*.txt")),
+    Parser("imelody", lambda data: parse_imelody(_text(data)), (MelodyError,), _files("formats/*.imy")),
+    Parser("emelody", lambda data: parse_emelody(_text(data)), (MelodyError,), _files("formats/*.emy")),
+    Parser("multipart", lambda data: parse_multipart(Entity(_HEADER, data)), _OURS, [_MULTIPART]),
+    Parser("mm7 reply", parse_reply, _OURS, [_REPLY, _FAULT]),
+    Parser("mm7 push", parse_push, _OURS, [_PUSH]),
+    Parser("mm7 submit", parse_submit, _OURS, [_SUBMIT]),
+    Parser("profile", _profiled, _OURS, [path.read_bytes() for path in _SAMPLES.parent.glob("profiles/*.toml")]),
+)
+
+
+def try_parser(parser: Parser, data: bytes) -> str:
+    """What is wrong with how ``parser`` takes ``data``; empty when nothing is."""
+    start = time.monotonic()
+    try:
+        parser.read(data)
+    except parser.promised:
+        pass
+    except Exception:
+        return traceback.format_exc()[-_WORDS:]
+    took_s = time.monotonic() - start
+    return f"took {took_s:.0f} s" if took_s > _SLOW_S else ""
+
+
+def fuzz_parsers(seed: int, duration_s: float) -> Iterator[tuple[str, bytes, str]]:
+    """Each parser in turn with mutated input, until the time is up: its name, the input, what is wrong."""
+    chance = Random(seed)
+    deadline = time.monotonic() + duration_s
+    while time.monotonic() < deadline:
+        parser = chance.choice(PARSERS)
+        if not parser.seeds:
+            continue
+        _, data = mutate(chance.choice(parser.seeds), chance.choice(parser.seeds), chance)
+        problem = try_parser(parser, data)
+        if problem:
+            yield parser.name, data, problem
+
+
+def fuzz_with_atheris(name: str, duration_s: float) -> None:
+    """Coverage-guided: atheris ends this process when the time is up, or at the first finding, which it saves."""
+    import atheris
+
+    parser = next(one for one in PARSERS if one.name == name)
+
+    def one_input(data: bytes) -> None:
+        problem = try_parser(parser, data)
+        if problem:
+            raise AssertionError(problem)
+
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, data in enumerate(parser.seeds):
+            Path(corpus, str(number)).write_bytes(data)
+        atheris.instrument_all()
+        atheris.Setup([sys.argv[0], f"-max_total_time={duration_s:.0f}", corpus], one_input)
+        atheris.Fuzz()
