@@ -202,7 +202,6 @@ def _melody_info(content: Content, entry: Format, text: str, encoding: str) -> M
         duration_s=round(melody.duration_s, 3),
         encoding=encoding,
         metadata=plaintext.oddities(text),
-        notes=melody.notes,
     )
 
 

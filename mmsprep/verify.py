@@ -11,19 +11,26 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmsprep.codec_levels import level_allowed, profile_allowed, split_codec_profile
 from mmsprep.errors import Damaged, InputError, MmsprepError, ToolError, VerifyError
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Kind, Rendition
-from mmsprep.profile import Profile
+from mmsprep.profile import Profile, VideoRules
 from mmsprep.tools import ffmpeg
+from mmsprep.tools.boxes import read_movie
+from mmsprep.tools.content import Content
 from mmsprep.tools.emelody import parse_emelody
+from mmsprep.tools.exact import SOUNDS, read_sound
 from mmsprep.tools.imelody import parse_imelody
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.mediainfo import Track
 from mmsprep.tools.melody import MelodyError
+from mmsprep.tools.plaintext import clean
+from mmsprep.tools.structure import STRUCTURED, read_structure
 from mmsprep.tools.workspace import Workspace
 
 _DURATION_TOLERANCE = 0.1
@@ -31,6 +38,8 @@ _DURATION_TOLERANCE_S = 0.3
 _PILLOW_NAMES = {"jpeg": "JPEG", "gif": "GIF", "bmp": "BMP"}
 _CONTAINERS = {"mp3": "MPEG Audio", "amr": "AMR", "wav": "Wave", "3gp": "MPEG-4", "mp4": "MPEG-4"}
 _METADATA = ("comment", "recorded_date", "encoded_date", "tagged_date", "title", "performer")
+_SOUND_TRACKS = {"aac": "AAC", "amr": "AMR", "mp3": "MPEG Audio"}
+_RATE_TOLERANCE = 1.02
 _CODECS = {
     "h264": ("AVC",),
     "h263": ("H.263",),
@@ -83,6 +92,8 @@ def _check(name: str, rendition: Rendition, profile: Profile, workspace: Workspa
             _check_melody(rendition)
         case "text" | "vcard":
             _check_text(rendition.data)
+            if rendition.action is Action.TRANSCODE:
+                _check_clean(rendition.data.decode(), profile)
         case _:
             _check_stream(name, rendition, profile, workspace)
 
@@ -97,18 +108,16 @@ def _check_picture(name: str, rendition: Rendition, workspace: Workspace) -> Non
         raise _Fault(f"is {found.width_px}x{found.height_px} px, expected {rendition.width_px}x{rendition.height_px}")
     if found.metadata:
         raise _Fault(f"still has metadata ({', '.join(found.metadata)})")
-    if rendition.format == "jpeg" and (found.progressive or found.mode not in ("RGB", "L")):
-        raise _Fault(f"is a progressive or {found.mode} JPEG, expected baseline YCbCr or greyscale")
+    if rendition.format in STRUCTURED:
+        _check_structure(rendition)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What a picture turned out to be; ``mode`` is Pillow's."""
+    """What a picture turned out to be once every frame of it was decoded."""
 
     width_px: int
     height_px: int
-    mode: str
-    progressive: bool
     metadata: tuple[str, ...]
 
 
@@ -128,9 +137,23 @@ def read_back(attachment: Attachment, format_slug: str) -> ReadBack:
             left = [key for key in ("exif", "comment", "xmp", "icc_profile", "photoshop") if image.info.get(key)]
             if image.getexif() and "exif" not in left:
                 left.append("exif")
-            return ReadBack(*image.size, image.mode, bool(image.info.get("progressive")), tuple(left))
+            return ReadBack(*image.size, tuple(left))
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Damaged(attachment.name, f"does not decode ({error})") from error
+
+
+def _check_structure(rendition: Rendition) -> None:
+    """Baseline JPEG of 8 bits in YCbCr or grey, nothing in a JPEG or GIF beside the picture."""
+    attachment = Attachment(0, "picture", rendition.size_bytes, data=rendition.data)
+    with Content(attachment) as content:
+        found = read_structure(content, rendition.format, max_frames=sys.maxsize)
+    if found.metadata or found.missing:
+        raise _Fault(f"is not a picture and nothing else ({found.missing or ', '.join(found.metadata)})")
+    if rendition.format == "jpeg" and (
+        found.encoding != "baseline" or found.colour not in ("ycbcr", "grey") or found.bit_depth != 8
+    ):
+        kind = f"{found.encoding} JPEG in {found.colour} of {found.bit_depth} bits"
+        raise _Fault(f"is a {kind}, expected baseline in ycbcr or grey of 8 bits")
 
 
 def _check_wbmp(rendition: Rendition) -> None:
@@ -181,6 +204,12 @@ def _check_text(data: bytes) -> None:
         raise _Fault(f"is not UTF-8 ({error})") from error
 
 
+def _check_clean(text: str, profile: Profile) -> None:
+    """The profile's line ends, composed accents, no control characters: cleaning it again changes nothing."""
+    if text != clean(text, profile.text.line_ends):
+        raise _Fault(f"has control characters or line ends other than {profile.text.line_ends}")
+
+
 def _check_stream(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> None:
     """Sound and clips: container, codecs, size, duration, and a decode to the end."""
     path = workspace.new_path(f".{FORMATS[rendition.format].extension}")
@@ -190,6 +219,8 @@ def _check_stream(name: str, rendition: Rendition, profile: Profile, workspace: 
     expected = _CONTAINERS.get(rendition.format)
     if expected and general.get("format") != expected:
         raise _Fault(f"reads as {general.get('format')}, expected {expected}")
+    if rendition.format in SOUNDS and rendition.action is not Action.KEEP:
+        _check_sound(rendition, profile)
     if rendition.action is Action.TRANSCODE:
         _check_ours(rendition, profile, tracks)
     decoded_s, complaints = _decode(rendition, workspace, path)
@@ -205,25 +236,74 @@ def _check_ours(rendition: Rendition, profile: Profile, tracks: list[Track]) -> 
     left = [key for key in _METADATA for track in tracks if track.get(key)]
     if left:
         raise _Fault(f"still has metadata ({', '.join(left)})")
-    if FORMATS[rendition.format].kind is not Kind.VIDEO:
+    if FORMATS[rendition.format].kind is Kind.VIDEO:
+        _check_boxes(rendition, profile)
+        _check_clip(rendition, profile, tracks)
+
+
+def _check_sound(rendition: Rendition, profile: Profile) -> None:
+    """Every byte is a frame or a sample; what we encoded is a rung of the ladder."""
+    try:
+        sound = read_sound(rendition.data, rendition.format)
+    except ValueError as error:
+        raise _Fault(str(error)) from error
+    if rendition.action is not Action.TRANSCODE:
         return
+    rungs = [
+        step
+        for step in profile.audio.ladder
+        if (step.format, step.sample_rate_hz, step.channels) == (sound.format, sound.sample_rate_hz, sound.channels)
+    ]
+    rates = {step.rate_kbps for step in rungs}
+    if not rungs or (sound.format == "amr" and not sound.rates_kbps <= rates):
+        found = f"{sound.format}, {sound.sample_rate_hz} Hz, {sound.channels} channels"
+        raise _Fault(f"is {found} at {min(sound.rates_kbps):g} kbit/s, which is no rung of the profile's ladder")
+
+
+def _check_boxes(rendition: Rendition, profile: Profile) -> None:
+    """The container: the profile's brand, the index first, one picture and at most one sound track, no tags."""
+    attachment = Attachment(0, "clip", rendition.size_bytes, data=rendition.data)
+    with Content(attachment) as content:
+        movie = read_movie(content)
+    if profile.video is None or movie.brand != profile.video.brand:
+        raise _Fault(f"has the brand {movie.brand}, expected {profile.video.brand if profile.video else 'no clip'}")
+    if not movie.moov_first:
+        raise _Fault("has its index behind the media; a phone could not start at once")
+    handlers = sorted(track.handler for track in movie.tracks)
+    if handlers not in (["vide"], ["soun", "vide"]) or movie.fragmented or movie.trailing_bytes:
+        raise _Fault(f"has the tracks {', '.join(handlers)}, expected one of pictures and at most one of sound")
+
+
+def _check_clip(rendition: Rendition, profile: Profile, tracks: list[Track]) -> None:
+    """The streams: codec, profile, level, size, frame rate and sound as the profile says."""
     rules = profile.video
-    videos = [track for track in tracks if track.get("track_type") == "Video"]
-    if rules is None or len(videos) != 1:
-        raise _Fault(f"has {len(videos)} video tracks, expected one")
-    video = videos[0]
+    assert rules is not None
+    video = next(track for track in tracks if track.get("track_type") == "Video")
     if video.get("format") not in _CODECS[rules.codec]:
         raise _Fault(f"has {video.get('format')} video, expected {rules.codec}")
-    if (video.get("width"), video.get("height")) != (rendition.width_px, rendition.height_px):
-        raise _Fault(
-            f"is {video.get('width')}x{video.get('height')} px, expected {rendition.width_px}x{rendition.height_px}"
-        )
-    if rules.codec == "h264" and rules.codec_profile.lower() not in str(video.get("format_profile")).lower():
-        raise _Fault(f"is H.264 {video.get('format_profile')}, expected {rules.codec_profile}")
-    if rendition.format == "3gp" and rules.brand not in str(tracks[0].get("codec_id")):
-        raise _Fault(f"has the brand {tracks[0].get('codec_id')}, expected {rules.brand}")
-    if rendition.data.find(b"moov") > rendition.data.find(b"mdat"):
-        raise _Fault("has its index behind the media; a phone could not start at once")
+    size_px = (video.get("width"), video.get("height"))
+    if size_px != (rendition.width_px, rendition.height_px):
+        raise _Fault(f"is {size_px[0]}x{size_px[1]} px, expected {rendition.width_px}x{rendition.height_px}")
+    if rules.fixed_sizes and f"{size_px[0]}x{size_px[1]}" not in rules.fixed_sizes:
+        raise _Fault(f"is {size_px[0]}x{size_px[1]} px, expected one of {', '.join(rules.fixed_sizes)}")
+    found, level = split_codec_profile(str(video.get("format_profile") or ""))
+    if rules.codec_profile and not profile_allowed(found, rules.codec_profile):
+        raise _Fault(f"is {rules.codec} {found}, expected {rules.codec_profile}")
+    if rules.codec_level and not level_allowed(rules.codec, level, rules.codec_level):
+        raise _Fault(f"is {rules.codec} of level {level or 'unknown'}, expected up to {rules.codec_level}")
+    fps = float(video.get("frame_rate") or 0)
+    if fps > rules.max_fps * _RATE_TOLERANCE:
+        raise _Fault(f"has {fps:g} frames a second, expected up to {rules.max_fps:g}")
+    for track in tracks:
+        if track.get("track_type") == "Audio":
+            _check_sound_track(track, rules)
+
+
+def _check_sound_track(track: Track, rules: VideoRules) -> None:
+    name, rate_hz, channels = str(track.get("format")), track.get("sampling_rate"), track.get("channel_s")
+    rungs = [(_SOUND_TRACKS.get(step.format), step.sample_rate_hz, step.channels) for step in rules.audio_ladder]
+    if (name, rate_hz, channels) not in rungs:
+        raise _Fault(f"has sound in {name}, {rate_hz} Hz, {channels} channels, no rung of the profile's ladder")
 
 
 def _decode(rendition: Rendition, workspace: Workspace, path: Path) -> tuple[float, str]:

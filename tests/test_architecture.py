@@ -12,7 +12,7 @@ import pytest
 import mmsprep
 
 _ROOT = Path(mmsprep.__file__).parent
-_FOUNDATION = {"model", "errors", "formats", "profile", "settings"}
+_FOUNDATION = {"model", "errors", "formats", "codec_levels", "profile", "settings"}
 _STAGES = {"intake", "sniff", "classify", "rewrap", "transcode", "fit", "verify", "message"}
 _MODULES = sorted(path.relative_to(_ROOT) for path in _ROOT.rglob("*.py") if "_profiles" not in path.parts)
 

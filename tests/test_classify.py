@@ -13,14 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsprep import classify as module
-from mmsprep.classify import (
-    classify,
-    fits_pixels,
-    level_allowed,
-    level_rank,
-    profile_allowed,
-    split_codec_profile,
-)
+from mmsprep.classify import classify, fits_pixels
+from mmsprep.codec_levels import level_allowed, level_rank, profile_allowed, split_codec_profile
 from mmsprep.errors import TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Kind, MediaInfo, Support

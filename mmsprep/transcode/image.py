@@ -15,8 +15,9 @@ from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan
 from mmsprep.profile import Profile
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode import pixels, wbmp
+from mmsprep.transcode import pixels
 from mmsprep.transcode.gif import AnimationSource, still
+from mmsprep.transcode.ladder import bitmap_source, gif_source
 from mmsprep.transcode.photo import PhotoSource
 
 _GRAPHIC_COLOURS = 4096
@@ -51,8 +52,10 @@ def from_picture(
     size = pixels.target_size(image.width, image.height, rules)
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
-    if "jpeg" not in rules.targets and "gif" not in rules.targets:
-        return _BitmapSource(image, notes)
+    if "jpeg" not in rules.targets:
+        if "gif" in rules.targets:
+            return gif_source(image, rules.floor_quality, notes)
+        return bitmap_source(image, notes)
     graphic = image.getcolors(_GRAPHIC_COLOURS) is not None
     floor = max(rules.floor_quality, _GRAPHIC_FLOOR) if graphic else rules.floor_quality
     photo = PhotoSource(image, floor_quality=floor, graphic=graphic, notes=notes)
@@ -98,30 +101,3 @@ class _GraphicSource:
         if self._gif.size_bytes > max_bytes:
             return photo
         return max(photo, self._gif, key=lambda made: (made.size_bytes <= max_bytes, made.quality))
-
-
-class _BitmapSource:
-    """A picture for handsets that show one bit a pixel: dithered WBMP, in one size."""
-
-    floor_quality = 0.0
-
-    def __init__(self, image: Image.Image, notes: tuple[str, ...]) -> None:
-        data = wbmp.encode(image.convert("1"))
-        self._rendition = Rendition(
-            data=data,
-            format="wbmp",
-            content_type=FORMATS["wbmp"].content_type,
-            action=Action.TRANSCODE,
-            quality=50,
-            width_px=image.width,
-            height_px=image.height,
-            notes=notes,
-        )
-
-    def curve(self) -> Curve:
-        """One point."""
-        return Curve((CurvePoint(self._rendition.size_bytes, self._rendition.quality),), steps=True)
-
-    def render(self, max_bytes: int) -> Rendition:  # noqa: ARG002
-        """The bitmap, whatever it may be compared with."""
-        return self._rendition

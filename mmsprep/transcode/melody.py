@@ -48,4 +48,4 @@ def open_source(
     except ValueError as error:
         title = FORMATS[info.format].title
         raise Damaged(attachment.name, f"is a damaged {title}: {error}; get the file again") from error
-    return FixedSource(midi.from_melody(melody), "midi", duration_s=round(melody.duration_s, 3))
+    return FixedSource(midi.from_melody(melody), "midi", duration_s=round(melody.duration_s, 3), notes=melody.notes)
