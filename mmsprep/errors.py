@@ -48,7 +48,7 @@ ever added to. The message is for people: which file, what was found, what was e
 Exit statuses: 0 ok, 1 a bug in mmsprep, 2 wrong usage, 3 unusable input file, 4 content that cannot be sent,
 5 over the size limit, 6 profile or settings, 7 ffmpeg or another tool, 8 writing or verifying the result,
 9 rejected by the gateway, 10 some of a batch failed, 11 not sent, 12 sent with an unknown outcome,
-130 interrupted.
+128 + N ended by signal N: 130 Ctrl-C, 143 SIGTERM.
 
 All constructors take positional arguments only, so that errors survive pickling between processes.
 """

@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,11 @@ from mmsprep.errors import Altered, NotFound, OutputError, Unreadable
 from mmsprep.message import Message
 from mmsprep.model import Part
 from mmsprep.report import SCHEMA, document
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 REPORT_NAME = "message.json"
 
@@ -42,9 +47,10 @@ def write_message(message: Message, folder: Path) -> list[Path]:
     files = {part.name: part.data for part in message.parts} | {REPORT_NAME: report}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        ours = _names_of_earlier_message(folder)
-        _refuse_to_overwrite(folder, files, ours, (part.source_name for part in message.parts))
-        _put(folder, files, stale=ours - files.keys())
+        with _only_writer(folder):
+            ours = _names_of_earlier_message(folder)
+            _refuse_to_overwrite(folder, files, ours, (part.source_name for part in message.parts))
+            _put(folder, files, stale=ours - files.keys())
     except OSError as error:
         raise OutputError(
             f"{folder}: cannot be written ({error.strerror or error}); nothing was changed there,"
@@ -127,10 +133,30 @@ def _put(folder: Path, files: dict[str, bytes], stale: set[str]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         (folder / REPORT_NAME).unlink(missing_ok=True)
-        for file_name in stale - {REPORT_NAME}:
-            (folder / file_name).unlink(missing_ok=True)
-        for file_name in files:
-            (staged / file_name).replace(folder / file_name)
+        try:
+            for file_name in stale - {REPORT_NAME}:
+                (folder / file_name).unlink(missing_ok=True)
+            for file_name in files:
+                (staged / file_name).replace(folder / file_name)
+        except BaseException:
+            # An interruption must not leave a part of a message under its final name.
+            for file_name in files:
+                (folder / file_name).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Wait until no other run writes into ``folder``, and keep others waiting, where the system has such locks."""
+    if fcntl is None:
+        yield
+        return
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _names_of_earlier_message(folder: Path) -> set[str]:

@@ -212,8 +212,7 @@ def _check_clean(text: str, profile: Profile) -> None:
 
 def _check_stream(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> None:
     """Sound and clips: container, codecs, size, duration, and a decode to the end."""
-    path = workspace.new_path(f".{FORMATS[rendition.format].extension}")
-    path.write_bytes(rendition.data)
+    path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
     tracks = workspace.mediainfo.tracks(name, path)
     general = tracks[0]
     expected = _CONTAINERS.get(rendition.format)

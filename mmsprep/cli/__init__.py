@@ -14,6 +14,7 @@ import typer
 
 from mmsprep.cli.look import doctor, inspect, profiles_app, status
 from mmsprep.cli.prepare import prepare
+from mmsprep.cli.printing import stop_cleanly
 
 app = typer.Typer(
     name="mmsprep",
@@ -46,4 +47,5 @@ def main() -> None:
     if not sys.warnoptions:
         # Libraries warn about odd files for their callers' ears; what matters of it is in our own report.
         warnings.simplefilter("ignore")
+    stop_cleanly()
     app(prog_name="mmsprep")

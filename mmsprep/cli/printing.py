@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmsprep.errors import MmsprepError, SeveralErrors, UsageError
+from mmsprep.errors import MmsprepError, OutputError, SeveralErrors, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from mmsprep.model import ProgressCallback
 
 _NARROWEST_TABLE = 110
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 ProfileOption = Annotated[str, typer.Option("-p", "--profile", help="A profile's name, or the path of a .toml file.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -77,6 +80,27 @@ def print_json(value: dict[str, Any]) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal asks the program to end: like Ctrl-C, what was begun is cleared away first."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
+
+
+def stop_cleanly() -> None:
+    """Have SIGTERM and SIGHUP end the program as Ctrl-C does: no child and no temporary file stays behind."""
+
+    def stop(number: int, frame: object) -> None:  # noqa: ARG001
+        signal.signal(number, signal.SIG_IGN)
+        raise Stopped(number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, stop)
+
+
 @contextmanager
 def reported(json_output: bool = False) -> Iterator[None]:
     """Errors of ours as messages and exit statuses; anything else as a bug report without a traceback."""
@@ -95,16 +119,20 @@ def reported(json_output: bool = False) -> Iterator[None]:
         for line in str(error).splitlines():
             typer.echo(line if line.startswith(" ") else f"error: {line}", err=True)
         raise typer.Exit(error.exit_status) from None
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as error:
         typer.echo("interrupted; nothing was written", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + (error.signal if isinstance(error, Stopped) else signal.SIGINT)) from None
     except typer.Exit:
         raise
     except BrokenPipeError:
-        # The reader of our output went away, as `| head` does; Python must not complain at its own exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output went away, as `| head` does.
+        _drop_output()
         raise typer.Exit(1) from None
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _drop_output()
+            typer.echo(f"error: standard output cannot be written ({error.strerror})", err=True)
+            raise typer.Exit(OutputError.exit_status) from None
         if os.environ.get("MMSPREP_DEBUG"):
             raise
         typer.echo(
@@ -113,3 +141,8 @@ def reported(json_output: bool = False) -> Iterator[None]:
             err=True,
         )
         raise typer.Exit(1) from None
+
+
+def _drop_output() -> None:
+    """What Python still holds for standard output goes nowhere, so that it does not complain at its own exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

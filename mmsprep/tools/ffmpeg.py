@@ -20,12 +20,21 @@ from typing import Any
 
 import ffmpeg as graph
 
-from mmsprep.errors import Damaged, OverInputLimit, ToolError, ToolMissing, ToolOverLimit, ToolTimeout
+from mmsprep.errors import (
+    Damaged,
+    MmsprepError,
+    OverInputLimit,
+    ToolError,
+    ToolMissing,
+    ToolOverLimit,
+    ToolTimeout,
+)
 from mmsprep.formats import FORMATS
 from mmsprep.settings import Settings
 from mmsprep.tools.process import Completed, ProcessGroup
-from mmsprep.tools.workspace import Workspace
+from mmsprep.tools.workspace import Workspace, no_room
 
+_COMPLETE_FFMPEG = "unset MMSPREP_FFMPEG to use the one of imageio-ffmpeg, which has it, or name a complete one there"
 _QUESTION_TIMEOUT_S = 20.0
 
 
@@ -90,10 +99,7 @@ def require_encoders(settings: Settings, names: Iterable[str]) -> None:
     """
     missing = sorted(set(names) - encoders(settings))
     if missing:
-        raise ToolMissing(
-            f"ffmpeg ({executable(settings)}) was built without {', '.join(missing)}; unset MMSPREP_FFMPEG to"
-            " use the one of imageio-ffmpeg, which has it, or name a complete one there"
-        )
+        raise ToolMissing(f"ffmpeg ({executable(settings)}) was built without {', '.join(missing)}; {_COMPLETE_FFMPEG}")
 
 
 @lru_cache(maxsize=8)
@@ -127,7 +133,8 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Com
     It may read its inputs and write into the workspace, nothing else, as far as the system can see to that.
 
     Raises:
-        ToolMissing: there is no ffmpeg.
+        ToolMissing: there is no ffmpeg, or it lacks an encoder.
+        OutputError: there is no room for temporary files.
         ToolTimeout: it took longer than the settings allow.
         ToolOverLimit: it needed more memory, processor time, disk or output than the settings allow.
         ToolError: it failed.
@@ -136,13 +143,26 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Com
     command = [executable(settings), "-hide_banner", "-nostdin", "-v", "error"]
     command += ["-max_alloc", str(settings.max_memory_bytes // 2), "-y"]
     inputs = [name.removeprefix("file:") for option, name in pairwise(arguments) if option == "-i"]
-    return workspace.processes.run(
-        [*command, *arguments],
-        stdin=stdin,
-        cage=workspace.cage(reads=[name for name in inputs if not name.startswith("pipe:")]),
-        max_output_bytes=settings.max_decoded_bytes,
-        watch=workspace.check_disk,
-    )
+    try:
+        return workspace.processes.run(
+            [*command, *arguments],
+            stdin=stdin,
+            cage=workspace.cage(reads=[name for name in inputs if not name.startswith("pipe:")]),
+            max_output_bytes=settings.max_decoded_bytes,
+            watch=workspace.check_disk,
+        )
+    except ToolError as error:
+        raise _meaning(error, settings) from error
+
+
+def _meaning(error: ToolError, settings: Settings) -> MmsprepError:
+    """What ffmpeg's last words say about this machine; they say nothing about the attachment then."""
+    words = str(error)
+    if "No space left on device" in words:
+        return no_room("No space left on device")
+    if "Unknown encoder" in words or "Encoder not found" in words:
+        return ToolMissing(f"ffmpeg ({executable(settings)}) lacks an encoder ({words}); {_COMPLETE_FFMPEG}")
+    return error
 
 
 @contextmanager

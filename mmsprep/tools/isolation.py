@@ -113,14 +113,7 @@ def _fate(name: str, worker: _Worker, settings: Settings) -> MmsprepError:
             f"the worker that decodes pictures does not start (status {status}); 'mmsprep doctor' says more,"
             " MMSPREP_ISOLATE=0 does without it for files that are trusted"
         )
-    return Damaged(name, f"makes its decoder crash ({_signal_name(status)}); get the file again")
-
-
-def _signal_name(status: int) -> str:
-    try:
-        return signal.Signals(-status).name
-    except ValueError:
-        return f"status {status}"
+    return Damaged(name, f"makes its decoder crash ({process.signal_name(status)}); get the file again")
 
 
 def _kinds(kind: type[MmsprepError]) -> Iterator[type[MmsprepError]]:

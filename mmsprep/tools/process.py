@@ -79,8 +79,10 @@ class Cage:
         words = [f"memory_bytes={self.memory_bytes}", f"cpu_s={self.cpu_s:.0f}", f"file_bytes={self.file_bytes}"]
         words += [f"program={program}", "end=with-parent"]
         words += [f"read={path}" for path in self.reads or ()] + [f"write={path}" for path in self.writes]
-        words += ["allow=any-file"] if self.reads is None else []
-        words += ["allow=children"] if _is_script(program) else []
+        # A script in ffmpeg's place needs programs and files that nobody here knows of.
+        is_script = _is_script(program)
+        words += ["allow=any-file"] if self.reads is None or is_script else []
+        words += ["allow=children"] if is_script else []
         own_libraries = Path(program).resolve().parent.parent / "lib"
         words += [f"read={own_libraries}"]
         return [sys.executable, "-I", "-S", confine.__file__, *words, "--", program, *argv[1:]]
@@ -350,7 +352,7 @@ def _check_status(program: str, status: int, complaints: bytes, cage: Cage | Non
     """Raise the error that a status other than 0 stands for."""
     if status == 0:
         return
-    words = _last_words(complaints)
+    words = "No space left on device" if b"No space left on device" in complaints else _last_words(complaints)
     if cage is not None:
         if status == confine.NOT_STARTED and words.startswith("cannot be started"):
             raise ToolMissing(f"{program}: {words}; see 'mmsprep doctor'")
@@ -368,7 +370,16 @@ def _check_status(program: str, status: int, complaints: bytes, cage: Cage | Non
                 f"{program}: wanted more than {cage.memory_bytes:,} bytes of memory;"
                 " MMSPREP_MAX_MEMORY_BYTES allows more"
             )
-    raise ToolError(f"{program}: ended with status {status}: {words}")
+    how = f"with status {status}" if status > 0 else f"by {signal_name(status)}"
+    raise ToolError(f"{program}: ended {how}: {words}")
+
+
+def signal_name(status: int) -> str:
+    """The name of the signal that ended a process with this (negative) status."""
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"status {status}"
 
 
 def end(child: Child) -> None:

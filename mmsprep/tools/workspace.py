@@ -32,9 +32,7 @@ class Workspace:
         try:
             self._folder = tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True)
         except OSError as error:
-            raise OutputError(
-                f"no temporary folder can be made ({error.strerror}); TMPDIR names another place"
-            ) from error
+            raise no_room(error.strerror) from error
 
     def __enter__(self) -> Workspace:
         return self
@@ -89,9 +87,25 @@ class Workspace:
         """Where the attachment's bytes lie on disk: its own absolute path, or a copy of its data here."""
         if attachment.path is not None:
             return attachment.path.absolute()
-        path = self.new_path(".in")
-        path.write_bytes(attachment.data or b"")
+        return self.put(attachment.data or b"", ".in")
+
+    def put(self, data: bytes, suffix: str) -> Path:
+        """A new file here with ``data`` in it.
+
+        Raises:
+            OutputError: there is no room for it.
+        """
+        path = self.new_path(suffix)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise no_room(error.strerror) from error
         return path
+
+
+def no_room(reason: str | None) -> OutputError:
+    """The error for a temporary folder that cannot be made or is full."""
+    return OutputError(f"the temporary folder cannot be written ({reason}); TMPDIR names another place")
 
 
 def read_bytes(attachment: Attachment) -> bytes:

@@ -35,9 +35,7 @@ def as_qcp(attachment: Attachment, workspace: Workspace) -> Path:
     most_bytes = workspace.settings.max_duration_s * _FRAMES_A_SECOND * (1 + max(_FRAME_BYTES.values()))
     if len(body) > most_bytes:
         raise OverInputLimit(attachment.name, "holds more voice frames than MMSPREP_MAX_DURATION_S lets in")
-    path = workspace.new_path(".qcp")
-    path.write_bytes(_qcp(body))
-    return path
+    return workspace.put(_qcp(body), ".qcp")
 
 
 def _qcp(body: bytes) -> bytes:

@@ -9,6 +9,7 @@ ones at the same size; a real-valued scale reaches sizes that whole qualities st
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from PIL import Image
 
@@ -31,8 +32,13 @@ def encode(image: Image.Image, scale: float, subsampling: int = SUBSAMPLED) -> b
     """
     tables = [[min(255, max(1, round(value * scale))) for value in table] for table in _TABLES]
     out = io.BytesIO()
-    options = {"qtables": tables if image.mode == "RGB" else tables[:1], "optimize": True}
+    options: dict[str, Any] = {"qtables": tables if image.mode == "RGB" else tables[:1]}
     if image.mode == "RGB":
         options["subsampling"] = subsampling
-    image.save(out, "JPEG", **options)
+    try:
+        image.save(out, "JPEG", optimize=True, **options)
+    except OSError:
+        # Pillow has one byte a pixel of room for optimising; noise at the finest scales needs more.
+        out = io.BytesIO()
+        image.save(out, "JPEG", **options)
     return out.getvalue()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -67,8 +67,12 @@ def make_case(seed: int) -> Case:
     return Case(seed, path.name, damage, data)
 
 
-def try_case(case: Case, settings: Settings = _LIMITS) -> Finding | None:
-    """Look at the file, and (of four, three) make a message of it."""
+def try_case(case: Case) -> Finding | None:
+    """Look at the file, and (of four, three) make a message of it; every third file without isolation.
+
+    Without it, an error of a decoder that nobody expected is seen as what it is.
+    """
+    settings = replace(_LIMITS, isolate=case.seed % 3 != 0)
     start = time.monotonic()
     problem = ""
     try:
