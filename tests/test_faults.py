@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,20 +68,15 @@ def _start(
 ) -> subprocess.Popen[str]:
     """Start the program with its temporary files in ``room``; ``file_bytes`` is the largest file it may write."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MMSPREP_")}
+    limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({file_bytes}, {file_bytes}))\n" if file_bytes else ""
+    code = f"{limit}from mmsprep.cli import main; main()"
     return subprocess.Popen(
-        [sys.executable, "-m", "mmsprep", *map(str, arguments)],
+        [sys.executable, "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment | {"TMPDIR": str(temporary or room / "tmp"), "HOME": _ME},
-        preexec_fn=partial(_limit_file_size, file_bytes) if file_bytes else None,
     )
-
-
-def _limit_file_size(size_bytes: int) -> None:
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, size_bytes))
 
 
 def _run(
