@@ -19,43 +19,58 @@ if TYPE_CHECKING:
     from mmsprep.output import read_message
     from mmsprep.pipeline import forecast, inspect, prepare, split
     from mmsprep.profile import Profile, load_profile
+    from mmsprep.sender import Account, Journal, Patience, Receipt, load_account, send, send_async
     from mmsprep.settings import Settings
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Account": "sender",
     "Forecast": "message",
     "Inspection": "job",
     "Job": "job",
+    "Journal": "sender",
     "Message": "message",
     "Part": "model",
+    "Patience": "sender",
     "Profile": "profile",
     "Progress": "model",
+    "Receipt": "sender",
     "Settings": "settings",
     "forecast": "pipeline",
     "inspect": "pipeline",
+    "load_account": "sender",
     "load_profile": "profile",
     "prepare": "pipeline",
     "read_message": "output",
+    "send": "sender",
+    "send_async": "sender",
     "split": "pipeline",
 }
 
 __all__ = [
+    "Account",
     "Forecast",
     "Inspection",
     "Job",
+    "Journal",
     "Message",
     "MmsprepError",
     "Part",
+    "Patience",
     "Profile",
     "Progress",
+    "Receipt",
     "Settings",
     "__version__",
     "forecast",
     "inspect",
+    "load_account",
     "load_profile",
     "prepare",
     "read_message",
+    "send",
+    "send_async",
     "split",
 ]
 

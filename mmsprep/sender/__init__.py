@@ -1,0 +1,231 @@
+"""Sending: one prepared message to one recipient, by either door of the gateway.
+
+Comes in: a message, a number, an account. Goes out: a :class:`Receipt`. Never: an encoding (``prepare`` does that),
+a second recipient in one request, or a message sent twice.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from typing import NamedTuple
+
+from mmsprep.errors import ContentRefused, OverBudget, SendOutcomeUnknown, UsageError
+from mmsprep.message import Message
+from mmsprep.sender import form, soap
+from mmsprep.sender.account import Account, load_account
+from mmsprep.sender.address import msisdn
+from mmsprep.sender.attempts import Course, Patience, course
+from mmsprep.sender.http import Timeouts, exchange, exchange_async, pause_async
+from mmsprep.sender.journal import Entry, Journal, State, Subject
+from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
+
+__all__ = [
+    "Account",
+    "Journal",
+    "Patience",
+    "Receipt",
+    "Timeouts",
+    "Via",
+    "WireRequest",
+    "WireResponse",
+    "load_account",
+    "msisdn",
+    "send",
+    "send_async",
+]
+
+_DOORS = {Via.HTTP: form, Via.MM7: soap}
+_PATIENCE = Patience()
+
+
+def send(
+    message: Message,
+    *,
+    to: str,
+    account: Account | None = None,
+    via: Via | str = Via.HTTP,
+    sender: str = "",
+    text_at_end: bool = False,
+    country: str = "",
+    journal: Journal | str | PathLike[str] | None = None,
+    key: str = "",
+    resend_unknown: bool = False,
+    patience: Patience = _PATIENCE,
+) -> Receipt:
+    """Send a prepared message to one recipient.
+
+    Safe to call from several threads (with one :class:`Journal` between them).
+
+    Args:
+        message: of :func:`mmsprep.prepare` or :func:`mmsprep.read_message`; sent as it is.
+        to: the recipient's number; :func:`mmsprep.sender.msisdn` says how it may be written.
+        account: whose account; ``None``: the environment's or the settings file's.
+        via: ``"http"`` or ``"mm7"``.
+        sender: the number that it appears from, only with a dedicated number at SMSGlobal.
+        text_at_end: show the message's own text last.
+        country: two letters; completes national numbers.
+        journal: a journal or its file: what it calls accepted is not sent again, what it calls unknown neither.
+        key: what makes two sends the same beside equal content, e.g. a hash of the originals or your own id.
+        resend_unknown: send although the journal does not know what became of an earlier attempt.
+        patience: how often and how long to try.
+
+    Returns:
+        The receipt: accepted, which is not yet delivered. ``receipt.earlier`` is true where the journal had it.
+
+    Raises:
+        AddressError: a number is none.
+        SettingsError: there is no account.
+        SendRejected: the gateway refused it; nothing was accepted.
+        NotSent: nothing was sent; trying again is safe.
+        SendOutcomeUnknown: it may have been accepted.
+        JournalError: the journal cannot be used.
+    """
+    with _opened(journal) as book:
+        errand = _Errand(message, to, account, via, sender, text_at_end, country, key, resend_unknown)
+        steps = _begun(errand, book, patience)
+        if isinstance(steps, Receipt):
+            return steps
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, WireRequest):
+                    step = steps.send(exchange(step, patience.timeouts))
+                else:
+                    time.sleep(step)
+                    step = next(steps)
+        except StopIteration as end:
+            receipt: Receipt = end.value
+            return receipt
+
+
+async def send_async(
+    message: Message,
+    *,
+    to: str,
+    account: Account | None = None,
+    via: Via | str = Via.HTTP,
+    sender: str = "",
+    text_at_end: bool = False,
+    country: str = "",
+    journal: Journal | str | PathLike[str] | None = None,
+    key: str = "",
+    resend_unknown: bool = False,
+    patience: Patience = _PATIENCE,
+) -> Receipt:
+    """:func:`send` without blocking the event loop (the journal's short writes excepted).
+
+    A task that is cancelled while the request is out leaves an unknown outcome, and the journal says so.
+    """
+    with _opened(journal) as book:
+        errand = _Errand(message, to, account, via, sender, text_at_end, country, key, resend_unknown)
+        steps = _begun(errand, book, patience)
+        if isinstance(steps, Receipt):
+            return steps
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, WireRequest):
+                    step = steps.send(await exchange_async(step, patience.timeouts))
+                else:
+                    await pause_async(step)
+                    step = next(steps)
+        except StopIteration as end:
+            receipt: Receipt = end.value
+            return receipt
+
+
+class _Errand(NamedTuple):
+    """What a caller of :func:`send` asks for."""
+
+    message: Message
+    to: str
+    account: Account | None
+    via: Via | str
+    sender: str
+    text_at_end: bool
+    country: str
+    key: str
+    resend_unknown: bool
+
+
+def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Course | Receipt:
+    """What stands before the first byte: everything is checked and built, the journal asked."""
+    if not isinstance(errand.to, str):
+        raise UsageError("one request a recipient: the gateway refuses several; call send once for each")
+    try:
+        door = _DOORS[Via(errand.via)]
+    except ValueError:
+        raise UsageError(f"via {errand.via!r}: expected one of {', '.join(Via)}") from None
+    message = errand.message
+    _check(message, errand.text_at_end)
+    recipient = msisdn(errand.to, errand.country).digits
+    account = errand.account or load_account()
+    request = door.build_request(
+        message,
+        to=recipient,
+        account=account,
+        transaction_id=uuid.uuid4().hex,
+        sender=msisdn(errand.sender, errand.country).digits if errand.sender else "",
+        text_at_end=errand.text_at_end,
+    )
+    subject = Subject(
+        recipient=recipient, key=errand.key or message.sha256, content_sha256=message.sha256, gateway=account.url
+    )
+    if journal and (entry := journal.standing(subject)):
+        if entry.state is State.ACCEPTED:
+            return _earlier(entry)
+        _refuse_what_was_tried(entry, errand.resend_unknown)
+        journal.release(subject)
+    return course(request, door.parse_response, patience, journal, subject)
+
+
+def _refuse_what_was_tried(entry: Entry, resend_unknown: bool) -> None:
+    told = (entry.transaction_id, entry.status_code)
+    if entry.error_code == ContentRefused.code:
+        raise ContentRefused(
+            f"{entry.recipient}: not sent, the gateway refused this very content on {entry.started_at}", *told
+        )
+    if not resend_unknown:
+        raise SendOutcomeUnknown(
+            f"{entry.recipient}: not sent, because nobody knows what became of an attempt on {entry.started_at}"
+            f" (transaction id {entry.transaction_id}). Ask the recipient or SMSGlobal first",
+            *told,
+        )
+
+
+def _check(message: Message, text_at_end: bool) -> None:
+    if not message.parts and not message.text:
+        raise UsageError("nothing to send: the message has no part and no text")
+    total_bytes = len(message.mime(text_at_end=text_at_end))
+    if total_bytes > message.limit_bytes:
+        raise OverBudget(
+            f"the message has {total_bytes:,} bytes, its limit is {message.limit_bytes:,}; it was not sent",
+            total_bytes,
+            message.limit_bytes,
+        )
+
+
+def _earlier(entry: Entry) -> Receipt:
+    return Receipt(
+        recipient=entry.recipient,
+        message_id=entry.message_id,
+        transaction_id=entry.transaction_id,
+        via=Via(entry.via),
+        status_code=entry.status_code,
+        attempts=0,
+        earlier=True,
+    )
+
+
+@contextmanager
+def _opened(journal: Journal | str | PathLike[str] | None) -> Iterator[Journal | None]:
+    """The journal; one that was given by its path is open for this send alone."""
+    if journal is None or isinstance(journal, Journal):
+        yield journal
+        return
+    with Journal(journal) as opened:
+        yield opened

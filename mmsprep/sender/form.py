@@ -1,0 +1,163 @@
+"""The HTTP form: ``POST /mms/sendmms.php``, as SMSGlobal's document describes it.
+
+Comes in: a message and an account, or an answer. Goes out: a request, or a receipt. Never: HTTP itself. What the
+form cannot express is refused, not dropped.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from urllib.parse import urlencode
+
+from mmsprep.errors import (
+    AccountRefused,
+    ContentRefused,
+    SendError,
+    SendRejected,
+    TooManyAttachments,
+    UsageError,
+)
+from mmsprep.message import Message
+from mmsprep.model import Kind, Part
+from mmsprep.sender.account import Account
+from mmsprep.sender.answers import BUSY_HTTP, http_refusal, refusal, unknown
+from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
+from mmsprep.status import STATUSES, StatusClass
+
+PATH = "/mms/sendmms.php"
+MAX_ATTACHMENTS = 15
+"""The document: "0 <= X < 15"."""
+
+_SUCCESS = re.compile(
+    r"success\b[\s.:;,|=-]*(?:success\b[\s.:;,|-]*)?"
+    r"(?:(?:message|msg)[\s_-]*)?id\s*[=:]?\s*[{(\[\"']{0,2}\s*(?P<id>[0-9]{10,20})(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
+"""``Success. ID = {Message_id}``, the id "a unique 16-digit integer", in the spellings that a script may print."""
+_FAILURE = re.compile(r"failure\b[\s.:;,|=-]*(?P<text>.*)", re.IGNORECASE | re.DOTALL)
+_BOTH = re.compile(r"\b(?:failure|failed|error)\b", re.IGNORECASE)
+_CONTENT_WORDS = re.compile(
+    r"too (?:large|big|long)|[0-9] ?kb\b|bytes\b|\bsize\b|attachment|multimedia"
+    r"|(?:content|media|mime|file|image|audio|video)[ _-]?(?:type|format)|unsupported (?:content|media|type|file)",
+    re.IGNORECASE,
+)
+_ACCOUNT_WORDS = re.compile(
+    r"password|username|credential|log ?in\b|authenti|authori[sz]|permission|\bfunds?\b|\bcredits?\b|balance",
+    re.IGNORECASE,
+)
+_CODE = re.compile(r"(?<![0-9])[0-9]{4}(?![0-9])")
+_SHOWN_CHARACTERS = 300
+
+
+def build_request(
+    message: Message,
+    *,
+    to: str,
+    account: Account,
+    transaction_id: str,
+    sender: str = "",
+    text_at_end: bool = False,
+) -> WireRequest:
+    """The form of a message; ``to`` and ``sender`` are MSISDNs, digits alone.
+
+    Raises:
+        TooManyAttachments: the form has room for fifteen.
+        UsageError: a part is shown in more places than the limit can pay for.
+    """
+    parts = _in_places(message)
+    if len(parts) > MAX_ATTACHMENTS:
+        raise TooManyAttachments(
+            f"{len(parts)} attachments, the gateway's form takes {MAX_ATTACHMENTS}; send several messages"
+        )
+    fields = {"username": account.username, "password": account.password, "number": to}
+    if sender:
+        fields["from"] = sender
+    if message.subject:
+        fields["subject"] = message.subject
+    if message.text:
+        fields["message"] = message.text
+        fields["message_at_start"] = "0" if text_at_end else "1"
+    if max_dimension_px := _max_dimension_px(message):
+        fields["max_dimension"] = str(max_dimension_px)
+    for place, part in enumerate(parts):
+        fields[f"attachment{place}"] = base64.b64encode(part.data).decode("ascii")
+        fields[f"type{place}"] = part.content_type
+        fields[f"name{place}"] = part.name
+    return WireRequest(
+        via=Via.HTTP,
+        url=account.door(PATH),
+        recipient=to,
+        transaction_id=transaction_id,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        body=urlencode(fields).encode("ascii"),
+        secrets=account.secrets,
+        proxy=account.proxy,
+    )
+
+
+def parse_response(response: WireResponse, request: WireRequest) -> Receipt:
+    """Read the answer: a success only with an id, a failure with its text, anything else is unknown.
+
+    Raises:
+        SendError: it was not accepted, or nobody knows.
+    """
+    if response.status in BUSY_HTTP:
+        raise http_refusal(request, response)
+    text = response.body.decode("utf-8", "replace").strip(" \t\r\n\ufeff")
+    if failure := _FAILURE.match(text):
+        raise _failure(request, response, failure["text"].strip())
+    if not 200 <= response.status < 300:
+        raise http_refusal(request, response)
+    success = _SUCCESS.match(text)
+    if success is None or not success["id"].strip("0") or _BOTH.search(text):
+        what = "an empty reply" if not text else "a reply that is neither a success with an id nor a failure"
+        raise unknown(request, f"the gateway sent {what}", request.raw(response.body))
+    return Receipt(
+        recipient=request.recipient,
+        message_id=success["id"],
+        transaction_id=request.transaction_id,
+        via=Via.HTTP,
+        raw_reply=request.raw(response.body),
+    )
+
+
+def _failure(request: WireRequest, response: WireResponse, text: str) -> SendError:
+    """A ``FAILURE``: what its words say about content or account, otherwise a status code in it."""
+    shown = text[:_SHOWN_CHARACTERS]
+    kind: type[SendRejected] | None = None
+    advice = "Check the number and the message"
+    if _CONTENT_WORDS.search(shown):
+        kind, advice = ContentRefused, "Prepare a smaller or plainer message: --refit does it"
+    elif _ACCOUNT_WORDS.search(shown):
+        kind, advice = AccountRefused, "Check the username, the password and the account's permissions and funds"
+    codes = (int(code) for code in _CODE.findall(shown))
+    errors = [
+        code
+        for code in codes
+        if code in STATUSES and STATUSES[code].status_class not in (StatusClass.SUCCESS, StatusClass.PARTIAL)
+    ]
+    if kind is None and errors:
+        return refusal(request, response, errors[0], details=shown)
+    said = f"FAILURE: {shown}" if shown else "FAILURE, without a reason"
+    problem = request.blot(f"{request.recipient}: the gateway refused the message: {said}. {advice}")
+    return (kind or SendRejected)(problem, request.transaction_id, None, request.raw(response.body))
+
+
+def _in_places(message: Message) -> list[Part]:
+    """The parts as they are shown; the form knows no sharing, so a shared part goes as often as it is shown."""
+    places = [(shown_at, part) for index, part in enumerate(message.parts) for shown_at in part.shown_at or (index,)]
+    parts = [part for _, part in sorted(places, key=lambda place: place[0])]
+    extra_bytes = sum(part.size_bytes for part in parts) - sum(part.size_bytes for part in message.parts)
+    if message.total_bytes + extra_bytes > message.limit_bytes:
+        raise UsageError(
+            "slides share a part, which the HTTP form cannot say, and sending it twice would exceed the limit;"
+            " use the other door (--via mm7)"
+        )
+    return parts
+
+
+def _max_dimension_px(message: Message) -> int:
+    """The longest side that a picture may have: the profile's, or more where a tall picture has more."""
+    sides = [max(part.width_px or 0, part.height_px or 0) for part in message.parts if part.kind is Kind.IMAGE]
+    return max((message.picture_limit_px, *sides)) if sides else 0

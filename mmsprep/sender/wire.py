@@ -1,0 +1,76 @@
+"""What goes over the wire and what comes back, as values.
+
+Comes in: nothing. Goes out: :class:`WireRequest`, :class:`WireResponse` and :class:`Receipt`. Never: a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+RAW_REPLY_CHARACTERS = 4000
+"""How much of a reply is kept: all of an honest one, the beginning of an error page."""
+
+
+class Via(StrEnum):
+    """The gateway's two doors: the HTTP form and MM7."""
+
+    HTTP = "http"
+    MM7 = "mm7"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireRequest:
+    """One request, ready to go: a POST of ``body`` to ``url``. Headers and body hold secrets: no repr shows them.
+
+    ``secrets`` are the spellings of the account's secrets that are blotted out of whatever comes back.
+    """
+
+    via: Via
+    url: str
+    recipient: str
+    transaction_id: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    proxy: str = field(default="", repr=False)
+
+    def blot(self, text: str) -> str:
+        """``text`` without the account's secrets."""
+        for secret in self.secrets:
+            text = text.replace(secret, "[secret]")
+        return text
+
+    def raw(self, body: bytes) -> str:
+        """A reply's body as it may be kept: decoded, blotted, its beginning."""
+        return self.blot(body.decode("utf-8", "replace"))[:RAW_REPLY_CHARACTERS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireResponse:
+    """A whole answer. ``retry_after_s`` is what the server asks to wait; ``None`` where it said nothing."""
+
+    status: int
+    body: bytes
+    content_type: str = ""
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The gateway accepted the message, which is not yet delivered.
+
+    ``status_code`` is the gateway's (``None``: the HTTP form has none), ``attempts`` how many requests it took,
+    ``earlier`` true where the journal says that an earlier run sent it and nothing went out now.
+    """
+
+    recipient: str
+    message_id: str
+    transaction_id: str
+    via: Via
+    status_code: int | None = None
+    status_text: str = ""
+    raw_reply: str = ""
+    attempts: int = 1
+    earlier: bool = False

@@ -1,0 +1,159 @@
+"""The account and the numbers: where they come from, what is refused, what never shows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsprep import Account, load_account
+from mmsprep.errors import AddressError, SettingsError
+from mmsprep.sender import msisdn
+
+posix = pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    return {"XDG_CONFIG_HOME": str(folder), "APPDATA": str(folder)} | variables
+
+
+def write(folder: Path, text: str, mode: int = 0o600) -> Path:
+    path = folder / "mmsprep" / "account.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
+    write(tmp_path, 'username = "file"\npassword = "from-file"\nurl = "https://gateway.example"\n')
+    account = load_account(environment=environment(tmp_path))
+    assert (account.username, account.password, account.url) == ("file", "from-file", "https://gateway.example")
+    both = environment(tmp_path, SMSGLOBAL_USERNAME="env", SMSGLOBAL_PASSWORD="from-env")
+    account = load_account(environment=both)
+    assert (account.username, account.password, account.url) == ("env", "from-env", "https://api.smsglobal.com")
+    account = load_account("https://other.example", environment=both | {"SMSGLOBAL_URL": "https://third.example"})
+    assert account.url == "https://other.example"
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o606, 0o620])
+def test_a_file_that_others_may_read_or_change_is_refused(tmp_path: Path, mode: int) -> None:
+    path = write(tmp_path, 'username = "ann"\npassword = "hunter2"\n', mode)
+    with pytest.raises(SettingsError, match="chmod 600") as caught:
+        load_account(environment=environment(tmp_path))
+    assert str(path) in str(caught.value) and "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['password = "hunter2', 'username = "a"\npasswort = "hunter2"', "username = 1", 'username = "ann"', "\udcff"],
+)
+def test_a_file_that_cannot_be_used_is_an_error_without_the_password(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, "")
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(SettingsError) as caught:
+        load_account(environment=environment(tmp_path))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"SMSGLOBAL_USERNAME": "ann"}, {"SMSGLOBAL_PASSWORD": "hunter2"}], ids=["none", "name", "word"]
+)
+def test_half_an_account_is_none(tmp_path: Path, variables: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="SMSGLOBAL_") as caught:
+        load_account(environment=environment(tmp_path, **variables))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "allow_http", "good"),
+    [
+        ("https://gateway.example", False, True),
+        ("http://127.0.0.1:8765", False, True),
+        ("http://[::1]:8765", False, True),
+        ("http://localhost", False, True),
+        ("http://gateway.example", False, False),
+        ("http://127.0.0.1.example.com", False, False),
+        ("http://gateway.example", True, True),
+        ("ftp://gateway.example", True, False),
+        ("gateway.example", False, False),
+        ("https://ann:hunter2@gateway.example", False, False),
+        ("https://gateway.example/?a=b", False, False),
+        ("https://gateway.example:port", False, False),
+        ("", False, False),
+    ],
+)
+def test_plain_http_is_for_this_machine_unless_allowed(url: str, allow_http: bool, good: bool) -> None:
+    if good:
+        assert Account("ann", "hunter2", url, allow_http).door("/mms/mm7.php") == f"{url}/mms/mm7.php"
+        return
+    with pytest.raises(SettingsError) as caught:
+        Account("ann", "hunter2", url, allow_http)
+    assert "hunter2" not in str(caught.value)
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=8, max_size=40))
+def test_a_password_is_in_no_repr(password: str) -> None:
+    account = Account("ann", password, proxy="http://user:proxyword@proxy.example")
+    assert password not in repr(account).replace("Account", "") and "proxyword" not in repr(account)
+    assert password in account.secrets
+
+
+@pytest.mark.parametrize(
+    ("written", "country", "digits"),
+    [
+        ("61409317436", "", "61409317436"),
+        ("+61409317436", "", "61409317436"),
+        ("+61 409 317 436", "", "61409317436"),
+        (" +61-409.317(436) ", "", "61409317436"),
+        ("+61 (0)409 317 436", "", "61409317436"),
+        ("+1 (212) 555-0100", "", "12125550100"),
+        ("0409317436", "AU", "61409317436"),
+        ("0409 317 436", "au", "61409317436"),
+        ("409317436", "AU", "61409317436"),
+        ("61409317436", "AU", "61409317436"),
+        ("+44 7700 900123", "AU", "447700900123"),
+        ("07700 900123", "GB", "447700900123"),
+        ("347 123 4567", "IT", "393471234567"),
+    ],
+)
+def test_a_number_is_normalised_and_the_change_is_said(written: str, country: str, digits: str) -> None:
+    number = msisdn(written, country)
+    assert number.digits == digits
+    assert bool(number.note) == (written != digits)
+    assert not number.note or (written in number.note and digits in number.note)
+
+
+@pytest.mark.parametrize(
+    ("written", "country", "reason"),
+    [
+        ("0409317436", "", "begins with 0"),
+        ("0061409317436", "", "begins with 0"),
+        ("123456", "", "6 digits"),
+        ("1234567890123456", "", "16 digits"),
+        ("", "", "no number"),
+        ("ann", "", "no number"),
+        ("61409317436x", "", "no number"),
+        ("61409317436\n61409317437", "", "no number"),
+        ("６１４０９３１７４３６", "", "no number"),
+        ("ann@example.com", "", "no number"),
+        ("0409317436", "XX", "unknown"),
+        ("020 79", "GB", "no number in GB"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_with_the_reason(written: str, country: str, reason: str) -> None:
+    with pytest.raises(AddressError, match=reason):
+        msisdn(written, country)
+
+
+@given(st.text(max_size=30), st.sampled_from(["", "AU", "US"]))
+def test_no_text_becomes_anything_but_an_msisdn_or_an_address_error(written: str, country: str) -> None:
+    try:
+        digits = msisdn(written, country).digits
+    except AddressError:
+        return
+    assert digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15 and digits[0] != "0"
