@@ -35,6 +35,11 @@ ever added to. The message is for people: which file, what was found, what was e
     ├── OutputError                8   output
     ├── VerifyError                8   verify
     ├── JournalError               8   journal
+    ├── StoreError                 8   store
+    ├── PushError                  9   push                   (somebody pushed what cannot be taken in)
+    │   ├── MalformedPush          9   malformed_push
+    │   └── PushTooLarge           9   push_too_large
+    ├── ForwardError              11   forward
     ├── MalformedEnvelope          9   malformed_envelope
     └── SendError                      (a request to a gateway)
         ├── SendRejected           9   send_rejected          the gateway said no: nothing was accepted
@@ -280,6 +285,39 @@ class JournalError(MmsprepError):
 
     code = "journal"
     exit_status = 8
+
+
+class StoreError(MmsprepError):
+    """The store of incoming messages cannot be opened, read or written."""
+
+    code = "store"
+    exit_status = 8
+
+
+class PushError(MmsprepError):
+    """An incoming push cannot be taken in; the other side is not told that it was."""
+
+    code = "push"
+    exit_status = 9
+
+
+class MalformedPush(PushError):
+    """A push that cannot be read as a form or as MM7."""
+
+    code = "malformed_push"
+
+
+class PushTooLarge(PushError):
+    """A push with more bytes, fields or attachments than the limits let in."""
+
+    code = "push_too_large"
+
+
+class ForwardError(MmsprepError):
+    """A received message could not be handed on; it stays in the store."""
+
+    code = "forward"
+    exit_status = 11
 
 
 class MalformedEnvelope(MmsprepError):

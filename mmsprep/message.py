@@ -118,8 +118,16 @@ def part_name(position: int, kind: Kind, format_slug: str, source_name: str | No
     ``source_name`` (asked for by the caller, otherwise ``None``: a name can tell on its owner) puts what is
     safe of the original name in place of the kind.
     """
+    return numbered_name(position, kind, FORMATS[format_slug].extension, source_name)
+
+
+def numbered_name(position: int, fallback: str, extension: str, source_name: str | None) -> str:
+    """A safe ASCII name: the position, what is safe of ``source_name`` (or ``fallback``), the extension.
+
+    It has no path, control character or name reserved by a system, and is unique where positions are.
+    """
     stem = _safe_stem(source_name) if source_name else ""
-    return f"{position:02d}-{stem or kind}.{FORMATS[format_slug].extension}"
+    return f"{position:02d}-{stem or fallback}.{extension}"
 
 
 def _safe_stem(source_name: str) -> str:

@@ -12,9 +12,11 @@ from typing import Annotated
 
 import typer
 
+from mmsprep.cli.inbox import inbox_app
 from mmsprep.cli.look import doctor, inspect, profiles_app, status
 from mmsprep.cli.prepare import prepare
 from mmsprep.cli.printing import stop_cleanly
+from mmsprep.cli.receive import receive
 
 app = typer.Typer(
     name="mmsprep",
@@ -28,6 +30,8 @@ app.command()(prepare)
 app.command()(inspect)
 app.command()(doctor)
 app.command()(status)
+app.command()(receive)
+app.add_typer(inbox_app, name="inbox")
 app.add_typer(profiles_app, name="profiles")
 
 

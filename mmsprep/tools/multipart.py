@@ -82,12 +82,12 @@ def build_related(entities: Sequence[Entity], root_type: str) -> Entity:
     return Entity((("Content-Type", content_type),), body)
 
 
-def parse_multipart(whole: Entity) -> list[Entity]:
+def parse_multipart(whole: Entity, *, most_entities: int = _MOST_ENTITIES) -> list[Entity]:
     """The entities of a multipart body, in the order of the wire.
 
     Raises:
-        MalformedEnvelope: it is no multipart, has no usable boundary, no parts, more than a hundred, or is
-            cut off before its end.
+        MalformedEnvelope: it is no multipart, has no usable boundary, no parts, more than ``most_entities``,
+            or is cut off before its end.
     """
     boundary = whole.parameter("boundary")
     if not whole.content_type.startswith("multipart/") or not _BOUNDARY.fullmatch(boundary):
@@ -105,8 +105,8 @@ def parse_multipart(whole: Entity) -> list[Entity]:
             break
         start = mark.end()
         position = start - 1
-        if len(entities) > _MOST_ENTITIES:
-            raise MalformedEnvelope(f"more than {_MOST_ENTITIES} parts in one multipart")
+        if len(entities) > most_entities:
+            raise MalformedEnvelope(f"more than {most_entities} parts in one multipart")
     else:
         raise MalformedEnvelope("the multipart is cut off: its closing boundary is missing")
     if not entities:

@@ -1,0 +1,175 @@
+"""Where the bytes of attachments lie: under their SHA-256, each content once.
+
+Comes in: bytes. Goes out: the same bytes, checked. Never: a file under its final name that is not whole and
+on disk, or a name that a stranger chose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from mmsprep.errors import StoreError, ToolMissing
+
+_STALE_S = 3600.0
+
+
+class Blobs(Protocol):
+    """A place for attachments."""
+
+    def put(self, sha256: str, data: bytes) -> None:
+        """Keep ``data``; when this returns, it is there for good."""
+        ...
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes with this SHA-256."""
+        ...
+
+    def check(self) -> None:
+        """Raise when nothing could be kept now."""
+        ...
+
+
+class FolderBlobs:
+    """Attachments as files of one folder, ``ab/abcdef...``; safe to share between threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._staging = folder / "staging"
+        self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _sync_folder(folder)
+        _sync_folder(folder.parent)
+        self._sweep()
+
+    def put(self, sha256: str, data: bytes) -> None:
+        """Write beside, fsync, rename, fsync the folder; content that is there already is not written again.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        path = self._path(sha256)
+        if not path.parent.is_dir():
+            path.parent.mkdir(exist_ok=True)
+            _sync_folder(self._folder)
+        if not _has_size(path, len(data)):
+            self._write(path, data)
+        # Also for content that was there: another push may have renamed it an instant ago and not synced yet.
+        _sync_folder(path.parent)
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes, compared with their name.
+
+        Raises:
+            StoreError: the file is gone, unreadable or not what it was.
+        """
+        path = self._path(sha256)
+        try:
+            return _checked(sha256, path.read_bytes(), str(path))
+        except OSError as error:
+            raise StoreError(f"{path}: the attachment cannot be read ({error.strerror})") from None
+
+    def check(self) -> None:
+        """Write and remove a small file.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        with tempfile.TemporaryFile(dir=self._staging) as file:
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _write(self, path: Path, data: bytes) -> None:
+        descriptor, name = tempfile.mkstemp(dir=self._staging)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(name).unlink()
+            raise
+
+    def _path(self, sha256: str) -> Path:
+        return self._folder / sha256[:2] / sha256
+
+    def _sweep(self) -> None:
+        """Remove what killed servers left half written; another server may be at work, so only what is old."""
+        for path in self._staging.iterdir():
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _STALE_S:
+                    path.unlink()
+
+
+class RemoteBlobs:
+    """Attachments behind an fsspec URL (``s3://bucket/mms``, ...); durable when its store says it has them."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            import fsspec
+        except ImportError as error:
+            raise ToolMissing(
+                f"attachments at {url.partition('://')[0]}:// need the package fsspec and the one for that store"
+                " (s3fs, gcsfs, adlfs, ...); pip install them"
+            ) from error
+        try:
+            self._files: Any
+            self._files, self._root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise StoreError(f"the place for attachments cannot be opened ({error})") from None
+
+    def put(self, sha256: str, data: bytes) -> None:
+        """Keep ``data``; an object appears when it is whole."""
+        path = self._path(sha256)
+        if not self._files.exists(path) or self._files.size(path) != len(data):
+            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._files.pipe_file(path, data)
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes, compared with their name.
+
+        Raises:
+            StoreError: the object is gone, unreadable or not what it was.
+        """
+        try:
+            return _checked(sha256, self._files.cat_file(self._path(sha256)), sha256)
+        except OSError as error:
+            raise StoreError(f"the attachment {sha256} cannot be read ({type(error).__name__})") from None
+
+    def check(self) -> None:
+        """Ask for the root."""
+        self._files.exists(self._root)
+
+    def _path(self, sha256: str) -> str:
+        return f"{self._root}/{sha256[:2]}/{sha256}"
+
+
+def _checked(sha256: str, data: bytes, where: str) -> bytes:
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise StoreError(f"{where}: the attachment is damaged: its bytes are not what was received")
+    return data
+
+
+def _has_size(path: Path, size_bytes: int) -> bool:
+    try:
+        return path.stat().st_size == size_bytes
+    except OSError:
+        return False
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power cut; Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

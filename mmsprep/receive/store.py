@@ -1,0 +1,247 @@
+"""The store of incoming messages: a database for what was said, blobs for the attachments.
+
+Comes in: pushes, looked at. Goes out: an answer only when everything is on disk; later the messages, newest
+first. Never: half a message, the same message twice, or a file outside of the store's folder.
+
+A message is its row: attachments are put in place first, then one transaction makes row and attachment rows
+visible. A server killed between the two leaves attachments that nobody sees, and a gateway that pushes again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, Row, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from mmsprep.errors import NotFound, StoreError, UsageError
+from mmsprep.receive import schema
+from mmsprep.receive.blobs import Blobs, FolderBlobs, RemoteBlobs
+from mmsprep.receive.incoming import Door, ForwardState, Incoming, Stored, StoredPart, What
+
+DATABASE_NAME = "inbox.sqlite3"
+_PART_FIELDS = tuple(entry.name for entry in fields(StoredPart))
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a push. ``is_new`` false: it was in the store already, and nothing was changed.
+
+    ``shares_id``: another message with other content has the same id; both are kept.
+    """
+
+    number: int
+    key: str
+    is_new: bool
+    shares_id: bool = False
+
+
+class Store:
+    """Incoming messages; safe for any number of threads and processes, on several machines with PostgreSQL."""
+
+    def __init__(self, engine: Engine, blobs: Blobs) -> None:
+        self.engine = engine
+        self._blobs = blobs
+        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the database connections back."""
+        self.engine.dispose()
+
+    def add(self, incoming: Incoming, parts: Sequence[StoredPart]) -> Added:
+        """Keep a push; when this returns, it is on disk exactly once.
+
+        Args:
+            incoming: what was pushed.
+            parts: the description of each of its attachments, in order.
+
+        Raises:
+            StoreError: disk or database refuse; nothing of it can be seen.
+        """
+        key = incoming.key
+        with self.guarded():
+            for part, described in zip(incoming.parts, parts, strict=True):
+                self._blobs.put(described.sha256, part.data)
+            with self.engine.begin() as connection:
+                # The insert comes first: it takes SQLite's write lock before anything is read, and in PostgreSQL
+                # it waits for another push of the same message until that one is committed or gone.
+                statement = self._insert(schema.messages).values(_row(incoming, key))
+                number = connection.scalar(
+                    statement.on_conflict_do_nothing(index_elements=["key"]).returning(schema.messages.c.number)
+                )
+                if number is None:
+                    found = connection.scalar(select(schema.messages.c.number).where(schema.messages.c.key == key))
+                    return Added(int(found or 0), key, is_new=False)
+                if parts:
+                    rows = [asdict(part) | {"position": at} for at, part in enumerate(parts)]
+                    connection.execute(schema.attachments.insert(), [row | {"message_number": number} for row in rows])
+                return Added(int(number), key, is_new=True, shares_id=_shares_id(connection, incoming, key))
+
+    def messages(self, limit: int = 50, states: Iterable[ForwardState] = ForwardState) -> list[Stored]:
+        """The newest ``limit`` messages whose forwarding is in one of ``states``, newest first.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        table = schema.messages
+        query = select(table).where(table.c.forward_state.in_(list(states))).order_by(table.c.number.desc())
+        with self.guarded(), self.engine.connect() as connection:
+            return with_parts(connection, connection.execute(query.limit(limit)).all())
+
+    def find(self, name: str) -> Stored:
+        """The message with this id, or with this key or beginning of one (six digits or more).
+
+        Raises:
+            NotFound: there is none.
+            UsageError: there are several; the message names their keys.
+            StoreError: the database cannot be read.
+        """
+        table = schema.messages
+        with self.guarded(), self.engine.connect() as connection:
+            rows = connection.execute(select(table).where(table.c.id == name).order_by(table.c.number)).all()
+            if not rows and len(name) >= 6:
+                query = select(table).where(table.c.key.startswith(name.lower(), autoescape=True))
+                rows = connection.execute(query.order_by(table.c.number).limit(10)).all()
+            found = with_parts(connection, rows)
+        if not found:
+            raise NotFound(name, "no message in the store has this id or key; 'mmsprep inbox list' shows them")
+        if len(found) > 1:
+            keys = ", ".join(one.key for one in found)
+            raise UsageError(f"{name}: several messages have this id; say which by its key: {keys}")
+        return found[0]
+
+    def read(self, part: StoredPart) -> bytes:
+        """An attachment's bytes, proven to be what was received.
+
+        Raises:
+            StoreError: they are gone or damaged.
+        """
+        return self._blobs.get(part.sha256)
+
+    def count(self, state: ForwardState | None = None) -> int:
+        """How many messages there are, or how many whose forwarding is in ``state``.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        query = select(func.count()).select_from(schema.messages)
+        if state:
+            query = query.where(schema.messages.c.forward_state == state)
+        with self.guarded(), self.engine.connect() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def check(self) -> None:
+        """See whether a message could be stored now.
+
+        Raises:
+            StoreError: it could not.
+        """
+        with self.guarded():
+            self._blobs.check()
+            with self.engine.connect() as connection:
+                connection.execute(select(schema.store.c.version))
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise StoreError(f"the database refuses ({schema.reason(error)})") from error
+        except OSError as error:
+            raise StoreError(f"the attachments' place refuses ({error.strerror or type(error).__name__})") from error
+
+
+def open_store(folder: str | Path = "mms-inbox", database: str = "", *, create: bool = True) -> Store:
+    """Open the store of incoming messages.
+
+    Args:
+        folder: where the attachments lie, and the SQLite database unless ``database`` names another; or an
+            fsspec URL (``s3://...``), which needs ``database``.
+        database: ``postgresql://user@host/name`` for more than one machine.
+        create: make what is missing; false: a store that is not there is an error.
+
+    Raises:
+        NotFound: it is not there and ``create`` is false.
+        UsageError: the two do not go together.
+        ToolMissing: a package for the database or the place is not installed.
+        StoreError: it cannot be opened.
+    """
+    place = str(folder)
+    if "://" in place:
+        if not database:
+            raise UsageError("attachments at a URL need a database beside them: --database postgresql://...")
+        return Store(schema.open_engine(database), RemoteBlobs(place))
+    path = Path(folder)
+    if not create and not database and not (path / DATABASE_NAME).is_file():
+        raise NotFound(place, "there is no store of incoming messages; --store names the folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        blobs = FolderBlobs(path / "attachments")
+    except OSError as error:
+        raise StoreError(f"{place}: the store cannot be opened ({error.strerror})") from None
+    embedded = URL.create("sqlite", database=str(path.absolute() / DATABASE_NAME))
+    return Store(schema.open_engine(database or embedded), blobs)
+
+
+def with_parts(connection: Connection, rows: Sequence[Row[Any]]) -> list[Stored]:
+    """Message rows with their attachments, in the rows' order."""
+    table = schema.attachments
+    numbers = [row.number for row in rows]
+    query = select(table).where(table.c.message_number.in_(numbers)).order_by(table.c.message_number, table.c.position)
+    parts: dict[int, list[StoredPart]] = {number: [] for number in numbers}
+    for row in connection.execute(query):
+        parts[row.message_number].append(StoredPart(**{name: getattr(row, name) for name in _PART_FIELDS}))
+    return [_stored(row, tuple(parts[row.number])) for row in rows]
+
+
+def _stored(row: Row[Any], parts: tuple[StoredPart, ...]) -> Stored:
+    values = {entry.name: getattr(row, entry.name) for entry in fields(Stored) if entry.name != "parts"}
+    return Stored(
+        **values
+        | {
+            "what": What(row.what),
+            "door": Door(row.door),
+            "recipients": tuple(row.recipients),
+            "extra": tuple((name, value) for name, value in row.extra),
+            "forward_state": ForwardState(row.forward_state),
+            "parts": parts,
+        }
+    )
+
+
+def _row(incoming: Incoming, key: str) -> dict[str, Any]:
+    row = {
+        column.name: getattr(incoming, column.name) for column in schema.messages.c if hasattr(incoming, column.name)
+    }
+    return row | {
+        "key": key,
+        "recipients": list(incoming.recipients),
+        "extra": [list(pair) for pair in incoming.extra],
+        "received_at_s": time.time(),
+        "forward_state": ForwardState.PENDING,
+        "attempts": 0,
+        "next_attempt_at_s": 0.0,
+        "leased_until_s": 0.0,
+        "last_error": "",
+    }
+
+
+def _shares_id(connection: Connection, incoming: Incoming, key: str) -> bool:
+    table = schema.messages
+    same_id = (table.c.id == incoming.id) & (table.c.door == incoming.door) & (table.c.what == incoming.what)
+    return (
+        bool(incoming.id)
+        and connection.scalar(select(table.c.number).where(same_id, table.c.key != key).limit(1)) is not None
+    )
