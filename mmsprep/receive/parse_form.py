@@ -20,7 +20,6 @@ from mmsprep.errors import MalformedEnvelope, MalformedPush, PushTooLarge
 from mmsprep.receive.characters import characters_of, storable
 from mmsprep.receive.incoming import Door, Incoming, PushedPart, What
 from mmsprep.receive.limits import Limits, within
-from mmsprep.tools import plaintext
 from mmsprep.tools.multipart import Entity, parse_multipart
 
 _NUMBERED = re.compile(r"(attachment|content_type|content_name)\[?([0-9]{1,9})\]?", re.ASCII | re.IGNORECASE)
@@ -164,7 +163,7 @@ def _part(one: _Field, declared_type: str, declared_name: str) -> PushedPart:
 def _unwrapped(value: bytes, declared_type: str) -> bytes:
     """An attachment's bytes with base64 taken off, or as they came where they are no base64.
 
-    A short text may happen to look like base64, so what is declared as text must also become text.
+    A word such as "test" happens to be base64 of something: declared as text, and not becoming any, it is kept.
     """
     # A plus that was not escaped in the form has become a blank; line ends are folding.
     packed = value.strip().replace(b" ", b"+").translate(bytes.maketrans(b"-_", b"+/"), b"\r\n\t")
@@ -172,5 +171,13 @@ def _unwrapped(value: bytes, declared_type: str) -> bytes:
         data = binascii.a2b_base64(packed.rstrip(b"=") + b"=" * (-len(packed.rstrip(b"=")) % 4), strict_mode=True)
     except binascii.Error:
         return value
-    is_text = declared_type.lower().startswith("text/")
-    return value if is_text and plaintext.decode(data) is None else data
+    is_word = declared_type.lower().startswith("text/") and packed.isalpha()
+    return value if is_word and not _is_utf8(data) else data
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
