@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote_plus
@@ -108,9 +108,24 @@ class Receiver:
         self._child = None
         return status
 
+    @property
+    def pid(self) -> int:
+        """The process at work now."""
+        assert self._child
+        return self._child.pid
+
     def log(self) -> str:
         """What it logged so far."""
         return self._log.read_text("utf-8")
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    """Wait until ``done`` says so, for a minute at most."""
+    end_s = time.monotonic() + _READY_S
+    while not done():
+        if time.monotonic() > end_s:
+            raise TimeoutError("waited in vain")
+        time.sleep(0.02)
 
 
 def make_push(index: int, seed: int, low_bytes: int, high_bytes: int) -> Push:

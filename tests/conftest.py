@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import postgresql
 import pytest
 
 from mmsprep.model import Attachment, MediaInfo
@@ -33,6 +34,18 @@ def settings() -> Settings:
 def profile() -> Profile:
     """The default profile."""
     return load_profile("smsglobal")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgresql.Server]:
+    """PostgreSQL, started for the tests; where there is none, those that need it are skipped."""
+    try:
+        server = postgresql.running()
+        opened = server.__enter__()
+    except LookupError as error:
+        pytest.skip(str(error))
+    yield opened
+    server.__exit__(None, None, None)
 
 
 @pytest.fixture

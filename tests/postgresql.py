@@ -18,10 +18,11 @@ _START_S = 60
 
 
 class Server:
-    """A running server; ``url`` opens its database."""
+    """A server that can be started and crashed; :meth:`new_database` gives the URL of an empty database."""
 
     def __init__(self, binaries: Path, folder: Path, port: int) -> None:
         self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        self._databases = 0
         self._port = port
         self._folder = folder
         self._data = folder / "data"
@@ -49,12 +50,9 @@ class Server:
     def start(self) -> None:
         """Start, and wait until it answers."""
         arguments = ["-D", self._data, "-p", str(self._port), "-h", "127.0.0.1", "-k", self._folder]
-        self._child = subprocess.Popen(
-            [*map(str, [self._binaries / "postgres", *arguments])],
-            stdout=subprocess.DEVNULL,
-            stderr=(self._folder / "log").open("ab"),
-            **_as_nobody(),
-        )
+        command = [*map(str, [self._binaries / "postgres", *arguments])]
+        with (self._folder / "log").open("ab") as log:
+            self._child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, **_as_nobody())
         import psycopg
 
         end_s = time.monotonic() + _START_S
@@ -67,6 +65,16 @@ class Server:
                 time.sleep(0.05)
             else:
                 return
+
+    def new_database(self) -> str:
+        """Make an empty database."""
+        import psycopg
+
+        self._databases += 1
+        name = f"inbox{self._databases}"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url.rpartition("/")[0] + f"/{name}"
 
     def stop(self) -> None:
         """End it at once, as a crash would; the next start recovers."""

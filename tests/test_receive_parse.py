@@ -213,12 +213,36 @@ def test_any_form_comes_out_as_it_went_in(
 
 FRAGMENTS = st.sampled_from(
     [
-        b"id=1", b"&", b"=", b"%", b"%zz", b"%00", b"+", b"attachment0=", b"attachment[", b"content_type1=", b"\x00",
-        b"\xff", b"--b", b"\r\n", b"\n", b"--", b"Content-Disposition: form-data; name=", b'"attachment1"', 
-        b"; filename=", b'"../../x"', b"Content-Type: text/plain; charset=utf-7", b"+2AA-", b"=?utf-8?B?w7w=?=", b"*=utf-16''%ff",
-        b"Content-Transfer-Encoding: base64", b"Content-Transfer-Encoding: quoted-printable", b"=0", b"_charset_",
+        b"id=1",
+        b"&",
+        b"=",
+        b"%",
+        b"%zz",
+        b"%00",
+        b"+",
+        b"attachment0=",
+        b"attachment[",
+        b"content_type1=",
+        b"\x00",
+        b"\xff",
+        b"--b",
+        b"\r\n",
+        b"\n",
+        b"--",
+        b"Content-Disposition: form-data; name=",
+        b'"attachment1"',
+        b"; filename=",
+        b'"../../x"',
+        b"Content-Type: text/plain; charset=utf-7",
+        b"+2AA-",
+        b"=?utf-8?B?w7w=?=",
+        b"*=utf-16''%ff",
+        b"Content-Transfer-Encoding: base64",
+        b"Content-Transfer-Encoding: quoted-printable",
+        b"=0",
+        b"_charset_",
     ]
-)  # fmt: skip
+)
 TYPES = st.sampled_from(
     [
         URLENCODED,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mmsprep.errors import UsageError
@@ -48,15 +48,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(f"cannot listen on {storable(host)} port {port} ({error})") from None
 
 
-def serve(app: Starlette, listener: socket.socket, *, proxies: Sequence[str], on_ready: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM; requests that are under way are finished first.
-
-    Args:
-        app: what to serve.
-        listener: where, from :func:`listen`.
-        proxies: addresses or networks whose X-Forwarded-For is believed.
-        on_ready: called when requests are taken.
-    """
+def make_server(app: ASGIApp, *, proxies: Sequence[str] = ()) -> uvicorn.Server:
+    """The HTTP server for ``app``; ``proxies`` are addresses or networks whose X-Forwarded-For is believed."""
     config = uvicorn.Config(
         app,
         http=_PromptProtocol,
@@ -72,8 +65,14 @@ def serve(app: Starlette, listener: socket.socket, *, proxies: Sequence[str], on
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_STOP_S,
     )
+    return uvicorn.Server(config)
+
+
+def serve(app: ASGIApp, listener: socket.socket, *, proxies: Sequence[str], on_ready: Callable[[], None]) -> None:
+    """Serve on ``listener`` until SIGINT or SIGTERM; requests that are under way are finished first."""
+    server = make_server(app, proxies=proxies)
     # uvicorn ends on these by itself and then raises them anew; what was opened around it must still be closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     on_ready()
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])

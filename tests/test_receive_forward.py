@@ -1,0 +1,241 @@
+"""Forwarding: at least once, each sender's messages in order, tried again, given up only where told."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import postgresql
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsprep.errors import UsageError
+from mmsprep.receive import Forwarder, open_store
+from mmsprep.receive.forward import Tally
+from mmsprep.receive.incoming import Door, ForwardState, Incoming, PushedPart, What
+from mmsprep.receive.look import look
+from mmsprep.receive.queue import Retry, lend, revive, settle
+from mmsprep.receive.store import Store
+
+JPEG = b"\xff\xd8\xff\xe0" + b"picture" * 99
+AT_ONCE = Retry(first_wait_s=0.0, longest_wait_s=0.0, most_attempts=5)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "inbox") as opened:
+        yield opened
+
+
+def add(store: Store, id_: str, sender: str = "61400", text: str = "hi") -> None:
+    part = PushedPart(data=JPEG, declared_type="image/jpeg", declared_name="a.jpg")
+    incoming = Incoming(what=What.MESSAGE, door=Door.FORM, id=id_, sender=sender, text=text, parts=(part,))
+    store.add(incoming, look(incoming))
+
+
+@contextmanager
+def customer(decide: Callable[[dict[str, Any]], int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A customer's program: answers each message with the status that ``decide`` says, and keeps what it took."""
+    seen: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            assert self.headers["Idempotency-Key"] == told["key"]
+            status = decide(told)
+            if status == 200:
+                seen.append(told)
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/mms", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def until(done: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < end_s, "waited for a minute"
+        time.sleep(0.01)
+
+
+def states(store: Store) -> dict[str, ForwardState]:
+    return {found.id: found.forward_state for found in store.messages()}
+
+
+def test_a_url_gets_everything_that_came_in(store: Store) -> None:
+    add(store, "1", text="Grüße")
+    with customer(lambda _: 200) as (url, seen):
+        assert Forwarder(store, url).once() == Tally(done=1)
+    (told,) = seen
+    assert (told["id"], told["from"], told["text"], told["what"]) == ("1", "61400", "Grüße", "message")
+    (attachment,) = told["attachments"]
+    assert base64.b64decode(attachment["data"]) == JPEG
+    assert (attachment["content_type"], attachment["declared_name"]) == ("image/jpeg", "a.jpg")
+    assert states(store) == {"1": ForwardState.DONE}
+
+
+def test_a_command_gets_json_and_a_folder_and_no_shell(store: Store, tmp_path: Path) -> None:
+    add(store, "1")
+    script = tmp_path / "take it.py"
+    script.write_text(
+        "import json, pathlib, sys\n"
+        "told, folder = json.load(sys.stdin), pathlib.Path(sys.argv[2])\n"
+        "data = [(folder / part['name']).read_bytes() for part in told['attachments']]\n"
+        "pathlib.Path(sys.argv[1]).write_bytes(told['id'].encode() + b':' + data[0])\n"
+        "assert json.loads((folder / 'message.json').read_text())['key'] == told['key']\n"
+    )
+    taken = tmp_path / "$(taken) ; x"
+    command = shlex.join([sys.executable, str(script), str(taken)])
+    assert Forwarder(store, command).once() == Tally(done=1)
+    assert taken.read_bytes() == b"1:" + JPEG
+
+
+@pytest.mark.parametrize("program", ["exit(3)", "import time; time.sleep(60)"], ids=["fails", "hangs"])
+def test_a_command_that_fails_or_hangs_leaves_the_message_waiting(store: Store, program: str) -> None:
+    add(store, "1")
+    command = shlex.join([sys.executable, "-c", program])
+    assert Forwarder(store, command, timeout_s=2).once() == Tally(failed=1)
+    assert states(store) == {"1": ForwardState.PENDING}
+    assert store.find("1").last_error
+
+
+def test_messages_are_tried_again_until_taken_in_each_senders_order(store: Store) -> None:
+    failures = {"a1": 3, "b2": 1}
+
+    def moody(told: dict[str, Any]) -> int:
+        failures[told["id"]] = failures.get(told["id"], 0) - 1
+        return 503 if failures[told["id"]] >= 0 else 200
+
+    for number in range(4):
+        for sender in "ab":
+            add(store, f"{sender}{number}", sender)
+    with customer(moody) as (url, seen):
+        with Forwarder(store, url, retry=AT_ONCE) as forwarder:
+            forwarder.wake()
+            until(lambda: store.count(ForwardState.DONE) == 8)
+        for sender in "ab":
+            assert [told["id"] for told in seen if told["from"] == sender] == [
+                f"{sender}{number}" for number in range(4)
+            ]
+    assert store.find("a1").attempts == 4
+
+
+def test_a_message_that_fails_holds_up_its_own_sender_only(store: Store) -> None:
+    for id_, sender in (("a1", "a"), ("a2", "a"), ("b1", "b")):
+        add(store, id_, sender)
+    with customer(lambda told: 500 if told["id"] == "a1" else 200) as (url, seen):
+        assert Forwarder(store, url).once() == Tally(done=1, failed=1)
+    assert [told["id"] for told in seen] == ["b1"]
+
+
+def test_what_was_tried_often_enough_is_a_dead_letter_until_it_is_revived(store: Store) -> None:
+    for id_ in ("1", "2"):
+        add(store, id_)
+    taking = False
+    with customer(lambda told: 200 if taking or told["id"] == "2" else 400) as (url, seen):
+        retry = Retry(first_wait_s=0.0, longest_wait_s=0.0, most_attempts=2)
+        assert Forwarder(store, url, retry=retry).once() == Tally(failed=1)
+        assert Forwarder(store, url, retry=retry).once() == Tally(done=1, given_up=1)
+        assert states(store) == {"1": ForwardState.DEAD, "2": ForwardState.DONE}
+        assert [found.id for found in store.messages(states=[ForwardState.DEAD])] == ["1"]
+        assert "400" in store.find("1").last_error
+        taking = True
+        assert Forwarder(store, url, retry=retry).once() == Tally()
+        assert revive(store) == 1
+        assert Forwarder(store, url, retry=retry).once() == Tally(done=1)
+    assert [told["id"] for told in seen] == ["2", "1"]
+
+
+def test_a_target_that_is_not_there_is_waited_for_longer_each_time(store: Store) -> None:
+    add(store, "1")
+    retry = Retry(first_wait_s=30.0)
+    assert Forwarder(store, "http://127.0.0.1:1/x?key=geheim", retry=retry).once() == Tally(failed=1)
+    assert Forwarder(store, "http://127.0.0.1:1/x?key=geheim", retry=retry).once() == Tally()
+    assert "geheim" not in store.find("1").last_error
+
+
+@given(st.integers(1, 10_000))
+def test_waiting_grows_and_never_beyond_the_longest(attempts: int) -> None:
+    retry = Retry()
+    assert 0 < retry.wait_s(attempts) <= retry.wait_s(attempts + 1) <= retry.longest_wait_s
+
+
+def test_the_default_retries_go_on_for_days() -> None:
+    retry = Retry()
+    assert 2 * 86_400 < sum(retry.wait_s(attempt) for attempt in range(1, retry.most_attempts)) < 5 * 86_400
+
+
+def test_a_forwarder_that_died_with_a_message_in_hand_does_not_keep_it(store: Store) -> None:
+    add(store, "1")
+    assert lend(store, lease_s=0.2)
+    assert lend(store, lease_s=0.2) is None
+    with customer(lambda _: 200) as (url, seen), Forwarder(store, url):
+        until(lambda: bool(seen))
+    assert store.find("1").attempts == 2
+
+
+def test_a_late_failure_does_not_undo_a_success(store: Store) -> None:
+    add(store, "1")
+    slow = lend(store, lease_s=0.0)
+    quick = lend(store, lease_s=60.0)
+    assert slow
+    assert quick
+    settle(store, quick, "", Retry())
+    settle(store, slow, "timed out", Retry())
+    assert states(store) == {"1": ForwardState.DONE}
+
+
+def test_many_forwarders_on_postgresql_never_hold_the_same_message(
+    tmp_path: Path, postgresql_server: postgresql.Server
+) -> None:
+    with open_store(tmp_path, postgresql_server.new_database()) as store:
+        for number in range(40):
+            add(store, str(number), f"sender {number % 8}")
+        lock = threading.Lock()
+        order: list[tuple[str, int]] = []
+
+        def work() -> None:
+            while store.count(ForwardState.PENDING):
+                message = lend(store, lease_s=60)
+                if message:
+                    with lock:
+                        order.append((message.sender, int(message.id)))
+                    settle(store, message, "", Retry())
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        assert len(order) == len(set(order)) == 40
+        for sender in {sender for sender, _ in order}:
+            numbers = [number for who, number in order if who == sender]
+            assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize("target", ["", "   ", "https://", "'unclosed"])
+def test_a_target_that_is_none_is_refused(store: Store, target: str) -> None:
+    with pytest.raises(UsageError):
+        Forwarder(store, target)
