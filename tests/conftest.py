@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,13 +40,12 @@ def profile() -> Profile:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[postgresql.Server]:
     """PostgreSQL, started for the tests; where there is none, those that need it are skipped."""
-    try:
-        server = postgresql.running()
-        opened = server.__enter__()
-    except LookupError as error:
-        pytest.skip(str(error))
-    yield opened
-    server.__exit__(None, None, None)
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgresql.running())
+        except LookupError as error:
+            pytest.skip(str(error))
+        yield server
 
 
 @pytest.fixture

@@ -62,11 +62,22 @@ def test_only_one_place_starts_programs_and_only_the_command_line_knows_typer(mo
         assert not any(name.split(".")[0] in ("typer", "click") for name in imports)
 
 
+@pytest.mark.parametrize("module", _MODULES, ids=str)
+def test_nothing_stands_on_the_receiver_but_the_command_line(module: Path) -> None:
+    if _room(module) not in ("receive", "cli"):
+        assert "receive" not in _rooms(module)
+
+
+@pytest.mark.parametrize("module", [path for path in _MODULES if _room(path) == "receive"], ids=str)
+def test_the_receiver_names_types_and_never_prepares(module: Path) -> None:
+    assert _rooms(module) <= _FOUNDATION | {"receive", "tools", "mm7", "message", "sniff"}
+
+
 def test_help_starts_without_the_heavy_packages() -> None:
     code = (
         "import sys\nfrom mmsprep.cli import main\nsys.argv = ['mmsprep', '--help']\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'PIL', 'pydub', 'ffmpeg', 'numpy', 'pymediainfo', 'mido', 'pillow_heif'}\n"
+        "heavy = {'PIL', 'pydub', 'ffmpeg', 'numpy', 'pymediainfo', 'mido', 'pillow_heif', 'sqlalchemy', 'uvicorn'}\n"
         "heavy &= set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
