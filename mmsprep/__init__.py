@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from mmsprep.errors import MmsprepError
 
 if TYPE_CHECKING:
+    from mmsprep.batch.many import prepare_many
+    from mmsprep.batch.outcome import Failed, Outcome, Prepared
     from mmsprep.job import Inspection, Job
     from mmsprep.message import Forecast, Message
     from mmsprep.model import Part, Progress
@@ -26,13 +28,16 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "Account": "sender",
+    "Failed": "batch.outcome",
     "Forecast": "message",
     "Inspection": "job",
     "Job": "job",
     "Journal": "sender",
     "Message": "message",
+    "Outcome": "batch.outcome",
     "Part": "model",
     "Patience": "sender",
+    "Prepared": "batch.outcome",
     "Profile": "profile",
     "Progress": "model",
     "Receipt": "sender",
@@ -42,6 +47,7 @@ _PLACES = {
     "load_account": "sender",
     "load_profile": "profile",
     "prepare": "pipeline",
+    "prepare_many": "batch.many",
     "read_message": "output",
     "send": "sender",
     "send_async": "sender",
@@ -50,14 +56,17 @@ _PLACES = {
 
 __all__ = [
     "Account",
+    "Failed",
     "Forecast",
     "Inspection",
     "Job",
     "Journal",
     "Message",
     "MmsprepError",
+    "Outcome",
     "Part",
     "Patience",
+    "Prepared",
     "Profile",
     "Progress",
     "Receipt",
@@ -68,6 +77,7 @@ __all__ = [
     "load_account",
     "load_profile",
     "prepare",
+    "prepare_many",
     "read_message",
     "send",
     "send_async",

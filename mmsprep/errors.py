@@ -31,7 +31,8 @@ ever added to. The message is for people: which file, what was found, what was e
     ├── ToolError                  7   tool_failed
     │   ├── ToolMissing            7   tool_missing
     │   ├── ToolTimeout            7   tool_timeout
-    │   └── ToolOverLimit          7   tool_over_limit
+    │   ├── ToolOverLimit          7   tool_over_limit
+    │   └── WorkerLost             7   worker_lost
     ├── OutputError                8   output
     ├── VerifyError                8   verify
     ├── JournalError               8   journal
@@ -40,7 +41,9 @@ ever added to. The message is for people: which file, what was found, what was e
     │   ├── MalformedPush          9   malformed_push
     │   └── PushTooLarge           9   push_too_large
     ├── ForwardError              11   forward
+    ├── LedgerError                8   ledger
     ├── MalformedEnvelope          9   malformed_envelope
+    ├── Unexpected                 1   bug
     └── SendError                      (a request to a gateway)
         ├── SendRejected           9   send_rejected          the gateway said no: nothing was accepted
         │   ├── ContentRefused     9   content_refused
@@ -248,6 +251,12 @@ class ToolOverLimit(ToolError):
     code = "tool_over_limit"
 
 
+class WorkerLost(ToolError):
+    """The process that worked on a job ended in the middle of it, more than once."""
+
+    code = "worker_lost"
+
+
 class SeveralErrors(MmsprepError):
     """More than one attachment cannot be used; ``errors`` has each, the exit status is the first one's."""
 
@@ -318,6 +327,20 @@ class ForwardError(MmsprepError):
 
     code = "forward"
     exit_status = 11
+
+
+class LedgerError(MmsprepError):
+    """What a batch remembers of earlier runs cannot be read or written, or another run holds it."""
+
+    code = "ledger"
+    exit_status = 8
+
+
+class Unexpected(MmsprepError):
+    """A bug in mmsprep met one job of a batch; the others went on."""
+
+    code = "bug"
+    exit_status = 1
 
 
 class MalformedEnvelope(MmsprepError):

@@ -24,8 +24,8 @@ from mmsprep.errors import (
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings
 
-AttachmentInput = str | os.PathLike[str] | bytes | tuple[str, bytes] | BinaryIO
-"""A path (a folder means its files), bytes, bytes with a name, or a binary file object."""
+AttachmentInput = str | os.PathLike[str] | bytes | tuple[str, bytes | os.PathLike[str]] | BinaryIO
+"""A path (a folder means its files), bytes, a name with bytes or with a path, or a binary file object."""
 
 
 def take_in(inputs: Iterable[AttachmentInput], settings: Settings) -> tuple[list[Attachment], list[InputError]]:
@@ -75,18 +75,19 @@ def _take_one(entry: AttachmentInput, index: int, settings: Settings) -> Attachm
             return _from_bytes(f"attachment {index + 1}", entry, index, settings)
         case (str(name), bytes(data)):
             return _from_bytes(name, data, index, settings)
+        case (str(name), os.PathLike() as path):
+            return _from_path(Path(path), index, settings, name)
         case str() | os.PathLike():
-            return _from_path(Path(entry), index, settings)
+            return _from_path(Path(entry), index, settings, str(entry))
     if hasattr(entry, "read"):
         return _from_file(entry, index, settings)
     raise UsageError(
         f"attachment {index + 1} is a {type(entry).__name__};"
-        " expected a path, bytes, (name, bytes) or a file opened in binary mode"
+        " expected a path, bytes, (name, bytes or path) or a file opened in binary mode"
     )
 
 
-def _from_path(path: Path, index: int, settings: Settings) -> Attachment:
-    name = str(path)
+def _from_path(path: Path, index: int, settings: Settings, name: str) -> Attachment:
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):

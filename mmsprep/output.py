@@ -43,8 +43,7 @@ def write_message(message: Message, folder: Path) -> list[Path]:
     Raises:
         OutputError: the folder cannot be written, or something else is in the way; nothing was changed.
     """
-    report = (json.dumps(document(message), indent=2, ensure_ascii=False) + "\n").encode()
-    files = {part.name: part.data for part in message.parts} | {REPORT_NAME: report}
+    files = message_files(message)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _only_writer(folder):
@@ -122,6 +121,12 @@ def _checked(folder: Path, part: Part, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256 or len(data) != part.size_bytes:
         raise Altered(str(path), f"is not what {REPORT_NAME} says (another SHA-256); prepare the message again")
     return data
+
+
+def message_files(message: Message) -> dict[str, bytes]:
+    """What a message's folder holds: its parts in order, then ``message.json``."""
+    report = (json.dumps(document(message), indent=2, ensure_ascii=False) + "\n").encode()
+    return {part.name: part.data for part in message.parts} | {REPORT_NAME: report}
 
 
 def _put(folder: Path, files: dict[str, bytes], stale: set[str]) -> None:

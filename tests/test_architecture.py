@@ -73,6 +73,14 @@ def test_the_receiver_names_types_and_never_prepares(module: Path) -> None:
     assert _rooms(module) <= _FOUNDATION | {"receive", "tools", "mm7", "message", "sniff"}
 
 
+@pytest.mark.parametrize("module", [path for path in _MODULES if _room(path) == "batch"], ids=str)
+def test_a_batch_stands_above_the_pipeline_and_its_edges_are_at_one_place_each(module: Path) -> None:
+    assert not _rooms(module) & (_STAGES - {"message"})
+    packages = {name.split(".")[0] for name in _imports(module)}
+    owners = {"distributed": "executors.py", "fsspec": "storage.py", "sqlite3": "ledger.py", "watchfiles": "watch.py"}
+    assert {owners[package] for package in packages & owners.keys()} <= {module.name}
+
+
 def test_help_starts_without_the_heavy_packages() -> None:
     code = (
         "import sys\nfrom mmsprep.cli import main\nsys.argv = ['mmsprep', '--help']\n"

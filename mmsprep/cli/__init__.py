@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from mmsprep.cli.batch import batch, watch
 from mmsprep.cli.inbox import inbox_app
 from mmsprep.cli.look import doctor, inspect, profiles_app, status
 from mmsprep.cli.prepare import prepare
@@ -27,6 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(prepare)
+app.command()(batch)
+app.command()(watch)
 app.command()(inspect)
 app.command()(doctor)
 app.command()(status)

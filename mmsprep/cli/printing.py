@@ -74,10 +74,10 @@ def console_for(*, stderr: bool = False) -> Console:
     return console
 
 
-def print_json(value: dict[str, Any]) -> None:
+def print_json(value: dict[str, Any], *, one_line: bool = False) -> None:
     import json
 
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(value, indent=None if one_line else 2, ensure_ascii=False))
 
 
 class Stopped(KeyboardInterrupt):
@@ -102,8 +102,11 @@ def stop_cleanly() -> None:
 
 
 @contextmanager
-def reported(json_output: bool = False) -> Iterator[None]:
-    """Errors of ours as messages and exit statuses; anything else as a bug report without a traceback."""
+def reported(json_output: bool = False, *, one_line: bool = False) -> Iterator[None]:
+    """Errors of ours as messages and exit statuses; anything else as a bug report without a traceback.
+
+    ``one_line`` keeps the JSON of an error on one line, for commands that print an object a line.
+    """
     try:
         yield
     except MmsprepError as error:
@@ -114,7 +117,8 @@ def reported(json_output: bool = False) -> Iterator[None]:
                     "schema": 1,
                     "error": {"code": error.code, "message": str(error), "exit_status": error.exit_status},
                     "errors": [{"code": one.code, "message": str(one)} for one in errors],
-                }
+                },
+                one_line=one_line,
             )
         for line in str(error).splitlines():
             typer.echo(line if line.startswith(" ") else f"error: {line}", err=True)

@@ -1,0 +1,252 @@
+"""The work of one item, wherever a worker runs.
+
+Comes in: an :class:`Assignment`, plain values that any worker can be sent. Goes out: a made; the files are
+written from here. Never: the ledger, or another item. What fails is raised as one of our errors, which pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import metadata
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mmsprep.batch.listing import InputFile
+from mmsprep.batch.outcome import Json, Made, OutputFile
+from mmsprep.batch.storage import Storage, is_remote, open_storage
+from mmsprep.errors import OutputError, SettingsError, Unreadable
+from mmsprep.job import Job
+from mmsprep.output import REPORT_NAME, message_files
+from mmsprep.profile import Profile
+from mmsprep.report import document
+from mmsprep.settings import Settings
+
+if TYPE_CHECKING:
+    from mmsprep.message import Message
+
+_PACKAGES = ("pillow", "pillow-heif", "pillow-jxl-plugin", "numpy", "pydub", "mido", "charset-normalizer")
+"""Whose versions can change a result's bytes, beside mmsprep's own and ffmpeg's."""
+_PART_KEYS = (
+    "name",
+    "content_type",
+    "kind",
+    "size_bytes",
+    "action",
+    "quality",
+    "width_px",
+    "height_px",
+    "duration_s",
+    "sha256",
+    "notes",
+)
+_SOURCE_KEYS = ("path", "content_type", "format", "size_bytes", "width_px", "height_px", "duration_s")
+_NOT_IN_RESULTS = ("jobs", "ffmpeg")
+"""Settings that cannot change a result: how much at once, and where the ffmpeg lies whose version counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What holds for every item of a batch.
+
+    ``versions`` are those of whoever made the recipe: a worker that has others refuses, since its results
+    would not be the same.
+    """
+
+    source: str
+    target: str
+    profile: Profile
+    settings: Settings
+    versions: str
+    limit_bytes: int | None = None
+    on_error: str = "fail"
+    trim: bool = False
+    poster: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of everything but the item itself that can change a result."""
+        settings = {name: value for name, value in _fields(self.settings).items() if name not in _NOT_IN_RESULTS}
+        facts = [self.versions, settings, self.limit_bytes, self.on_error, self.trim, self.poster]
+        profile = msgspec.json.encode(self.profile)
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode() + profile).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One item's work.
+
+    ``there`` are the files that lie in the output where its own would; those of them that are not the batch's,
+    the ``strangers``, are never replaced.
+    """
+
+    recipe: Recipe
+    stem: str
+    message: bool
+    inputs: tuple[InputFile, ...]
+    text: str = ""
+    subject: str = ""
+    there: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+
+
+def _fields(settings: Settings) -> dict[str, object]:
+    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+
+
+@lru_cache(maxsize=4)
+def versions_here(settings: Settings) -> str:
+    """What is installed here, as far as it can change a result's bytes."""
+    from mmsprep import __version__
+    from mmsprep.tools import ffmpeg
+
+    found = [f"mmsprep {__version__}", f"ffmpeg {ffmpeg.version(settings)}"]
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+def digest(source: str, inputs: tuple[InputFile, ...]) -> tuple[str, ...]:
+    """The SHA-256 of each input's content."""
+    storage = open_storage(source)
+    found = []
+    for given in inputs:
+        with storage.local(given.file.place, given.name) as path:
+            try:
+                with path.open("rb") as file:
+                    found.append(hashlib.file_digest(file, "sha256").hexdigest())
+            except OSError as error:
+                raise Unreadable(given.name, f"cannot be read ({error.strerror})") from None
+    return tuple(found)
+
+
+def make(work: Assignment) -> Made:
+    """Prepare the item and write its files, each of them whole or not at all."""
+    start_s = time.perf_counter()
+    recipe = work.recipe
+    here = versions_here(recipe.settings)
+    if here != recipe.versions:
+        raise SettingsError(
+            f"worker {worker_name()}: found {here}; the batch was started with {recipe.versions}. Results would differ:"
+            " install the same versions everywhere"
+        )
+    source, target = open_storage(recipe.source), open_storage(recipe.target)
+    with ExitStack() as copies:
+        message = _prepare(work, source, copies)
+        _check_unchanged(work, source)
+    outputs = _write(work, _files_of(work, message), target)
+    report = document(message)
+    return Made(
+        stem=work.stem,
+        outputs=outputs,
+        parts=tuple(_part(part) for part in report["parts"]),
+        total_bytes=message.total_bytes,
+        limit_bytes=message.limit_bytes,
+        rejected=tuple(report["rejected"]),
+        warnings=message.warnings,
+        work_s=time.perf_counter() - start_s,
+        worker=worker_name(),
+    )
+
+
+def copy(work: Assignment, twin: Made) -> Made:
+    """Give the item the files of a twin that was made of the same content in the same way.
+
+    Raises:
+        OutputError: the twin's files are not what they were.
+    """
+    start_s = time.perf_counter()
+    target = open_storage(work.recipe.target)
+    files = {}
+    for file in twin.outputs:
+        data = target.read(file.name)
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise OutputError(f"{file.name}: was changed by somebody else and is not used for {work.stem}")
+        tail = file.name.rpartition("/")[2] if work.message else file.name.removeprefix(twin.stem)
+        files[_output_name(work, tail)] = data
+    outputs = _write(work, files, target)
+    return replace(twin, stem=work.stem, outputs=outputs, work_s=time.perf_counter() - start_s, worker=worker_name())
+
+
+@lru_cache(maxsize=1)
+def worker_name() -> str:
+    """Who works here: host and process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _prepare(work: Assignment, source: Storage, copies: ExitStack) -> Message:
+    from mmsprep import pipeline
+
+    recipe = work.recipe
+    attachments = tuple(
+        (given.name, copies.enter_context(source.local(given.file.place, given.name))) for given in work.inputs
+    )
+    job = Job(
+        attachments=attachments,
+        text=work.text,
+        subject=work.subject,
+        profile=recipe.profile,
+        limit_bytes=recipe.limit_bytes,
+        on_error="skip" if recipe.on_error == "skip" else "fail",
+        trim=recipe.trim,
+        poster=recipe.poster,
+    )
+    return pipeline.run(job, settings=recipe.settings)
+
+
+def _check_unchanged(work: Assignment, source: Storage) -> None:
+    """A file that was written to while it was read would be remembered as something that it was not."""
+    if is_remote(source.location):
+        return
+    for given in work.inputs:
+        now = source.look(given.file.place)
+        if now is None or (now.size_bytes, now.version) != (given.file.size_bytes, given.file.version):
+            raise Unreadable(given.name, "was changed while it was read; run the batch again when it is at rest")
+
+
+def _files_of(work: Assignment, message: Message) -> dict[str, bytes]:
+    """The files to write, in the order to write them."""
+    if work.message:
+        return {_output_name(work, name): data for name, data in message_files(message).items()}
+    (part,) = message.parts
+    return {_output_name(work, PurePosixPath(part.name).suffix): part.data}
+
+
+def _output_name(work: Assignment, tail: str) -> str:
+    if not work.message:
+        return work.stem + tail
+    return f"{work.stem}/{tail}" if work.stem else tail
+
+
+def _write(work: Assignment, files: dict[str, bytes], target: Storage) -> tuple[OutputFile, ...]:
+    """Write the files; of a message, ``message.json`` goes first and comes last: a folder that has one is whole."""
+    for name, data in files.items():
+        if name in work.strangers and target.read(name) != data:
+            raise OutputError(f"{name}: is in the way and not of this batch; move it, or choose another output")
+    report = _output_name(work, REPORT_NAME)
+    if work.message and report in work.there:
+        target.remove(report)
+    outputs = []
+    for name, data in files.items():
+        stored = target.put(name, data)
+        outputs.append(OutputFile(name, stored.size_bytes, stored.version, hashlib.sha256(data).hexdigest()))
+    return tuple(outputs)
+
+
+def _part(part: Json) -> Json:
+    """The compact report of one part."""
+    return {
+        **{key: part[key] for key in _PART_KEYS},
+        "source": {key: part["source"][key] for key in _SOURCE_KEYS},
+    }

@@ -1,0 +1,203 @@
+"""The commands for whole folders: batch and watch. Parse, call, print; no logic."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmsprep.cli.options import OnError, parse_size
+from mmsprep.cli.printing import ProfileOption, Stopped, console_for, print_json, reported
+from mmsprep.errors import EmptyFolder, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from mmsprep.batch import Batch, ItemOutcome
+
+_SOME_FAILED = 10
+
+Source = Annotated[str, typer.Argument(metavar="IN", help="A folder, or an address like s3://bucket/prefix.")]
+Target = Annotated[str, typer.Argument(metavar="OUT", help="Where results go; made if it is not there.")]
+Each = Annotated[
+    str,
+    typer.Option(
+        metavar="file|folder|MANIFEST",
+        help="What becomes one result: every file, every folder, or every row of a CSV or JSONL manifest.",
+    ),
+]
+Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; one a core by default.")]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", metavar="local|serial|dask://HOST:8786", help="Where the work is done.")
+]
+Limit = Annotated[str | None, typer.Option(help="Limit for each result, like 100k or 250000.")]
+Skip = Annotated[OnError, typer.Option(help="A message's file that cannot be sent: fail the message, or skip it.")]
+Trim = Annotated[bool, typer.Option("--trim", help="Cut clips and recordings that are too long to what fits.")]
+Poster = Annotated[bool, typer.Option("--poster", help="Take the best frame of a clip that is too long.")]
+Lines = Annotated[bool, typer.Option("--json", help="Print one JSON object a result on stdout, as they finish.")]
+
+
+def batch(
+    source: Source,
+    target: Target,
+    profile: ProfileOption = "smsglobal",
+    each: Each = "file",
+    jobs: Jobs = None,
+    executor: ExecutorOption = "local",
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Do only what is missing or changed; or everything again.")
+    ] = True,
+    limit: Limit = None,
+    on_error: Skip = OnError.FAIL,
+    trim: Trim = False,
+    poster: Poster = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Start nothing new after the first failure.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write all outcomes into a file, one JSON object a line.")] = None,
+    json_output: Lines = False,
+) -> None:
+    """Convert a whole folder; a later run does only what is missing or changed."""
+    from mmsprep.batch import Batch
+
+    with reported(json_output, one_line=True):
+        if report:
+            _check_report(report, source)
+        wanted = Batch(
+            source=source,
+            target=target,
+            each=each,
+            profile=profile,
+            limit_bytes=parse_size(limit) if limit else None,
+            on_error=on_error.value,
+            trim=trim,
+            poster=poster,
+            resume=resume,
+            fail_fast=fail_fast,
+        )
+        raise typer.Exit(_run(wanted, executor, jobs, report, json_output=json_output))
+
+
+def _run(wanted: Batch, executor: str, jobs: int | None, report: Path | None, *, json_output: bool) -> int:
+    from mmsprep.batch.tree import open_batch
+    from mmsprep.cli.batch_progress import Tally, live
+
+    tally = Tally()
+    console = console_for(stderr=True)
+    try:
+        with (
+            _report_to(report) as write_report,
+            open_batch(wanted, executor=executor, worker_count=jobs) as opened,
+            live(opened, tally, shown=not (json_output and sys.stdout.isatty())),
+        ):
+            for outcome in opened.outcomes(opened.items(), tally.add):
+                write_report(outcome)
+                if json_output:
+                    _print(outcome)
+    except KeyboardInterrupt as error:
+        console.print(f"stopped after {tally.done:,}; the same command goes on from there", highlight=False)
+        return 128 + (error.signal if isinstance(error, Stopped) else signal.SIGINT)
+    if not tally.done:
+        raise EmptyFolder(wanted.source, "there is nothing in it to convert")
+    if not json_output:
+        console.print(tally.table())
+        console.print(tally.summary(wanted.target), style="bold", highlight=False, soft_wrap=True)
+        for problem in tally.problems():
+            console.print(problem, highlight=False, markup=False, soft_wrap=True)
+    return _SOME_FAILED if tally.failed else 0
+
+
+def watch(
+    source: Source,
+    target: Target,
+    profile: ProfileOption = "smsglobal",
+    each: Each = "file",
+    jobs: Jobs = None,
+    executor: ExecutorOption = "local",
+    settle: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="How long a file must rest before it is read.")
+    ] = 2.0,
+    limit: Limit = None,
+    on_error: Skip = OnError.FAIL,
+    trim: Trim = False,
+    poster: Poster = False,
+    json_output: Lines = False,
+) -> None:
+    """Convert what is in a folder and whatever appears in it, until stopped with Ctrl-C."""
+    from mmsprep.batch import Batch
+
+    with reported(json_output, one_line=True):
+        from mmsprep.batch.watch import watch as watched
+
+        wanted = Batch(
+            source=source,
+            target=target,
+            each=each,
+            profile=profile,
+            limit_bytes=parse_size(limit) if limit else None,
+            on_error=on_error.value,
+            trim=trim,
+            poster=poster,
+        )
+        tell = _print if json_output else _teller()
+        with suppress(KeyboardInterrupt):
+            for outcome in watched(wanted, settle_s=settle, executor=executor, worker_count=jobs):
+                tell(outcome)
+
+
+def _teller() -> Callable[[ItemOutcome], None]:
+    from mmsprep.report import size
+
+    console = console_for(stderr=True)
+    console.print("watching; Ctrl-C stops", highlight=False)
+
+    def tell(outcome: ItemOutcome) -> None:
+        if outcome.made:
+            names = ", ".join(f"{file.name} ({size(file.size_bytes)})" for file in outcome.made.outputs)
+            text = f"{outcome.id}: {names}"
+        else:
+            text = f"{outcome.id}: failed: {getattr(outcome.error, 'problem', outcome.error)}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    return tell
+
+
+def _print(outcome: ItemOutcome) -> None:
+    from mmsprep.batch.outcome import outcome_document
+
+    print_json(outcome_document(outcome), one_line=True)
+    sys.stdout.flush()
+
+
+def _check_report(report: Path, source: str) -> None:
+    folder = Path(source).resolve()
+    if report.resolve().is_relative_to(folder):
+        raise UsageError(f"--report {report}: lies in the input and would be converted next time; put it elsewhere")
+
+
+@contextmanager
+def _report_to(path: Path | None) -> Iterator[Callable[[ItemOutcome], object]]:
+    """A file that has all outcomes when the batch came to its end, and is not there otherwise."""
+    from mmsprep.batch.outcome import outcome_document
+
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".mmsprep-", dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"--report {path}: cannot be written ({error.strerror})") from error
+    staged = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            yield lambda outcome: file.write(json.dumps(outcome_document(outcome), ensure_ascii=False) + "\n")
+        staged.chmod(0o644)
+        staged.replace(path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise

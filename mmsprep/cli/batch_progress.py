@@ -1,0 +1,174 @@
+"""How far a batch is, for people: a live view on a terminal, a table at the end.
+
+Comes in: outcomes as they are known. Goes out: renderables. Never: work, or a line where nobody looks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mmsprep.batch.outcome import ItemOutcome, Status
+from mmsprep.batch.tree import OpenBatch
+from mmsprep.cli.printing import console_for
+from mmsprep.errors import MmsprepError
+from mmsprep.report import size
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_WINDOW_S = 30.0
+_PROBLEMS_SHOWN = 10
+_WORKERS_SHOWN = 16
+
+
+class Tally:
+    """What came of a batch so far."""
+
+    def __init__(self) -> None:
+        self.total: int | None = None
+        self._start_s = time.monotonic()
+        self._counts: Counter[Status] = Counter()
+        self._input_bytes: Counter[Status] = Counter()
+        self._output_bytes: Counter[Status] = Counter()
+        self._codes: Counter[str] = Counter()
+        self._shown: list[str] = []
+        self._recent: deque[float] = deque(maxlen=2_000)
+        self._workers: dict[str, tuple[int, float, str]] = {}
+
+    @property
+    def done(self) -> int:
+        """How many items are settled, in whatever way."""
+        return self._counts.total()
+
+    @property
+    def failed(self) -> int:
+        """How many items failed."""
+        return self._counts[Status.FAILED]
+
+    def add(self, outcome: ItemOutcome) -> None:
+        """Count one outcome."""
+        self._counts[outcome.status] += 1
+        self._input_bytes[outcome.status] += outcome.input_bytes
+        if outcome.status is not Status.UNCHANGED:
+            self._recent.append(time.monotonic())
+        if outcome.made:
+            self._output_bytes[outcome.status] += sum(file.size_bytes for file in outcome.made.outputs)
+            if outcome.status is not Status.UNCHANGED:
+                count, work_s, _ = self._workers.get(outcome.made.worker, (0, 0.0, ""))
+                seen = (count + 1, work_s + outcome.made.work_s, outcome.id)
+                self._workers[outcome.made.worker] = seen
+        if outcome.error:
+            self._codes[outcome.error.code] += 1
+            if len(self._shown) < _PROBLEMS_SHOWN:
+                problem = getattr(outcome.error, "problem", str(outcome.error))
+                self._shown.append(f"{outcome.id}: {problem}")
+
+    def rate(self) -> float:
+        """Items a second that needed work, lately."""
+        now_s = time.monotonic()
+        while self._recent and now_s - self._recent[0] > _WINDOW_S:
+            self._recent.popleft()
+        if not self._recent:
+            return 0.0
+        return len(self._recent) / max(0.5, now_s - max(self._start_s, self._recent[0]))
+
+    def view(self) -> RenderableType:
+        """The live view: all of it, then each worker."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        bar = ProgressBar(total=self.total or None, completed=self.done, width=30, pulse=self.total is None)
+        top = Table.grid(padding=(0, 2, 0, 0))
+        top.add_row(bar, Text(self._progress_words(), no_wrap=True))
+        workers = Table.grid(padding=(0, 2, 0, 0))
+        for number, (count, work_s, last) in enumerate(list(self._workers.values())[:_WORKERS_SHOWN], start=1):
+            words = f"worker {number}", f"{count:,} done", f"{work_s / count:.2f} s each"
+            workers.add_row(*words, Text(last, no_wrap=True, overflow="ellipsis"))
+        return Group(top, workers)
+
+    def _progress_words(self) -> str:
+        rate = self.rate()
+        words = [f"{self.done:,}" + (f" of {self.total:,}" if self.total is not None else "")]
+        if rate:
+            words.append(f"{rate:.1f} a second")
+        if rate and self.total:
+            words.append(f"{duration((self.total - self.done) / rate)} left")
+        words.append(f"{self.failed:,} failed")
+        return ", ".join(words)
+
+    def table(self) -> RenderableType:
+        """The final table: how many, and their sizes."""
+        from rich.table import Table
+
+        table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("Result")
+        for column in ("Count", "Before", "After"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for status in Status:
+            if self._counts[status]:
+                after = size(self._output_bytes[status]) if status is not Status.FAILED else ""
+                table.add_row(status, f"{self._counts[status]:,}", size(self._input_bytes[status]), after)
+        return table
+
+    def summary(self, target: str) -> str:
+        """One line below the table."""
+        passed_s = time.monotonic() - self._start_s
+        worked = self.done - self._counts[Status.UNCHANGED]
+        rate = f", {worked / passed_s:.1f} a second" if worked and passed_s > 1 else ""
+        return f"{self.done:,} in {duration(passed_s)}{rate}; written to {target}"
+
+    def problems(self) -> Iterator[str]:
+        """The first failures, and how many more there are of which code."""
+        yield from (f"failed: {line}" for line in self._shown)
+        if self.failed > len(self._shown):
+            codes = ", ".join(f"{count:,} {code}" for code, count in self._codes.most_common())
+            yield f"{self.failed:,} failed in all ({codes}); --report FILE lists them"
+
+
+@contextmanager
+def live(opened: OpenBatch, tally: Tally, *, shown: bool) -> Iterator[None]:
+    """The live view while the block runs, on a terminal; nothing elsewhere."""
+    console = console_for(stderr=True)
+    if not shown or not console.is_terminal:
+        yield
+        return
+    from rich.live import Live
+
+    stop = threading.Event()
+    counter = threading.Thread(target=_count, args=(opened, tally, stop), daemon=True)
+    counter.start()
+    try:
+        with Live(console=console, get_renderable=tally.view, refresh_per_second=4, transient=True):
+            yield
+    finally:
+        stop.set()
+        counter.join()
+
+
+def _count(opened: OpenBatch, tally: Tally, stop: threading.Event) -> None:
+    """Count all items beside the work, for the bar's length."""
+    count = 0
+    try:
+        for _ in opened.items():
+            count += 1
+            if stop.is_set():
+                return
+    except MmsprepError:
+        return
+    tally.total = count
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 4.2 s, 3:07, 1:02:03."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
