@@ -20,7 +20,7 @@ from defusedxml import DefusedXmlException
 from defusedxml import ElementTree as SafeElementTree
 
 from mmsprep.errors import MalformedEnvelope, UsageError
-from mmsprep.mm7_schema import PUSH_RULES, SUBMIT_REQ, local_name, namespace_of, problems_of
+from mmsprep.mm7_schema import PUSH_RULES, SUBMIT_REQ, local_name, misfits_of, namespace_of, problems_of
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 REL_6 = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-6-MM7-1-4"
@@ -41,7 +41,8 @@ _ANSWERS = ("SubmitRsp", *PUSH_REPLIES.values())
 class Submit:
     """A SubmitReq. ``content_id`` is what the envelope's ``cid:`` names, without angle brackets.
 
-    ``problems`` are the places where a request that was read departs from the schema, in words.
+    ``problems`` are the places where a request that was read departs from the schema, ``misfits`` the values
+    that are not in the format of their element, in words.
     """
 
     transaction_id: str
@@ -55,6 +56,7 @@ class Submit:
     version: str = VERSIONS[REL_6]
     allow_adaptations: bool = True
     problems: tuple[str, ...] = ()
+    misfits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,18 @@ def build_submit(submit: Submit) -> bytes:
     return _bytes(envelope)
 
 
+def request_kind(data: bytes) -> tuple[str, str]:
+    """The element in the body of any request, e.g. ``SubmitReq`` or ``CancelReq``, and the transaction id.
+
+    Raises:
+        MalformedEnvelope: it is no XML or no SOAP envelope, or its body is empty.
+    """
+    transaction_id, body = _opened(_parse(data))
+    for element in _children(body):
+        return local_name(element.tag), transaction_id
+    raise MalformedEnvelope("the SOAP body is empty")
+
+
 def parse_submit(data: bytes) -> Submit:
     """Read a SubmitReq; where it departs from the schema stands in ``problems``.
 
@@ -150,6 +164,7 @@ def parse_submit(data: bytes) -> Submit:
         version=_text_of(request, "MM7Version"),
         allow_adaptations=content is None or content.get("allowAdaptations", "true") in ("true", "1"),
         problems=(*_envelope_problems(root), *problems_of(request, SUBMIT_REQ)),
+        misfits=tuple(misfits_of(request, SUBMIT_REQ)),
     )
 
 

@@ -6,6 +6,7 @@ the reader's business.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +18,8 @@ class Rule:
     """One element of the schema: how often it may stand, and what may stand in it.
 
     ``most`` 0 means any number. The children of a ``choice`` come in any order and at least one must stand
-    there, those of a sequence come in the order of the rules. ``attributes`` are the required ones.
+    there, those of a sequence come in the order of the rules. ``attributes`` are the required ones,
+    ``pattern`` is what the whole text must match (empty: anything).
     """
 
     name: str
@@ -26,7 +28,13 @@ class Rule:
     children: tuple[Rule, ...] = ()
     choice: bool = False
     attributes: tuple[str, ...] = ()
+    pattern: str = ""
 
+
+_BOOLEAN = "true|false|1|0"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+_DATE_OR_DURATION = _DATE + r"|-?P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9.]+S)?)?"
+_CONTENT_CLASS = "text|image-basic|image-rich|video-basic|video-rich|megapixel|content-basic|content-rich"
 
 _ADDRESSES = (Rule("RFC2822Address", most=0), Rule("Number", most=0), Rule("ShortCode", most=0))
 
@@ -56,24 +64,24 @@ SUBMIT_REQ = Rule(
         ),
         Rule("ServiceCode"),
         Rule("LinkedID"),
-        Rule("MessageClass"),
-        Rule("TimeStamp"),
+        Rule("MessageClass", pattern="Personal|Advertisement|Informational|Auto"),
+        Rule("TimeStamp", pattern=_DATE),
         Rule("ReplyCharging"),
-        Rule("EarliestDeliveryTime"),
-        Rule("ExpiryDate"),
-        Rule("DeliveryReport"),
-        Rule("ReadReply"),
-        Rule("Priority"),
+        Rule("EarliestDeliveryTime", pattern=_DATE_OR_DURATION),
+        Rule("ExpiryDate", pattern=_DATE_OR_DURATION),
+        Rule("DeliveryReport", pattern=_BOOLEAN),
+        Rule("ReadReply", pattern=_BOOLEAN),
+        Rule("Priority", pattern="Low|Normal|High"),
         Rule("Subject"),
         Rule("ChargedParty"),
         Rule("ChargedPartyID"),
-        Rule("DistributionIndicator"),
+        Rule("DistributionIndicator", pattern=_BOOLEAN),
         Rule("DeliveryCondition", children=(Rule("DC", least=1, most=0),)),
         Rule("ApplicID"),
         Rule("ReplyApplicID"),
         Rule("AuxApplicInfo"),
-        Rule("ContentClass"),
-        Rule("DRMContent"),
+        Rule("ContentClass", pattern=_CONTENT_CLASS),
+        Rule("DRMContent", pattern=_BOOLEAN),
         Rule("Content", attributes=("href",)),
     ),
 )
@@ -163,6 +171,19 @@ def problems_of(element: ElementTree.Element, rule: Rule) -> Iterator[str]:
             if namespace_of(child_element.tag) != namespace_of(element.tag):
                 yield f"{place}: {name} is in another namespace"
             yield from problems_of(child_element, known[name])
+
+
+def misfits_of(element: ElementTree.Element, rule: Rule) -> Iterator[str]:
+    """Elements whose text is not in the format of the schema."""
+    known = {child.name: child for child in rule.children}
+    for child_element in element:
+        child = known.get(local_name(child_element.tag))
+        if child is None:
+            continue
+        text = (child_element.text or "").strip()
+        if child.pattern and not re.fullmatch(child.pattern, text):
+            yield f"{rule.name}: {child.name} is {text[:60]!r}, which is not in its format"
+        yield from misfits_of(child_element, child)
 
 
 def _misplaced(place: str, names: Sequence[str], rule: Rule) -> Iterator[str]:

@@ -18,6 +18,7 @@ from mmsprep.cli.look import doctor, inspect, profiles_app, status
 from mmsprep.cli.prepare import prepare
 from mmsprep.cli.printing import stop_cleanly
 from mmsprep.cli.receive import receive
+from mmsprep.cli.sandbox import sandbox_app
 
 app = typer.Typer(
     name="mmsprep",
@@ -36,6 +37,7 @@ app.command()(status)
 app.command()(receive)
 app.add_typer(inbox_app, name="inbox")
 app.add_typer(profiles_app, name="profiles")
+app.add_typer(sandbox_app, name="sandbox")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,107 @@
+"""The sandbox commands: the local gateway, and an incoming MMS pushed to a URL."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmsprep.cli.printing import JsonFlag, print_json, reported
+
+if TYPE_CHECKING:
+    from mmsprep.sandbox import Delivery
+
+sandbox_app = typer.Typer(help="A local gateway to develop and test against, with a page that shows the phone.")
+
+
+@sandbox_app.callback(invoke_without_command=True)
+def sandbox(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on; anything but this machine's own is up to you.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8765,
+    username: Annotated[str, typer.Option(help="The account's user name.")] = "sandbox",
+    keep: Annotated[int, typer.Option(min=1, max=10_000, help="How many requests are kept.")] = 100,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT[,KEY=VALUE]...",
+            help="A fault for the next request: 4006, 503,retry_after_s=2, drop-before-reply, garbage, html,"
+            " delay,delay_s=3; with times=N, door=form or door=mm7. May be given several times.",
+        ),
+    ] = None,
+) -> None:
+    """Run the gateway until interrupted.
+
+    The password is sandbox, or what MMSPREP_SANDBOX_PASSWORD says.
+    """
+    if context.invoked_subcommand:
+        return
+    with reported():
+        from mmsprep.sandbox import Sandbox, parse_fault
+
+        faults = [parse_fault(one) for one in fault or []]
+        password = os.environ.get("MMSPREP_SANDBOX_PASSWORD") or "sandbox"
+        gateway = Sandbox(host=host, port=port, username=username, password=password, keep=keep, faults=faults)
+        typer.echo(f"the phone   {gateway.url}", err=True)
+        typer.echo(f"form        {gateway.form_url}", err=True)
+        typer.echo(f"MM7         {gateway.mm7_url}", err=True)
+        typer.echo(f"account     {username}; nothing leaves this machine; Ctrl-C ends it", err=True)
+        for one in faults:
+            typer.echo(f"fault       {one}", err=True)
+        gateway.serve()
+
+
+@sandbox_app.command("push")
+def sandbox_push(
+    url: Annotated[str, typer.Argument(help="Your script that takes incoming MMS, like http://localhost:8080/mms.")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Attachments.")] = None,
+    message: Annotated[str, typer.Option("-m", "--message", help="The text.")] = "",
+    subject: Annotated[str, typer.Option("-s", "--subject", help="The subject.")] = "",
+    sender: Annotated[str, typer.Option("--from", help="The handset's number.")] = "61409317436",
+    id: Annotated[str, typer.Option("--id", help="SMSGlobal's id of it; default: a new one.")] = "",
+    attempts: Annotated[int, typer.Option(min=1, max=20, help="How often to push until the answer is OK.")] = 5,
+    json_output: JsonFlag = False,
+) -> None:
+    """Push an incoming MMS to URL as SMSGlobal does, until it answers OK."""
+    with reported(json_output):
+        from mmsprep.errors import NotFound, Unreadable
+        from mmsprep.sandbox.page import delivery_document
+        from mmsprep.sandbox.push import Incoming, Persistence, PushedFile, new_id, push
+
+        attached = []
+        for path in files or []:
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                raise NotFound(str(path), "there is no such file") from None
+            except OSError as error:
+                raise Unreadable(str(path), f"cannot be read ({error.strerror})") from None
+            attached.append(PushedFile(path.name, _type_of(path), data))
+        incoming = Incoming(sender=sender, id=id or new_id(), subject=subject, message=message, files=tuple(attached))
+        told = (lambda _: None) if json_output else _tell
+        delivery = push(incoming, url, persistence=Persistence(attempts=attempts), progress=told)
+        if json_output:
+            print_json({"schema": 1, **delivery_document(delivery)})
+        if not delivery.ok:
+            typer.echo("error: the script did not answer OK; SMSGlobal would go on pushing", err=True)
+            raise typer.Exit(11)
+
+
+def _type_of(path: Path) -> str:
+    more = {".3gp": "video/3gpp", ".amr": "audio/amr", ".mid": "audio/midi", ".imy": "text/x-imelody"}
+    return more.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+
+
+def _tell(delivery: Delivery) -> None:
+    if not delivery.attempts:
+        typer.echo(f"pushing id {delivery.incoming.id} to {delivery.url}", err=True)
+        return
+    last = delivery.attempts[-1]
+    status = f"HTTP {last.http_status} " if last.http_status else ""
+    verdict = "OK" if last.ok else f"{status}{last.answer[:200] or '(empty answer)'}"
+    typer.echo(f"attempt {len(delivery.attempts)}: {verdict} ({last.took_s:.2f} s)", err=True)

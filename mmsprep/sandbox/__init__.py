@@ -1,0 +1,38 @@
+"""A local stand-in for SMSGlobal's gateway, to develop and test against, with a page that shows what a phone shows.
+
+Comes in: requests at both doors (``/mms/sendmms.php``, ``/mms/mm7.php``). Goes out: the answers of the published
+tables, or the faults that a test asks for; the page; an incoming MMS pushed to a URL of yours. Never: a message to
+a real phone, or a word to any other machine but that URL.
+
+The web server is the extra ``mmsprep[sandbox]``. In a test::
+
+    from mmsprep.sandbox import Sandbox
+
+    with Sandbox() as gateway:
+        ...  # send to gateway.form_url or gateway.mm7_url
+        assert gateway.accepted
+"""
+
+from __future__ import annotations
+
+from mmsprep.sandbox.exchange import Account, Content, Door, Exchange, Judgement, ShownPart, Slide, Submission
+from mmsprep.sandbox.faults import Fault, parse_fault
+from mmsprep.sandbox.push import Delivery, Persistence
+from mmsprep.sandbox.server import DEFAULT_PORT, Sandbox
+
+__all__ = [
+    "DEFAULT_PORT",
+    "Account",
+    "Content",
+    "Delivery",
+    "Door",
+    "Exchange",
+    "Fault",
+    "Judgement",
+    "Persistence",
+    "Sandbox",
+    "ShownPart",
+    "Slide",
+    "Submission",
+    "parse_fault",
+]

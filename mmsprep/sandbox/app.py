@@ -1,0 +1,308 @@
+"""The sandbox's routes: the doors, the page, the control API.
+
+Comes in: HTTP. Goes out: HTTP. Never: HTML of its own (``page.py`` writes it) or an answer of the gateway
+(``doors.py`` gives it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from mmsprep.errors import MmsprepError, ToolError, UsageError
+from mmsprep.sandbox import page, playback
+from mmsprep.sandbox.doors import Doors, read_body
+from mmsprep.sandbox.exchange import Account, Exchange, Refused
+from mmsprep.sandbox.faults import Fault, FaultQueue, fault_of, parse_fault
+from mmsprep.sandbox.guard import FILE_POLICY, Guard
+from mmsprep.sandbox.ledger import Ledger
+from mmsprep.sandbox.push import Incoming, Persistence, PushedFile, check_url, new_id, push
+from mmsprep.sandbox.rules import check_number
+from mmsprep.settings import Settings
+
+_HEARTBEAT_S = 15.0
+_MAX_PUSHED_BYTES = 10_000_000
+
+
+class Pages:
+    """The page and the control API."""
+
+    def __init__(
+        self, ledger: Ledger, faults: FaultQueue, account: Account, settings: Settings, closing: threading.Event
+    ) -> None:
+        self.ledger = ledger
+        self.faults = faults
+        self.account = account
+        self.settings = settings
+        self.closing = closing
+        self._pushes: set[asyncio.Task[object]] = set()
+
+    # The page
+
+    async def home(self, request: Request) -> Response:
+        exchanges = self.ledger.exchanges
+        return self._page(request, exchanges[-1] if exchanges else None)
+
+    async def message(self, request: Request) -> Response:
+        return self._page(request, self._exchange(request))
+
+    def _page(self, request: Request, selected: Exchange | None) -> Response:
+        password = self.account.password if self.account == Account() else "..."
+        surroundings = page.Surroundings(str(request.base_url).rstrip("/"), self.account.username, password)
+        raw = self._raw(selected) if selected else b""
+        ledger = self.ledger
+        html = page.full_page(surroundings, ledger.exchanges, selected, ledger.deliveries, self.faults.waiting, raw)
+        return HTMLResponse(html)
+
+    async def inbox(self, request: Request) -> Response:
+        selected = request.query_params.get("selected", "")
+        number = int(selected) if selected.isdecimal() else None
+        return HTMLResponse(page.inbox(self.ledger.exchanges, number, self.faults.waiting))
+
+    async def panel(self, request: Request) -> Response:
+        exchange = self._exchange(request)
+        return HTMLResponse(page.panel(exchange, self.ledger.deliveries, self._raw(exchange)))
+
+    async def replies(self, request: Request) -> Response:
+        return HTMLResponse(page.replies(self._exchange(request), self.ledger.deliveries))
+
+    async def events(self, request: Request) -> Response:
+        async def stream() -> AsyncIterator[str]:
+            yield "retry: 1000\n\n"
+            async for event in self.ledger.listen(_HEARTBEAT_S):
+                newest = self.ledger.exchanges[-1:]
+                number = newest[0].number if newest else 0
+                yield f"event: {event}\ndata: {number}\n\n" if event else ": still here\n\n"
+
+        return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    async def part(self, request: Request) -> Response:
+        """A part as browsers show it: as it is, or converted to the extension that is asked for."""
+        exchange, place = self._exchange(request), int(request.path_params["place"])
+        submission = exchange.judgement.submission
+        if not submission or place >= len(submission.content.parts):
+            raise HTTPException(404)
+        part = submission.content.parts[place]
+        extension = request.path_params.get("extension", "")
+        media_type = dict(playback.sources(part)).get(extension)
+        path = self.ledger.part_path(exchange.number, place)
+        if media_type is None:
+            raise HTTPException(404)
+        if extension:
+            try:
+                path = await run_in_threadpool(playback.playable, path, part, extension, self.settings)
+            except ToolError as error:
+                raise HTTPException(502, str(error)) from None
+        return _file(path, media_type)
+
+    async def original(self, request: Request) -> Response:
+        """A part as it was sent, to be saved."""
+        exchange, place = self._exchange(request), int(request.path_params["place"])
+        submission = exchange.judgement.submission
+        if not submission or place >= len(submission.content.parts):
+            raise HTTPException(404)
+        name = submission.content.parts[place].name
+        return _file(self.ledger.part_path(exchange.number, place), "application/octet-stream", name)
+
+    async def raw(self, request: Request) -> Response:
+        exchange = self._exchange(request)
+        head = "".join(f"{name}: {value}\r\n" for name, value in exchange.headers)
+        disposition = {"Content-Disposition": f'attachment; filename="request-{exchange.number}.txt"'}
+        body = head.encode("utf-8", "replace") + b"\r\n" + self._raw(exchange)
+        return Response(body, media_type="application/octet-stream", headers=disposition)
+
+    def _exchange(self, request: Request) -> Exchange:
+        exchange = self.ledger.exchange(int(request.path_params["number"]))
+        if exchange is None:
+            raise HTTPException(404, "there is no such request, or it is no longer kept")
+        return exchange
+
+    def _raw(self, exchange: Exchange) -> bytes:
+        with suppress(OSError):
+            return self.ledger.raw(exchange.number)
+        return b""
+
+    # The control API
+
+    async def messages(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self.ledger.clear()
+            return Response(status_code=204)
+        return JSONResponse({"messages": [page.document(exchange) for exchange in self.ledger.exchanges]})
+
+    async def one_message(self, request: Request) -> Response:
+        return JSONResponse(page.document(self._exchange(request)))
+
+    async def clear(self, request: Request) -> Response:
+        self.ledger.clear()
+        return RedirectResponse("/", 303)
+
+    async def faults_api(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self.faults.replace(())
+        elif request.method == "PUT":
+            given = _decoded(await read_body(request))
+            self.faults.replace([fault_of(one) for one in (given if isinstance(given, list) else [given])])
+        elif request.method == "POST":
+            self.faults.add(fault_of(_decoded(await read_body(request))))
+        if request.method != "GET":
+            self.ledger.tell("faults")
+        return JSONResponse({"faults": [_fault_document(fault) for fault in self.faults.waiting]})
+
+    async def faults_form(self, request: Request) -> Response:
+        """The page's form: a fault in words, or none at all to forget those that wait."""
+        async with request.form(max_files=0, max_fields=10) as fields:
+            what = str(fields.get("what", "")).strip()
+            extras = [f"{key}={fields[key]}" for key in ("times", "door", "delay_s") if fields.get(key)]
+        if what:
+            self.faults.add(parse_fault(",".join([what, *extras])))
+        else:
+            self.faults.replace(())
+        self.ledger.tell("faults")
+        return RedirectResponse("/", 303)
+
+    async def push(self, request: Request) -> Response:
+        """Reply as the handset; the page's form and other programs use it alike."""
+        async with request.form(max_files=15, max_fields=20, max_part_size=300_000) as fields:
+            url = check_url(str(fields.get("url", "")).strip())
+            sender = str(fields.get("from", "")).strip()
+            _check_sender(sender)
+            files = []
+            for upload in fields.getlist("file"):
+                if isinstance(upload, UploadFile) and upload.filename:
+                    data = await upload.read()
+                    files.append(PushedFile(upload.filename, upload.content_type or "application/octet-stream", data))
+            incoming = Incoming(
+                sender=sender,
+                id=str(fields.get("id", "")).strip() or new_id(),
+                subject=str(fields.get("subject", "")),
+                message=str(fields.get("message", "")),
+                files=tuple(files),
+            )
+            back = str(fields.get("back", ""))
+        if sum(len(file.data) for file in files) > _MAX_PUSHED_BYTES:
+            raise UsageError(f"the attachments are over {_MAX_PUSHED_BYTES:,} bytes together")
+        number = self.ledger.next_number()
+        task: asyncio.Task[object] = asyncio.create_task(run_in_threadpool(self._push, incoming, url, number))
+        self._pushes.add(task)
+        task.add_done_callback(self._pushes.discard)
+        if back.isdecimal():
+            return RedirectResponse(f"/messages/{back}", 303)
+        return JSONResponse({"number": number, "id": incoming.id}, 202)
+
+    def _push(self, incoming: Incoming, url: str, number: int) -> object:
+        return push(
+            incoming,
+            url,
+            number=number,
+            persistence=Persistence(),
+            progress=self.ledger.note,
+            wait=self.closing.wait,
+        )
+
+    async def pushes(self, request: Request) -> Response:
+        return JSONResponse({"pushes": [page.delivery_document(one) for one in self.ledger.deliveries]})
+
+
+def create_app(
+    *,
+    ledger: Ledger,
+    faults: FaultQueue,
+    account: Account,
+    settings: Settings,
+    closing: threading.Event,
+    host: str = "127.0.0.1",
+) -> ASGIApp:
+    """The sandbox as an ASGI application; ``closing`` ends the pushes that still go on.
+
+    It needs :mod:`mmsprep.sandbox.wire`'s server to drop connections.
+    """
+    doors = Doors(ledger, faults, account)
+    pages = Pages(ledger, faults, account, settings, closing)
+    n = "/messages/{number:int}"
+    routes = [
+        Route("/mms/sendmms.php", doors.form, methods=["POST"]),
+        Route("/mms/mm7.php", doors.mm7, methods=["POST"]),
+        Route("/", pages.home),
+        Route("/inbox", pages.inbox),
+        Route("/events", pages.events),
+        Route(n, pages.message),
+        Route(f"{n}/panel", pages.panel),
+        Route(f"{n}/replies", pages.replies),
+        Route(f"{n}/raw", pages.raw),
+        Route(f"{n}/parts/{{place:int}}", pages.part),
+        Route(f"{n}/parts/{{place:int}}/original", pages.original),
+        Route(f"{n}/parts/{{place:int}}/play.{{extension}}", pages.part),
+        Route("/sandbox/messages", pages.messages, methods=["GET", "DELETE"]),
+        Route("/sandbox/messages/{number:int}", pages.one_message),
+        Route("/sandbox/clear", pages.clear, methods=["POST"]),
+        Route("/sandbox/faults", pages.faults_api, methods=["GET", "PUT", "POST", "DELETE"]),
+        Route("/sandbox/faults/form", pages.faults_form, methods=["POST"]),
+        Route("/sandbox/push", pages.push, methods=["POST"]),
+        Route("/sandbox/pushes", pages.pushes),
+        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, host=host)],
+        exception_handlers={MmsprepError: _told},
+    )
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    code = error.code if isinstance(error, MmsprepError) else "error"
+    return JSONResponse({"error": {"code": code, "message": str(error)}}, 400)
+
+
+def _file(path: Path, media_type: str, save_as: str | None = None) -> Response:
+    if not path.is_file():
+        raise HTTPException(404, "it is no longer kept")
+    headers = {"Content-Security-Policy": FILE_POLICY}
+    return FileResponse(path, media_type=media_type, filename=save_as, headers=headers)
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        found: object = json.loads(body)
+    except ValueError as error:
+        raise UsageError(f"the body is no JSON ({error})") from None
+    return found
+
+
+def _fault_document(fault: Fault) -> dict[str, object]:
+    return {
+        "what": fault.what,
+        "times": fault.times,
+        "door": fault.door,
+        "delay_s": fault.delay_s,
+        "retry_after_s": fault.retry_after_s,
+    }
+
+
+def _check_sender(sender: str) -> None:
+    try:
+        check_number("from", sender)
+    except Refused as refused:
+        raise UsageError(refused.reason) from None

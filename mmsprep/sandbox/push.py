@@ -1,0 +1,181 @@
+"""The pushing side: an incoming MMS sent to the customer's URL as SMSGlobal's form, until it says ``OK``.
+
+Comes in: what the handset sent and an address. Goes out: a :class:`Delivery` with every attempt. Never: a
+redirect followed, or more attempts than asked for.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlencode, urlsplit
+
+from mmsprep.errors import UsageError
+
+MAX_ATTEMPTS = 20
+
+_MAX_REPLY_BYTES = 64_000
+_LONGEST_PAUSE_S = 60.0
+_TOLD_CHARACTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PushedFile:
+    """One attachment of an incoming message."""
+
+    name: str
+    content_type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """An MMS as a handset sent it; ``id`` is what SMSGlobal calls it."""
+
+    sender: str
+    id: str
+    subject: str = ""
+    message: str = ""
+    files: tuple[PushedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One push: the answer's status (``None``: there was no answer) and text, or what went wrong."""
+
+    http_status: int | None
+    answer: str
+    took_s: float
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How far a push has come. ``url`` is shown without user name and password."""
+
+    number: int
+    url: str
+    incoming: Incoming
+    attempts: tuple[Attempt, ...] = ()
+    finished: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the customer's server said OK."""
+        return bool(self.attempts) and self.attempts[-1].ok
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """How often and how long to try: the pause doubles from ``first_pause_s`` with every attempt."""
+
+    attempts: int = 5
+    first_pause_s: float = 1.0
+    timeout_s: float = 15.0
+
+
+def new_id() -> str:
+    """An id as the gateway gives them: 16 digits."""
+    return str(random.randrange(10**15, 10**16))
+
+
+def form_of(incoming: Incoming) -> list[tuple[str, str]]:
+    """The fields of the published table; attachments in base64, numbered from 0."""
+    fields = [
+        ("from", incoming.sender),
+        ("subject", incoming.subject),
+        ("message", incoming.message),
+        ("id", incoming.id),
+    ]
+    for index, file in enumerate(incoming.files):
+        fields.append((f"attachment{index}", base64.b64encode(file.data).decode("ascii")))
+        fields.append((f"content_type{index}", file.content_type))
+        fields.append((f"content_name{index}", file.name))
+    return fields
+
+
+def check_url(url: str) -> str:
+    """The address itself.
+
+    Raises:
+        UsageError: it is no http or https address.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError(f"{url[:200]}: expected an address like http://localhost:8080/mms")
+    return url
+
+
+def push(
+    incoming: Incoming,
+    url: str,
+    *,
+    number: int = 1,
+    persistence: Persistence | None = None,
+    progress: Callable[[Delivery], None] | None = None,
+    wait: Callable[[float], object] = time.sleep,
+) -> Delivery:
+    """Post ``incoming`` to ``url`` until the answer is OK or the attempts are used up.
+
+    Args:
+        incoming: what the handset sent.
+        url: the customer's script.
+        number: what the delivery is called.
+        persistence: how often and how long.
+        progress: is told after every attempt.
+        wait: how to pause between attempts; a true result gives up.
+
+    Raises:
+        UsageError: ``url`` is no http or https address.
+    """
+    check_url(url)
+    how = persistence or Persistence()
+    body = urlencode(form_of(incoming)).encode("ascii")
+    delivery = Delivery(number=number, url=_without_user(url), incoming=incoming)
+    tell = progress or (lambda _: None)
+    tell(delivery)
+    for turn in range(how.attempts):
+        attempt = _post(url, body, how.timeout_s)
+        last = attempt.ok or turn + 1 == how.attempts
+        delivery = replace(delivery, attempts=(*delivery.attempts, attempt), finished=last)
+        tell(delivery)
+        if last or wait(min(how.first_pause_s * 2**turn, _LONGEST_PAUSE_S)):
+            break
+    return replace(delivery, finished=True)
+
+
+def _post(url: str, body: bytes, timeout_s: float) -> Attempt:
+    import httpx
+
+    started = time.monotonic()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    try:
+        # No proxy: the script under test is nearby, and a proxy would not find it.
+        with (
+            httpx.Client(timeout=timeout_s, trust_env=False, follow_redirects=False) as client,
+            client.stream("POST", url, content=body, headers=headers) as response,
+        ):
+            reply = b""
+            for chunk in response.iter_bytes():
+                reply += chunk
+                if len(reply) > _MAX_REPLY_BYTES:
+                    break
+            status = response.status_code
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        what = str(error) or type(error).__name__
+        return Attempt(None, f"no answer: {what[:_TOLD_CHARACTERS]}", time.monotonic() - started, False)
+    text = reply.decode("utf-8", "replace").strip()
+    ok = 200 <= status < 300 and text == "OK"
+    return Attempt(status, text[:_TOLD_CHARACTERS], time.monotonic() - started, ok)
+
+
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

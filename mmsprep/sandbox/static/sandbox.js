@@ -1,0 +1,135 @@
+// Keeps the page in step with the sandbox. Without it the page still works, by reloading.
+"use strict";
+
+const inbox = document.getElementById("inbox");
+const panel = document.getElementById("panel");
+const live = document.getElementById("live");
+const rememberedUrl = "mmsprep.push.url";
+let newest = newestListed();
+
+function shown() {
+  return Number(panel.dataset.number);
+}
+
+function newestListed() {
+  const first = inbox.querySelector("a[data-number]");
+  return first ? Number(first.dataset.number) : 0;
+}
+
+async function fetchText(address) {
+  const response = await fetch(address, { headers: { Accept: "text/html" } });
+  return response.ok ? response.text() : null;
+}
+
+async function refreshInbox() {
+  const html = await fetchText(`/inbox?selected=${shown()}`);
+  if (html === null) return;
+  const isOpen = inbox.querySelector(".faults")?.open;
+  inbox.innerHTML = html;
+  if (isOpen) inbox.querySelector(".faults").open = true;
+}
+
+async function show(number, remember) {
+  const html = await fetchText(`/messages/${number}/panel`);
+  if (html === null) return;
+  panel.dataset.number = String(number);
+  panel.innerHTML = html;
+  for (const link of inbox.querySelectorAll("a[data-number]")) {
+    if (Number(link.dataset.number) === number) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  fillRemembered();
+  if (remember) history.pushState({ number }, "", `/messages/${number}`);
+}
+
+async function refreshReplies() {
+  const place = document.getElementById("replies");
+  const html = place && (await fetchText(`/messages/${shown()}/replies`));
+  if (typeof html !== "string") return;
+  const open = new Set([...place.querySelectorAll("details[open]")].map((one) => one.parentElement.dataset.delivery));
+  place.innerHTML = html;
+  for (const reply of place.querySelectorAll("[data-delivery]")) {
+    if (open.has(reply.dataset.delivery)) reply.querySelector("details").open = true;
+  }
+}
+
+function fillRemembered() {
+  const field = panel.querySelector("input[name=url]");
+  if (field && !field.value) field.value = localStorage.getItem(rememberedUrl) ?? "";
+}
+
+// One change at a time, in the order in which they came.
+let queue = Promise.resolve();
+function inTurn(work) {
+  queue = queue.then(work).catch(() => {});
+  return queue;
+}
+
+// Who looks at the newest message wants to see the next one; who looks at an older one is left alone.
+async function followNewest(number) {
+  const follows = shown() === newest || shown() === 0;
+  await refreshInbox();
+  newest = number;
+  if (follows && number && number !== shown()) await show(number, false);
+}
+
+function listen() {
+  const events = new EventSource("/events");
+  events.onopen = () => {
+    live.dataset.state = "on";
+    live.textContent = "live";
+    inTurn(async () => {
+      await refreshInbox();
+      const listed = newestListed();
+      if (listed !== newest) await followNewest(listed);
+    });
+  };
+  events.onerror = () => {
+    live.dataset.state = "off";
+    live.textContent = "offline";
+  };
+  events.addEventListener("exchange", (event) => inTurn(() => followNewest(Number(event.data))));
+  events.addEventListener("delivery", () => inTurn(refreshReplies));
+  events.addEventListener("faults", () => inTurn(refreshInbox));
+  events.addEventListener("clear", () => location.assign("/"));
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-number]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  inTurn(() => show(Number(link.dataset.number), true));
+});
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!("quiet" in form.dataset)) return;
+  event.preventDefault();
+  const fields = new FormData(form);
+  if (form.dataset.reply !== undefined) {
+    localStorage.setItem(rememberedUrl, fields.get("url"));
+    fields.delete("back");
+  }
+  const response = await fetch(form.action, { method: "POST", body: fields });
+  const told = form.querySelector(".told");
+  if (told) told.textContent = response.ok ? "" : ((await response.json()).error?.message ?? "it was refused");
+  if (response.ok && form.dataset.reply !== undefined) {
+    form.querySelector("[name=message]").value = "";
+    form.querySelector("[type=file]").value = "";
+    form.querySelector(".files").textContent = "";
+  }
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.type !== "file") return;
+  const count = event.target.files.length;
+  event.target.parentElement.querySelector(".files").textContent = count ? String(count) : "";
+});
+
+addEventListener("popstate", () => {
+  const found = location.pathname.match(/^\/messages\/(\d+)$/);
+  inTurn(() => show(found ? Number(found[1]) : newest, false));
+});
+
+fillRemembered();
+listen();

@@ -1,0 +1,94 @@
+"""What the tests of the sandbox send: conforming requests, and ways to bend them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from mmsprep import mm7
+from mmsprep.mm7 import Submit
+from mmsprep.sandbox import Sandbox
+from mmsprep.tools.multipart import Entity, build_related
+
+NUMBER = "61409317436"
+AUTHORIZATION = "Basic " + base64.b64encode(b"sandbox:sandbox").decode("ascii")
+
+
+def picture(format: str = "JPEG", side_px: int = 64) -> bytes:
+    """A small picture."""
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((side_px, side_px)).convert("RGB").save(file, format)
+    return file.getvalue()
+
+
+JPEG = picture()
+
+
+def fields(*attachments: tuple[str, str, bytes], **others: str | None) -> dict[str, str]:
+    """A conforming form with ``attachments`` (name, type, bytes); ``others`` set or, as ``None``, remove fields."""
+    form: dict[str, str | None] = {"username": "sandbox", "password": "sandbox", "number": NUMBER, "message": "Hello"}
+    for index, (name, content_type, data) in enumerate(attachments):
+        form[f"attachment{index}"] = base64.b64encode(data).decode("ascii")
+        form[f"type{index}"] = content_type
+        form[f"name{index}"] = name
+    form |= others
+    return {name: value for name, value in form.items() if value is not None}
+
+
+def post_form(gateway: Sandbox, form: Mapping[str, str], **options: Any) -> str:
+    """What the script prints."""
+    response = httpx.post(gateway.form_url, data=dict(form), timeout=60, trust_env=False, **options)
+    assert response.status_code == 200
+    return response.text
+
+
+def part(name: str, content_type: str, data: bytes, **headers: str) -> Entity:
+    """One part of a message, in binary."""
+    fields = {
+        "Content-Type": f'{content_type}; name="{name}"',
+        "Content-ID": f"<{name}>",
+        "Content-Location": name,
+        **{key.replace("_", "-"): value for key, value in headers.items()},
+    }
+    return Entity(tuple(fields.items()), data)
+
+
+def smil(*slides: str) -> Entity:
+    """A presentation; each slide is the markup inside its ``par``."""
+    pars = "".join(f'<par dur="4s">{slide}</par>' for slide in slides)
+    layout = '<root-layout/><region id="Image" top="0"/><region id="Text" top="70%"/>'
+    document = f"<smil><head><layout>{layout}</layout></head><body>{pars}</body></smil>"
+    return part("slides.smil", "application/smil", document.encode())
+
+
+def submit_request(
+    content: Entity | None, envelope: bytes | None = None, others: Sequence[Entity] = (), **values: Any
+) -> Entity:
+    """The body of a SubmitReq; ``values`` are those of :class:`Submit`."""
+    submit = Submit(
+        **{"transaction_id": "t-1", "to": (NUMBER,), "content_id": "content", "vasp_id": "sandbox"} | values
+    )
+    root = Entity(
+        (("Content-Type", "text/xml; charset=utf-8"), ("Content-ID", "<envelope>")),
+        envelope if envelope is not None else mm7.build_submit(submit),
+    )
+    beside = [] if content is None else [Entity((*content.headers, ("Content-ID", "<content>")), content.body)]
+    return build_related([root, *beside, *others], "text/xml")
+
+
+def post_mm7(gateway: Sandbox, request: Entity, authorization: str = AUTHORIZATION) -> mm7.Reply:
+    """The relay's answer."""
+    response = httpx.post(
+        gateway.mm7_url,
+        content=request.body,
+        headers={"Content-Type": request.header("Content-Type"), "Authorization": authorization, "SOAPAction": '""'},
+        timeout=60,
+        trust_env=False,
+    )
+    assert response.status_code == 200
+    return mm7.parse_reply(response.content)
