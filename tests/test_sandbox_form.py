@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
 
+from sandbox_client import JPEG, NUMBER, fields, picture, post_form
+
 from mmsprep.sandbox import Account, Sandbox
 from mmsprep.sandbox.exchange import WireRequest
 from mmsprep.sandbox.form import judge
-from sandbox_client import JPEG, NUMBER, fields, picture, post_form
 
 PHOTO = ("photo.jpg", "image/jpeg", JPEG)
 

@@ -116,10 +116,14 @@ def fault_of(values: object) -> Fault:
     Raises:
         UsageError: it is none.
     """
+    if isinstance(values, dict) and isinstance(values.get("what"), int):
+        values = {**values, "what": str(values["what"])}
     try:
         return checked(msgspec.convert(values, Fault, strict=False))
     except msgspec.ValidationError as error:
-        raise UsageError(f"fault: {error}; its keys are {', '.join(Fault.__struct_fields__)}") from None
+        raise UsageError(
+            f"fault: {error}; its keys are {', '.join(Fault.__struct_fields__)}, door is form or mm7"
+        ) from None
 
 
 class FaultQueue:
