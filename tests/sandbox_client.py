@@ -1,11 +1,15 @@
-"""What the tests of the sandbox send: conforming requests, and ways to bend them."""
+"""What the tests of the sandbox send (conforming requests, and ways to bend them), and a script to push to."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 from PIL import Image
@@ -92,3 +96,49 @@ def post_mm7(gateway: Sandbox, request: Entity, authorization: str = AUTHORIZATI
     )
     assert response.status_code == 200
     return mm7.parse_reply(response.content)
+
+
+class Script(ThreadingHTTPServer):
+    """A customer's script: gives the prepared answers in order, then OK."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: list[tuple[int, str]] = []
+        self.forms: list[dict[str, str]] = []
+        self.got_one = threading.Condition()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/incoming"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Script
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode("ascii")
+        with self.server.got_one:
+            self.server.forms.append(dict(parse_qsl(body, keep_blank_values=True, strict_parsing=True)))
+            status, answer = self.server.answers.pop(0) if self.server.answers else (200, "OK")
+            self.server.got_one.notify_all()
+        self.send_response(status)
+        self.send_header("Location", self.server.url)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer.encode())
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@contextmanager
+def script_running() -> Iterator[Script]:
+    """A customer's script on a free port."""
+    with Script() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

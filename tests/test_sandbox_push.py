@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -16,7 +13,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
 
-from sandbox_client import JPEG
+from sandbox_client import JPEG, Script, script_running
 
 from mmsprep.cli import app
 from mmsprep.errors import UsageError
@@ -25,47 +22,10 @@ from mmsprep.sandbox import Persistence, Sandbox
 AT_ONCE = Persistence(first_pause_s=0.01)
 
 
-class Script(ThreadingHTTPServer):
-    """A customer's script: gives the prepared answers in order, then OK."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: list[tuple[int, str]] = []
-        self.forms: list[dict[str, str]] = []
-        self.got_one = threading.Condition()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/incoming"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Script
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode("ascii")
-        with self.server.got_one:
-            self.server.forms.append(dict(parse_qsl(body, keep_blank_values=True, strict_parsing=True)))
-            status, answer = self.server.answers.pop(0) if self.server.answers else (200, "OK")
-            self.server.got_one.notify_all()
-        self.send_response(status)
-        self.send_header("Location", self.server.url)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer.encode())
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture
 def script() -> Iterator[Script]:
-    with Script() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with script_running() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ of). Goes out: a :class:`Content`, or :class:`Refused`. Never: anything about ac
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
-from itertools import permutations
 from xml.etree import ElementTree
 
 from defusedxml import DefusedXmlException
@@ -16,7 +16,7 @@ from defusedxml import ElementTree as SafeElementTree
 
 from mmsprep.errors import MalformedEnvelope
 from mmsprep.formats import Format
-from mmsprep.message import SMIL_CONTENT_TYPE, Message
+from mmsprep.message import SMIL_CONTENT_TYPE, SMIL_NAME, TEXT_NAME, Message
 from mmsprep.mm7_schema import local_name
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
 from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Content, Refused, ShownPart, Slide
@@ -29,14 +29,17 @@ _MEDIA_TAGS = ("img", "video", "audio", "text", "ref")
 def compose(attachments: Sequence[tuple[str, str, Format, bytes]], text: str, text_at_end: bool) -> Entity:
     """The multipart that a form becomes: text first or last, attachments in order, a presentation.
 
+    Attachments of the same name get different ones.
+
     Args:
         attachments: name, declared type, real format and bytes of each.
         text: the message's own text.
         text_at_end: show the text on the last slide in place of the first.
     """
+    taken = {TEXT_NAME, SMIL_NAME}
     parts = tuple(
         Part(
-            name=name,
+            name=_unused(name, taken),
             content_type=content_type,
             format=found.slug,
             kind=found.kind or Kind.TEXT,
@@ -56,18 +59,27 @@ def compose(attachments: Sequence[tuple[str, str, Format, bytes]], text: str, te
     return message.content(text_at_end=text_at_end)
 
 
-def read_content(whole: Entity, subject: str) -> Content:
+def _unused(name: str, taken: set[str]) -> str:
+    candidates = (f"{count}-{name}" if count else name for count in itertools.count())
+    found = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(found)
+    return found
+
+
+def read_content(whole: Entity, subject: str, *, our_ids: bool = False) -> Content:
     """Take a message's content apart and check all of it.
 
     Args:
         whole: ``multipart/related`` with a presentation, ``multipart/mixed`` without, or a single part.
         subject: counts against the limit too.
+        our_ids: the Content-IDs are the gateway's own, and nothing to blame the client for.
 
     Raises:
         Refused: status 2004, with the reason.
     """
     entities, presentation = _open(whole)
-    _check_ids(entities)
+    if not our_ids:
+        _check_ids(entities)
     bodies = [_data(entity) for entity in entities]
     parts = tuple(_part(entity, body) for entity, body in zip(entities, bodies, strict=True))
     if not parts:
@@ -121,7 +133,7 @@ def _open(whole: Entity) -> tuple[list[Entity], Entity | None]:
 def _check_ids(entities: Sequence[Entity]) -> None:
     """Relays look parts up by the beginning of their Content-ID, so none may begin another one."""
     ids = [entity.content_id for entity in entities if entity.content_id]
-    for one, other in permutations(ids, 2):
+    for one, other in itertools.permutations(ids, 2):
         if other.startswith(one):
             how = "stands twice" if one == other else f"is the beginning of {other[:60]!r}"
             raise Refused(MULTIMEDIA, f"the Content-ID {one[:60]!r} {how}")

@@ -22,7 +22,6 @@ from mmsprep.sandbox.exchange import Account, Door, Exchange, Judgement, WireAns
 from mmsprep.sandbox.faults import Fault, FaultQueue, Trouble
 from mmsprep.sandbox.ledger import Ledger
 from mmsprep.sandbox.wire import HalfResponse, NoResponse, drop
-from mmsprep.status import status_of
 
 MAX_BODY_BYTES = 32_000_000
 """What is read of a request; a message over the limit is told so by its door, this is beyond all reason."""
@@ -73,13 +72,12 @@ class Doors:
         wire = WireRequest(headers=_headers(request), body=body, query=request.url.query)
         judgement: Judgement = await run_in_threadpool(_DOORS[door].judge, wire, self._account)
         if fault and not fault.takes_in:
-            what = status_of(fault.status_code) if fault.status_code is not None else None
             return replace(
                 judgement,
                 submission=None,
                 status_code=fault.status_code or 0,
                 http_status=fault.http_status or 200,
-                reason=f"{what.text if what else fault.what}: asked for as a fault",
+                reason="asked for as a fault",
             )
         if judgement.accepted:
             self._last_id += 1

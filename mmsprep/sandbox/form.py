@@ -20,12 +20,12 @@ from mmsprep.sandbox.exchange import Account, Judgement, Refused, Submission, Wi
 from mmsprep.sandbox.rules import (
     FORMAT_CORRUPT,
     MAX_ATTACHMENTS,
-    MULTIMEDIA,
     check_media,
     check_name,
     check_number,
     decode_base64,
 )
+from mmsprep.status import status_of
 from mmsprep.tools.multipart import Entity, parse_multipart
 
 CLIENT_ERROR = 2000
@@ -49,8 +49,10 @@ def judge(request: WireRequest, account: Account) -> Judgement:
 
 
 def answer(judgement: Judgement) -> WireAnswer:
-    """What the script prints: ``Success. ID = ...`` or ``FAILURE`` and the reason."""
-    line = f"Success. ID = {judgement.message_id}" if judgement.message_id else f"FAILURE: {judgement.reason}"
+    """What the script prints: ``Success. ID = ...``, or ``FAILURE`` with the status of MM7 and the reason."""
+    status = status_of(judgement.status_code)
+    what = f"{status.code} {status.text}: {judgement.reason}" if status else judgement.reason
+    line = f"Success. ID = {judgement.message_id}" if judgement.message_id else f"FAILURE: {what}"
     return WireAnswer(
         http_status=judgement.http_status, content_type="text/plain; charset=utf-8", body=line.encode("utf-8")
     )
@@ -154,20 +156,16 @@ def _submission(fields: Mapping[str, str], account: Account) -> Submission:
         number=fields["number"],
         sender=fields.get("from", ""),
         subject=subject,
-        content=read_content(whole, subject),
+        content=read_content(whole, subject, our_ids=True),
     )
 
 
 def _attachments(fields: Mapping[str, str]) -> Iterator[tuple[str, str, Format, bytes]]:
-    names: set[str] = {"text.txt", "slides.smil"} if fields.get("message") else set()
     for index in range(MAX_ATTACHMENTS):
         if f"attachment{index}" not in fields:
             return
         data = decode_base64(f"attachment{index}", fields[f"attachment{index}"])
         name, content_type = fields[f"name{index}"], fields[f"type{index}"]
         check_name(f"name{index}", name)
-        if name in names:
-            raise Refused(MULTIMEDIA, f"name{index}: {name!r} is the name of another part")
-        names.add(name)
         found = check_media(f"attachment{index} ({name})", content_type, data)
         yield name, content_type.partition(";")[0].strip().lower(), found, data

@@ -1,0 +1,375 @@
+"""The sandbox's page: what a browser gets, and what Chromium makes of it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
+
+from sandbox_client import JPEG, NUMBER, Script, fields, part, post_form, post_mm7, script_running, smil, submit_request
+
+from mmsprep.sandbox import Sandbox
+from mmsprep.tools.multipart import build_related
+
+HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+_WAIT_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
+    with Sandbox() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(running: Sandbox) -> Sandbox:
+    running.clear()
+    return running
+
+
+def get(gateway: Sandbox, path: str, **headers: str) -> httpx.Response:
+    return httpx.get(gateway.url + path, headers=headers, trust_env=False, timeout=60)
+
+
+def send_hostile(gateway: Sandbox) -> None:
+    """Markup wherever a client can put some."""
+    name = f'x"{HOSTILE}.txt'
+    text = part("t1", "text/plain", HOSTILE.encode(), Content_Location=name)
+    content = build_related([smil('<text src="cid:t1"/>'), text], "application/smil")
+    reply = post_mm7(gateway, submit_request(content, subject=HOSTILE))
+    assert reply.status_code == 1000, reply.details
+    post_form(gateway, fields(**{HOSTILE: "1"}), headers={"X-Test": HOSTILE})
+
+
+# Without a browser
+
+
+def test_markup_in_a_message_is_text(gateway: Sandbox) -> None:
+    send_hostile(gateway)
+    first, second = (exchange.number for exchange in gateway.exchanges)
+    for path in ("/", "/inbox", f"/messages/{first}", f"/messages/{first}/panel", f"/messages/{second}"):
+        html = get(gateway, path).text
+        assert "window.hacked" in html
+        assert not re.search(r"<script(?! src=\"/static/sandbox\.js\")|<img src=x", html)
+
+
+def test_every_answer_has_strict_headers(gateway: Sandbox) -> None:
+    post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG)))
+    number = gateway.exchanges[-1].number
+    paths = ["/", "/inbox", f"/messages/{number}/panel", f"/messages/{number}/parts/1", "/static/sandbox.js", "/gone"]
+    paths += [f"/messages/{number}/raw", f"/messages/{number}/parts/1/original", "/sandbox/messages"]
+    for path in paths:
+        headers = get(gateway, path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+    assert get(gateway, f"/messages/{number}/parts/1").headers["content-type"] == "image/jpeg"
+    for path in (f"/messages/{number}/raw", f"/messages/{number}/parts/1/original"):
+        headers = get(gateway, path).headers
+        assert headers["content-type"] == "application/octet-stream"
+        assert headers["content-disposition"].startswith("attachment")
+    assert get(gateway, f"/messages/{number}/parts/1/original").content == JPEG
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:1", 200),
+        ("localhost", 200),
+        ("gateway.localhost:80", 200),
+        ("[::1]:8765", 200),
+        ("192.168.1.7:8765", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example:80", 421),
+        ("localhost.evil.example", 421),
+        ("", 421),
+    ],
+)
+def test_a_strange_host_name_is_turned_away(gateway: Sandbox, host: str, status: int) -> None:
+    """A page on the internet can let its own name point to this machine."""
+    assert get(gateway, "/", Host=host).status_code == status
+    answer = httpx.post(gateway.form_url, data=fields(), headers={"Host": host}, trust_env=False)
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [("http://evil.example", False), ("null", False), ("", True)])
+def test_another_site_gives_no_orders(gateway: Sandbox, origin: str, allowed: bool) -> None:
+    headers = {"Origin": origin} if origin else {}
+    for method, path in (("DELETE", "/sandbox/messages"), ("PUT", "/sandbox/faults"), ("POST", "/sandbox/push")):
+        response = httpx.request(method, gateway.url + path, headers=headers, content=b"[]", trust_env=False)
+        assert (response.status_code == 403) is not allowed
+    own = httpx.put(f"{gateway.url}/sandbox/faults", json=[], headers={"Origin": gateway.url}, trust_env=False)
+    assert own.status_code == 200
+
+
+def test_what_is_not_there_is_404(gateway: Sandbox) -> None:
+    post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG)))
+    number = gateway.exchanges[-1].number
+    for path in ("/messages/999", "/messages/999/panel", "/messages/x", f"/messages/{number}/parts/2"):
+        assert get(gateway, path).status_code == 404
+    for path in ("play.mp4", "play.wav", "play.exe", "play...", "../../request", "%2e%2e/request"):
+        assert get(gateway, f"/messages/{number}/parts/1/{path}").status_code == 404
+
+
+def test_only_the_last_messages_are_kept() -> None:
+    with Sandbox(keep=3) as gateway:
+        folder = gateway.ledger.part_path(1, 0).parent.parent
+        for _ in range(5):
+            post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG)))
+        assert [exchange.number for exchange in gateway.exchanges] == [3, 4, 5]
+        assert sorted(path.name for path in folder.iterdir()) == ["3", "4", "5"]
+        assert get(gateway, "/messages/1").status_code == 404
+        assert all(
+            exchange.judgement.submission is not None and not exchange.judgement.submission.content.bodies
+            for exchange in gateway.exchanges
+        )
+    assert not folder.exists()
+
+
+def test_a_request_beyond_all_reason_is_not_read_to_its_end(gateway: Sandbox) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(400):
+            yield b"x" * 1_000_000
+
+    try:
+        status = httpx.post(gateway.form_url, content=endless(), trust_env=False, timeout=60).status_code
+    except httpx.TransportError:
+        status = 413
+    assert status == 413
+    assert post_form(gateway, fields()).startswith("Success")
+
+
+def test_messages_can_be_read_in_json(gateway: Sandbox) -> None:
+    post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG), subject="Hi"))
+    post_form(gateway, fields(number="+61"))
+    accepted, refused = get(gateway, "/sandbox/messages").json()["messages"]
+    assert (accepted["accepted"], accepted["to"], accepted["subject"], accepted["door"]) == (True, NUMBER, "Hi", "form")
+    assert [one["kind"] for one in accepted["parts"]] == ["text", "image"]
+    assert (refused["accepted"], refused["status_code"]) == (False, 2002)
+    assert get(gateway, f"/sandbox/messages/{accepted['number']}").json() == accepted
+    assert httpx.delete(f"{gateway.url}/sandbox/messages", trust_env=False).status_code == 204
+    assert gateway.exchanges == ()
+
+
+# With a browser
+
+Page = Any
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium here (apt-get install chromium)")
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--no-first-run", *quiet]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any, gateway: Sandbox) -> Iterator[Page]:
+    """The sandbox's page, listening for news; an error in it fails the test."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    opened.set_default_timeout(_WAIT_MS)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    opened.goto(gateway.url)
+    opened.wait_for_selector("#live[data-state=on]")
+    yield opened
+    context.close()
+    assert not errors
+
+
+def _plays(page: Page, selector: str) -> bool:
+    """Whether the element's time advances after it was told to play."""
+    page.wait_for_selector(selector, state="attached")
+    page.evaluate("selector => { const it = document.querySelector(selector); it.muted = true; it.play(); }", selector)
+    page.wait_for_function(
+        "selector => { const it = document.querySelector(selector);"
+        " return it.currentTime > 0.2 && it.readyState >= 2; }",
+        arg=selector,
+    )
+    return True
+
+
+def test_a_message_appears_without_reload_and_everything_in_it_shows_or_plays(
+    page: Page, gateway: Sandbox, make: Callable[[str, str], bytes], sample_media: Path
+) -> None:
+    clip = make(
+        "-f lavfi -i testsrc=size=176x144:rate=15:d=3 -f lavfi -i sine=d=3 -c:v h263 -c:a libopencore_amrnb"
+        " -ar 8000 -ac 1 -b:a 12.2k",
+        "3gp",
+    )
+    voice = make("-f lavfi -i sine=d=3 -c:a libopencore_amrnb -ar 8000 -ac 1 -b:a 12.2k", "amr")
+    adpcm = make("-f lavfi -i sine=d=3 -c:a adpcm_ima_wav -ar 8000 -ac 1", "wav")
+    midi = (sample_media / "message" / "ringtone.mid").read_bytes()
+    logo = (sample_media / "formats" / "logo.wbmp").read_bytes()
+    page.evaluate("window.marker = 'still the same page'")
+    answer = post_form(
+        gateway,
+        fields(
+            ("photo.jpg", "image/jpeg", JPEG),
+            ("clip.3gp", "video/3gpp", clip),
+            ("voice.amr", "audio/amr", voice),
+            ("note.wav", "audio/wav", adpcm),
+            ("song.mid", "audio/midi", midi),
+            ("logo.wbmp", "image/vnd.wap.wbmp", logo),
+            subject="Ein Wochenende",
+            message="Grüße vom See",
+        ),
+    )
+    assert answer.startswith("Success"), answer
+    page.wait_for_selector(".handset .slide")
+    assert page.evaluate("window.marker") == "still the same page"
+    page.wait_for_function(
+        "() => { const all = [...document.querySelectorAll('.slide img')];"
+        " return all.length === 2 && all.every(one => one.complete && one.naturalWidth > 0); }"
+    )
+    assert page.evaluate("document.querySelector('.slide img').naturalWidth") == 64
+    assert _plays(page, ".slide video")
+    assert page.evaluate("document.querySelector('.slide video').videoWidth") > 0
+    assert page.locator(".sound figcaption").all_inner_texts() == ["voice.amr", "note.wav"]
+    assert _plays(page, ".slide:has(figcaption) audio")
+    assert _plays(page, ".slide:has(figcaption) ~ .slide:has(figcaption) audio")
+    assert page.inner_text(".subject") == "Ein Wochenende"
+    assert page.inner_text(".slide .text") == "Grüße vom See"
+    assert "song.mid" in page.inner_text(".card")
+    assert str(gateway.accepted[-1].judgement.message_id) in page.inner_text(".verdict")
+
+
+def test_slides_stand_in_the_order_of_the_presentation(page: Page, gateway: Sandbox) -> None:
+    parts = [part(f"{name}-slide.txt", "text/plain", name.encode()) for name in ("first", "second", "third")]
+    presentation = smil(*(f'<text src="{name}-slide.txt"/>' for name in ("third", "first", "second")))
+    post_mm7(gateway, submit_request(build_related([presentation, *parts], "application/smil")))
+    page.wait_for_selector(".slide")
+    assert page.locator(".slide .text").all_inner_texts() == ["third", "first", "second"]
+    assert page.locator(".slide .turn").all_inner_texts()[0] == "1 / 3 · 4 s"
+
+
+def test_a_hostile_message_runs_nothing(page: Page, gateway: Sandbox) -> None:
+    send_hostile(gateway)
+    page.wait_for_function("() => document.querySelectorAll('.requests li').length === 2")
+    for exchange in gateway.exchanges:
+        page.click(f".requests a[data-number='{exchange.number}']")
+        page.wait_for_selector(f"#panel[data-number='{exchange.number}']")
+        page.click(".wire summary")
+        assert HOSTILE in page.inner_text("#panel")
+    page.click(f".requests a[data-number='{gateway.exchanges[0].number}']")
+    page.wait_for_selector(".subject")
+    assert page.inner_text(".subject") == HOSTILE
+    assert page.inner_text(".slide .text") == HOSTILE
+    page.goto(f"{gateway.url}/messages/{gateway.exchanges[0].number}")
+    assert page.evaluate("typeof window.hacked") == "undefined"
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_refused_request_is_listed_with_its_reason(page: Page, gateway: Sandbox) -> None:
+    post_form(gateway, fields(("photo.gif", "image/gif", JPEG)))
+    page.wait_for_selector(".verdict.no")
+    assert "declared as image/gif, but it is JPEG" in page.inner_text(".verdict")
+    assert "2004" in page.inner_text(".requests")
+    assert "Nothing arrived" in page.inner_text(".handset")
+    page.click(".wire details:nth-of-type(1) summary")
+    assert "photo.gif" in page.inner_text(".wire pre")
+    assert "content-type" in page.inner_text(".headers").lower()
+
+
+def test_who_reads_an_older_message_is_not_torn_away(page: Page, gateway: Sandbox) -> None:
+    post_form(gateway, fields(message="one"))
+    post_form(gateway, fields(message="two"))
+    page.wait_for_function("() => document.querySelector('.slide .text')?.innerText === 'two'")
+    page.click(f".requests a[data-number='{gateway.exchanges[0].number}']")
+    page.wait_for_function("() => document.querySelector('.slide .text')?.innerText === 'one'")
+    post_form(gateway, fields(message="three"))
+    page.wait_for_function("() => document.querySelectorAll('.requests li').length === 3")
+    assert page.inner_text(".slide .text") == "one"
+    page.go_back()
+    page.wait_for_function("() => document.querySelector('.slide .text')?.innerText === 'three'")
+
+
+def test_the_handset_replies_to_a_script(page: Page, gateway: Sandbox) -> None:
+    post_form(gateway, fields(message="How was it?"))
+    page.wait_for_selector(".composer")
+    with script_running() as script:
+        script.answers = [(500, "database is down")]
+        page.fill(".composer [name=url]", script.url)
+        page.fill(".composer [name=message]", f"Lovely! {HOSTILE}")
+        file = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": JPEG}
+        page.set_input_files(".composer [type=file]", [file])
+        page.click(".composer button")
+        page.wait_for_selector(".reply.ok")
+        _check_reply(script)
+    assert "OK after 2 attempts" in page.inner_text(".reply")
+    assert HOSTILE in page.inner_text(".reply")
+    page.click(".reply summary")
+    assert "500 database is down" in page.inner_text(".reply")
+    assert page.input_value(".composer [name=message]") == ""
+
+
+def _check_reply(script: Script) -> None:
+    assert script.forms[0] == script.forms[1]
+    form = script.forms[1]
+    assert form["from"] == NUMBER
+    assert form["message"] == f"Lovely! {HOSTILE}"
+    assert (form["content_name0"], form["content_type0"]) == ("photo.jpg", "image/jpeg")
+
+
+def test_a_fault_can_be_asked_for_on_the_page(page: Page, gateway: Sandbox) -> None:
+    page.click(".faults summary")
+    page.select_option(".fault-form [name=what]", "503")
+    page.fill(".fault-form [name=times]", "2")
+    page.click(".fault-form button")
+    page.wait_for_selector(".faults li")
+    assert [str(fault) for fault in gateway.faults.waiting] == ["503,times=2"]
+    assert httpx.post(gateway.form_url, data=fields(), trust_env=False).status_code == 503
+    page.wait_for_selector(".notice")
+    assert "503" in page.inner_text(".notice")
+    page.click(".faults [data-quiet] button.quiet")
+    page.wait_for_function("() => document.querySelectorAll('.faults li').length === 0")
+    assert gateway.faults.waiting == ()
+
+
+def test_the_page_fits_a_phone(chromium: Any, gateway: Sandbox) -> None:
+    post_form(gateway, fields(("a" * 90 + ".jpg", "image/jpeg", JPEG), message="word" * 100, subject="w" * 80))
+    context = chromium.new_context(viewport={"width": 360, "height": 740}, color_scheme="dark")
+    page = context.new_page()
+    page.goto(gateway.url)
+    page.wait_for_selector(".slide img")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(16, 18, 24)"
+    context.close()
+
+
+def test_the_page_works_without_scripts(chromium: Any, gateway: Sandbox) -> None:
+    post_form(gateway, fields(message="one"))
+    post_form(gateway, fields(message="two"))
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.set_default_timeout(_WAIT_MS)
+    page.goto(gateway.url)
+    assert page.inner_text(".slide .text") == "two"
+    page.click(".requests li:last-child a")
+    assert page.inner_text(".slide .text") == "one"
+    with script_running() as script:
+        page.fill(".composer [name=url]", script.url)
+        page.fill(".composer [name=message]", "plain")
+        page.click(".composer button")
+        page.wait_for_url("**/messages/*")
+        with script.got_one:
+            assert script.got_one.wait_for(lambda: script.forms, timeout=60)
+    assert script.forms[0]["message"] == "plain"
+    context.close()
