@@ -81,11 +81,23 @@ def test_a_batch_stands_above_the_pipeline_and_its_edges_are_at_one_place_each(m
     assert {owners[package] for package in packages & owners.keys()} <= {module.name}
 
 
+@pytest.mark.parametrize("module", [path for path in _MODULES if _room(path) != "sandbox"], ids=str)
+def test_only_the_command_line_enters_the_sandbox(module: Path) -> None:
+    assert _room(module) == "cli" or "sandbox" not in _rooms(module)
+
+
+@pytest.mark.parametrize("module", [path for path in _MODULES if _room(path) == "sandbox"], ids=str)
+def test_the_sandbox_judges_by_itself(module: Path) -> None:
+    """What builds a request must not also judge it."""
+    assert not {"sender", "receive", "pipeline"} & _rooms(module)
+
+
 def test_help_starts_without_the_heavy_packages() -> None:
     code = (
         "import sys\nfrom mmsprep.cli import main\nsys.argv = ['mmsprep', '--help']\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'PIL', 'pydub', 'ffmpeg', 'numpy', 'pymediainfo', 'mido', 'pillow_heif', 'sqlalchemy', 'uvicorn'}\n"
+        "heavy = {'PIL', 'pydub', 'ffmpeg', 'numpy', 'pymediainfo', 'mido', 'pillow_heif',"
+        " 'httpx', 'sqlalchemy', 'starlette', 'uvicorn', 'jinja2'}\n"
         "heavy &= set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )

@@ -31,7 +31,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from mmsprep.errors import MmsprepError, ToolError, UsageError
+from mmsprep.errors import MmsprepError, UsageError
 from mmsprep.sandbox import page, playback
 from mmsprep.sandbox.doors import Doors, read_body
 from mmsprep.sandbox.exchange import Account, Exchange, Refused
@@ -113,7 +113,7 @@ class Pages:
         if extension:
             try:
                 path = await run_in_threadpool(playback.playable, path, part, extension, self.settings)
-            except ToolError as error:
+            except MmsprepError as error:
                 raise HTTPException(502, str(error)) from None
         return _file(path, media_type)
 

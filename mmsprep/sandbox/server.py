@@ -7,11 +7,11 @@ the loopback unless it is asked for.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import tempfile
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -176,14 +176,11 @@ class Sandbox:
         return self
 
     def serve(self) -> None:
-        """Listen in this thread, the main one, until Ctrl-C or SIGTERM; both end it in an orderly way."""
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        """Listen in this thread, the main one, until Ctrl-C."""
         try:
-            self._run()
-        except KeyboardInterrupt:
-            pass
+            with suppress(KeyboardInterrupt):
+                self._run()
         finally:
-            signal.signal(signal.SIGTERM, before)
             self.close()
 
     def close(self) -> None:
