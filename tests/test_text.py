@@ -52,6 +52,15 @@ def rendered(data: bytes, profile: Profile, workspace: Workspace) -> Rendition:
         ("Příliš žluťoučký kůň úpěl ďábelské ódy", "cp1250"),
         ("Привет", "cp1251"),
         ("Привет", "koi8-r"),
+        ("Schöne Grüße vom See", "cp850"),
+        ("Größe: süß, schön", "mac_roman"),
+        ("Spotkajmy się jutro przy łódce", "iso8859-2"),
+        ("Příští vlak jede až večer", "cp852"),
+        ("Привет! Как дела?", "cp866"),
+        ("Утром будет холодно", "iso8859-5"),
+        ("Привіт! Їдемо в суботу", "koi8_u"),
+        ("สวัสดีครับ ขอบคุณมาก", "cp874"),
+        ("Labrytas, ačiū už žinutę", "cp1257"),
         ("Καλημέρα, τι κάνεις σήμερα;", "cp1253"),
         ("Yarın görüşürüz, şimdilik hoşça kal", "cp1254"),
         ("שלום, מה שלומך היום?", "cp1255"),
@@ -71,6 +80,16 @@ def test_any_encoding_becomes_utf8(text: str, encoding: str, profile: Profile, w
     assert not rendition.data.startswith(b"\xef\xbb\xbf")
     assert (rendition.format, rendition.content_type) == ("text", "text/plain")
     assert decode_text(text.encode(encoding))[0] == text
+
+
+def test_a_long_text_is_told_by_where_it_is_not_ascii() -> None:
+    """The first foreign letter may stand far behind; East Asian text may be one long line."""
+    for text, encoding in (
+        ("Nothing but plain words here. " * 3_000 + "Schöne Grüße!", "cp1252"),
+        ("土曜日は湖に行きます。フェリーは九時に出発します。" * 1_000, "cp932"),
+        ("星期六我们去湖边。渡船九点钟出发。\n" * 1_000, "gb18030"),
+    ):
+        assert decode_text(text.encode(encoding))[0] == text
 
 
 def test_what_is_clean_is_kept_bit_for_bit(profile: Profile, workspace: Workspace) -> None:

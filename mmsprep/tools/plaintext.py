@@ -4,8 +4,7 @@ Comes in: bytes. Goes out: characters and the encoding's name, and the slug of a
 an address that the text names is opened.
 
 BOMs and valid UTF-8 decide at once. UTF-16 and UTF-32 without a BOM give themselves away by their zero bytes.
-For the 8-bit and East Asian encodings ``charset-normalizer`` says which are possible; on a text as short as a
-message it often sees no difference between them, so of those the most natural looking one is taken.
+The 8-bit and East Asian encodings are told apart by ``legacy_text.py``.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ import codecs
 import re
 import unicodedata
 from typing import Literal
+
+from mmsprep.tools.legacy_text import KEPT_CONTROLS, MAX_CONTROL_SHARE, decode_legacy, is_natural, try_decode
 
 SAMPLE_BYTES = 65_536
 
@@ -25,23 +26,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (b"\x84\x31\x95\x33", "gb18030"),
 )
-_COMMON_LEAD_BYTES = {
-    "cp932": frozenset(range(0x81, 0x98)),
-    "euc_jp": frozenset((*range(0xA1, 0xA6), *range(0xB0, 0xD0))),
-    "gb18030": frozenset((*range(0xA1, 0xA6), *range(0xB0, 0xD8))),
-    "big5": frozenset((0xA1, *range(0xA4, 0xC7))),
-    "cp949": frozenset((*range(0xA1, 0xA4), *range(0xB0, 0xC9))),
-}
-"""Lead bytes of the characters in everyday use (JIS and GB 2312 level 1, frequent Big5, KS X 1001 Hangul)."""
-_ALPHABETIC = ("cp1252", "cp1250", "cp1255", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1256")
-_CANDIDATES = (*_ALPHABETIC, *_COMMON_LEAD_BYTES)
-"""In the order of preference where nothing else decides."""
 _CJK_CHARSETS = ("gb2312", "shift_jis", "euc_kr", "big5")
-_MAX_CONTROL_SHARE = 0.02
-_MAX_CHAOS = 0.5
-_MAX_STRANGENESS = 0.5
-_SYMBOLS_AFTER_LETTERS = "’‘”“»…–—·€£©®°\u00a0ªº"
-_KEPT_CONTROLS = frozenset("\t\n\r\f\v\x1a\x1b\x85")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _LINE_ENDS = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")
 
@@ -52,35 +37,17 @@ def decode(data: bytes, *, whole: bool = True) -> tuple[str, str] | None:
     ``whole`` false: ``data`` is the beginning of something longer and may end inside a character.
     """
     for bom, encoding in _BOMS:
-        if data.startswith(bom) and (text := _try(data, encoding, whole=whole)) is not None:
+        if data.startswith(bom) and (text := try_decode(data, encoding, whole=whole)) is not None:
             return (text.removeprefix("\ufeff"), encoding) if is_natural(text) else None
     narrow = data.rstrip(b"\x00\x1a") if whole else data
-    text = _try(narrow, "utf-8", whole=whole)
+    text = try_decode(narrow, "utf-8", whole=whole)
     if text is not None and is_natural(text):
-        if re.search(rb"\x1b\$[@B]", data) and (japanese := _try(data, "iso2022_jp", whole=whole)) is not None:
+        if re.search(rb"\x1b\$[@B]", data) and (japanese := try_decode(data, "iso2022_jp", whole=whole)) is not None:
             return japanese, "iso2022_jp"
         return text, "ascii" if text.isascii() else "utf-8"
     if b"\x00" in data[:SAMPLE_BYTES]:
         return _decode_wide(data, whole=whole)
     return _decode_legacy(data, whole=whole)
-
-
-def is_natural(text: str) -> bool:
-    """Whether ``text`` has few enough control and undefined characters to be text."""
-    sample = text[:SAMPLE_BYTES]
-    odd = {char for char in set(sample) if _is_odd(char)}
-    return not odd or sum(char in odd for char in sample) <= _MAX_CONTROL_SHARE * len(sample)
-
-
-def _is_odd(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cn", "Cs") and char not in _KEPT_CONTROLS
-
-
-def _try(data: bytes, encoding: str, *, whole: bool) -> str | None:
-    try:
-        return codecs.getincrementaldecoder(encoding)("strict").decode(data, final=whole)
-    except (UnicodeDecodeError, ValueError):
-        return None
 
 
 def _decode_wide(data: bytes, *, whole: bool) -> tuple[str, str] | None:
@@ -98,7 +65,7 @@ def _decode_wide(data: bytes, *, whole: bool) -> tuple[str, str] | None:
     for encoding, unit, is_possible in units:
         if not is_possible or (whole and len(data) % unit):
             continue
-        text = _try(data, encoding, whole=whole)
+        text = try_decode(data, encoding, whole=whole)
         if text and "\x00" not in text and is_natural(text) and _is_readable(text):
             return text, encoding
     return None
@@ -120,72 +87,10 @@ def _is_common(char: str) -> bool:
 
 
 def _decode_legacy(data: bytes, *, whole: bool) -> tuple[str, str] | None:
-    """One of the encodings from before Unicode, the most natural looking of those that are possible."""
-    import charset_normalizer
-
+    """One of the encodings from before Unicode; no text has many control characters."""
     sample = data[:SAMPLE_BYTES]
-    controls = sum(byte < 32 and chr(byte) not in _KEPT_CONTROLS for byte in sample)
-    if controls > _MAX_CONTROL_SHARE * len(sample):
-        return None
-    matches = charset_normalizer.from_bytes(sample, cp_isolation=list(_CANDIDATES), threshold=_MAX_CHAOS)
-    names = {name for match in matches for name in match.could_be_from_charset if match.chaos <= _MAX_CHAOS}
-    texts = {
-        name: text
-        for name in _CANDIDATES
-        if name in names and (text := _try(data, name, whole=whole)) is not None and is_natural(text)
-    }
-    strangeness = {name: _strangeness(text[:4096], name) for name, text in texts.items()}
-    best = min(strangeness, key=lambda name: strangeness[name], default="")
-    return (texts[best], best) if best and strangeness[best] < _MAX_STRANGENESS else None
-
-
-def _strangeness(text: str, encoding: str) -> float:
-    """How unlike a written language ``text`` looks, per character that is not ASCII: 0 not at all."""
-    foreign = sum(not char.isascii() for char in text)
-    count = _strange_ideographs if encoding in _COMMON_LEAD_BYTES else _strange_letters
-    return count(text, encoding, foreign) / max(1, foreign)
-
-
-def _strange_ideographs(text: str, encoding: str, foreign: int) -> float:
-    """Characters that are rare in the encoding, and signs of another country's text in it.
-
-    Kana mean Japanese; a text whose every lead byte is that of a Hangul is Korean rather than Chinese the
-    longer it is.
-    """
-    encoded = (char.encode(encoding, "replace") for char in text if not char.isascii())
-    strange = float(sum(len(raw) != 2 or raw[0] not in _COMMON_LEAD_BYTES[encoding] for raw in encoded))
-    has_kana = any("\u3041" <= char <= "\u30fe" for char in text)
-    expects_kana = encoding in ("cp932", "euc_jp")
-    strange += 0.2 * foreign * (has_kana != expects_kana)
-    return strange + foreign * (0.6**foreign if encoding == "cp949" else 0.1)
-
-
-def _strange_letters(text: str, encoding: str, foreign: int) -> float:
-    """Capitals inside words, words of two scripts, symbols inside words, too many accents on Latin letters.
-
-    And what single languages never have: Hebrew final letters inside a word or vowel points, a
-    Romanian t without its a, letters of Latin-1 that only Iceland uses.
-    """
-    strange, previous = 0.0, " "
-    rare = {"cp1252": "þðýÞÐÝ", "cp1250": "" if "ă" in text else "ţŢ"}.get(encoding, "")
-    for char in text:
-        if char.isalpha() and previous.isalpha():
-            strange += (char.isupper() and previous.islower()) + (_script(char) != _script(previous))
-            strange += previous in "ךםןףץ"
-        elif unicodedata.combining(char):
-            strange += 0.5
-        elif not char.isascii() and not char.isalpha():
-            strange += previous.isalpha() and char not in _SYMBOLS_AFTER_LETTERS
-        strange += 0.3 * (char in rare)
-        previous = char
-    letters = sum(char.isalpha() for char in text)
-    if encoding in ("cp1252", "cp1250", "cp1254") and foreign > 0.6 * letters:
-        strange += 0.3 * foreign
-    return strange
-
-
-def _script(char: str) -> str:
-    return unicodedata.name(char, "?").partition(" ")[0]
+    controls = sum(byte < 32 and chr(byte) not in KEPT_CONTROLS for byte in sample)
+    return None if controls > MAX_CONTROL_SHARE * len(sample) else decode_legacy(data, whole=whole)
 
 
 def clean(text: str, line_ends: Literal["crlf", "lf"]) -> str:
