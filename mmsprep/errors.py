@@ -52,6 +52,7 @@ ever added to. The message is for people: which file, what was found, what was e
         │   ├── GatewayUnreachable 11  gateway_unreachable
         │   └── GatewayBusy        11  gateway_busy
         └── SendOutcomeUnknown    12   send_outcome_unknown   it may have been accepted: never repeated
+            └── EarlierOutcomeUnknown 12  earlier_outcome_unknown   the journal's word on an earlier run
 
 Exit statuses: 0 ok, 1 a bug in mmsprep, 2 wrong usage, 3 unusable input file, 4 content that cannot be sent,
 5 over the size limit, 6 profile or settings, 7 ffmpeg or another tool, 8 writing or verifying the result,
@@ -421,3 +422,9 @@ class SendOutcomeUnknown(SendError):
 
     code = "send_outcome_unknown"
     exit_status = 12
+
+
+class EarlierOutcomeUnknown(SendOutcomeUnknown):
+    """The journal does not know what became of an earlier attempt, so nothing was sent now."""
+
+    code = "earlier_outcome_unknown"

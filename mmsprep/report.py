@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+    from mmsprep.delivery import Delivery
+
 SCHEMA = 1
 Json = dict[str, Any]
 
@@ -234,6 +236,32 @@ def profile_table(profile: Profile) -> RenderableType:
     for row in profile.table:
         table.add_row(row.row, row.content_type or "-", row.support, words[row.use], row.remark)
     return Group(Text(f"{profile.name}: {profile.title}", style="bold"), "", facts, "", table)
+
+
+def delivery_document(deliveries: Iterable[Delivery], message: Message) -> Json:
+    """What ``send --json`` prints: the message as it was prepared, and what became of each recipient."""
+    return {"schema": SCHEMA, "message": document(message), "recipients": [_delivery(one) for one in deliveries]}
+
+
+def _delivery(delivery: Delivery) -> Json:
+    receipt, error = delivery.receipt, delivery.error
+    told = receipt or error
+    return {
+        "to": delivery.recipient,
+        "accepted": receipt is not None,
+        "earlier": receipt is not None and receipt.earlier,
+        "message_id": receipt.message_id if receipt else None,
+        "via": receipt.via if receipt else None,
+        "attempts": receipt.attempts if receipt else None,
+        "transaction_id": (told.transaction_id if told else "") or None,
+        "status_code": told.status_code if told else None,
+        "raw_reply": told.raw_reply if told else "",
+        "error": {"code": error.code, "message": str(error), "exit_status": error.exit_status} if error else None,
+        "steps": list(delivery.steps),
+        "profile": delivery.message.profile,
+        "total_bytes": delivery.message.total_bytes,
+        "sha256": delivery.message.sha256,
+    }
 
 
 def status_document(statuses: Iterable[Status]) -> Json:

@@ -19,6 +19,7 @@ from mmsprep.cli.prepare import prepare
 from mmsprep.cli.printing import stop_cleanly
 from mmsprep.cli.receive import receive
 from mmsprep.cli.sandbox import sandbox_app
+from mmsprep.cli.send import send
 
 app = typer.Typer(
     name="mmsprep",
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(prepare)
 app.command()(batch)
 app.command()(watch)
+app.command()(send)
 app.command()(inspect)
 app.command()(doctor)
 app.command()(status)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import NamedTuple
 
-from mmsprep.errors import ContentRefused, OverBudget, SendOutcomeUnknown, UsageError
+from mmsprep.errors import ContentRefused, EarlierOutcomeUnknown, OverBudget, UsageError
 from mmsprep.message import Message
 from mmsprep.sender import form, soap
 from mmsprep.sender.account import Account, load_account
@@ -34,8 +34,10 @@ __all__ = [
     "WireResponse",
     "load_account",
     "msisdn",
+    "opened_journal",
     "send",
     "send_async",
+    "sent_before",
 ]
 
 _DOORS = {Via.HTTP: form, Via.MM7: soap}
@@ -81,10 +83,10 @@ def send(
         SettingsError: there is no account.
         SendRejected: the gateway refused it; nothing was accepted.
         NotSent: nothing was sent; trying again is safe.
-        SendOutcomeUnknown: it may have been accepted.
+        SendOutcomeUnknown: it may have been accepted; :class:`EarlierOutcomeUnknown` where the journal says so.
         JournalError: the journal cannot be used.
     """
-    with _opened(journal) as book:
+    with opened_journal(journal) as book:
         errand = _Errand(message, to, account, via, sender, text_at_end, country, key, resend_unknown)
         steps = _begun(errand, book, patience)
         if isinstance(steps, Receipt):
@@ -120,7 +122,7 @@ async def send_async(
 
     A task that is cancelled while the request is out leaves an unknown outcome, and the journal says so.
     """
-    with _opened(journal) as book:
+    with opened_journal(journal) as book:
         errand = _Errand(message, to, account, via, sender, text_at_end, country, key, resend_unknown)
         steps = _begun(errand, book, patience)
         if isinstance(steps, Receipt):
@@ -136,6 +138,17 @@ async def send_async(
         except StopIteration as end:
             receipt: Receipt = end.value
             return receipt
+
+
+def sent_before(message: Message, recipient: str, account: Account, journal: Journal, key: str) -> Receipt | None:
+    """The receipt that the journal has from an earlier run; nothing is sent. ``recipient`` is an MSISDN."""
+    entry = journal.standing(_subject(message, recipient, account, key))
+    return _earlier(entry) if entry and entry.state is State.ACCEPTED else None
+
+
+def _subject(message: Message, recipient: str, account: Account, key: str) -> Subject:
+    content_sha256 = message.sha256
+    return Subject(recipient=recipient, key=key or content_sha256, content_sha256=content_sha256, gateway=account.url)
 
 
 class _Errand(NamedTuple):
@@ -172,9 +185,7 @@ def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Cour
         sender=msisdn(errand.sender, errand.country).digits if errand.sender else "",
         text_at_end=errand.text_at_end,
     )
-    subject = Subject(
-        recipient=recipient, key=errand.key or message.sha256, content_sha256=message.sha256, gateway=account.url
-    )
+    subject = _subject(message, recipient, account, errand.key)
     if journal and (entry := journal.standing(subject)):
         if entry.state is State.ACCEPTED:
             return _earlier(entry)
@@ -190,7 +201,7 @@ def _refuse_what_was_tried(entry: Entry, resend_unknown: bool) -> None:
             f"{entry.recipient}: not sent, the gateway refused this very content on {entry.started_at}", *told
         )
     if not resend_unknown:
-        raise SendOutcomeUnknown(
+        raise EarlierOutcomeUnknown(
             f"{entry.recipient}: not sent, because nobody knows what became of an attempt on {entry.started_at}"
             f" (transaction id {entry.transaction_id}). Ask the recipient or SMSGlobal first",
             *told,
@@ -222,7 +233,7 @@ def _earlier(entry: Entry) -> Receipt:
 
 
 @contextmanager
-def _opened(journal: Journal | str | PathLike[str] | None) -> Iterator[Journal | None]:
+def opened_journal(journal: Journal | str | PathLike[str] | None) -> Iterator[Journal | None]:
     """The journal; one that was given by its path is open for this send alone."""
     if journal is None or isinstance(journal, Journal):
         yield journal

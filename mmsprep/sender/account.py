@@ -18,7 +18,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
@@ -26,6 +26,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 from mmsprep.errors import SettingsError
 
 GATEWAY_URL = "https://api.smsglobal.com"
+SANDBOX_URL = "http://127.0.0.1:8765"
 _KEYS = {"username": str, "password": str, "url": str, "allow_http": bool, "proxy": str}
 _TRUE, _FALSE = ("1", "true", "yes"), ("", "0", "false", "no")
 
@@ -146,9 +147,9 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def sandbox_account(url: str) -> Account:
-    """The account of a sandbox gateway on this machine."""
-    return replace(Account("sandbox", "sandbox"), url=url)
+def sandbox_account() -> Account:
+    """The account of a sandbox gateway on this machine, as ``mmsprep sandbox`` starts it."""
+    return Account("sandbox", os.environ.get("MMSPREP_SANDBOX_PASSWORD") or "sandbox", SANDBOX_URL)
 
 
 def _check_url(url: str, allow_http: bool) -> None:

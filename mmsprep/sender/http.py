@@ -11,12 +11,14 @@ exactly like a server that went away with the message.
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import certifi
@@ -79,6 +81,16 @@ async def exchange_async(request: WireRequest, timeouts: Timeouts) -> WireRespon
 async def pause_async(wait_s: float) -> None:
     """Wait without blocking the event loop, whichever it is."""
     await anyio.sleep(wait_s)
+
+
+def is_listening(url: str) -> bool:
+    """Whether anything takes connections at the host and port of ``url``."""
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)

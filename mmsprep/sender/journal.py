@@ -1,7 +1,7 @@
 """The journal: what was about to be sent, and what became of it, in a file that survives a kill.
 
-Comes in: a recipient, a message's key and hash. Goes out: how things stand with them. Never: a text, a name, a
-secret, or a guess; an attempt without an outcome is an unknown outcome.
+Comes in: a recipient, a message's key and hash. Goes out: how things stand with them. Never: a text, the gateway's
+own words (they may repeat one), a secret, or a guess: an attempt without an outcome is an unknown outcome.
 
 The intent is on disk before the first byte goes out, the outcome as soon as it is known. One process at a time
 uses a journal: a second one is refused, because what the first is sending would look unknown to it.
@@ -46,7 +46,6 @@ CREATE TABLE attempts (
     message_id TEXT NOT NULL DEFAULT '',
     status_code INTEGER,
     error_code TEXT NOT NULL DEFAULT '',
-    problem TEXT NOT NULL DEFAULT '',
     started_at TEXT NOT NULL,
     ended_at TEXT
 ) STRICT;
@@ -80,7 +79,6 @@ class Entry:
     message_id: str
     status_code: int | None
     error_code: str
-    problem: str
     started_at: str
 
 
@@ -209,11 +207,10 @@ class Journal:
     def end_badly(self, attempt: int, error: SendError) -> None:
         """Record what became of an attempt that was not accepted."""
         self._run(
-            "UPDATE attempts SET state = ?, status_code = ?, error_code = ?, problem = ?, ended_at = ? WHERE id = ?",
+            "UPDATE attempts SET state = ?, status_code = ?, error_code = ?, ended_at = ? WHERE id = ?",
             state_of(error),
             error.status_code,
             error.code,
-            error.problem,
             _now(),
             attempt,
         )
@@ -237,7 +234,7 @@ class Journal:
         with self._lock, self._mapped():
             rows = self._connection.execute(
                 "SELECT recipient, transaction_id, via, state, content_sha256, message_id, status_code, error_code,"
-                " problem, started_at FROM attempts WHERE recipient = ? AND gateway = ?"
+                " started_at FROM attempts WHERE recipient = ? AND gateway = ?"
                 " AND (key = ? OR content_sha256 = ?) ORDER BY id DESC",
                 (subject.recipient, subject.gateway, subject.key, subject.content_sha256),
             ).fetchall()

@@ -1,0 +1,277 @@
+"""The send command: parse, call, ask, print; no logic."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmsprep.cli.options import (
+    Files,
+    KeepNamesFlag,
+    LimitOption,
+    OnError,
+    OnErrorOption,
+    PosterFlag,
+    PriorityOption,
+    SubjectOption,
+    TextFileOption,
+    TextOption,
+    TrimFlag,
+    job_of,
+)
+from mmsprep.cli.printing import JsonFlag, ProfileOption, console_for, print_json, progress_bar, reported
+from mmsprep.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmsprep.delivery import Delivery
+    from mmsprep.errors import EarlierOutcomeUnknown
+    from mmsprep.job import Job
+    from mmsprep.message import Message
+    from mmsprep.sender import Account
+
+
+class ViaOption(StrEnum):
+    """The gateway's doors."""
+
+    HTTP = "http"
+    MM7 = "mm7"
+
+
+def send(
+    to: Annotated[
+        list[str],
+        typer.Option("--to", metavar="NUMBER", help="Recipient, like 61409317436; may be given several times."),
+    ],
+    files: Files = None,
+    message: TextOption = "",
+    message_file: TextFileOption = None,
+    subject: SubjectOption = "",
+    sender: Annotated[
+        str, typer.Option("--from", metavar="NUMBER", help="Appear from this number; only your dedicated one works.")
+    ] = "",
+    via: Annotated[ViaOption, typer.Option(help="The gateway's door: its HTTP form, or MM7.")] = ViaOption.HTTP,
+    text_at_end: Annotated[bool, typer.Option("--text-at-end", help="Show the text last, not first.")] = False,
+    country: Annotated[
+        str, typer.Option("--country", metavar="XX", help="Complete national numbers, like AU for 0409317436.")
+    ] = "",
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Send without asking; needed where nobody can be asked.")
+    ] = False,
+    journal: Annotated[
+        Path | None,
+        typer.Option("--journal", metavar="FILE", help="Remember what was sent, so that a re-run sends the rest only."),
+    ] = None,
+    resend_unknown: Annotated[
+        bool, typer.Option("--resend-unknown", help="Send again where the journal does not know the outcome.")
+    ] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Refused for its content: prepare it smaller and plainer, at most twice.")
+    ] = False,
+    attempts: Annotated[int, typer.Option(min=1, max=20, help="How often to try a busy or unreachable gateway.")] = 4,
+    gateway: Annotated[str, typer.Option(metavar="URL", help="Another gateway, like https://api.smsglobal.com.")] = "",
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Send to a sandbox on this machine; starts one where none is running.")
+    ] = False,
+    profile: ProfileOption = "smsglobal",
+    limit: LimitOption = None,
+    on_error: OnErrorOption = OnError.FAIL,
+    trim: TrimFlag = False,
+    poster: PosterFlag = False,
+    priority: PriorityOption = None,
+    keep_names: KeepNamesFlag = False,
+    json_output: JsonFlag = False,
+) -> None:
+    """Make one message of FILES and send it to each recipient; a prepared folder is sent as it is.
+
+    The account comes from SMSGLOBAL_USERNAME and SMSGLOBAL_PASSWORD or the settings file. Accepted message ids go
+    to stdout, one a line.
+    """
+    with reported(json_output), _account(gateway, sandbox) as account:
+        from mmsprep.sender import Patience, msisdn
+
+        numbers = [msisdn(number, country) for number in [*to, *([sender] if sender else [])]]
+        if not (yes or sandbox or (_can_ask() and not json_output)):
+            raise UsageError("nobody can be asked here whether to send; add --yes")
+        for note in (number.note for number in numbers if number.note):
+            typer.echo(f"note: {note}", err=True)
+        folder = _prepared_folder(files or [])
+        job = job_of(
+            [] if folder else files or [],
+            text=message,
+            text_file=message_file,
+            subject=subject,
+            profile=profile,
+            limit=limit,
+            on_error=on_error,
+            trim=trim,
+            poster=poster,
+            priority=priority or [],
+            keep_names=keep_names,
+        )
+        ready, key = _ready(folder, job, refit=refit, json_output=json_output)
+        recipients = list(dict.fromkeys(number.digits for number in numbers[: len(to)]))
+        if not json_output:
+            _show(ready, recipients, account, via.value, sender)
+        if not (yes or sandbox) and not typer.confirm("Send it?", err=True):
+            typer.echo("not sent", err=True)
+            raise typer.Exit(130)
+        from mmsprep.delivery import deliver
+
+        deliveries = deliver(
+            ready,
+            to=recipients,
+            account=account,
+            via=via.value,
+            sender=sender,
+            text_at_end=text_at_end,
+            country=country,
+            journal=journal,
+            key=key,
+            resend_unknown=resend_unknown or (_ask if _can_ask() and not json_output and not yes else False),
+            refit=job if refit else None,
+            patience=Patience(attempts=attempts),
+        )
+        _report(deliveries, ready, recipients, json_output=json_output)
+
+
+@contextmanager
+def _account(gateway: str, sandbox: bool) -> Iterator[Account]:
+    """The account; with ``--sandbox`` that of a local gateway, which is started where none is listening."""
+    from mmsprep.sender.account import load_account, sandbox_account
+    from mmsprep.sender.http import is_listening
+
+    if not sandbox:
+        yield load_account(gateway)
+        return
+    if gateway:
+        raise UsageError("give --gateway or --sandbox, not both")
+    account = sandbox_account()
+    if is_listening(account.url):
+        yield account
+        typer.echo(f"the phone shows it at {account.url}", err=True)
+        return
+    from mmsprep.sandbox import DEFAULT_PORT, Sandbox
+
+    with Sandbox(port=DEFAULT_PORT, username=account.username, password=account.password):
+        yield account
+        if sys.stderr.isatty():
+            typer.echo(f"the phone shows it at {account.url}; Ctrl-C ends the sandbox", err=True)
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask(error: EarlierOutcomeUnknown) -> bool:
+    return typer.confirm(f"{error}\nSend it again?", err=True)
+
+
+def _prepared_folder(files: Sequence[str]) -> Path | None:
+    """The folder of a prepared message, where that is what was given."""
+    from mmsprep.output import REPORT_NAME
+
+    folders = [Path(file) for file in files if file != "-" and (Path(file) / REPORT_NAME).is_file()]
+    if folders and len(files) > 1:
+        raise UsageError(f"{folders[0]}: is a prepared message, which is sent as it is; give nothing else with it")
+    return folders[0] if folders else None
+
+
+def _ready(folder: Path | None, job: Job, *, refit: bool, json_output: bool) -> tuple[Message, str]:
+    """The message, and what makes it the same send in another run."""
+    from mmsprep import pipeline
+    from mmsprep.delivery import key_of
+    from mmsprep.job import Job
+    from mmsprep.output import read_message
+
+    if folder is None:
+        with progress_bar(shown=not json_output) as progress:
+            return pipeline.run(job, progress=progress), key_of(job)
+    if refit:
+        raise UsageError("--refit prepares again from the originals: give those, not the prepared folder")
+    if job != Job(attachments=()):
+        raise UsageError(
+            f"{folder}: is a prepared message, which is sent as it is; text, subject, profile, limit and the like"
+            " were settled when it was prepared"
+        )
+    message = read_message(folder)
+    return message, message.sha256
+
+
+def _show(message: Message, recipients: Sequence[str], account: Account, via: str, sender: str) -> None:
+    from mmsprep.report import message_table, summary
+
+    console = console_for(stderr=True)
+    console.print(message_table(message))
+    console.print(summary(message), style="bold", highlight=False)
+    for key, value in (("subject", message.subject), ("text", message.text)):
+        if value:
+            console.print(f"{key}: {value}", highlight=False, markup=False)
+    for warning in message.warnings:
+        console.print(f"note: {warning}", highlight=False, markup=False)
+    origin = f" from {sender}" if sender else ""
+    console.print(
+        f"to {', '.join(recipients)}{origin}, by {via} through {account.url} as {account.username}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequence[str], *, json_output: bool) -> None:
+    """Print each as it happens; the exit status is what is worst about them all."""
+    from mmsprep.report import delivery_document
+
+    done: list[Delivery] = []
+    told: list[str] = []
+    failure: BaseException | None = None
+    try:
+        for delivery in deliveries:
+            done.append(delivery)
+            for step in delivery.steps[len(told) :]:
+                told.append(step)
+                typer.echo(step, err=True)
+            _tell(delivery, json_output=json_output)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        failure = error
+    if json_output:
+        print_json(delivery_document(done, message))
+    if failure is not None:
+        left = recipients[len(done) :]
+        typer.echo(
+            f"interrupted: {left[0]} may have been sent to, {len(left) - 1} more were not"
+            if left
+            else "interrupted after the last recipient",
+            err=True,
+        )
+        raise typer.Exit(130)
+    if status := _exit_status(done):
+        raise typer.Exit(status)
+
+
+def _tell(delivery: Delivery, *, json_output: bool) -> None:
+    if delivery.error is not None:
+        typer.echo(f"error: {delivery.error}", err=True)
+        return
+    receipt = delivery.receipt
+    assert receipt is not None
+    if not json_output:
+        typer.echo(receipt.message_id)
+    how = "was accepted in an earlier run" if receipt.earlier else "accepted"
+    typer.echo(f"{receipt.recipient}: {how}, id {receipt.message_id}", err=True)
+
+
+def _exit_status(deliveries: Sequence[Delivery]) -> int:
+    """0: all accepted; an unknown outcome before everything else; one status for all that failed alike, else 10."""
+    statuses = {delivery.error.exit_status if delivery.error else 0 for delivery in deliveries}
+    if 12 in statuses:
+        return 12
+    return statuses.pop() if len(statuses) == 1 else 10

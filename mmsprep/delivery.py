@@ -1,0 +1,238 @@
+"""One message to several recipients: prepared once, one request each, prepared again where the gateway refuses it.
+
+Comes in: a prepared message and, for a refit, the job that it was made of. Goes out: one :class:`Delivery` a
+recipient, as it happens. Never: a request that was not asked for once for each recipient, or the same refused
+bytes a second time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+
+from mmsprep import pipeline
+from mmsprep.errors import (
+    AccountRefused,
+    ContentRefused,
+    EarlierOutcomeUnknown,
+    GatewayBusy,
+    GatewayUnreachable,
+    MmsprepError,
+    NotSent,
+    SendError,
+)
+from mmsprep.intake import take_in
+from mmsprep.job import Job
+from mmsprep.message import Message
+from mmsprep.model import Attachment
+from mmsprep.profile import Profile, load_profile
+from mmsprep.sender import (
+    Account,
+    Journal,
+    Patience,
+    Receipt,
+    Via,
+    load_account,
+    msisdn,
+    opened_journal,
+    send,
+    sent_before,
+)
+from mmsprep.settings import Settings, load_settings
+
+MOST_REFITS = 2
+_ENDS_IT = (AccountRefused, GatewayUnreachable, GatewayBusy)
+"""What would meet every other recipient too; it is not tried on them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What became of one recipient: a receipt or an error, and the message as it was sent in the end.
+
+    ``steps`` tells the refits that led there.
+    """
+
+    recipient: str
+    message: Message
+    receipt: Receipt | None = None
+    error: SendError | None = None
+    steps: tuple[str, ...] = ()
+
+
+def deliver(
+    message: Message,
+    *,
+    to: Sequence[str],
+    account: Account | None = None,
+    via: Via | str = Via.HTTP,
+    sender: str = "",
+    text_at_end: bool = False,
+    country: str = "",
+    journal: Journal | str | PathLike[str] | None = None,
+    key: str = "",
+    resend_unknown: bool | Callable[[EarlierOutcomeUnknown], bool] = False,
+    refit: Job | None = None,
+    patience: Patience | None = None,
+    settings: Settings | None = None,
+) -> Iterator[Delivery]:
+    """Send ``message`` to each of ``to``, one after the other, and yield what became of each.
+
+    A refused account and a gateway that cannot be reached end it: the others come as ``NotSent``. A refused content
+    is not sent to the others either, unless ``refit`` makes another one of it.
+
+    Args:
+        message: as :func:`mmsprep.send` takes it; so are the other arguments that have the same names.
+        to: the recipients; one that is given twice is sent to once.
+        resend_unknown: whether to send what the journal calls unknown, or who decides about each.
+        refit: the job that ``message`` was made of: it is prepared again under the next stricter profile, at most
+            twice, when the gateway refuses the content. Its attachments must be readable again: paths or bytes.
+
+    Raises:
+        AddressError: a number is none; nothing was sent to anyone.
+        SettingsError: there is no account.
+        JournalError: the journal cannot be used; nothing more was sent.
+    """
+    recipients = list(dict.fromkeys(msisdn(number, country).digits for number in to))
+    sender_digits = msisdn(sender, country).digits if sender else ""
+    account = account or load_account()
+    with opened_journal(journal) as book:
+
+        def try_once(current: Message, recipient: str, again: bool) -> Receipt:
+            return send(
+                current,
+                to=recipient,
+                account=account,
+                via=via,
+                sender=sender_digits,
+                text_at_end=text_at_end,
+                journal=book,
+                key=key or message.sha256,
+                resend_unknown=again,
+                patience=patience or Patience(),
+            )
+
+        def attempt(current: Message, recipient: str) -> Receipt:
+            try:
+                return try_once(current, recipient, resend_unknown is True)
+            except EarlierOutcomeUnknown as error:
+                if not callable(resend_unknown) or not resend_unknown(error):
+                    raise
+                return try_once(current, recipient, again=True)
+
+        refits = _Refits(message, refit, settings)
+        ended: SendError | None = None
+        for recipient in recipients:
+            if ended is None:
+                delivery = _one(recipient, refits, attempt)
+                ended = delivery.error if isinstance(delivery.error, _ENDS_IT) else None
+                yield delivery
+                continue
+            before = sent_before(refits.message, recipient, account, book, key or message.sha256) if book else None
+            error = None if before else NotSent(f"{recipient}: not sent, because it went wrong before: {ended}")
+            yield Delivery(recipient=recipient, message=refits.message, receipt=before, error=error)
+
+
+def key_of(job: Job, settings: Settings | None = None) -> str:
+    """What makes two sends the same although they were prepared apart: the originals, the text, the subject.
+
+    Raises:
+        MmsprepError: an original cannot be read.
+    """
+    attachments, _ = take_in(job.attachments, settings or load_settings())
+    whole = hashlib.sha256()
+    for part in (job.text.encode("utf-8", "surrogatepass"), job.subject.encode("utf-8", "surrogatepass")):
+        whole.update(hashlib.sha256(part).digest())
+    for attachment in attachments:
+        whole.update(_sha256(attachment))
+    return whole.hexdigest()
+
+
+def _sha256(attachment: Attachment) -> bytes:
+    if attachment.path is None:
+        return hashlib.sha256(attachment.data or b"").digest()
+    with attachment.path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _one(recipient: str, refits: _Refits, attempt: Callable[[Message, str], Receipt]) -> Delivery:
+    """Send to one recipient, prepared again where the content is refused and a job is there to do it with."""
+    while True:
+        refusal = refits.refusal_of(refits.message)
+        if refusal is None:
+            try:
+                receipt = attempt(refits.message, recipient)
+                return Delivery(recipient=recipient, message=refits.message, receipt=receipt, steps=refits.steps)
+            except ContentRefused as error:
+                refits.refused(error)
+                refusal = error
+            except SendError as error:
+                return Delivery(recipient=recipient, message=refits.message, error=error, steps=refits.steps)
+        if not refits.prepare_again():
+            problem = refusal.problem
+            if not problem.startswith(recipient):
+                problem = f"{recipient}: not sent, the gateway refuses this content: {problem}"
+            if refits.failure:
+                problem += f" ({refits.failure})"
+            final = ContentRefused(problem, *refusal.args[1:])
+            return Delivery(recipient=recipient, message=refits.message, error=final, steps=refits.steps)
+
+
+@dataclass
+class _Refits:
+    """The message as it stands, what was refused of it, and how it was made smaller."""
+
+    message: Message
+    job: Job | None
+    settings: Settings | None
+    steps: tuple[str, ...] = ()
+    failure: str = ""
+    _refusals: dict[str, ContentRefused] = field(default_factory=dict)
+    _left: int = MOST_REFITS
+
+    def refusal_of(self, message: Message) -> ContentRefused | None:
+        return self._refusals.get(message.sha256)
+
+    def refused(self, error: ContentRefused) -> None:
+        self._refusals[self.message.sha256] = error
+
+    def prepare_again(self) -> bool:
+        """Make the message anew under the next stricter profile; false where that cannot be done."""
+        if self.job is None or self.failure:
+            return False
+        if not self._left:
+            self.failure = f"refitted {MOST_REFITS} times already"
+            return False
+        before = self.message
+        stricter = _stricter(self.job)
+        if stricter is None:
+            self.failure = f"no profile is stricter than {before.profile!r}"
+            return False
+        self._left -= 1
+        self.job = stricter
+        try:
+            self.message = pipeline.run(stricter, settings=self.settings)
+        except MmsprepError as error:
+            self.failure = f"prepared again under the profile {_name(stricter)!r}: {error}"
+            return False
+        self.steps += (
+            f"the gateway refused {before.total_bytes:,} bytes of profile {before.profile!r}; prepared again under"
+            f" {self.message.profile!r}: {self.message.total_bytes:,} bytes",
+        )
+        return True
+
+
+def _stricter(job: Job) -> Job | None:
+    """The job under the next stricter profile, its own limit kept where that is the smaller one."""
+    profile = job.profile if isinstance(job.profile, Profile) else load_profile(job.profile)
+    if not profile.stricter:
+        return None
+    stricter = load_profile(profile.stricter)
+    asked_bytes = job.limit_bytes
+    smaller = asked_bytes is not None and asked_bytes < stricter.message.limit_bytes
+    return replace(job, profile=stricter, limit_bytes=asked_bytes if smaller else None)
+
+
+def _name(job: Job) -> str:
+    return job.profile.name if isinstance(job.profile, Profile) else str(job.profile)
