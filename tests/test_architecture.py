@@ -92,6 +92,18 @@ def test_the_sandbox_judges_by_itself(module: Path) -> None:
     assert not {"sender", "receive", "pipeline"} & _rooms(module)
 
 
+@pytest.mark.parametrize("module", [path for path in _MODULES if _room(path) == "sender"], ids=str)
+def test_the_sender_prepares_nothing_and_has_one_place_for_http(module: Path) -> None:
+    assert _rooms(module) <= {"errors", "message", "mm7", "model", "sender", "status", "tools", "__version__"}
+    if module != Path("sender/http.py"):
+        assert not any(name.split(".")[0] in ("httpx", "httpcore", "anyio", "socket") for name in _imports(module))
+
+
+@pytest.mark.parametrize("module", ["pipeline.py", "run.py", "assemble.py", "rescue.py", "job.py", "output.py"])
+def test_preparing_sends_nothing(module: str) -> None:
+    assert not _rooms(Path(module)) & {"sender", "delivery"}
+
+
 def test_help_starts_without_the_heavy_packages() -> None:
     code = (
         "import sys\nfrom mmsprep.cli import main\nsys.argv = ['mmsprep', '--help']\n"
