@@ -147,9 +147,9 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def sandbox_account() -> Account:
+def sandbox_account(url: str = SANDBOX_URL) -> Account:
     """The account of a sandbox gateway on this machine, as ``mmsprep sandbox`` starts it."""
-    return Account("sandbox", os.environ.get("MMSPREP_SANDBOX_PASSWORD") or "sandbox", SANDBOX_URL)
+    return Account("sandbox", os.environ.get("MMSPREP_SANDBOX_PASSWORD") or "sandbox", url)
 
 
 def _check_url(url: str, allow_http: bool) -> None:
