@@ -25,7 +25,7 @@ class Limits:
     max_attachment_bytes: int = 5_000_000
     max_text_bytes: int = 1_000_000
     max_id_chars: int = 400
-    body_timeout_s: float = 30.0
+    body_timeout_s: float = 60.0
 
 
 def within(incoming: Incoming, limits: Limits) -> Incoming:

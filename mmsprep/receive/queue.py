@@ -62,7 +62,7 @@ def lend(store: Store, lease_s: float, due_by_s: float | None = None) -> Stored 
         .values(leased_until_s=now_s + lease_s, attempts=messages.c.attempts + 1)
         .returning(messages)
     )
-    with store.guarded(), store.engine.begin() as connection:
+    with store.writing() as connection:
         row = connection.execute(taken).first()
         return with_parts(connection, [row])[0] if row else None
 
@@ -86,7 +86,7 @@ def settle(store: Store, message: Stored, error: str, retry: Retry) -> ForwardSt
             next_attempt_at_s=time.time() + retry.wait_s(message.attempts) if error else 0.0,
         )
     )
-    with store.guarded(), store.engine.begin() as connection:
+    with store.writing() as connection:
         connection.execute(change)
     return state
 
@@ -102,5 +102,5 @@ def revive(store: Store) -> int:
         .where(messages.c.forward_state == ForwardState.DEAD)
         .values(forward_state=ForwardState.PENDING, attempts=0, next_attempt_at_s=0.0, leased_until_s=0.0)
     )
-    with store.guarded(), store.engine.begin() as connection:
+    with store.writing() as connection:
         return int(connection.execute(change).rowcount)

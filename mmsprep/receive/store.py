@@ -9,9 +9,10 @@ visible. A server killed between the two leaves attachments that nobody sees, an
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mmsprep.receive.blobs import Blobs, FolderBlobs, RemoteBlobs
 from mmsprep.receive.incoming import Door, ForwardState, Incoming, Stored, StoredPart, What
 
 DATABASE_NAME = "inbox.sqlite3"
+_MOST_PARAMETERS = 500
 _PART_FIELDS = tuple(entry.name for entry in fields(StoredPart))
 
 
@@ -48,6 +50,8 @@ class Store:
     def __init__(self, engine: Engine, blobs: Blobs) -> None:
         self.engine = engine
         self._blobs = blobs
+        # SQLite has one writer at a time and lets the others poll; within this process they queue instead.
+        self._turn = nullcontext() if engine.dialect.name == "postgresql" else threading.Lock()
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     def __enter__(self) -> Store:
@@ -74,7 +78,7 @@ class Store:
         with self.guarded():
             for part, described in zip(incoming.parts, parts, strict=True):
                 self._blobs.put(described.sha256, part.data)
-            with self.engine.begin() as connection:
+            with self.writing() as connection:
                 # The insert comes first: it takes SQLite's write lock before anything is read, and in PostgreSQL
                 # it waits for another push of the same message until that one is committed or gone.
                 statement = self._insert(schema.messages).values(_row(incoming, key))
@@ -154,7 +158,18 @@ class Store:
                 connection.execute(select(schema.store.c.version))
 
     @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, committed to disk when the block ends.
+
+        Raises:
+            StoreError: the database refuses.
+        """
+        with self.guarded(), self._turn, self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
     def guarded(self) -> Iterator[None]:
+        """What disk and database raise comes out as :class:`StoreError`."""
         try:
             yield
         except SQLAlchemyError as error:
@@ -199,10 +214,11 @@ def with_parts(connection: Connection, rows: Sequence[Row[Any]]) -> list[Stored]
     """Message rows with their attachments, in the rows' order."""
     table = schema.attachments
     numbers = [row.number for row in rows]
-    query = select(table).where(table.c.message_number.in_(numbers)).order_by(table.c.message_number, table.c.position)
     parts: dict[int, list[StoredPart]] = {number: [] for number in numbers}
-    for row in connection.execute(query):
-        parts[row.message_number].append(StoredPart(**{name: getattr(row, name) for name in _PART_FIELDS}))
+    for start in range(0, len(numbers), _MOST_PARAMETERS):
+        asked = table.c.message_number.in_(numbers[start : start + _MOST_PARAMETERS])
+        for row in connection.execute(select(table).where(asked).order_by(table.c.message_number, table.c.position)):
+            parts[row.message_number].append(StoredPart(**{name: getattr(row, name) for name in _PART_FIELDS}))
     return [_stored(row, tuple(parts[row.number])) for row in rows]
 
 
