@@ -1,7 +1,8 @@
 """Push messages to a receiver that is killed again and again, then compare the store with what got ``OK``.
 
     python benchmarks/receive.py                                       # SQLite, 1 000 pushes, 16 clients, 10 kills
-    python benchmarks/receive.py --database postgresql://u@host/db     # the same against PostgreSQL
+    python benchmarks/receive.py --postgresql                          # the same against a PostgreSQL of its own
+    python benchmarks/receive.py --database postgresql://u@host/db     # or against one that is there
 
 Everything stays on this machine's loopback. A push is repeated, as a gateway would, until it gets ``OK``.
 Ends with status 1 when a message that got ``OK`` is not in the store exactly once with its right bytes.
@@ -222,7 +223,7 @@ def _push_until_accepted(client: httpx.Client, url: str, push: Push, result: Res
                 result.settled_s.append(now_s - first_s)
                 result.repeated += attempts - 1
             return
-        time.sleep(0.05)
+        time.sleep(0.2)
     raise TimeoutError(f"{push.id} got no OK")
 
 
@@ -250,19 +251,33 @@ def main() -> int:
     parser.add_argument("--bytes", type=int, nargs=2, default=(100_000, 300_000), metavar=("LOW", "HIGH"))
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--database", default="", help="postgresql://...; the tables must not be there yet")
+    parser.add_argument("--postgresql", action="store_true", help="start a PostgreSQL on the loopback for this run")
     options = parser.parse_args()
+    if not options.postgresql:
+        return measure(options, options.database)
+    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+    import postgresql
+
+    with postgresql.running() as server:
+        return measure(options, server.new_database())
+
+
+def measure(options: argparse.Namespace, database: str) -> int:
+    """One run against one database; 1 when something is wrong."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "inbox"
         pushes = (make_push(index, options.seed, *options.bytes) for index in range(options.pushes))
-        with Receiver(folder, options.database) as receiver:
+        with Receiver(folder, database) as receiver:
             result = run(receiver, pushes, options.pushes, options.clients, options.kills, options.seed)
-        with open_store(folder, options.database) as store:
+        with open_store(folder, database) as store:
             wrong = discrepancies(store, result)
             stored = store.count()
+            kind = store.engine.dialect.name
     p99_s, p99_settled_s = (statistics.quantiles(times, n=100)[98] for times in (result.answer_s, result.settled_s))
-    print(f"{options.pushes} pushes of {options.bytes[0]:,}-{options.bytes[1]:,} bytes, {options.clients} clients,")
-    print(f"{result.kills} kills with SIGKILL, {os.cpu_count()} cores, seed {options.seed}")
-    print(f"wall {result.wall_s:.1f} s, {options.pushes / result.wall_s:.1f} pushes/s, {result.repeated} pushed again")
+    print(f"{kind}: {options.pushes} pushes of {options.bytes[0]:,}-{options.bytes[1]:,} bytes,", end=" ")
+    print(f"{options.clients} clients, {result.kills} kills, {os.cpu_count()} cores, seed {options.seed}")
+    print(f"wall {result.wall_s:.1f} s, {options.pushes / result.wall_s:.1f} pushes/s,", end=" ")
+    print(f"{result.repeated} attempts without OK, pushed again")
     print(f"answer: median {statistics.median(result.answer_s) * 1000:.0f} ms, p99 {p99_s * 1000:.0f} ms,", end=" ")
     print(f"longest {max(result.answer_s) * 1000:.0f} ms")
     print(f"first push to OK, restarts included: p99 {p99_settled_s:.1f} s, longest {max(result.settled_s):.1f} s")
