@@ -61,12 +61,21 @@ def _spread(entry: AttachmentInput) -> Iterator[AttachmentInput | InputError]:
         return
     try:
         names = sorted(item for item in folder.iterdir() if not item.name.startswith(".") and item.is_file())
+        inside = folder.resolve()
+        leading_out = [item for item in names if item.is_symlink() and not item.resolve().is_relative_to(inside)]
     except OSError as error:
         yield Unreadable(str(folder), f"the folder cannot be listed ({error.strerror})")
         return
     if not names:
         yield EmptyFolder(str(folder), "the folder has no files in it; name files, or a folder that has some")
-    yield from names
+    for item in names:
+        if item in leading_out:
+            # In a folder that somebody else packed, it may lead to any file of this machine.
+            yield Unreadable(
+                str(item), "is a symbolic link out of its folder, which is not followed; name the file itself"
+            )
+        else:
+            yield item
 
 
 def _take_one(entry: AttachmentInput, index: int, settings: Settings) -> Attachment:

@@ -50,7 +50,7 @@ class Settings:
     max_input_bytes: int = 4_000_000_000
     max_image_bytes: int = 200_000_000
     max_text_bytes: int = 2_000_000
-    max_decoded_bytes: int = 2_000_000_000
+    max_decoded_bytes: int = 1_000_000_000
     max_temp_bytes: int = 4_000_000_000
     max_memory_bytes: int = 4_000_000_000
     max_cpu_s: float = 1200.0

@@ -130,6 +130,7 @@ class _Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.files = 0
+        self.memory_bytes = settings.max_memory_bytes
         self.answered = self.late = self.cancelled = False
         libraries = [place for place in (sys.prefix, sys.base_prefix, *sys.path) if place and Path(place).exists()]
         cage = Cage(
@@ -203,17 +204,21 @@ class _Workers:
             process.end(worker.child)
 
     def _take(self, settings: Settings) -> _Worker:
+        """An idle worker with these limits, or a new one."""
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
+            for worker in reversed(self._idle):
+                if worker.memory_bytes == settings.max_memory_bytes:
+                    self._idle.remove(worker)
+                    return worker
         return _Worker(settings)
 
     def _give_back(self, worker: _Worker) -> None:
         with self._lock:
-            if len(self._idle) < (os.cpu_count() or 1):
-                self._idle.append(worker)
-                return
-        process.end(worker.child)
+            self._idle.append(worker)
+            surplus = self._idle[: -(os.cpu_count() or 1)]
+            del self._idle[: len(surplus)]
+        for one in surplus:
+            process.end(one.child)
 
 
 _WORKERS = _Workers()

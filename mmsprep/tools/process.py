@@ -31,6 +31,7 @@ _MAX_OUTPUT_BYTES = 2_000_000_000
 _CHUNK_BYTES = 1 << 18
 _WATCH_EVERY_S = 0.25
 _QUESTION_TIMEOUT_S = 20.0
+_TOLD_TO_STOP = 255
 _SCRIPT_MAGIC = b"#!"
 _ENVIRONMENT = frozenset(
     (
@@ -356,7 +357,8 @@ def _check_status(program: str, status: int, complaints: bytes, cage: Cage | Non
     if cage is not None:
         if status == confine.NOT_STARTED and words.startswith("cannot be started"):
             raise ToolMissing(f"{program}: {words}; see 'mmsprep doctor'")
-        if status == -getattr(signal, "SIGXCPU", 0):
+        # ffmpeg hears the system's warning and ends by itself, with a status that means nothing else when it is silent.
+        if status == -getattr(signal, "SIGXCPU", 0) or (status == _TOLD_TO_STOP and not complaints):
             raise ToolOverLimit(
                 f"{program}: stopped after {cage.cpu_s:.0f} s of processor time; MMSPREP_MAX_CPU_S allows more"
             )

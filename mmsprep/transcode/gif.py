@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from mmsprep.errors import Damaged, OverInputLimit
+from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Rendition
 from mmsprep.profile import ImageRules
@@ -129,27 +129,22 @@ def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, s
 
     Raises:
         Damaged: it does not decode to its end.
-        OverInputLimit: more pixels, or more bytes of decoded frames, than the settings let in.
+        OverInputLimit: more pixels than the settings let in.
     """
     with pixels.foreign_errors(attachment, info):
         image = pixels.open_image(attachment, info, settings)
         loop = image.info.get("loop")
-        frames = tuple(_merged(list(_frames(attachment.name, image, rules, settings))))
+        frames = tuple(_merged(list(_frames(image, rules, settings))))
     if not frames:
         raise Damaged(attachment.name, "has no frame that decodes")
     return Animation(frames, loop if isinstance(loop, int) else None)
 
 
-def _frames(name: str, image: Image.Image, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
+def _frames(image: Image.Image, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
     count = getattr(image, "n_frames", 1)
-    every = max(1, math.ceil(count / _MOST_FRAMES))
     size = pixels.target_size(image.width, image.height, rules)
-    if count * image.width * image.height * 3 > settings.max_decoded_bytes:
-        raise OverInputLimit(
-            name,
-            f"decodes to {count:,} frames of {image.width} x {image.height} pixels, more than the"
-            f" {settings.max_decoded_bytes:,} bytes that MMSPREP_MAX_DECODED_BYTES allows; make it smaller or shorter",
-        )
+    most = max(1, min(_MOST_FRAMES, settings.max_decoded_bytes // (size[0] * size[1] * 3)))
+    every = max(1, math.ceil(count / most))
     waiting_ms = 0
     kept: Image.Image | None = None
     for number in range(count):
