@@ -53,9 +53,8 @@ from mmsprep.codec_levels import level_allowed, profile_allowed, split_codec_pro
 from mmsprep.errors import TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Kind, MediaInfo, Plan, Reason, Support
-from mmsprep.profile import ImageRules, Profile, Row, Use, VideoRules
+from mmsprep.profile import Profile, Row, Use, VideoRules
 
-TALL_RATIO = 3
 _ANIMATED = ("gif", "png", "webp", "avif", "jxl")
 _REWRAPPED = ("jpeg", "gif", "mp3", "wav", "amr", "midi", "imelody", "emelody", "3gp", "mp4")
 """The formats whose packaging can be renewed without encoding anything anew."""
@@ -175,7 +174,7 @@ def _findings(info: MediaInfo, profile: Profile, row: Row | None) -> _Findings:
 
 def _image_findings(info: MediaInfo, profile: Profile) -> _Findings:
     rules = profile.image
-    if not fits_pixels(info.width_px or 0, info.height_px or 0, rules):
+    if info.width_px and info.height_px and rules.scale_for(info.width_px, info.height_px) < 1.0:
         allowed = f"{rules.max_long_px} x {rules.max_short_px} px"
         yield _Finding(Reason("size_px", f"{info.width_px} x {info.height_px} px", allowed))
     if info.orientation != 1:
@@ -198,19 +197,6 @@ def _jpeg_findings(info: MediaInfo) -> _Findings:
         yield _Finding(Reason("colour", info.colour or "unknown", "ycbcr 4:2:0, 4:2:2 or 4:4:4, grey"))
     if info.bit_depth != 8:
         yield _Finding(Reason("bit_depth", f"{info.bit_depth} bits", "8 bits"))
-
-
-def fits_pixels(width_px: int, height_px: int, rules: ImageRules) -> bool:
-    """Whether a picture is inside the limits of ``rules``.
-
-    Beyond 3:1 the long side may have ``tall_max_long_px``, as long as the area stays that of the normal
-    limits: a long screenshot is read by scrolling, so its long side is no reason to shrink it.
-    """
-    long_px, short_px = max(width_px, height_px), min(width_px, height_px)
-    if long_px <= rules.max_long_px and short_px <= rules.max_short_px:
-        return True
-    area_px = rules.max_long_px * rules.max_short_px
-    return long_px > TALL_RATIO * short_px and long_px <= rules.tall_max_long_px and long_px * short_px <= area_px
 
 
 def _metadata_findings(info: MediaInfo) -> _Findings:

@@ -9,6 +9,7 @@ A profile's keys are the fields of the classes below, their units are in the nam
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator
@@ -68,10 +69,13 @@ class MessageRules(_Table, frozen=True, kw_only=True):
     share_duplicates: bool = False
 
 
+TALL_RATIO, TALL_AREA = 3.0, 2.0
+
+
 class ImageRules(_Table, frozen=True, kw_only=True):
     """Pictures. A picture whose sides differ more than 3:1 may be ``tall_max_long_px`` long.
 
-    Its area never exceeds ``max_long_px * max_short_px``.
+    Its area never exceeds twice ``max_long_px * max_short_px``.
     """
 
     max_long_px: Positive
@@ -80,6 +84,21 @@ class ImageRules(_Table, frozen=True, kw_only=True):
     tall_max_long_px: int = 0
     background: Colour = "#ffffff"
     floor_quality: Percent = 20
+
+    def scale_for(self, width_px: int, height_px: int) -> float:
+        """By how much both sides of a picture must shrink to be inside the limits; 1.0 where they need not.
+
+        The limits hold for the long and the short side, whichever way the picture stands. A long screenshot
+        or a panorama would become an unreadable strip by them; it is read by scrolling, so its long side
+        is bounded by ``tall_max_long_px`` and by twice the usual area alone.
+        """
+        long_px, short_px = max(width_px, height_px), min(width_px, height_px)
+        scale = min(1.0, self.max_long_px / long_px, self.max_short_px / short_px)
+        if long_px > TALL_RATIO * short_px and self.tall_max_long_px > self.max_long_px:
+            area_px = TALL_AREA * self.max_long_px * self.max_short_px
+            limits = (self.tall_max_long_px / long_px, self.max_short_px / short_px)
+            scale = min(1.0, *limits, math.sqrt(area_px / (long_px * short_px)))
+        return scale
 
 
 class AudioStep(_Table, frozen=True, kw_only=True):

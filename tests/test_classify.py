@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsprep import classify as module
-from mmsprep.classify import classify, fits_pixels
+from mmsprep.classify import classify
 from mmsprep.codec_levels import level_allowed, level_rank, profile_allowed, split_codec_profile
 from mmsprep.errors import TypeNotAllowed
 from mmsprep.formats import FORMATS
@@ -277,15 +277,16 @@ sides = st.integers(1, 20_000)
 def test_picture_limits(width: int, height: int, long: int, short: int, tall: int) -> None:
     """Turning a picture changes nothing, shrinking one inside the limits neither, and the area has a limit."""
     rules = ImageRules(max_long_px=max(long, short), max_short_px=min(long, short), tall_max_long_px=tall)
-    fits = fits_pixels(width, height, rules)
-    assert fits == fits_pixels(height, width, rules)
-    if fits:
-        assert width * height <= long * short
+    scale = rules.scale_for(width, height)
+    assert scale == rules.scale_for(height, width)
+    assert 0 < scale <= 1
+    if scale == 1:
+        assert width * height <= 2 * long * short
         assert max(width, height) <= max(long, short, tall)
-    assert fits_pixels(rules.max_long_px, rules.max_short_px, rules)
+    assert rules.scale_for(rules.max_long_px, rules.max_short_px) == 1
     if max(width, height) <= 3 * min(width, height):
         plain = max(width, height) <= rules.max_long_px and min(width, height) <= rules.max_short_px
-        assert fits == plain
+        assert (scale == 1) == plain
 
 
 def test_levels_are_in_order() -> None:

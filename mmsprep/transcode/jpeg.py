@@ -1,6 +1,7 @@
-"""The JPEG encoder: baseline, optimised Huffman tables, a real-valued quantisation scale.
+"""The JPEG encoder: baseline, optimised Huffman tables, quantisation tables on a real-valued scale.
 
-Comes in: a picture and a scale. Goes out: bytes without any metadata. Never: a search (``photo.py`` searches).
+Comes in: a picture and quantisation tables. Goes out: bytes without any metadata. Never: a search (``photo.py``
+searches).
 
 The tables are mozjpeg's table 2 (tuned for MS-SSIM), worth about one SSIMULACRA2 point over the standard
 ones at the same size; a real-valued scale reaches sizes that whole qualities step over.
@@ -9,9 +10,11 @@ ones at the same size; a real-valued scale reaches sizes that whole qualities st
 from __future__ import annotations
 
 import io
-from typing import Any
 
 from PIL import Image
+
+Tables = tuple[tuple[int, ...], tuple[int, ...]]
+"""Quantisation steps of luma and of chroma, 64 each, row by row."""
 
 _LUMA = (
     "12 17 20 21 30 34 56 63 18 20 20 26 28 51 61 55 19 20 21 26 33 58 69 55 26 26 26 30 46 87 86 66"
@@ -21,24 +24,25 @@ _CHROMA = (
     "8 12 15 15 86 96 96 98 13 13 15 26 90 96 99 98 12 15 18 96 99 99 99 99 17 16 90 96 99 99 99 99"
     " 96 96 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99 99"
 )
-_TABLES = [[int(value) for value in table.split()] for table in (_LUMA, _CHROMA)]
+_WHOLE = tuple(tuple(int(value) for value in table.split()) for table in (_LUMA, _CHROMA))
 SUBSAMPLED, FULL_CHROMA = 2, 0
 
 
-def encode(image: Image.Image, scale: float, subsampling: int = SUBSAMPLED) -> bytes:
-    """Encode ``image`` (RGB or L) with the tables times ``scale`` (1.0 is near quality 50).
+def tables_at(scale: float) -> Tables:
+    """The quantisation tables times ``scale`` (1.0 is near quality 50)."""
+    luma, chroma = (tuple(min(255, max(1, round(value * scale))) for value in table) for table in _WHOLE)
+    return luma, chroma
+
+
+def encode(image: Image.Image, tables: Tables, subsampling: int = SUBSAMPLED) -> bytes:
+    """Encode ``image`` (RGB or L) with ``tables``.
 
     ``subsampling`` is :data:`SUBSAMPLED` (4:2:0) or :data:`FULL_CHROMA` (4:4:4).
     """
-    tables = [[min(255, max(1, round(value * scale))) for value in table] for table in _TABLES]
+    steps = [list(table) for table in tables]
     out = io.BytesIO()
-    options: dict[str, Any] = {"qtables": tables if image.mode == "RGB" else tables[:1]}
     if image.mode == "RGB":
-        options["subsampling"] = subsampling
-    try:
-        image.save(out, "JPEG", optimize=True, **options)
-    except OSError:
-        # Pillow has one byte a pixel of room for optimising; noise at the finest scales needs more.
-        out = io.BytesIO()
-        image.save(out, "JPEG", **options)
+        image.save(out, "JPEG", qtables=steps, optimize=True, subsampling=subsampling)
+    else:
+        image.save(out, "JPEG", qtables=steps[:1], optimize=True)
     return out.getvalue()

@@ -74,12 +74,14 @@ class LadderSource:
         return kept
 
 
-def gif_source(image: Image.Image, floor_quality: float, notes: tuple[str, ...]) -> LadderSource:
+def gif_source(
+    image: Image.Image, floor_quality: float, notes: tuple[str, ...], scales: tuple[float, ...] = _SCALES
+) -> LadderSource:
     """A GIF of the picture: fewer pixels and fewer colours the fewer bytes there are."""
 
     def encode_all() -> list[_Rung]:
         reference = Reference(image)
-        return [_gif_rung(reference, small, colours) for small in _sizes(image) for colours in _COLOURS]
+        return [_gif_rung(reference, small, colours) for small in _sizes(image, scales) for colours in _COLOURS]
 
     return LadderSource("gif", floor_quality, encode_all, notes)
 
@@ -101,10 +103,10 @@ def _gif_rung(reference: Reference, image: Image.Image, colours: int) -> _Rung:
     return _Rung(image.size, out.getvalue(), reference.score(shown))
 
 
-def _sizes(image: Image.Image) -> list[Image.Image]:
+def _sizes(image: Image.Image, scales: tuple[float, ...] = _SCALES) -> list[Image.Image]:
     small = [
         image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
-        for scale in _SCALES[1:]
+        for scale in scales[1:]
         if min(image.size) * scale >= _SMALLEST_PX
     ]
     return [image, *small]

@@ -3,9 +3,8 @@
 Comes in: a reference picture at the largest size allowed. Goes out: a curve, and renditions that fill what
 they are given. Never: an enlarged picture, or a byte too many.
 
-The rule, from measurement: the largest size at which about IJG quality 68 still fits comes close to an
-exhaustive search (at 20 kB the right size is worth thirty points); above that, the same size with finer
-quantisation. Size is near linear in log(scale), so two probes and a secant find it.
+Two probes tell what size and quantisation are worth (``rate_model.py``). The size that they choose is encoded
+with the tables that its coefficients say will fill the bytes (``spectrum.py``), and once more where that was off.
 """
 
 from __future__ import annotations
@@ -13,29 +12,53 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
+import numpy as np
 from PIL import Image
 
 from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Curve, CurvePoint, Rendition
-from mmsprep.transcode.jpeg import FULL_CHROMA, SUBSAMPLED, encode
+from mmsprep.model import Action, Curve, Rendition
+from mmsprep.transcode.jpeg import FULL_CHROMA, SUBSAMPLED, Tables, encode, tables_at
+from mmsprep.transcode.rate_model import PROBE_SCALE, RateModel, Setting
 from mmsprep.transcode.score import Reference
+from mmsprep.transcode.spectrum import Spectrum
 
-_SCALE = 0.64
-_FINEST, _COARSEST = 0.02, 4.0
-_FINE_CHROMA_BELOW = 0.16
 _SMALLEST_LONG_PX = 64
-_SLOPE = -0.72
-_FILLED = 0.992
-_TRIALS = 6
-_CURVE_FACTORS = (2, 2.8, 4, 5.6, 8, 11, 16)
+_FILLED = 0.9855
+_AIM = 0.9935
+_TRIALS = 4
+_SAME_PICTURE = 0.25
+_FINE_CHROMA_BELOW, _FINE_CHROMA_MORE, _FINE_CHROMA_MOST = 0.05, 10.0, 0.2
+_SHARP_CHROMA = 8
+_SMALLER = 0.7
 
 
-@dataclass(frozen=True, slots=True)
-class _Probe:
-    size_bytes: int
-    quality: float
+@dataclass(slots=True)
+class _Search:
+    """One size of the picture, its coefficients, and what was encoded: tables to (foretold, real) bytes.
+
+    ``correction`` is what real bytes are of foretold ones before anything was encoded at this size.
+    """
+
+    image: Image.Image
+    subsampling: int
+    spectrum: Spectrum
+    wanted_bytes: int
+    correction: float
+    tried: dict[Tables, tuple[float, int]] = field(default_factory=dict)
+
+    def foretold_for(self, real_bytes: float) -> float:
+        """The foretold bytes that should become ``real_bytes``: between the nearest encodes on both sides."""
+        points = self.tried.values()
+        over = min((point for point in points if point[1] > real_bytes), key=lambda point: point[1], default=None)
+        under = max((point for point in points if point[1] <= real_bytes), key=lambda point: point[1], default=None)
+        if over and under and over[0] > under[0]:
+            part = (real_bytes - under[1]) / (over[1] - under[1])
+            return under[0] + part * (over[0] - under[0])
+        nearest = over or under
+        return real_bytes * nearest[0] / nearest[1] if nearest else real_bytes / self.correction
 
 
 class PhotoSource:
@@ -58,74 +81,75 @@ class PhotoSource:
         self.measure = Reference(reference)
         self._graphic = graphic
         self._notes = notes
-        self._probes: tuple[_Probe, _Probe] | None = None
-        self._curve: Curve | None = None
+        self._search: _Search | None = None
+        self._correction = 1.0
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The same for the same pixels."""
         head = f"{self.reference.mode}{self.reference.size}".encode()
         return hashlib.sha256(head + self.reference.tobytes()).hexdigest()
 
+    @cached_property
+    def model(self) -> RateModel:
+        """What size and quantisation are worth, from one encode at full size and one at half."""
+        tables, subsampling = tables_at(PROBE_SCALE), FULL_CHROMA if self._graphic else SUBSAMPLED
+        half_image = self._resized(0.5)
+        full, half = (self._encode(image, tables, subsampling) for image in (self.reference, half_image))
+        self._correction = len(half) / Spectrum(half_image, subsampling).bytes_at(tables)
+        return RateModel(len(full), self.measure.score(_opened(full)), len(half), self.measure.score(_opened(half)))
+
     def curve(self) -> Curve:
-        """Predict from two encodes: one at full size, one at half."""
-        if self._curve is None:
-            full, half = self._both_probes()
-            power = max(0.8, math.log2(full.size_bytes / half.size_bytes))
-            loss = max(1.0, full.quality - half.quality)
-            points = []
-            for factor in _CURVE_FACTORS[::-1]:
-                part = 1 / math.sqrt(factor)
-                quality = full.quality + loss * math.log2(part)
-                points.append(CurvePoint(max(400, round(full.size_bytes * part**power)), max(1.0, quality)))
-            points.append(CurvePoint(full.size_bytes, full.quality))
-            for step in range(1, 10):
-                scale = _SCALE * (_FINEST / _SCALE) ** (step / 9)
-                size = full.size_bytes * (scale / _SCALE) ** _SLOPE
-                quality = 100 - (100 - full.quality) * (scale / _SCALE) ** 0.55
-                points.append(CurvePoint(round(size), quality))
-            self._curve = Curve(tuple(points))
-        return self._curve
+        """Predict from the two probes."""
+        return self.model.curve()
 
     def render(self, max_bytes: int) -> Rendition:
         """The best JPEG within ``max_bytes``; when none is small enough, the smallest."""
-        full, half = self._both_probes()
-        power = max(0.8, math.log2(full.size_bytes / half.size_bytes))
-        factor = min(1.0, (max_bytes / full.size_bytes) ** (1 / power))
-        image = self._resized(factor)
-        predicted = full.size_bytes * factor**power
-        scale = _bounded(_SCALE * (max_bytes * 0.985 / predicted) ** (1 / _SLOPE))
-        # Decided once: whole chroma costs a step in size, and a search must not meet that step half way.
-        fine_chroma = self._graphic or scale < _FINE_CHROMA_BELOW
-        best: bytes | None = None
-        smallest: bytes | None = None
-        tried: list[tuple[float, int]] = []
-        while len(tried) < _TRIALS + 6:
-            data = self._encode(image, scale, fine_chroma)
-            tried.append((scale, len(data)))
-            smallest = data if smallest is None or len(data) < len(smallest) else smallest
-            if len(data) <= max_bytes and (best is None or len(data) > len(best)):
-                best = data
-            settled = best is not None and len(tried) >= _TRIALS
-            if best is not None and (len(best) >= max_bytes * _FILLED or settled or scale <= _FINEST):
-                break
-            if scale >= _COARSEST and len(data) > max_bytes:
-                if max(image.size) <= _SMALLEST_LONG_PX:
-                    break
-                factor *= 0.7
-                image, scale, tried = self._resized(factor), _SCALE * 2, []
+        search = self._begin(max_bytes)
+        best, smallest = b"", b""
+        aim = _AIM
+        for _ in range(_TRIALS):
+            tables = search.spectrum.tables_for(search.foretold_for(max_bytes * aim))
+            if tables in search.tried:
+                aim -= 1 - _AIM
                 continue
-            scale = _next_scale(tried, max_bytes)
-        return self._rendition(best or smallest or b"")
+            data = self._encode(search.image, tables, search.subsampling)
+            search.tried[tables] = search.spectrum.bytes_at(tables), len(data)
+            smallest = min(smallest or data, data, key=len)
+            best = max(best, data, key=len) if len(data) <= max_bytes else best
+            if len(best) >= max_bytes * _FILLED:
+                break
+        self._search = search
+        if best or max(search.image.size) <= _SMALLEST_LONG_PX:
+            return self._rendition(best or smallest)
+        smaller = max(search.image.size) / max(self.reference.size) * _SMALLER
+        self._search = self._at_size(smaller, search.subsampling, max_bytes)
+        return self.render(max_bytes)
 
-    def _both_probes(self) -> tuple[_Probe, _Probe]:
-        if self._probes is None:
-            self._probes = self._probe(1.0), self._probe(0.5)
-        return self._probes
+    def _begin(self, max_bytes: int) -> _Search:
+        """The size for ``max_bytes``; near an earlier render of about as many bytes that one's is kept."""
+        last = self._search
+        if last and abs(math.log(max_bytes / last.wanted_bytes)) < _SAME_PICTURE:
+            return last
+        setting = self.model.setting_for(round(max_bytes * _AIM))
+        # Decided once: whole chroma costs a step in size, and a search must not meet that step half way.
+        fine_chroma = self._graphic or setting.scale < self._fine_chroma_below(setting)
+        return self._at_size(setting.factor, FULL_CHROMA if fine_chroma else SUBSAMPLED, max_bytes)
 
-    def _probe(self, factor: float) -> _Probe:
-        data = self._encode(self._resized(factor), _SCALE, self._graphic)
-        return _Probe(len(data), self.measure.score(_opened(data)))
+    def _at_size(self, factor: float, subsampling: int, max_bytes: int) -> _Search:
+        image = self._resized(factor)
+        return _Search(image, subsampling, Spectrum(image, subsampling), max_bytes, self._correction)
+
+    def _fine_chroma_below(self, setting: Setting) -> float:
+        """The quantisation below which whole chroma pays: sharp edges of colour pay sooner (measured)."""
+        if setting.scale >= _FINE_CHROMA_MOST or self.reference.mode == "L":
+            return 0.0
+        share = 0.0
+        for plane in self.reference.convert("YCbCr").split()[1:]:
+            coarse = plane.reduce(2).resize(plane.size, Image.Resampling.BILINEAR)
+            difference = np.abs(np.asarray(plane, np.int16) - np.asarray(coarse, np.int16))
+            share += float((difference > _SHARP_CHROMA).mean()) / 2
+        return min(_FINE_CHROMA_MOST, _FINE_CHROMA_BELOW + _FINE_CHROMA_MORE * share)
 
     def _resized(self, factor: float) -> Image.Image:
         width, height = self.reference.size
@@ -135,9 +159,9 @@ class PhotoSource:
         size = max(1, round(width * factor)), max(1, round(height * factor))
         return self.reference.resize(size, Image.Resampling.LANCZOS)
 
-    def _encode(self, image: Image.Image, scale: float, fine_chroma: bool) -> bytes:
+    def _encode(self, image: Image.Image, tables: Tables, subsampling: int) -> bytes:
         self.trial_encodes += 1
-        return encode(image, scale, FULL_CHROMA if fine_chroma else SUBSAMPLED)
+        return encode(image, tables, subsampling)
 
     def _rendition(self, data: bytes) -> Rendition:
         image = _opened(data)
@@ -157,25 +181,3 @@ def _opened(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=["JPEG"])
     image.load()
     return image
-
-
-def _bounded(scale: float) -> float:
-    return min(_COARSEST, max(_FINEST, scale))
-
-
-def _next_scale(tried: list[tuple[float, int]], max_bytes: int) -> float:
-    """Between the nearest scales on both sides by a secant on logarithms, or along the usual slope."""
-    wanted = max_bytes * 0.997
-    over = min((entry for entry in tried if entry[1] > max_bytes), key=lambda entry: entry[1], default=None)
-    under = max((entry for entry in tried if entry[1] <= max_bytes), key=lambda entry: entry[1], default=None)
-    if over and under and over[0] != under[0]:
-        slope = math.log(over[1] / under[1]) / math.log(over[0] / under[0])
-        if slope < -0.01:
-            guess = under[0] * (wanted / under[1]) ** (1 / slope)
-            low, high = sorted((over[0], under[0]))
-            margin = (high / low) ** 0.08
-            return float(min(high / margin, max(low * margin, guess)))
-        return math.sqrt(over[0] * under[0])
-    scale, size = tried[-1]
-    factor = math.pow(wanted * (0.99 if size > max_bytes else 1.0) / size, 1 / _SLOPE)
-    return _bounded(scale * factor)

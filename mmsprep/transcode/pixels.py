@@ -41,9 +41,6 @@ from mmsprep.settings import Settings
 from mmsprep.tools.workspace import read_bytes
 from mmsprep.transcode import camera_raw, colour, wbmp
 
-TALL_RATIO = 3.0
-"""Above this ratio of its sides a picture may be ``tall_max_long_px`` long (:class:`ImageRules`)."""
-
 _DRAFT_MARGIN = 2
 _REDUCING_GAP = 3.0
 
@@ -96,22 +93,8 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
 
 
 def target_size(width_px: int, height_px: int, rules: ImageRules) -> tuple[int, int]:
-    """The size at which a picture of ``width_px`` x ``height_px`` may be sent: never larger than it is.
-
-    The limits hold for the long and the short side, whichever way the picture stands. A picture whose
-    sides differ more than :data:`TALL_RATIO` (a long screenshot, a panorama) would shrink to an unreadable
-    strip by them; it may be ``tall_max_long_px`` long inside the same area.
-    """
-    long_px, short_px = max(width_px, height_px), min(width_px, height_px)
-    scale = min(1.0, rules.max_long_px / long_px, rules.max_short_px / short_px)
-    if long_px > TALL_RATIO * short_px and rules.tall_max_long_px > rules.max_long_px:
-        area_px = rules.max_long_px * rules.max_short_px
-        scale = min(
-            1.0,
-            rules.tall_max_long_px / long_px,
-            rules.max_short_px / short_px,
-            math.sqrt(area_px / (long_px * short_px)),
-        )
+    """The size at which a picture of ``width_px`` x ``height_px`` may be sent: never larger than it is."""
+    scale = rules.scale_for(width_px, height_px)
     if scale == 1.0:
         return width_px, height_px
     return max(1, math.floor(width_px * scale + 1e-6)), max(1, math.floor(height_px * scale + 1e-6))

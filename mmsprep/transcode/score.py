@@ -3,20 +3,27 @@
 Comes in: a reference picture and a candidate. Goes out: 0..100. Never: a claim to be SSIMULACRA2; the
 coefficients are fitted to it by ``benchmarks/score_calibration.py``.
 
-Gradient similarity (GMSD) on luma at half resolution predicts best for its cost; the chroma error adds what
-luma cannot see.
+Three numbers predict it best for their cost: how unevenly gradients are kept (GMSD) at half and at quarter
+resolution, and how much edge is lost at half resolution. Each can only lower the score, so a candidate that
+is nearer to the reference never scores less. Half resolution beats full resolution: what the eye forgives
+is gone there.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-COEFFICIENTS = (-134.98, -91.75, -9.446, -1.631)
+CEILING, OFFSET = 107.35, 5.999
+WEIGHTS = (0.1770, 0.2137, 0.1208)
+"""Of the logarithms of: deviation at half size, deviation at quarter size, edges lost."""
+_LEAST = 1e-4
 _C = 170.0
+_SMALLEST_HALVED_PX = 16
 _Plane = npt.NDArray[np.float32]
 
 
@@ -27,42 +34,40 @@ class Reference:
         self._image = image
 
     @cached_property
-    def _half(self) -> tuple[_Plane, _Plane]:
-        return _planes(self._image)
+    def _gradients(self) -> tuple[_Plane, _Plane]:
+        return _gradients(self._image)
 
-    @cached_property
-    def _gradient(self) -> _Plane:
-        return _gradient(self._half[0])
-
-    def features(self, candidate: Image.Image) -> tuple[float, float]:
-        """Gradient similarity deviation and chroma error of ``candidate``, grown to the reference's size."""
+    def features(self, candidate: Image.Image) -> tuple[float, float, float]:
+        """What the score is made of, for ``candidate`` grown to the reference's size."""
         if candidate.size != self._image.size:
             candidate = candidate.resize(self._image.size, Image.Resampling.BICUBIC)
-        luma, chroma = _planes(candidate)
-        mine, other = self._gradient, _gradient(luma)
-        similarity = (2 * mine * other + _C) / (mine * mine + other * other + _C)
-        return float(similarity.std()), float(np.abs(self._half[1] - chroma).mean())
+        half, quarter = self._gradients
+        other_half, other_quarter = _gradients(candidate)
+        lost = np.maximum(1 - (1 + other_half) / (1 + half), 0)
+        return _deviation(half, other_half), _deviation(quarter, other_quarter), float(lost.mean())
 
     def score(self, candidate: Image.Image) -> float:
         """How near ``candidate`` is to the reference: 90 hard to tell apart, 70 high, 50 medium, 30 low."""
-        return quality_of(*self.features(candidate))
+        return quality_of(self.features(candidate))
 
 
-def quality_of(deviation: float, chroma_error: float) -> float:
-    """The calibrated mapping from features to the score."""
-    log_deviation = float(np.log(deviation + 1e-3))
-    one, linear, square, chroma = COEFFICIENTS
-    value = one + linear * log_deviation + square * log_deviation**2 + chroma * chroma_error
-    return min(100.0, max(0.0, value))
+def quality_of(features: tuple[float, float, float]) -> float:
+    """The calibrated mapping from features to the score: it falls as any of them grows."""
+    logarithms = (math.log(max(value, _LEAST)) for value in features)
+    loss = math.exp(OFFSET + sum(weight * value for weight, value in zip(WEIGHTS, logarithms, strict=True)))
+    return min(100.0, max(0.0, CEILING - loss))
 
 
-def _planes(image: Image.Image) -> tuple[_Plane, _Plane]:
-    """Luma at half size, and both chroma planes at a quarter."""
-    wide = image.convert("YCbCr")
-    half = wide.reduce(2) if min(wide.size) > 16 else wide
-    luma, *chroma = half.split()
-    coarse = [plane.reduce(2) if min(plane.size) > 16 else plane for plane in chroma]
-    return np.asarray(luma, np.float32), np.stack([np.asarray(plane, np.float32) for plane in coarse])
+def _deviation(mine: _Plane, other: _Plane) -> float:
+    return float(((2 * mine * other + _C) / (mine * mine + other * other + _C)).std())
+
+
+def _gradients(image: Image.Image) -> tuple[_Plane, _Plane]:
+    """Gradients of luma at half and at quarter size."""
+    luma = image.convert("L")
+    half = luma.reduce(2) if min(luma.size) > _SMALLEST_HALVED_PX else luma
+    quarter = half.reduce(2) if min(half.size) > _SMALLEST_HALVED_PX else half
+    return _gradient(np.asarray(half, np.float32)), _gradient(np.asarray(quarter, np.float32))
 
 
 def _gradient(plane: _Plane) -> _Plane:
@@ -71,5 +76,5 @@ def _gradient(plane: _Plane) -> _Plane:
     down = np.zeros_like(plane)
     across[:, 1:-1] = plane[:, 2:] - plane[:, :-2]
     down[1:-1] = plane[2:] - plane[:-2]
-    magnitude: _Plane = np.sqrt(across * across + down * down)
+    magnitude: _Plane = (np.hypot(across, down) / 2).astype(np.float32)
     return magnitude
