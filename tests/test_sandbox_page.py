@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,7 +14,19 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
 
-from sandbox_client import JPEG, NUMBER, Script, fields, part, post_form, post_mm7, script_running, smil, submit_request
+from sandbox_client import (
+    JPEG,
+    NUMBER,
+    Script,
+    fields,
+    part,
+    picture,
+    post_form,
+    post_mm7,
+    script_running,
+    smil,
+    submit_request,
+)
 
 from mmsprep.sandbox import Sandbox
 from mmsprep.tools.multipart import build_related
@@ -58,6 +71,23 @@ def test_markup_in_a_message_is_text(gateway: Sandbox) -> None:
         html = get(gateway, path).text
         assert "window.hacked" in html
         assert not re.search(r"<script(?! src=\"/static/sandbox\.js\")|<img src=x", html)
+
+
+def test_the_raw_request_is_readable(gateway: Sandbox) -> None:
+    """Base64 and binary data are counted, not shown; everything else is."""
+    encoded = part("b.jpg", "image/jpeg", base64.encodebytes(picture(side_px=200)), Content_Transfer_Encoding="base64")
+    content = build_related(
+        [smil('<img src="a.jpg"/>'), part("a.jpg", "image/jpeg", JPEG), encoded], "application/smil"
+    )
+    post_mm7(gateway, submit_request(content, subject="Hi there"))
+    post_form(gateway, fields(("photo.jpg", "image/jpeg", picture(side_px=200))))
+    soap, form = (get(gateway, f"/messages/{one.number}").text for one in gateway.exchanges)
+    assert "&lt;Subject&gt;Hi there&lt;/Subject&gt;" in soap
+    assert re.search(r"\[[0-9,]+ bytes of binary data\]", soap)
+    assert re.search(r"\[[0-9,]+ characters of base64\]", soap)
+    assert re.search(r"\n&amp;attachment0=\S{60} … \[[0-9,]+ more characters\]\n&amp;type0=image%2Fjpeg\n", form)
+    assert len(soap) < 20_000
+    assert len(form) < 20_000
 
 
 def test_every_answer_has_strict_headers(gateway: Sandbox) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,3 +95,28 @@ def test_wrong_credentials_are_refused(gateway: Sandbox, message: Message, via: 
     account = Account("sandbox", "wrong", url=gateway.url)
     with pytest.raises(AccountRefused):
         asyncio.run(send_async(message, to=NUMBER, account=account, via=via))
+
+
+def test_what_the_handset_replies_is_received_and_stored(gateway: Sandbox, tmp_path: Path, sample_media: Path) -> None:
+    """The sandbox's push against our own receiver."""
+    pytest.importorskip("sqlalchemy", reason="the extra mmsprep[receive] is not installed")
+    from mmsprep.receive import create_app, open_store
+    from mmsprep.receive.serve import listen, make_server
+
+    photo = (sample_media / "formats" / "photo.jpg").read_bytes()
+    with open_store(tmp_path / "inbox") as store, listen("127.0.0.1", 0) as listener:
+        server = make_server(create_app(store, secret="/a-path-that-nobody-guesses"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/a-path-that-nobody-guesses"
+            files = [("photo.jpg", "image/jpeg", photo)]
+            delivery = gateway.push(url, sender=NUMBER, subject="Für dich", message="a & b", files=files)
+        finally:
+            server.should_exit = True
+            thread.join()
+        assert delivery.ok, delivery.attempts
+        (stored,) = store.messages()
+    assert (stored.sender, stored.subject, stored.text) == (NUMBER, "Für dich", "a & b")
+    assert stored.id == delivery.incoming.id
+    assert [part.size_bytes for part in stored.parts] == [len(photo)]

@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from mmsprep.formats import FORMATS
-from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Exchange, ShownPart
+from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Door, Exchange, ShownPart
 from mmsprep.sandbox.faults import Fault, Trouble
 from mmsprep.sandbox.playback import sources
 from mmsprep.sandbox.push import Delivery
@@ -23,6 +23,7 @@ from mmsprep.status import STATUSES, status_of
 
 _SHOWN_CHARACTERS = 30_000
 _LONG_RUN = re.compile(r"[^\s&=<>]{160,}")
+_BASE64_LINES = re.compile(r"(?:^[A-Za-z0-9+/]{60,}\n){3,}^[A-Za-z0-9+/]*={0,2}$", re.M)
 
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("mmsprep.sandbox"),
@@ -95,7 +96,8 @@ def panel(exchange: Exchange, deliveries: Sequence[Delivery], raw: bytes) -> Mar
         submission=submission,
         segments=segments(submission.content.parts, submission.content.total_bytes) if submission else [],
         replies=replies(exchange, deliveries),
-        raw=readable(raw),
+        # A form has no line ends; one field a line can be read.
+        raw=readable(raw.replace(b"&", b"\n&") if exchange.door is Door.FORM else raw),
         answer=readable(exchange.answer.body) if exchange.answer else "",
     )
 
@@ -139,7 +141,7 @@ def readable(raw: bytes) -> str:
         lines.append(_LONG_RUN.sub(_shortened, text))
     if skipped_bytes:
         lines.append(f"[{skipped_bytes:,} bytes of binary data]")
-    shown = "\n".join(lines)
+    shown = _BASE64_LINES.sub(lambda run: f"[{len(run[0]):,} characters of base64]", "\n".join(lines))
     more = len(shown) - _SHOWN_CHARACTERS
     return shown if more <= 0 else f"{shown[:_SHOWN_CHARACTERS]}\n[{more:,} more characters]"
 
