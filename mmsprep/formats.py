@@ -118,7 +118,7 @@ FORMATS: dict[str, Format] = {
         _refused("executable", "program", "application/octet-stream", "exe", "dll so elf msi"),
         _refused("html", "HTML page", "text/html", "html", "htm xhtml"),
         _refused("svg", "SVG drawing", "image/svg+xml", "svg"),
-        _refused("xml", "XML", "application/xml", "xml"),
+        _refused("xml", "XML document", "application/xml", "xml"),
         _refused("smil", "SMIL presentation", "application/smil", "smil"),
         _refused("playlist", "playlist", "audio/x-mpegurl", "m3u8", "m3u pls mpd sdp cue xspf asx wpl"),
         _refused("concat", "ffmpeg script", "text/plain", "txt"),

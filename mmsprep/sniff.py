@@ -146,10 +146,13 @@ def _binary_info(
 
 def _other_format(content: Content) -> str:
     """The format of content without magic: a text, or something that only ``filetype`` knows."""
-    decoded = plaintext.decode(content.head, whole=content.size_bytes <= len(content.head))
-    if decoded is not None:
-        return plaintext.text_format(decoded[0])
-    slug = foreign_family(content)
+    # Letters padded with zeros may be text; an archive's are not.
+    slug = foreign_family(content) if b"\x00" in content.head else None
+    if slug is None:
+        decoded = plaintext.decode(content.head, whole=content.size_bytes <= len(content.head))
+        if decoded is not None:
+            return plaintext.text_format(decoded[0])
+        slug = foreign_family(content)
     if slug is None:
         raise UnknownType(
             content.name,

@@ -282,6 +282,17 @@ def test_the_largest_preview_of_a_camera_raw_file() -> None:
         decode(struct.pack("<2sHI", b"II", 42, 8) + tiff_directory([]), "dng")
 
 
+@pytest.mark.parametrize(
+    "start", [b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", b"IIU\0\x08\0\0\0\0\0"]
+)
+def test_the_preview_of_a_raw_file_whose_directories_do_not_say_where_it_is(start: bytes) -> None:
+    """CR3 and RAF are no TIFF, RW2 keeps its preview in a maker's tag: the largest JPEG in the file is taken."""
+    small, large = saved(corners(30, 20), "JPEG"), saved(corners(300, 200), "JPEG", quality=90)
+    picture = decode(start.ljust(200, b"\0") + small + bytes(50) + large + bytes(500), "dng")
+    assert picture.image.size == (300, 200)
+    assert_near(corner_colours(picture.image), [RED, GREEN, BLUE, WHITE], 40)
+
+
 def test_jpeg_xl_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     monkeypatch.setitem(sys.modules, "pillow_jxl.JpegXLImagePlugin", None)

@@ -125,7 +125,11 @@ def oddities(text: str) -> tuple[str, ...]:
 
 
 _MARKUP_ROOTS = {
-    **dict.fromkeys(("html", "head", "body", "script", "!doctype html", "meta", "div"), "html"),
+    **dict.fromkeys(
+        "!doctype html|html|head|body|script|style|meta|title|link|div|p|span|table|h1|h2|h3|ul|ol|a|b|i|br|img|font|center"
+        "|iframe|form".split("|"),
+        "html",
+    ),
     "svg": "svg",
     "!doctype svg": "svg",
     **dict.fromkeys(("smil", "!doctype smil"), "smil"),
@@ -141,6 +145,7 @@ _PATTERNS = tuple(
         ("playlist", r"\A#EXTM3U"),
         ("playlist", r"^#EXT(?:INF:|-X-)"),
         ("playlist", r"\A\[playlist\]"),
+        ("playlist", r"\A<\?wpl\b"),
         ("playlist", r"\A\[Reference\]\s+Ref1="),
         ("playlist", r"\Av=0\s+o=[^\n]*\n\s*s="),
         ("playlist", r'^[ \t]*FILE\s+(?:"[^"]*"|\S+)\s+(?:WAVE|MP3|AIFF|BINARY|FLAC)\s+TRACK\s+\d+'),

@@ -1,4 +1,4 @@
-"""The JPEG preview that a camera puts into its raw files (DNG, CR2, NEF, ARW, ...: all of them TIFF inside).
+"""The JPEG preview that a camera puts into its raw files (DNG, CR2, NEF, ARW, ...: TIFF inside; CR3 and RAF: not).
 
 Comes in: a raw file. Goes out: the largest preview in it, opened. Never: a developed raw picture; what
 the camera's own preview shows is what its owner has seen.
@@ -6,14 +6,17 @@ the camera's own preview shows is what its owner has seen.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
+from itertools import islice
 
 from PIL import Image, JpegImagePlugin
 from PIL.ExifTags import Base as ExifTag
 
+_BYTE_ORDERS = {b"II": "<", b"MM": ">"}
 _MAX_DIRECTORIES = 64
 _MAX_VALUES = 64
 _MAX_ENTRIES = 1_000
@@ -27,26 +30,32 @@ def open_preview(file: BytesIO) -> Image.Image:
 
     Raises:
         NotImplementedError: there is no preview in it.
-        struct.error, ValueError: it is no TIFF.
+        struct.error: its TIFF structure breaks off.
     """
     data = file.getvalue()
-    directories = list(_directories(data))
-    best: Image.Image | None = None
-    for directory in directories:
-        for offset_tag, size_tag in ((_JPEG_OFFSET, _JPEG_SIZE), (_STRIP_OFFSETS, _STRIP_SIZES)):
-            offsets, sizes = directory.get(offset_tag, ()), directory.get(size_tag, ())
-            if len(offsets) != 1 or len(sizes) != 1:
-                continue
-            preview = _jpeg_at(data, offsets[0], sizes[0])
-            if preview and (best is None or preview.width * preview.height > best.width * best.height):
-                best = preview
+    directories = list(_directories(data)) if data[:2] in _BYTE_ORDERS else []
+    previews = [preview for directory in directories for preview in _previews_of(data, directory)]
+    best = max(previews or _scattered(data), key=lambda preview: preview.width * preview.height, default=None)
     if best is None:
         raise NotImplementedError("a raw file without a preview inside")
-    orientation = directories[0].get(_ORIENTATION, (1,))[0]
+    orientation = directories[0].get(_ORIENTATION, (1,))[0] if directories else 1
     exif = best.getexif()
     if exif.get(ExifTag.Orientation, 1) == 1:
         exif[ExifTag.Orientation] = orientation
     return best
+
+
+def _previews_of(data: bytes, directory: dict[int, tuple[int, ...]]) -> Iterator[Image.Image]:
+    for offset_tag, size_tag in ((_JPEG_OFFSET, _JPEG_SIZE), (_STRIP_OFFSETS, _STRIP_SIZES)):
+        offsets, sizes = directory.get(offset_tag, ()), directory.get(size_tag, ())
+        if len(offsets) == len(sizes) == 1 and (preview := _jpeg_at(data, offsets[0], sizes[0])):
+            yield preview
+
+
+def _scattered(data: bytes) -> Iterator[Image.Image]:
+    """The JPEGs that lie anywhere in the file: where CR3, RAF and RW2 have theirs, no directory here says."""
+    starts = islice(re.finditer(rb"\xff\xd8\xff[\xdb\xe0\xe1]", data), _MAX_DIRECTORIES)
+    return (preview for start in starts if (preview := _jpeg_at(data, start.start(), len(data))))
 
 
 def _jpeg_at(data: bytes, offset: int, size_bytes: int) -> Image.Image | None:
@@ -62,9 +71,7 @@ def _jpeg_at(data: bytes, offset: int, size_bytes: int) -> Image.Image | None:
 
 def _directories(data: bytes) -> Iterator[dict[int, tuple[int, ...]]]:
     """Every directory of the TIFF structure: the chain and the sub-directories."""
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
-    if order is None:
-        raise ValueError("no TIFF structure")
+    order = _BYTE_ORDERS[data[:2]]
     waiting = [struct.unpack_from(f"{order}I", data, 4)[0]]
     seen: set[int] = set()
     while waiting and len(seen) < _MAX_DIRECTORIES:
