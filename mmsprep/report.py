@@ -198,9 +198,15 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
             _two_lines(_short(one.name), _what(one.info) if one.info else ""),
             size(one.size_bytes),
             Text(f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-"),
-            _two_lines(_planned(one.plan), _because(one.plan.reasons)) if one.plan else _two_lines("refuse", problem),
+            _two_lines(_planned(one.plan), _found(one)) if one.plan else _two_lines("refuse", problem),
         )
     return table
+
+
+def _found(one: Inspection) -> str:
+    """Why it is done, and what else people should know: first page of several, another type than its name says."""
+    because = _because(one.plan.reasons) if one.plan else ""
+    return "; ".join(filter(None, (because, *(one.info.notes if one.info else ()))))
 
 
 def profile_table(profile: Profile) -> RenderableType:

@@ -125,11 +125,9 @@ def oddities(text: str) -> tuple[str, ...]:
 
 
 _MARKUP_ROOTS = {
-    **dict.fromkeys(
-        "!doctype html|html|head|body|script|style|meta|title|link|div|p|span|table|h1|h2|h3|ul|ol|a|b|i|br|img|font|center"
-        "|iframe|form".split("|"),
-        "html",
-    ),
+    **dict.fromkeys(("!doctype html", "html", "head", "body", "script", "style", "meta", "title", "link"), "html"),
+    **dict.fromkeys(("div", "p", "span", "table", "h1", "h2", "h3", "ul", "ol", "a", "b", "i", "br"), "html"),
+    **dict.fromkeys(("img", "font", "center", "iframe", "form"), "html"),
     "svg": "svg",
     "!doctype svg": "svg",
     **dict.fromkeys(("smil", "!doctype smil"), "smil"),
