@@ -15,6 +15,8 @@ from mmsprep.errors import MmsprepError
 if TYPE_CHECKING:
     from mmsprep.batch.many import prepare_many
     from mmsprep.batch.outcome import Failed, Outcome, Prepared
+    from mmsprep.delivery import deliver
+    from mmsprep.hook import pre_send, pre_send_async
     from mmsprep.job import Inspection, Job
     from mmsprep.message import Forecast, Message
     from mmsprep.model import Part, Progress
@@ -42,10 +44,13 @@ _PLACES = {
     "Progress": "model",
     "Receipt": "sender",
     "Settings": "settings",
+    "deliver": "delivery",
     "forecast": "pipeline",
     "inspect": "pipeline",
     "load_account": "sender",
     "load_profile": "profile",
+    "pre_send": "hook",
+    "pre_send_async": "hook",
     "prepare": "pipeline",
     "prepare_many": "batch.many",
     "read_message": "output",
@@ -72,10 +77,13 @@ __all__ = [
     "Receipt",
     "Settings",
     "__version__",
+    "deliver",
     "forecast",
     "inspect",
     "load_account",
     "load_profile",
+    "pre_send",
+    "pre_send_async",
     "prepare",
     "prepare_many",
     "read_message",

@@ -190,6 +190,14 @@ def test_the_same_key_is_the_same_send_whatever_the_bytes(message: Message, tmp_
     assert different.receipt and not different.receipt.earlier
 
 
+def test_two_sends_that_are_meant_to_arrive_both_do(message: Message, tmp_path: Path) -> None:
+    """The same words about two orders, each with a key of its own."""
+    with gateway(succeeds()) as this:
+        for key in ("order-1", "order-2", "order-1"):
+            (last,) = run(this, message, [ONE], journal=tmp_path / "journal.db", key=key)
+    assert len(this.requests) == 2 and last.receipt and last.receipt.earlier
+
+
 def test_another_gateway_has_a_standing_of_its_own(message: Message, tmp_path: Path) -> None:
     journal = tmp_path / "journal.db"
     with gateway(succeeds()) as sandbox, gateway(succeeds()) as real:

@@ -71,7 +71,7 @@ def send(
         text_at_end: show the message's own text last.
         country: two letters; completes national numbers.
         journal: a journal or its file: what it calls accepted is not sent again, what it calls unknown neither.
-        key: what makes two sends the same beside equal content, e.g. a hash of the originals or your own id.
+        key: what makes two sends the same in the journal, e.g. an id of your own; empty: equal content does.
         resend_unknown: send although the journal does not know what became of an earlier attempt.
         patience: how often and how long to try.
 

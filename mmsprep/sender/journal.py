@@ -49,7 +49,7 @@ CREATE TABLE attempts (
     started_at TEXT NOT NULL,
     ended_at TEXT
 ) STRICT;
-CREATE INDEX attempts_by_recipient ON attempts (recipient, gateway);
+CREATE INDEX attempts_by_subject ON attempts (recipient, gateway, key);
 """
 
 
@@ -84,10 +84,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What the journal is asked about: these contents, or the same originals, to this recipient by this gateway.
+    """What the journal is asked about: a send to this recipient by this gateway.
 
     ``key`` is the same for two sends that mean the same although the bytes may differ (prepared anew, or by a
-    stricter profile); ``content_sha256`` is :attr:`mmsprep.Message.sha256`.
+    stricter profile), and differs for two that are meant to arrive both; ``content_sha256`` is
+    :attr:`mmsprep.Message.sha256`.
     """
 
     recipient: str
@@ -218,13 +219,11 @@ class Journal:
     def release(self, subject: Subject) -> None:
         """A person decided to send again what is unknown."""
         self._run(
-            "UPDATE attempts SET state = ? WHERE recipient = ? AND gateway = ? AND (key = ? OR content_sha256 = ?)"
-            " AND state IN (?, ?)",
+            "UPDATE attempts SET state = ? WHERE recipient = ? AND gateway = ? AND key = ? AND state IN (?, ?)",
             State.RELEASED,
             subject.recipient,
             subject.gateway,
             subject.key,
-            subject.content_sha256,
             State.SENDING,
             State.UNKNOWN,
         )
@@ -234,9 +233,8 @@ class Journal:
         with self._lock, self._mapped():
             rows = self._connection.execute(
                 "SELECT recipient, transaction_id, via, state, content_sha256, message_id, status_code, error_code,"
-                " started_at FROM attempts WHERE recipient = ? AND gateway = ?"
-                " AND (key = ? OR content_sha256 = ?) ORDER BY id DESC",
-                (subject.recipient, subject.gateway, subject.key, subject.content_sha256),
+                " started_at FROM attempts WHERE recipient = ? AND gateway = ? AND key = ? ORDER BY id DESC",
+                (subject.recipient, subject.gateway, subject.key),
             ).fetchall()
         names = Entry.__dataclass_fields__
         for row in rows:
