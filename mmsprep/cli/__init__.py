@@ -29,17 +29,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(prepare)
-app.command()(batch)
-app.command()(watch)
-app.command()(send)
-app.command()(inspect)
-app.command()(doctor)
-app.command()(status)
-app.command()(receive)
-app.add_typer(inbox_app, name="inbox")
-app.add_typer(profiles_app, name="profiles")
-app.add_typer(sandbox_app, name="sandbox")
+_PREPARE, _SEND, _RECEIVE, _LOOK = "Prepare", "Send", "Receive", "Look"
+app.command(rich_help_panel=_PREPARE)(prepare)
+app.command(rich_help_panel=_PREPARE)(inspect)
+app.command(rich_help_panel=_PREPARE)(batch)
+app.command(rich_help_panel=_PREPARE)(watch)
+app.command(rich_help_panel=_SEND)(send)
+app.command(rich_help_panel=_SEND)(status)
+app.add_typer(sandbox_app, name="sandbox", rich_help_panel=_SEND)
+app.command(rich_help_panel=_RECEIVE)(receive)
+app.add_typer(inbox_app, name="inbox", rich_help_panel=_RECEIVE)
+app.add_typer(profiles_app, name="profiles", rich_help_panel=_LOOK)
+app.command(rich_help_panel=_LOOK)(doctor)
 
 
 @app.callback(invoke_without_command=True)
