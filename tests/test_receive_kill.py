@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import postgresql
 import pytest
+from typer.testing import CliRunner
 
+from mmsprep.cli import app
 from mmsprep.receive import open_store
 
 SECRET = "a-secret-of-some-length"
@@ -36,17 +40,19 @@ def _load_benchmark() -> Any:
 load = _load_benchmark()
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command, with this environment and no other settings of ours."""
-    outer = {name: value for name, value in os.environ.items() if not name.startswith("MMSPREP_")}
-    return subprocess.run(
-        [sys.executable, "-m", "mmsprep", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env=outer | {"COLUMNS": "120"} | environment,
-    )
+def run(*arguments: str, **environment: str) -> Any:
+    """The command in this process, with this environment and no other settings of ours."""
+    ours = {name: None for name in os.environ if name.startswith("MMSPREP_")}
+    return CliRunner().invoke(app, arguments, env=ours | {"COLUMNS": "120"} | environment)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command of the receiver takes hold of its log; give it back."""
+    log = logging.getLogger("mmsprep.receive")
+    before = log.handlers, log.level, log.propagate
+    yield
+    log.handlers, log.level, log.propagate = before
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -146,7 +152,7 @@ def test_the_inbox_lists_shows_exports_and_forwards(tmp_path: Path) -> None:
         files = {"attachment0": ("../../a b.png", b"\xff\xd8\xff\xe0 picture", "image/png")}
         assert httpx.post(receiver.url, data=evil, files=files).text == "OK"
     listed = run("inbox", "--store", inbox)
-    assert listed.returncode == 0
+    assert listed.exit_code == 0
     assert "Hällo\ufffd Welt" in listed.stdout
     shown = run("inbox", "show", "7", MMSPREP_STORE=inbox)
     assert "01-a-b.jpg" in shown.stdout
@@ -162,10 +168,10 @@ def test_the_inbox_lists_shows_exports_and_forwards(tmp_path: Path) -> None:
     assert (out / "01-a-b.jpg").read_bytes() == b"\xff\xd8\xff\xe0 picture"
     assert json.loads((out / "message.json").read_text("utf-8")) == told
     again = run("inbox", "export", "7", str(out), "--store", inbox)
-    assert (again.returncode, again.stdout) == (8, "")
+    assert (again.exit_code, again.stdout) == (8, "")
     assert sorted(path.name for path in out.iterdir()) == ["01-a-b.jpg", "message.json"]
     failed = run("inbox", "forward", shlex.join([sys.executable, "-c", "exit(1)"]), "--store", inbox)
-    assert failed.returncode == 11
+    assert failed.exit_code == 11
     assert json.loads(run("inbox", "list", "--pending", "--json", "--store", inbox).stdout)["messages"]
 
 
@@ -188,6 +194,15 @@ def test_what_makes_no_sense_is_told_in_one_line_that_says_what_to_do(
 ) -> None:
     place = () if "--store" in arguments else ("--store", str(tmp_path / "inbox"))
     done = run(*arguments, *place)
-    assert (done.returncode, done.stdout) == (status, "")
+    assert (done.exit_code, done.stdout) == (status, "")
     assert re.fullmatch("error: .+\n", done.stderr)
     assert word in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("receive",), ("inbox", "list"), ("inbox", "forward", "http://127.0.0.1:1")])
+def test_without_the_extra_the_error_says_how_to_get_it(arguments: tuple[str, ...]) -> None:
+    code = "import sys; sys.modules['sqlalchemy'] = None; from mmsprep.cli import main; main()"
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 7
+    assert re.fullmatch(r"error: .*pip install 'mmsprep\[receive\]'.*\n", done.stderr)

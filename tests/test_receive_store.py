@@ -16,10 +16,11 @@ import postgresql
 import pytest
 
 from mmsprep.errors import NotFound, StoreError, ToolMissing, UsageError
+from mmsprep.receive import schema
 from mmsprep.receive.blobs import RemoteBlobs
 from mmsprep.receive.incoming import Door, ForwardState, Incoming, PushedPart, What
 from mmsprep.receive.look import look
-from mmsprep.receive.store import DATABASE_NAME, Added, Store, open_store
+from mmsprep.receive.store import DATABASE_NAME, Added, Store, open_store, row_of
 
 JPEG = b"\xff\xd8\xff\xe0" + b"picture" * 99
 
@@ -171,6 +172,21 @@ def test_a_busy_database_is_waited_for_and_a_stuck_one_is_an_error(
             add(store, message())
         other.rollback()
         assert add(store, message()).is_new
+
+
+def test_a_push_that_hangs_on_another_machine_holds_up_its_repetition_for_a_while_only(
+    postgresql_server: postgresql.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmsprep.receive.schema._BUSY_TIMEOUT_S", 0.5)
+    with open_store(tmp_path, postgresql_server.new_database()) as store:
+        incoming = message("1")
+        with store.engine.connect() as hanging:
+            hanging.execute(schema.messages.insert().values(row_of(incoming, incoming.key)))
+            with pytest.raises(StoreError, match="lock"):
+                add(store, incoming)
+            assert add(store, message("2")).is_new
+            hanging.rollback()
+        assert add(store, incoming).is_new
 
 
 def test_a_database_that_crashes_refuses_and_takes_messages_again_when_it_is_back(

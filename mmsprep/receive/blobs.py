@@ -42,8 +42,8 @@ class FolderBlobs:
         self._folder = folder
         self._staging = folder / "staging"
         self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _sync_folder(folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder)
+        sync_folder(folder.parent)
         self._sweep()
 
     def put(self, sha256: str, data: bytes) -> None:
@@ -55,11 +55,11 @@ class FolderBlobs:
         path = self._path(sha256)
         if not path.parent.is_dir():
             path.parent.mkdir(exist_ok=True)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         if not _has_size(path, len(data)):
             self._write(path, data)
         # Also for content that was there: another push may have renamed it an instant ago and not synced yet.
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def get(self, sha256: str) -> bytes:
         """The bytes, compared with their name.
@@ -164,7 +164,7 @@ def _has_size(path: Path, size_bytes: int) -> bool:
         return False
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` survive a power cut; Windows has no such call and needs none."""
     if os.name == "nt":
         return

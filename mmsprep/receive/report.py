@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from mmsprep.errors import OutputError
 from mmsprep.receive.characters import printable
 from mmsprep.receive.incoming import Stored, What
-from mmsprep.receive.store import Store
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from mmsprep.receive.store import Store
 
 REPORT_NAME = "message.json"
 

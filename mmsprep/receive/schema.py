@@ -142,6 +142,8 @@ def _postgresql(url: URL) -> Engine:
     def _durable(connection: Any, _record: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET synchronous_commit = on")
+            # A push of the same message on a machine that vanished must not hold up this one for ever.
+            cursor.execute(f"SET lock_timeout = {round(_BUSY_TIMEOUT_S * 1000)}")
         connection.commit()
 
     return engine

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mmsprep.errors import NotFound, StoreError, UsageError
 from mmsprep.receive import schema
-from mmsprep.receive.blobs import Blobs, FolderBlobs, RemoteBlobs
+from mmsprep.receive.blobs import Blobs, FolderBlobs, RemoteBlobs, sync_folder
 from mmsprep.receive.incoming import Door, ForwardState, Incoming, Stored, StoredPart, What
 
 DATABASE_NAME = "inbox.sqlite3"
@@ -81,7 +81,7 @@ class Store:
             with self.writing() as connection:
                 # The insert comes first: it takes SQLite's write lock before anything is read, and in PostgreSQL
                 # it waits for another push of the same message until that one is committed or gone.
-                statement = self._insert(schema.messages).values(_row(incoming, key))
+                statement = self._insert(schema.messages).values(row_of(incoming, key))
                 number = connection.scalar(
                     statement.on_conflict_do_nothing(index_elements=["key"]).returning(schema.messages.c.number)
                 )
@@ -206,8 +206,11 @@ def open_store(folder: str | Path = "mms-inbox", database: str = "", *, create: 
         blobs = FolderBlobs(path / "attachments")
     except OSError as error:
         raise StoreError(f"{place}: the store cannot be opened ({error.strerror})") from None
-    embedded = URL.create("sqlite", database=str(path.absolute() / DATABASE_NAME))
-    return Store(schema.open_engine(database or embedded), blobs)
+    if database:
+        return Store(schema.open_engine(database), blobs)
+    engine = schema.open_engine(URL.create("sqlite", database=str(path.absolute() / DATABASE_NAME)))
+    sync_folder(path)
+    return Store(engine, blobs)
 
 
 def with_parts(connection: Connection, rows: Sequence[Row[Any]]) -> list[Stored]:
@@ -237,7 +240,8 @@ def _stored(row: Row[Any], parts: tuple[StoredPart, ...]) -> Stored:
     )
 
 
-def _row(incoming: Incoming, key: str) -> dict[str, Any]:
+def row_of(incoming: Incoming, key: str) -> dict[str, Any]:
+    """The values of a new message's row."""
     row = {
         column.name: getattr(incoming, column.name) for column in schema.messages.c if hasattr(incoming, column.name)
     }
