@@ -8,8 +8,6 @@ import random
 import pytest
 from PIL import Image, ImageDraw
 
-from mmsprep.profile import AudioStep
-from mmsprep.transcode.audio import is_speech, rung_quality, sound_bytes
 from mmsprep.transcode.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
 from mmsprep.transcode.photo import PhotoSource
 from mmsprep.transcode.rate_model import COARSEST
@@ -69,34 +67,3 @@ def test_few_bytes_make_a_smaller_picture_rather_than_a_ruined_one() -> None:
     source = PhotoSource(_picture(), floor_quality=20)
     small, large = source.render(5_000), source.render(90_000)
     assert (small.width_px or 0) < (large.width_px or 0) <= 640
-
-
-_WAVE_STEPS = [AudioStep(format="mp3", rate_kbps=rate, sample_rate_hz=22_050) for rate in (24, 32, 48, 64)]
-
-
-def test_a_higher_rung_is_worth_more_and_music_suffers_more_from_a_low_one() -> None:
-    speech = [rung_quality(step, is_speech=True) for step in _WAVE_STEPS]
-    music = [rung_quality(step, is_speech=False) for step in _WAVE_STEPS]
-    assert speech == sorted(speech) and music == sorted(music)
-    assert all(spoken > played for spoken, played in zip(speech, music, strict=True))
-    amr = AudioStep(format="amr", rate_kbps=12.2, sample_rate_hz=8_000)
-    assert rung_quality(amr, is_speech=False) < min(music)
-
-
-def test_the_size_of_an_amr_is_known_to_the_byte_a_second() -> None:
-    step = AudioStep(format="amr", rate_kbps=12.2, sample_rate_hz=8_000)
-    assert sound_bytes(step, 61) - sound_bytes(step, 60) == 50 * 32
-
-
-def test_what_pauses_is_speech_and_what_does_not_is_music() -> None:
-    from pydub import AudioSegment
-
-    chance = random.Random(2)
-    loud = b"".join(chance.randint(-9000, 9000).to_bytes(2, "little", signed=True) for _ in range(4_000))
-    quiet = bytes(len(loud))
-
-    def sound(data: bytes) -> object:
-        return AudioSegment(data=data, sample_width=2, frame_rate=8_000, channels=1)
-
-    assert is_speech(sound((loud + quiet) * 6))
-    assert not is_speech(sound(loud * 12))

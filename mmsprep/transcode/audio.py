@@ -1,10 +1,10 @@
 """Recordings: decoded once, trimmed, levelled, then a rung of the profile's ladder.
 
 Comes in: any sound that ffmpeg reads. Goes out: MP3, AMR-NB or WAV. Never: a rung that the budget does not
-hold, or a tag.
+hold, a clipped sample, or a tag.
 
-What a rung is worth is measured (PESQ-WB for speech, ViSQOL for music, mapped from 1..4.64 and 1..4.85 to
-0..100); speech and music are told apart by how often the sound pauses.
+What a rung is worth depends on what is heard (:mod:`mmsprep.transcode.speech`): a speech codec ruins music,
+and loses nothing that a telephone has cut off before.
 """
 
 from __future__ import annotations
@@ -16,51 +16,75 @@ from typing import Any
 import ffmpeg as graph
 import numpy as np
 
-from mmsprep.errors import Damaged, TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition
 from mmsprep.profile import AudioStep, Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.pcm import Pcm, decode_pcm
+from mmsprep.transcode.speech import Material, material
 
 with warnings.catch_warnings():
     # pydub looks for an ffmpeg on the PATH; it is never asked to run one here.
     warnings.simplefilter("ignore")
-    from pydub import AudioSegment
     from pydub.silence import detect_leading_silence
 
-_LONG_S = 600.0
-_LONGEST_S = 3600.0
+SILENT_DBFS = -70.0
 _SILENCE_DBFS = -50.0
+_SILENCE_BELOW_PEAK_DB = 45.0
 _SILENCE_KEPT_MS = 100
 _PEAK_DBFS = -1.0
 _MOST_GAIN_DB = 20.0
+_BURST_SHARE = 0.001
+_BURST_ROOM_DB = 3.0
 _FADE_MS = 30
 _AMR_FRAME_BYTES = {4.75: 13, 5.15: 14, 5.9: 16, 6.7: 18, 7.4: 20, 7.95: 21, 10.2: 27, 12.2: 32}
-_SPEECH = (
-    (4.75, 2.22),
-    (7.95, 2.55),
-    (10.2, 2.78),
-    (12.2, 2.88),
-    (24, 3.39),
-    (32, 3.94),
-    (48, 4.37),
-    (64, 4.54),
-    (128, 4.64),
-)
-_MUSIC = ((4.75, 1.4), (12.2, 1.5), (24, 1.6), (32, 2.0), (48, 3.0), (64, 4.4), (128, 4.7))
-_PAUSES_OF_SPEECH = 0.2
+_STEREO_COST = 1.5
+
+_Table = tuple[tuple[float, float], ...]
+_WORTH: dict[Material, dict[str, _Table]] = {
+    # PESQ-WB, 1..4.64, from benchmarks/recordings.py; narrow: the same sentences through a telephone.
+    Material.SPEECH: {
+        "amr": ((4.75, 1.95), (5.9, 2.07), (7.95, 2.19), (10.2, 2.35), (12.2, 2.42)),
+        "mp3": ((16, 2.38), (24, 3.22), (32, 3.89), (40, 4.09), (48, 4.29), (64, 4.5), (128, 4.64)),
+        "aac": ((16, 2.0), (24, 2.73), (32, 3.06), (48, 3.8), (64, 4.27), (96, 4.5)),
+        "wav": ((128, 3.47), (256, 4.64)),
+        "wav-ima": ((32, 2.38), (64, 2.82), (176, 4.0)),
+    },
+    Material.NARROW_SPEECH: {
+        "amr": ((4.75, 2.69), (5.9, 2.94), (7.95, 3.28), (10.2, 3.59), (12.2, 3.77)),
+        "mp3": ((16, 3.45), (24, 4.22), (32, 4.45), (48, 4.55), (64, 4.6)),
+        "aac": ((16, 3.03), (24, 3.53), (32, 3.77), (48, 4.3), (64, 4.5)),
+        "wav": ((128, 4.64),),
+        "wav-ima": ((32, 3.2), (64, 3.5)),
+    },
+    # ViSQOL, 1..4.85.
+    Material.MUSIC: {
+        "amr": ((4.75, 1.4), (12.2, 1.5)),
+        "mp3": ((24, 1.6), (32, 2.0), (48, 3.0), (64, 4.4), (128, 4.7)),
+        "aac": ((16, 1.5), (24, 1.6), (32, 2.0), (48, 3.0), (64, 4.2), (96, 4.6)),
+        "wav": ((128, 1.6), (256, 1.9), (706, 4.85)),
+        "wav-ima": ((32, 1.6), (64, 1.9), (176, 4.0)),
+    },
+}
+_BEST = {Material.SPEECH: 4.64, Material.NARROW_SPEECH: 4.64, Material.MUSIC: 4.85}
+_BITS_A_SAMPLE = {"wav": 16, "wav-ima": 4}
 
 
-def rung_quality(step: AudioStep, *, is_speech: bool) -> float:
-    """What a rung is worth, 0..100 (MEASURED at mono rates; stereo halves the rate a channel gets)."""
-    rates = [rate for rate, _ in (_SPEECH if is_speech else _MUSIC)]
-    scores = [score for _, score in (_SPEECH if is_speech else _MUSIC)]
-    rate_kbps = step.rate_kbps / (1.5 if step.channels == 2 else 1)
-    if step.format.startswith("wav"):
-        rate_kbps = 32 if step.sample_rate_hz >= 16_000 else 20
-    best = 4.64 if is_speech else 4.85
-    return 100 * (float(np.interp(rate_kbps, rates, scores)) - 1) / (best - 1)
+def rung_quality(step: AudioStep, heard: Material) -> float:
+    """What a rung is worth, 0..100 (the tables hold for one channel; two share the rate)."""
+    bits = _BITS_A_SAMPLE.get(step.format)
+    if bits:
+        rate_kbps = bits * step.sample_rate_hz / 1000
+    else:
+        rate_kbps = step.rate_kbps / (_STEREO_COST if step.channels == 2 else 1)
+    rates, scores = zip(*_WORTH[heard][step.format], strict=True)
+    return 100 * (float(np.interp(rate_kbps, rates, scores)) - 1) / (_BEST[heard] - 1)
+
+
+def heard_in(pcm: Pcm) -> Material:
+    """What a recording or a sound track is made of."""
+    return material(pcm.samples.mean(axis=1, dtype=np.float32), pcm.rate_hz)
 
 
 def open_source(
@@ -75,68 +99,55 @@ def open_source(
     Raises:
         Damaged: nothing in it can be decoded.
     """
-    sound = decode(attachment, info, workspace)
-    if len(sound) == 0:
-        raise Damaged(attachment.name, "holds no sound that can be decoded")
-    trimmed, notes = _without_silence(sound)
-    speech = is_speech(trimmed)
-    source_hz = info.sample_rate_hz or trimmed.frame_rate
+    most = max(step.channels for step in profile.audio.ladder)
+    pcm = decode_pcm(attachment, info, workspace, max_channels=most)
+    sound, notes = _without_silence(pcm.segment)
+    heard = heard_in(Pcm(sound))
+    source_hz = info.sample_rate_hz or pcm.rate_hz
+    channels = 2 if heard is Material.MUSIC and not _is_really_mono(sound) else 1
     ladder = [step for step in profile.audio.ladder if step.sample_rate_hz <= 3 * source_hz]
-    channels = 1 if speech or _is_really_mono(trimmed) else 2
     ladder = [step for step in ladder if step.channels <= channels] or list(profile.audio.ladder)
-    work = _Work(_levelled(trimmed), tuple(ladder), speech, profile.audio.floor_quality, notes)
+    level = _levelled(sound, heard)
+    work = _Work(level, tuple(ladder), heard, profile.audio.floor_quality, (*pcm.notes, *notes))
     return AudioSource(work, workspace)
 
 
-def decode(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> Any:
-    """The first sound track as pydub's ``AudioSegment``, 16 bit, at most 44.1 kHz stereo.
-
-    Raises:
-        Damaged: ffmpeg cannot decode it.
-        TypeNotAllowed: ffmpeg has no decoder for the format (EVRC).
-    """
-    if FORMATS[info.format].demuxer is None:
-        title = FORMATS[info.format].title
-        raise TypeNotAllowed(attachment.name, f"is {title} sound, which nothing here decodes; convert it to WAV or MP3")
-    long = (info.duration_s or 0) > _LONG_S
-    rate_hz, channels = (22_050, 1) if long else (44_100, min(2, info.channels or 2))
-    source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, t=_LONGEST_S)
-    output = source["a:0"].output("pipe:1", f="s16le", ar=rate_hz, ac=channels)
-    with ffmpeg.decoding(attachment.name, "its sound does not decode"):
-        done = ffmpeg.run(workspace, output)
-    whole = len(done.stdout) - len(done.stdout) % (2 * channels)
-    decoded_s = whole / (2 * channels * rate_hz)
-    expected_s = min(info.duration_s or 0, _LONGEST_S)
-    if decoded_s < expected_s * 0.9 - 0.5:
-        raise Damaged(attachment.name, f"decodes for {decoded_s:.1f} s of the {expected_s:.1f} s that it declares")
-    return AudioSegment(data=done.stdout[:whole], sample_width=2, frame_rate=rate_hz, channels=channels)
-
-
-def is_speech(sound: Any) -> bool:
-    """Speech pauses: many 20 ms frames are far quieter than the sound as a whole; music rarely does."""
-    mono = sound.set_channels(1)
-    samples = np.frombuffer(mono.raw_data, np.int16).astype(np.float32)
-    frame = mono.frame_rate // 50
-    count = len(samples) // frame
-    if count < 10:
-        return True
-    levels = np.sqrt((samples[: count * frame].reshape(count, frame) ** 2).mean(axis=1))
-    return bool((levels < 0.25 * levels.mean()).mean() > _PAUSES_OF_SPEECH)
-
-
 def _without_silence(sound: Any) -> tuple[Any, tuple[str, ...]]:
-    lead = max(0, detect_leading_silence(sound, _SILENCE_DBFS) - _SILENCE_KEPT_MS)
-    tail = max(0, detect_leading_silence(sound.reverse(), _SILENCE_DBFS) - _SILENCE_KEPT_MS)
-    if lead + tail >= len(sound):
+    """Cut the quiet ends off; how quiet depends on how loud the rest is."""
+    if sound.max_dBFS < SILENT_DBFS:
         return sound[:1000], ("holds nothing but silence",)
+    threshold = min(_SILENCE_DBFS, sound.max_dBFS - _SILENCE_BELOW_PEAK_DB)
+    lead = max(0, detect_leading_silence(sound, threshold) - _SILENCE_KEPT_MS)
+    tail = max(0, detect_leading_silence(sound.reverse(), threshold) - _SILENCE_KEPT_MS)
     return sound[lead : len(sound) - tail], ()
 
 
-def _levelled(sound: Any) -> Any:
-    """Peaks brought to -1 dBFS, by no more than 20 dB, so that a hiss stays one."""
-    if sound.max == 0:
+def _levelled(sound: Any, heard: Material) -> Any:
+    """Peaks brought to -1 dBFS, by no more than 20 dB, so that a hiss stays one.
+
+    In speech a few bursts (a cough, a knock on the microphone) do not keep the voice low: they are bent down.
+    """
+    if sound.max_dBFS < SILENT_DBFS:
         return sound
-    return sound.apply_gain(min(_MOST_GAIN_DB, _PEAK_DBFS - sound.max_dBFS))
+    peak_dbfs = sound.max_dBFS
+    if heard is Material.MUSIC:
+        return sound.apply_gain(min(_MOST_GAIN_DB, _PEAK_DBFS - peak_dbfs))
+    samples = np.frombuffer(sound.raw_data, np.int16).astype(np.float32) / 32_768
+    loud = float(np.quantile(np.abs(samples[:: max(1, len(samples) // 2_000_000)]), 1 - _BURST_SHARE))
+    voice_dbfs = min(peak_dbfs, 20 * float(np.log10(max(loud, 1e-5))) + _BURST_ROOM_DB)
+    gain_db = min(_MOST_GAIN_DB, _PEAK_DBFS - voice_dbfs)
+    if peak_dbfs + gain_db <= _PEAK_DBFS:
+        return sound.apply_gain(gain_db)
+    bent = _bent(samples * np.float32(10 ** (gain_db / 20)), np.float32(10 ** (_PEAK_DBFS / 20)))
+    return sound._spawn(np.round(bent * 32_767).astype("<i2").tobytes())
+
+
+def _bent(samples: Any, ceiling: Any) -> Any:
+    """Samples above half the ceiling bent smoothly towards it; none reaches it, the others stay."""
+    knee = ceiling / 2
+    over = np.maximum(np.abs(samples) - knee, 0)
+    room = ceiling - knee
+    return np.where(over > 0, np.sign(samples) * (knee + room * np.tanh(over / room)), samples)
 
 
 def _is_really_mono(sound: Any) -> bool:
@@ -153,7 +164,7 @@ class _Work:
 
     sound: Any
     ladder: tuple[AudioStep, ...]
-    speech: bool
+    heard: Material
     floor_quality: float
     notes: tuple[str, ...]
 
@@ -199,7 +210,7 @@ class AudioSource:
         return AudioSource(replace(self._work, sound=cut, notes=notes), self._workspace)
 
     def _quality(self, step: AudioStep) -> float:
-        return rung_quality(step, is_speech=self._work.speech)
+        return rung_quality(step, self._work.heard)
 
     def _size(self, step: AudioStep) -> int:
         return sound_bytes(step, self.duration_s)

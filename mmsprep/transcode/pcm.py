@@ -15,9 +15,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsprep.errors import Damaged, OverInputLimit, ToolError, ToolMissing, ToolTimeout, TypeNotAllowed
+from mmsprep.errors import (
+    Damaged,
+    OverInputLimit,
+    ToolError,
+    ToolMissing,
+    ToolOverLimit,
+    ToolTimeout,
+    TypeNotAllowed,
+)
 from mmsprep.formats import FORMATS
-from mmsprep.model import Attachment, MediaInfo
+from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.evrc import as_qcp
@@ -66,7 +74,25 @@ class Pcm:
         return float(self.segment.frame_count()) / self.rate_hz
 
 
-def decode_pcm(attachment: Attachment, info: MediaInfo, workspace: Workspace, *, max_channels: int = 2) -> Pcm:
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """What is decoded: ``in_step`` fills gaps, so that sound stays in step with pictures."""
+
+    name: str
+    path: Path
+    slug: str
+    longest_s: float | None
+    in_step: bool
+
+
+def decode_pcm(
+    attachment: Attachment,
+    info: MediaInfo,
+    workspace: Workspace,
+    *,
+    max_channels: int = 2,
+    longest_s: float | None = None,
+) -> Pcm:
     """Decode the first audio stream to 16-bit PCM at the source's rate, at most 48 kHz.
 
     What is so long that it would not fit ``160 MB`` of PCM is decoded to one channel and a lower rate: such
@@ -77,12 +103,13 @@ def decode_pcm(attachment: Attachment, info: MediaInfo, workspace: Workspace, *,
         info: what it is; its ``duration_s`` is what the container declares.
         workspace: room for the PCM, and the ffmpeg.
         max_channels: 1 mixes down while decoding.
+        longest_s: decode no more than this; for a clip whose rest cannot be part of a message.
 
     Returns:
-        The samples, with a note when the stream is slightly damaged.
+        The samples, with a note when the stream is slightly damaged. A clip's begin where its pictures do.
 
     Raises:
-        Damaged: nothing decodes, or more than 10 % of the declared duration is missing.
+        Damaged: nothing decodes, or more than 10 % of a recording's declared duration is missing.
         OverInputLimit: longer than ``settings.max_duration_s``.
         TypeNotAllowed: a codec that no ffmpeg decodes.
         ToolMissing: this ffmpeg lacks the decoder.
@@ -95,14 +122,17 @@ def decode_pcm(attachment: Attachment, info: MediaInfo, workspace: Workspace, *,
         raise TypeNotAllowed(
             attachment.name, f"is {FORMATS[slug].title}, which ffmpeg does not read; send it as WAV or M4A"
         )
-    rate_hz, channels = _bounded(info.duration_s or 0.0, min(info.channels or 2, max_channels, 2))
+    is_clip = info.kind is Kind.VIDEO
+    source = _Input(attachment.name, path, slug, longest_s, in_step=is_clip)
+    declared_s = min(info.duration_s or 0.0, longest_s or math.inf)
+    rate_hz, channels = _bounded(declared_s, min(info.channels or 2, max_channels, 2))
     target = workspace.new_path(".wav")
-    complaint = _run(workspace, path, slug, target, rate_hz, channels, _MAX_PCM_BYTES)
+    complaint = _run(workspace, source, target, rate_hz, channels, _MAX_PCM_BYTES)
     if target.is_file() and target.stat().st_size >= _MAX_PCM_BYTES:
         # The container declared no duration or less than there is.
         longest_bytes = math.ceil(settings.max_duration_s + 1) * _RATES_HZ[-1] * SAMPLE_WIDTH_BYTES
         limit_bytes = min(settings.max_temp_bytes, longest_bytes)
-        complaint = _run(workspace, path, slug, target, _RATES_HZ[-1], 1, limit_bytes)
+        complaint = _run(workspace, source, target, _RATES_HZ[-1], 1, limit_bytes)
     segment = _read(target, attachment.name, complaint)
     pcm = Pcm(segment, (f"slightly damaged, what decodes is sent ({complaint})",) if complaint else ())
     if pcm.duration_s > settings.max_duration_s:
@@ -110,7 +140,8 @@ def decode_pcm(attachment: Attachment, info: MediaInfo, workspace: Workspace, *,
             attachment.name,
             f"is longer than {settings.max_duration_s:,.0f} s; cut it first, or raise MMSPREP_MAX_DURATION_S",
         )
-    _check_length(attachment.name, pcm.duration_s, info, complaint)
+    if not is_clip:
+        _check_length(attachment.name, pcm.duration_s, info, complaint)
     return pcm
 
 
@@ -125,14 +156,16 @@ def _bounded(duration_s: float, channels: int) -> tuple[int, int]:
 
 
 def _run(
-    workspace: Workspace, path: Path, slug: str, target: Path, rate_hz: int, channels: int, limit_bytes: int
+    workspace: Workspace, source: _Input, target: Path, rate_hz: int, channels: int, limit_bytes: int
 ) -> str:
     """Decode into ``target``; returns what ffmpeg complained about, in its words."""
     rates = "|".join(str(rate) for rate in _RATES_HZ if rate <= rate_hz)
     layouts = "mono|stereo" if channels == 2 else "mono"
-    sound = ffmpeg.safe_input(path, slug)["a:0"].filter(
-        "aformat", sample_fmts="s16", sample_rates=rates, channel_layouts=layouts
-    )
+    options = {} if source.longest_s is None else {"t": source.longest_s}
+    sound = ffmpeg.safe_input(source.path, source.slug, **options)["a:0"]
+    if source.in_step:
+        sound = sound.filter("aresample", **{"async": 1, "first_pts": 0})
+    sound = sound.filter("aformat", sample_fmts="s16", sample_rates=rates, channel_layouts=layouts)
     output = sound.output(
         f"file:{target}",
         f="wav",
@@ -141,18 +174,19 @@ def _run(
         fflags="+bitexact",
         map_metadata=-1,
     )
-    try:
-        complaint = ffmpeg.run(workspace, output).stderr.decode("utf-8", "replace").strip()
-    except (ToolMissing, ToolTimeout):
-        raise
-    except ToolError as error:
-        complaint = str(error)
+    with ffmpeg.decoding(source.name):
+        try:
+            complaint = ffmpeg.run(workspace, output).stderr.decode("utf-8", "replace").strip()
+        except (ToolMissing, ToolOverLimit, ToolTimeout):
+            raise
+        except ToolError as error:
+            complaint = str(error)
     if "Decoder" in complaint and "not found" in complaint:
         raise ToolMissing(
             f"ffmpeg ({ffmpeg.executable(workspace.settings)}) was built without the decoder this file needs:"
             f" {complaint}; unset MMSPREP_FFMPEG to use the one of imageio-ffmpeg"
         )
-    lines = complaint.replace(str(path), "the file").replace(str(target), "the samples").splitlines()
+    lines = complaint.replace(str(source.path), "the file").replace(str(target), "the samples").splitlines()
     return lines[-1].strip() if lines else ""
 
 

@@ -27,6 +27,7 @@ from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.audio import encoder_options, rung_quality
+from mmsprep.transcode.speech import Material
 
 _BITS_PER_PIXEL = 0.04
 _STARVED_BITS_PER_PIXEL = 0.03
@@ -248,7 +249,7 @@ class VideoSource:
         """The best sound that leaves the picture most of the rate."""
         if self._work.sound is None or not self._rules.audio_ladder:
             return None
-        ladder = sorted(self._rules.audio_ladder, key=lambda step: rung_quality(step, is_speech=True))
+        ladder = sorted(self._rules.audio_ladder, key=lambda step: rung_quality(step, Material.SPEECH))
         fitting = [step for step in ladder if step.rate_kbps <= total_kbps * _SOUND_SHARE]
         return fitting[-1] if fitting else min(ladder, key=lambda step: step.rate_kbps)
 

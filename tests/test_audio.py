@@ -1,0 +1,193 @@
+"""Recordings: what is heard in them, what is done to them, and which rung they become."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mmsprep import prepare
+from mmsprep.errors import BelowFloor
+from mmsprep.model import Attachment, MediaInfo, Part
+from mmsprep.profile import AudioStep, load_profile
+from mmsprep.settings import Settings
+from mmsprep.sniff import sniff
+from mmsprep.tools import ffmpeg
+from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.audio import rung_quality, sound_bytes
+from mmsprep.transcode.pcm import decode_pcm
+from mmsprep.transcode.speech import Material, material, measure
+
+Levels = NDArray[np.float32]
+_HZ = 16_000
+
+
+def _decoded(data: bytes, hz: int = _HZ) -> Levels:
+    """The first channel of a file, -1..1."""
+    command = [ffmpeg.executable(Settings()), "-v", "error", "-i", "pipe:0", "-ac", "1", "-ar", str(hz)]
+    raw = subprocess.run([*command, "-f", "s16le", "pipe:1"], input=data, capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.int16).astype(np.float32) / np.float32(32_768)
+
+
+@pytest.fixture(scope="module")
+def voice(sample_media: Path) -> Levels:
+    return _decoded((sample_media / "message/PTT-20260613-WA0003.ogg").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def song(sample_media: Path) -> Levels:
+    return _decoded((sample_media / "formats/song.flac").read_bytes())
+
+
+def _wave(samples: Levels, hz: int = _HZ) -> bytes:
+    import wave
+
+    out = io.BytesIO()
+    with wave.open(out, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(hz)
+        writer.writeframes((samples.clip(-1, 1) * 32_767).astype("<i2").tobytes())
+    return out.getvalue()
+
+
+def _for(seconds: float, samples: Levels) -> Levels:
+    return np.resize(samples, round(seconds * _HZ))
+
+
+def _one_part(data: bytes, profile: str = "smsglobal", **options: object) -> Part:
+    (part,) = prepare([("recording", data)], profile=profile, **options).parts  # type: ignore[arg-type]
+    return part
+
+
+def _noise(count: int, level: float) -> Levels:
+    return (np.random.default_rng(3).standard_normal(count) * level).astype(np.float32)
+
+
+def _loudness(samples: Levels) -> float:
+    return float(np.sqrt(np.square(samples).mean()))
+
+
+def test_a_voice_is_speech_with_noise_behind_it_with_bursts_and_when_it_is_quiet(voice: Levels) -> None:
+    noisy = voice + _noise(len(voice), _loudness(voice) * 10 ** (-10 / 20))
+    knocks = voice.copy()
+    for start in range(8_000, len(voice) - 8_000, 24_000):
+        knocks[start : start + 800] += _noise(800, 0.5)
+    for sounds in (voice, noisy, knocks, voice * 0.02):
+        assert material(sounds, _HZ) is Material.SPEECH
+
+
+def test_a_song_is_music_however_loud_or_short(song: Levels) -> None:
+    assert material(song, _HZ) is Material.MUSIC
+    assert material(song * 0.02, _HZ) is Material.MUSIC
+    assert material(song[: 2 * _HZ], _HZ) is Material.MUSIC
+
+
+def test_noise_bursts_with_pauses_and_beeps_are_not_speech() -> None:
+    gate = np.repeat(np.tile([1.0, 0.0, 0.0], 20), 4_000).astype(np.float32)
+    bursts = gate * _noise(len(gate), 0.3)
+    beeps = gate * np.sin(np.arange(len(gate)) * 2 * np.pi * 1_000 / _HZ).astype(np.float32)
+    assert material(bursts, _HZ) is Material.MUSIC
+    assert material(beeps, _HZ) is Material.MUSIC
+
+
+def test_silence_and_next_to_nothing_are_measured_without_a_complaint() -> None:
+    assert measure(np.zeros(_HZ, np.float32), _HZ).voicing == 0
+    assert measure(np.zeros(10, np.float32), _HZ).steadiness == 0
+
+
+def test_speech_from_a_telephone_is_known_as_such(sample_media: Path) -> None:
+    told = _decoded((sample_media / "formats/note.amr").read_bytes())
+    assert material(told, _HZ) is Material.NARROW_SPEECH
+
+
+_MP3_STEPS = [AudioStep(format="mp3", rate_kbps=rate, sample_rate_hz=22_050) for rate in (24, 32, 48, 64)]
+_AMR = AudioStep(format="amr", rate_kbps=12.2, sample_rate_hz=8_000)
+
+
+def test_a_higher_rung_is_worth_more_and_music_suffers_more_from_a_low_one() -> None:
+    speech = [rung_quality(step, Material.SPEECH) for step in _MP3_STEPS]
+    music = [rung_quality(step, Material.MUSIC) for step in _MP3_STEPS]
+    assert speech == sorted(speech) and music == sorted(music)
+    assert all(spoken > played for spoken, played in zip(speech, music, strict=True))
+    assert rung_quality(_AMR, Material.MUSIC) < min(music)
+    assert rung_quality(_AMR, Material.NARROW_SPEECH) > rung_quality(_AMR, Material.SPEECH)
+
+
+def test_the_size_of_an_amr_is_known_to_the_byte_a_second() -> None:
+    assert sound_bytes(_AMR, 61) - sound_bytes(_AMR, 60) == 50 * 32
+
+
+@pytest.mark.parametrize("name", ["smsglobal", "legacy-gsm"])
+def test_a_minute_of_voice_is_mp3_or_amr_as_the_profile_says(voice: Levels, name: str) -> None:
+    part = _one_part(_wave(_for(60, voice)), name)
+    expected = {"smsglobal": "audio/mpeg", "legacy-gsm": "audio/amr"}[name]
+    assert part.content_type == expected
+    assert (part.duration_s or 0) > 55
+    decoded = _decoded(part.data)
+    assert len(decoded) / _HZ == pytest.approx(part.duration_s or 0, abs=0.3)
+
+
+def test_music_becomes_mp3_as_long_as_any_fits_and_is_no_speech_codec_s_prey(song: Levels) -> None:
+    assert _one_part(_wave(_for(60, song))).content_type == "audio/mpeg"
+    with pytest.raises(BelowFloor, match="--trim"):
+        _one_part(_wave(_for(200, song)))
+    trimmed = _one_part(_wave(_for(200, song)), trim=True)
+    assert trimmed.content_type == "audio/mpeg"
+    assert any("cut to its first" in note for note in trimmed.notes)
+
+
+def test_silent_ends_go_and_a_quiet_voice_is_kept_whole(voice: Levels) -> None:
+    spoken = voice[: 4 * _HZ]
+    quiet = np.concatenate([np.zeros(3 * _HZ, np.float32), spoken * 0.01, np.zeros(2 * _HZ, np.float32)])
+    part = _one_part(_wave(quiet), limit_bytes=100_000)
+    assert (part.duration_s or 0) == pytest.approx(4, abs=0.5)
+    assert np.abs(_decoded(part.data)).max() > 5 * np.abs(spoken * 0.01).max()
+
+
+def test_a_knock_on_the_microphone_neither_keeps_the_voice_low_nor_clips(voice: Levels) -> None:
+    low = voice[: 6 * _HZ] * 0.05
+    low[3 * _HZ : 3 * _HZ + 40] = 0.9
+    decoded = _decoded(_one_part(_wave(low), limit_bytes=100_000).data)
+    assert _loudness(decoded) > 2 * _loudness(low)
+    assert (np.abs(decoded) > 0.999).mean() < 1e-4
+
+
+def test_the_same_recording_gives_the_same_bytes(voice: Levels) -> None:
+    data = _wave(_for(8, voice))
+    assert _one_part(data).data == _one_part(data).data
+
+
+def _info(data: bytes, workspace: Workspace) -> tuple[Attachment, MediaInfo]:
+    attachment = Attachment(0, "recording", len(data), data=data)
+    return attachment, sniff(attachment, workspace.settings, workspace)
+
+
+def test_pcm_keeps_rate_and_channels_and_a_long_recording_is_bounded(
+    workspace: Workspace, make: Callable[[str, str], bytes]
+) -> None:
+    short = make("-f lavfi -i sine=440:sample_rate=48000:duration=1 -ac 2", "wav")
+    pcm = decode_pcm(*_info(short, workspace), workspace)
+    assert (pcm.rate_hz, pcm.channels, round(pcm.duration_s, 2)) == (48_000, 2, 1.0)
+    long = make("-f lavfi -i anullsrc=r=44100:cl=stereo:d=1000 -c:a flac", "flac")
+    pcm = decode_pcm(*_info(long, workspace), workspace)
+    assert pcm.channels == 1 and len(pcm.segment.raw_data) < 160_000_000
+    assert pcm.duration_s == pytest.approx(1_000, rel=0.01)
+
+
+def test_evrc_is_decoded(sample_media: Path, workspace: Workspace) -> None:
+    data = (sample_media / "formats/noise.evc").read_bytes()
+    pcm = decode_pcm(*_info(data, workspace), workspace)
+    assert pcm.rate_hz == 8_000 and pcm.duration_s > 0.1
+
+
+def test_every_audio_rung_of_every_profile_is_worth_something() -> None:
+    for name in ("smsglobal", "video-rich", "legacy-gsm", "image-basic"):
+        profile = load_profile(name)
+        steps = [*profile.audio.ladder, *(profile.video.audio_ladder if profile.video else ())]
+        assert all(0 < rung_quality(step, heard) <= 100 for step in steps for heard in Material)
