@@ -226,8 +226,9 @@ def test_a_comment_in_the_source_is_in_no_output() -> None:
 
 
 def test_a_sound_that_nothing_decodes_is_refused_with_a_reason(sample_media: Path) -> None:
+    narrow = (sample_media / "formats" / "noise.evc").read_bytes()
     with pytest.raises(MmsprepError, match="EVRC") as caught:
-        prepare([sample_media / "formats" / "noise.evc"])
+        prepare([("wide.evb", narrow.replace(b"#!EVRC\n", b"#!EVRC-B\n"))])
     assert caught.value.code == "type_not_allowed"
 
 

@@ -47,6 +47,6 @@ def open_poster(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
         Damaged: no frame of the clip decodes.
         ToolError: ffmpeg failed for another reason.
     """
-    from mmsprep.transcode import image, video
+    from mmsprep.transcode import image, mezzanine
 
-    return image.from_picture(video.best_frame(attachment, info, workspace), plan, profile)
+    return image.from_picture(mezzanine.best_frame(attachment, info, workspace), plan, profile)

@@ -6,7 +6,7 @@ size and frame rate to encode at, and the VMAF to expect. Never: pixels, files o
 The constants are fitted by ``benchmarks/clips.py --grid``, which encodes real clips at every size:
 
 - the quantiser rises by about six for half the bits, and by about seven for twice the width;
-- the width is best where the quantiser is about 46 - 32 x (width / displayed width), within a point of VMAF;
+- the width is best where the quantiser is about 44 - 28 x (width / displayed width), within a point of VMAF;
 - VMAF follows from width and quantiser, but for an offset of the clip's own that the probe tells (error: 2 points).
 
 VMAF counts a repeated frame as an error, so it does not choose the frame rate: every other frame goes where even
@@ -23,8 +23,8 @@ PROBE_CRF = 28
 _QP_AN_OCTAVE_OF_RATE = 5.8
 _QP_AN_OCTAVE_OF_WIDTH = 7.4
 _QP_FOR_HALF_THE_FRAMES = -3.3
-_BEST_QP, _BEST_QP_A_SHARE = 46.0, 32.0
-_STARVED_QP = 36.6
+_BEST_QP, _BEST_QP_A_SHARE = 44.0, 28.0
+_STARVED_QP, _STARVED_VMAF = 34.0, 40.0
 _SMALLEST_LONG_PX = 128
 _FINEST_QP, _COARSEST_QP = 14.0, 51.0
 _CLEAN_QP = 14.0
@@ -100,8 +100,8 @@ def best_shape(
     """
     rate_kbps /= CODEC_COST[codec]
     long_px = _crossing(hard, rate_kbps, 1, largest_long_px, qp_error)
-    starved = _BEST_QP - _BEST_QP_A_SHARE * long_px / hard.display_long_px > _STARVED_QP
-    starved = starved and quantiser(hard, long_px, 1, rate_kbps) + qp_error > _STARVED_QP
+    qp = quantiser(hard, long_px, 1, rate_kbps) + qp_error
+    starved = qp > _STARVED_QP and vmaf_at(hard, long_px, qp) < _STARVED_VMAF
     if starved and fps / 2 >= _LOWEST_FPS[codec]:
         return Shape(_crossing(hard, rate_kbps, 2, largest_long_px, qp_error), 2)
     return Shape(long_px, 1)

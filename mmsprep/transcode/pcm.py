@@ -155,9 +155,7 @@ def _bounded(duration_s: float, channels: int) -> tuple[int, int]:
     return _RATES_HZ[-1], 1
 
 
-def _run(
-    workspace: Workspace, source: _Input, target: Path, rate_hz: int, channels: int, limit_bytes: int
-) -> str:
+def _run(workspace: Workspace, source: _Input, target: Path, rate_hz: int, channels: int, limit_bytes: int) -> str:
     """Decode into ``target``; returns what ffmpeg complained about, in its words."""
     rates = "|".join(str(rate) for rate in _RATES_HZ if rate <= rate_hz)
     layouts = "mono|stereo" if channels == 2 else "mono"

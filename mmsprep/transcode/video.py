@@ -2,65 +2,71 @@
 
 Comes in: any clip that ffmpeg reads. Goes out: 3GP or MP4 as the profile says. Never: a byte too many, a
 second decode of the source, or a tag.
-
-About 0.04 bits a pixel and frame, at most 480 px, is within a few VMAF points of the best size for every
-clip that was measured; half the frame rate pays only for starved clips.
 """
 
 from __future__ import annotations
 
-import io
 import math
 import wave
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import ffmpeg as graph
-import numpy as np
-from PIL import Image
-
-from mmsprep.errors import Damaged
+from mmsprep.errors import Damaged, ToolMissing, TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition
 from mmsprep.profile import AudioStep, Profile, VideoRules
-from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.audio import encoder_options, rung_quality
+from mmsprep.transcode import vmaf
+from mmsprep.transcode.audio import heard_in, rung_quality
+from mmsprep.transcode.clip_encode import ClipSettings, encode, encode_probe, first_pass
+from mmsprep.transcode.clip_model import (
+    Hardness,
+    Shape,
+    best_shape,
+    most_useful_kbps,
+    offset_from,
+    predicted_quality,
+    quantiser,
+    seen_quality,
+)
+from mmsprep.transcode.mezzanine import Mezzanine, decode_mezzanine, even
+from mmsprep.transcode.pcm import Pcm, decode_pcm
 from mmsprep.transcode.speech import Material
 
-_BITS_PER_PIXEL = 0.04
-_STARVED_BITS_PER_PIXEL = 0.03
-_LONGEST_S = 180.0
-_LONG_CLIP_S = 8.0
-_LONG_CLIP_PX = 480
-_SMALLEST_LONG_PX = 128
-_LOWEST_FPS = 12.0
-_MOST_FPS = 25.0
-_SOUND_SHARE = 0.22
-_PROBE_LONG_PX = 256
-_PROBE_CRF = 28
-_PROBE_QUALITY = 34.0
-_QUALITY_AN_OCTAVE = 15.0
-_SILENT_PEAK = 33
-_CURVE_STEPS = 14
-_FILLED = 0.985
-_ATTEMPTS = 4
-_OVERHEAD_BYTES = 2_000
-_THREADS = 2
+_SILENT_DBFS = -60.0
+_SOUND_WORTH = 0.3
+_MOST_FOR_SOUND = 0.5
+_SOUND_OVERHEAD = 1.04
+_LOWEST_PICTURE_KBPS = 3.0
+_LOWEST_TOTAL_KBPS = 10.0
+_CURVE_STEPS = 40
+_STEPS_AN_OCTAVE = 3
+_AIM = 0.996
+_FILLED = 0.986
+_WORTH_ANOTHER = 1.002
+_FIRST_SIZE_ERROR = 0.986
+_PSY_RDS = (1.0, 1.0, 0.9, 1.1)
+"""x264's sizes have gaps of a few per cent; another weight of its psychovisual model, which needs no new first
+pass, has them elsewhere. An attempt each.
+"""
+_OVERHEAD_BYTES = 1_200
+_OVERHEAD_A_FRAME_BYTES = 6
+_TOO_FAR_QP = 3.0
+_SOUND_LONGER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A decoded clip: mezzanine and sound in the workspace, what they are, what they cost."""
+    """A decoded clip: what it is, what it costs, how long it will be.
 
-    picture: Path
+    ``sound`` is a WAV file in the workspace, ``duration_s`` what is sent of the clip.
+    """
+
+    mezzanine: Mezzanine
     sound: Path | None
-    width_px: int
-    height_px: int
-    fps: float
+    heard: Material
+    hardness: Hardness
     duration_s: float
-    probe_kbps: float
     notes: tuple[str, ...]
 
 
@@ -78,100 +84,72 @@ def open_source(
     """
     rules = profile.video
     if rules is None:
-        raise Damaged(attachment.name, "is a clip, which this profile does not carry")
-    declared_s = info.duration_s or 0.0
-    fps = min(info.frame_rate_fps or _MOST_FPS, rules.max_fps, _MOST_FPS)
-    width_px, height_px = _mezzanine_size(info, rules, declared_s)
-    picture, sound = workspace.new_path(".y4m"), workspace.new_path(".wav")
-    source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, t=_LONGEST_S)
-    outputs = [_picture_output(source, info, (width_px, height_px), fps, picture)]
-    if info.audio_codec:
-        outputs.append(source["a:0"].output(str(sound), f="wav", ar=44_100, ac=1))
-    with ffmpeg.decoding(attachment.name):
-        ffmpeg.run(workspace, graph.merge_outputs(*outputs))
-    frame_bytes = width_px * height_px * 3 // 2 + 6
-    decoded_s = picture.stat().st_size // frame_bytes / fps if picture.exists() else 0.0
-    if decoded_s <= 0:
-        raise Damaged(attachment.name, "has no picture that decodes")
-    expected_s = min(declared_s, _LONGEST_S)
-    # An AVI header may count every frame of a packed MPEG-4 stream twice.
-    if decoded_s < expected_s * (0.5 if info.format == "avi" else 0.9) - 0.5:
-        raise Damaged(attachment.name, f"decodes for {decoded_s:.1f} s of the {expected_s:.1f} s that it declares")
-    notes: tuple[str, ...] = ()
-    heard = sound if info.audio_codec and sound.exists() else None
-    if heard and _is_silent(heard):
-        heard, notes = None, ("its sound track is silent and left out",)
+        raise TypeNotAllowed(attachment.name, f"is a clip, which the profile {profile.name!r} does not carry")
+    mezzanine = decode_mezzanine(attachment, info, rules, profile.message.limit_bytes, workspace)
+    pcm, notes = _sound_of(attachment, info, rules, mezzanine, workspace)
+    duration_s = mezzanine.picture_s if mezzanine.complete else (info.duration_s or mezzanine.picture_s)
+    if pcm and mezzanine.complete and pcm.duration_s > duration_s + _SOUND_LONGER_S:
+        duration_s = pcm.duration_s
     work = _Work(
-        picture, heard, width_px, height_px, fps, decoded_s if declared_s <= _LONGEST_S else declared_s, 0, notes
+        mezzanine=mezzanine,
+        sound=_written(pcm, workspace) if pcm else None,
+        heard=heard_in(pcm) if pcm else Material.MUSIC,
+        hardness=_hardness(mezzanine, workspace),
+        duration_s=duration_s,
+        notes=notes,
     )
-    return VideoSource(replace(work, probe_kbps=_probe_kbps(work, workspace)), rules, workspace)
+    return VideoSource(work, rules, workspace)
 
 
-def best_frame(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> Image.Image:
-    """The most representative of the first frames, as RGB.
-
-    Raises:
-        Damaged: no frame decodes.
-    """
-    source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, t=_LONGEST_S)
-    stream = source["v:0"].filter("thumbnail", 100)
-    if info.width_px and info.height_px:
-        stream = stream.filter("scale", info.width_px, info.height_px)
-    output = stream.output("pipe:1", f="image2pipe", vcodec="png", vframes=1, pix_fmt="rgb24")
-    with ffmpeg.decoding(attachment.name, "has no picture that decodes"):
-        data = ffmpeg.run(workspace, output).stdout
+def _sound_of(
+    attachment: Attachment, info: MediaInfo, rules: VideoRules, mezzanine: Mezzanine, workspace: Workspace
+) -> tuple[Pcm | None, tuple[str, ...]]:
+    """The sound track, unless it is silent or does not decode; clips go without it then."""
+    if not info.audio_codec or not rules.audio_ladder:
+        return None, ()
+    most = max(step.channels for step in rules.audio_ladder)
+    longest_s = None if mezzanine.complete else mezzanine.picture_s
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            return image.convert("RGB")
-    except OSError as error:
-        raise Damaged(attachment.name, "has no picture that decodes") from error
+        pcm = decode_pcm(attachment, info, workspace, max_channels=most, longest_s=longest_s)
+    except (Damaged, ToolMissing, TypeNotAllowed):
+        return None, (f"its sound track ({info.audio_codec}) does not decode and is left out",)
+    if pcm.segment.max_dBFS < _SILENT_DBFS:
+        return None, ("its sound track is silent and left out",)
+    return pcm, pcm.notes
 
 
-def _picture_output(
-    source: Any,
-    info: MediaInfo,
-    size: tuple[int, int],
-    fps: float,
-    path: Path,
-) -> Any:
-    stream = source["v:0"]
-    if (info.bit_depth or 8) > 8 and any("HDR" in note for note in info.notes):
-        stream = stream.filter("zscale", t="linear", npl=100).filter("format", "gbrpf32le")
-        stream = stream.filter("tonemap", "hable").filter("zscale", p="bt709", t="bt709", m="bt709", r="tv")
-    stream = stream.filter("scale", *size, flags="bicubic").filter("setsar", "1")
-    stream = stream.filter("fps", f"{fps:.4f}").filter("format", "yuv420p")
-    return stream.output(str(path), f="yuv4mpegpipe")
+def _written(pcm: Pcm, workspace: Workspace) -> Path:
+    path = workspace.new_path(".wav")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(pcm.channels)
+        file.setsampwidth(2)
+        file.setframerate(pcm.rate_hz)
+        file.writeframes(pcm.segment.raw_data)
+    return path
 
 
-def _mezzanine_size(info: MediaInfo, rules: VideoRules, duration_s: float) -> tuple[int, int]:
-    width, height = info.width_px or 320, info.height_px or 240
-    long_px, short_px = rules.max_long_px, rules.max_short_px
-    factor = min(1.0, long_px / max(width, height), short_px / min(width, height))
-    if duration_s > _LONG_CLIP_S:
-        factor = min(factor, _LONG_CLIP_PX / max(width, height))
-    return _even(width * factor), _even(height * factor)
+def _hardness(mezzanine: Mezzanine, workspace: Workspace) -> Hardness:
+    """What the clip costs at a fixed quantiser and a small size, and what that looks like."""
+    probe = encode_probe(mezzanine, workspace)
+    hard = Hardness(probe.rate_kbps, max(probe.size_px), max(mezzanine.display_px))
+    if vmaf.available(workspace):
+        seen = vmaf.vmaf_of(probe.path, "h264", mezzanine, 1, probe.size_px, workspace)
+        hard = replace(hard, offset=offset_from(hard, seen))
+    probe.path.unlink()
+    return hard
 
 
-def _even(length: float) -> int:
-    return max(2, round(length / 2) * 2)
+@dataclass(slots=True)
+class _LastEncode:
+    """What the last encode taught: its settings, first pass, and how its size compares with what was asked."""
 
-
-def _is_silent(path: Path) -> bool:
-    with wave.open(str(path), "rb") as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-    return not len(samples) or int(np.abs(samples.astype(np.int32)).max()) < _SILENT_PEAK
-
-
-def _probe_kbps(work: _Work, workspace: Workspace) -> float:
-    """What the clip costs at a fixed quality and a small size: how hard it is."""
-    factor = min(1.0, _PROBE_LONG_PX / max(work.width_px, work.height_px))
-    size = _even(work.width_px * factor), _even(work.height_px * factor)
-    stream = graph.input(str(work.picture)).filter("scale", *size)
-    output = stream.output(
-        "pipe:1", f="h264", vcodec="libx264", preset="veryfast", crf=_PROBE_CRF, threads=_THREADS, t=30
-    )
-    coded = len(ffmpeg.run(workspace, output).stdout)
-    return max(1.0, coded * 8 / 1000 / min(30.0, work.duration_s))
+    settings: ClipSettings | None = None
+    log: Path | None = None
+    pass_kbps: float = 0.0
+    size_error: float = _FIRST_SIZE_ERROR
+    qp_error: float = 0.0
+    max_bytes: int = 0
+    rendition: Rendition | None = None
 
 
 class VideoSource:
@@ -181,6 +159,7 @@ class VideoSource:
         self._work = work
         self._rules = rules
         self._workspace = workspace
+        self._last = _LastEncode()
 
     @property
     def floor_quality(self) -> float:
@@ -201,129 +180,169 @@ class VideoSource:
         return VideoSource(replace(self._work, duration_s=duration_s, notes=notes), self._rules, self._workspace)
 
     def curve(self) -> Curve:
-        """Predict from the probe: doubling the rate is worth about fifteen VMAF points."""
-        least = self._work.probe_kbps / 8
+        """Predicted from the probe."""
+        most_kbps = self._most_kbps()
         points = []
         for step in range(_CURVE_STEPS):
-            kbps = least * 2 ** (step / 2)
-            if kbps > self._rules.max_rate_kbps:
+            total_kbps = _LOWEST_TOTAL_KBPS * 2 ** (step / _STEPS_AN_OCTAVE)
+            rung, picture_kbps = self._shared(total_kbps)
+            quality = self._predicted(min(picture_kbps, most_kbps))
+            points.append(CurvePoint(self._bytes(min(picture_kbps, most_kbps), rung), quality))
+            if picture_kbps >= most_kbps:
                 break
-            sound = self._rung(kbps)
-            total = kbps + (sound.rate_kbps * 1.05 if sound else 0)
-            size = _OVERHEAD_BYTES + round(total * 125 * self._work.duration_s)
-            points.append(CurvePoint(size, self._quality(kbps)))
-        return Curve(tuple(points or [CurvePoint(_OVERHEAD_BYTES * 2, 30.0)]))
+        return Curve(tuple(points))
 
     def render(self, max_bytes: int) -> Rendition:
-        """Two passes at the size for this rate, corrected until it fits and fills ``max_bytes``."""
-        total_kbps = max(4.0, (max_bytes - _OVERHEAD_BYTES) * 8 / 1000 / self._work.duration_s)
-        step = self._rung(total_kbps)
-        kbps = max(3.0, min(total_kbps - (step.rate_kbps * 1.05 if step else 0), self._rules.max_rate_kbps))
-        size, fps = self._size_and_rate(kbps)
-        log = self._workspace.new_path("")
-        if self._rules.codec == "h264":
-            self._encode(kbps, size, fps, step, log, 1)
+        """Two passes at the size for this rate, the second corrected until it fits and fills ``max_bytes``."""
+        made = self._last.rendition
+        if (
+            made is None
+            or not made.size_bytes <= max_bytes <= self._last.max_bytes * _WORTH_ANOTHER
+            or max_bytes < self._last.max_bytes * _FILLED
+        ):
+            made = self._render(max_bytes)
+            self._last.rendition, self._last.max_bytes = made, max_bytes
+        return made
+
+    def _render(self, max_bytes: int) -> Rendition:
+        settings = self._settings(max_bytes)
+        kbps = self._prepared(settings, max_bytes)
+        settings, most_kbps = self._last.settings or settings, self._most_kbps()
         best: bytes | None = None
         data = b""
-        for _ in range(_ATTEMPTS):
-            data = self._encode(kbps, size, fps, step, log, 2)
+        for psy_rd in _PSY_RDS:
+            data = encode(
+                self._work.mezzanine, self._work.sound, settings, (kbps, psy_rd), self._last.log, self._workspace
+            )
             if len(data) <= max_bytes and (best is None or len(data) > len(best)):
                 best = data
-            if best is not None and (len(best) >= max_bytes * _FILLED or kbps >= self._rules.max_rate_kbps):
+            if best is not None and (len(best) >= max_bytes * _FILLED or kbps >= most_kbps):
                 break
-            sound_bytes = (step.rate_kbps * 131 if step else 0) * self._work.duration_s
-            picture = max(1_000.0, len(data) - sound_bytes)
-            wanted = max(1_000.0, max_bytes * 0.994 - sound_bytes)
-            if best is not None and wanted / picture > 4:
+            picture = max(1_000.0, len(data) - self._beside_picture(settings.rung))
+            self._last.size_error = picture * 8 / 1000 / settings.duration_s / kbps
+            wanted_kbps = self._picture_kbps(max_bytes, settings.rung) / self._last.size_error
+            if best is not None and wanted_kbps > 4 * kbps:
                 break
-            kbps = min(max(2.0, kbps * wanted / picture), self._rules.max_rate_kbps)
-        return self._rendition(best if best is not None else data, size, kbps)
+            kbps = min(max(_LOWEST_PICTURE_KBPS / 2, wanted_kbps), most_kbps)
+        return self._rendition(best if best is not None else data, settings, kbps)
 
-    def _quality(self, kbps: float) -> float:
-        quality = _PROBE_QUALITY + _QUALITY_AN_OCTAVE * math.log2(kbps / self._work.probe_kbps)
-        if self._rules.codec != "h264":
-            quality *= 0.5
-        return min(90.0, max(1.0, quality))
-
-    def _rung(self, total_kbps: float) -> AudioStep | None:
-        """The best sound that leaves the picture most of the rate."""
-        if self._work.sound is None or not self._rules.audio_ladder:
-            return None
-        ladder = sorted(self._rules.audio_ladder, key=lambda step: rung_quality(step, Material.SPEECH))
-        fitting = [step for step in ladder if step.rate_kbps <= total_kbps * _SOUND_SHARE]
-        return fitting[-1] if fitting else min(ladder, key=lambda step: step.rate_kbps)
-
-    def _size_and_rate(self, kbps: float) -> tuple[tuple[int, int], float]:
-        work = self._work
-        if self._rules.fixed_sizes:
-            width, _, height = self._rules.fixed_sizes[0].partition("x")
-            return (int(width), int(height)), work.fps
-        fps = work.fps
-        pixels = kbps * 1000 / (fps * _BITS_PER_PIXEL)
-        if pixels < 160 * 160 * _BITS_PER_PIXEL / _STARVED_BITS_PER_PIXEL and fps / 2 >= _LOWEST_FPS:
-            fps /= 2
-            pixels *= 2
-        factor = min(1.0, math.sqrt(pixels / (work.width_px * work.height_px)))
-        factor = min(1.0, max(factor, _SMALLEST_LONG_PX / max(work.width_px, work.height_px)))
-        return (_even(work.width_px * factor), _even(work.height_px * factor)), fps
-
-    def _encode(
-        self, kbps: float, size: tuple[int, int], fps: float, step: AudioStep | None, log: Path, number: int
-    ) -> bytes:
+    def _settings(self, max_bytes: int) -> ClipSettings:
+        """Sound, size and frame rate for ``max_bytes``; those of the last encode where they hardly differ."""
         work, rules = self._work, self._rules
-        stream = graph.input(str(work.picture), t=f"{work.duration_s:.3f}").video
-        if rules.fixed_sizes:
-            stream = stream.filter("scale", *size, force_original_aspect_ratio="decrease")
-            stream = stream.filter("pad", *size, "(ow-iw)/2", "(oh-ih)/2")
-        elif size != (work.width_px, work.height_px):
-            stream = stream.filter("scale", *size, flags="lanczos")
-        if fps != work.fps:
-            stream = stream.filter("fps", f"{fps:.4f}")
-        options: dict[str, Any] = {
-            "b:v": f"{round(kbps * 1000)}",
-            "pix_fmt": "yuv420p",
-            "g": round(fps * 5),
-            "threads": _THREADS,
-            "map_metadata": -1,
-            "fflags": "+bitexact",
-            "flags:v": "+bitexact",
-        }
-        if rules.codec == "h264":
-            options |= {"c:v": "libx264", "preset": "slow", "profile:v": rules.codec_profile or "baseline"}
-            options |= {"level:v": rules.codec_level or "3.0", "pass": number, "passlogfile": str(log)}
-            options["bsf:v"] = "filter_units=remove_types=6"
-        else:
-            options |= {"c:v": rules.codec, "maxrate": f"{rules.max_rate_kbps * 1000:.0f}", "bufsize": "160k"}
-        if number == 1:
-            del options["bsf:v"]
-            ffmpeg.run(self._workspace, stream.output("pipe:1", f="null", **options))
-            return b""
-        target = self._workspace.new_path(f".{rules.format}")
-        streams = [stream]
-        if step and work.sound:
-            streams.append(graph.input(str(work.sound), t=f"{work.duration_s:.3f}").audio)
-            sound = encoder_options(step)
-            options |= {key: value for key, value in sound.items() if key != "f"}
-        options |= {
-            "f": rules.format,
-            "brand": rules.brand,
-            "movflags": "+faststart",
-            "chunk_duration": 1_000_000,
-        }
-        ffmpeg.run(self._workspace, graph.output(*streams, str(target), **options))
-        data = target.read_bytes()
-        target.unlink()
-        return data
+        total_kbps = max(_LOWEST_PICTURE_KBPS, (max_bytes - self._overhead_bytes()) * 8 / 1000 / work.duration_s)
+        rung, _ = self._shared(total_kbps)
+        kbps = self._picture_kbps(max_bytes, rung)
+        shape = self._shape(kbps)
+        return ClipSettings(rules, rung, self._frame_px(shape), shape.every, work.duration_s)
 
-    def _rendition(self, data: bytes, size: tuple[int, int], kbps: float) -> Rendition:
+    def _prepared(self, settings: ClipSettings, max_bytes: int) -> float:
+        """Make the first pass, unless the last encode's serves; the rate for the second one.
+
+        Where the quantiser turns out to be another than predicted, the size is chosen anew.
+        """
+        last = self._last
+        wanted = self._picture_kbps(max_bytes, settings.rung)
+        kbps = min(max(_LOWEST_PICTURE_KBPS / 2, wanted / last.size_error), self._most_kbps())
+        same = last.settings is not None and replace(last.settings, frame_px=settings.frame_px) == settings
+        if same and last.settings is not None and 0.8 < kbps / last.pass_kbps < 1.25:
+            return kbps
+        for _ in range(2):
+            log = self._workspace.new_path("")
+            qp = first_pass(self._work.mezzanine, settings, kbps, log, self._workspace)
+            last.settings, last.log, last.pass_kbps = settings, log, kbps
+            if qp is None:
+                break
+            expected = quantiser(self._work.hardness, max(settings.frame_px), settings.every, kbps)
+            if abs(qp - expected - last.qp_error) < _TOO_FAR_QP:
+                break
+            last.qp_error = qp - expected
+            better = self._frame_px(self._shape(kbps))
+            if better == settings.frame_px:
+                break
+            settings = replace(settings, frame_px=better, every=self._shape(kbps).every)
+        return kbps
+
+    def _shape(self, kbps: float) -> Shape:
+        """The best shape for a rate; every frame of it where the size is fixed and the rate allows."""
+        mezzanine = self._work.mezzanine
+        largest = max(self._fixed_px() or (mezzanine.width_px, mezzanine.height_px))
+        return best_shape(
+            self._work.hardness, kbps, mezzanine.fps, largest, self._rules.codec, qp_error=self._last.qp_error
+        )
+
+    def _frame_px(self, shape: Shape) -> tuple[int, int]:
+        fixed = self._fixed_px()
+        if fixed:
+            return fixed
+        width, height = self._work.mezzanine.width_px, self._work.mezzanine.height_px
+        factor = min(1.0, shape.long_px / max(width, height))
+        return even(width * factor), even(height * factor)
+
+    def _fixed_px(self) -> tuple[int, int] | None:
+        """The largest of the only sizes that the profile takes."""
+        sizes = [tuple(int(side) for side in text.split("x")) for text in self._rules.fixed_sizes]
+        return max(((width, height) for width, height in sizes), key=math.prod, default=None)
+
+    def _shared(self, total_kbps: float) -> tuple[AudioStep | None, float]:
+        """The rung for the sound and the rate left to the pictures that together are worth most."""
+        if self._work.sound is None:
+            return None, min(total_kbps, self._rules.max_rate_kbps)
+
+        def left(step: AudioStep) -> float:
+            return max(_LOWEST_PICTURE_KBPS, min(total_kbps - step.rate_kbps * _SOUND_OVERHEAD, self._most_kbps()))
+
+        def worth(step: AudioStep) -> float:
+            return self._predicted(left(step)) + _SOUND_WORTH * rung_quality(step, self._work.heard)
+
+        smallest = min(self._rules.audio_ladder, key=lambda step: step.rate_kbps)
+        affordable = [step for step in self._rules.audio_ladder if step.rate_kbps <= total_kbps * _MOST_FOR_SOUND]
+        rung = max(affordable, key=worth, default=smallest)
+        return rung, left(rung)
+
+    def _predicted(self, picture_kbps: float) -> float:
+        return predicted_quality(self._work.hardness, picture_kbps, self._shape(picture_kbps), self._rules.codec)
+
+    def _most_kbps(self) -> float:
+        """The rate beyond which the profile, or the eye, has no use for more."""
+        mezzanine = self._work.mezzanine
+        largest = max(self._fixed_px() or (mezzanine.width_px, mezzanine.height_px))
+        return min(self._rules.max_rate_kbps, most_useful_kbps(self._work.hardness, largest, self._rules.codec))
+
+    def _overhead_bytes(self) -> float:
+        return _OVERHEAD_BYTES + _OVERHEAD_A_FRAME_BYTES * self._work.mezzanine.fps * self._work.duration_s
+
+    def _beside_picture(self, rung: AudioStep | None) -> float:
+        """Bytes of a file that are not pictures."""
+        sound = rung.rate_kbps * _SOUND_OVERHEAD * 125 * self._work.duration_s if rung else 0
+        return self._overhead_bytes() + sound
+
+    def _picture_kbps(self, max_bytes: int, rung: AudioStep | None) -> float:
+        left = max_bytes * _AIM - self._beside_picture(rung)
+        return max(_LOWEST_PICTURE_KBPS / 2, left * 8 / 1000 / self._work.duration_s)
+
+    def _bytes(self, picture_kbps: float, rung: AudioStep | None) -> int:
+        return round(picture_kbps * 125 * self._work.duration_s + self._beside_picture(rung))
+
+    def _rendition(self, data: bytes, settings: ClipSettings, kbps: float) -> Rendition:
         return Rendition(
             data=data,
             format=self._rules.format,
             content_type=FORMATS[self._rules.format].content_type,
             action=Action.TRANSCODE,
-            quality=self._quality(kbps),
-            width_px=size[0],
-            height_px=size[1],
+            quality=self._measured(data, settings, kbps),
+            width_px=settings.frame_px[0],
+            height_px=settings.frame_px[1],
             duration_s=self._work.duration_s,
-            notes=self._work.notes,
+            notes=(*self._work.notes, *(("every 2nd frame kept",) if settings.every == 2 else ())),
         )
+
+    def _measured(self, data: bytes, settings: ClipSettings, kbps: float) -> float:
+        """The quality of a finished clip, as VMAF sees it; predicted where there is no VMAF."""
+        if not vmaf.available(self._workspace):
+            shape = Shape(max(settings.frame_px), settings.every)
+            return predicted_quality(self._work.hardness, kbps, shape, self._rules.codec)
+        path = self._workspace.put(data, f".{self._rules.format}")
+        inner = settings.inner_px(self._work.mezzanine)
+        seen = vmaf.vmaf_of(path, "mov", self._work.mezzanine, settings.every, inner, self._workspace)
+        path.unlink()
+        return seen_quality(seen, settings.every)
