@@ -208,6 +208,7 @@ class VideoSource:
         settings = self._settings(max_bytes)
         kbps = self._prepared(settings, max_bytes)
         settings, most_kbps = self._last.settings or settings, self._most_kbps()
+        max_bytes = min(max_bytes, self._bytes(self._rules.max_rate_kbps, settings.rung))
         best: bytes | None = None
         data = b""
         for psy_rd in _PSY_RDS:

@@ -1,0 +1,255 @@
+"""Clips: what is chosen, what is made, and what became of pictures, sound and timing."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mmsprep import Message, prepare
+from mmsprep.errors import BelowFloor
+from mmsprep.model import Part
+from mmsprep.settings import Settings
+from mmsprep.tools import ffmpeg
+from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.clip_model import (
+    CODEC_COST,
+    Hardness,
+    Shape,
+    best_shape,
+    most_useful_kbps,
+    offset_from,
+    predicted_quality,
+    quantiser,
+    vmaf_at,
+)
+
+_HARD = Hardness(probe_kbps=45, probe_long_px=256, display_long_px=1280)
+_rates = st.floats(5, 1500)
+_hards = st.builds(
+    Hardness, st.floats(3, 400), st.just(256), st.integers(300, 1280), offset=st.floats(-1.5, 1.5, allow_nan=False)
+)
+
+
+@given(_hards, _rates, st.sampled_from(sorted(CODEC_COST)), st.sampled_from([10.0, 15.0, 24.0, 30.0]))
+def test_more_bits_never_make_the_frame_smaller_and_never_look_worse(
+    hard: Hardness, kbps: float, codec: str, fps: float
+) -> None:
+    less, more = (best_shape(hard, rate, fps, 640, codec) for rate in (kbps, kbps * 1.5))
+    assert less.every >= more.every
+    if less.every == more.every:
+        assert less.long_px <= more.long_px
+        worse, better = predicted_quality(hard, kbps, less, codec), predicted_quality(hard, kbps * 1.5, more, codec)
+        assert worse <= better + 0.5
+
+
+@given(_hards, st.floats(5, 95))
+def test_the_offset_makes_the_model_agree_with_what_was_measured(hard: Hardness, measured: float) -> None:
+    told = Hardness(hard.probe_kbps, hard.probe_long_px, hard.display_long_px, offset_from(hard, measured))
+    assert vmaf_at(told, 256, 32) == pytest.approx(measured, abs=0.5)
+
+
+def test_frames_go_only_where_even_the_best_size_is_starved() -> None:
+    assert best_shape(_HARD, 300, 24, 640) == Shape(best_shape(_HARD, 300, 24, 640).long_px, 1)
+    assert best_shape(_HARD, 20, 24, 640).every == 2
+    assert best_shape(_HARD, 20, 20, 640).every == 1
+
+
+def test_a_rate_beyond_use_is_where_the_quantiser_is_finest() -> None:
+    assert quantiser(_HARD, 640, 1, most_useful_kbps(_HARD, 640)) == pytest.approx(14, abs=0.01)
+
+
+@pytest.fixture(scope="module")
+def scene(make: Callable[[str, str], bytes]) -> Callable[..., bytes]:
+    """A clip that moves and has detail, with a tone that starts with the pictures."""
+
+    def made(
+        options: str = "", *, size: str = "640x360", seconds: float = 4, rate: int = 24, sound: bool = True
+    ) -> bytes:
+        picture = f"-f lavfi -i mandelbrot=size={size}:rate={rate}:start_scale=1:end_scale=0.01:end_pts=200"
+        tone = f"-f lavfi -i sine=frequency=500:sample_rate=44100:duration={seconds}" if sound else ""
+        codec = "-c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p -c:a aac -b:a 96k"
+        return make(f"{picture} {tone} -t {seconds} {codec} {options}", "mp4")
+
+    return made
+
+
+def _ffmpeg(data: bytes, *arguments: str) -> bytes:
+    command = [ffmpeg.executable(Settings()), "-v", "error", "-f", "mov", "-i", "pipe:0", *arguments, "pipe:1"]
+    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
+
+
+def _frames(part: Part) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Every frame of a clip, as RGB."""
+    assert part.width_px and part.height_px
+    raw = _ffmpeg(part.data, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24")
+    return np.frombuffer(raw, np.uint8).reshape(-1, part.height_px, part.width_px, 3)
+
+
+def _sound(part: Part) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    return np.frombuffer(_ffmpeg(part.data, "-map", "0:a", "-ac", "1", "-ar", "8000", "-f", "s16le"), np.int16)
+
+
+def _one(message: Message) -> Part:
+    (part,) = message.parts
+    return part
+
+
+def _prepared(data: bytes, **options: object) -> Part:
+    return _one(prepare([("clip", data)], **options))  # type: ignore[arg-type]
+
+
+def test_a_clip_fills_its_budget_and_no_byte_more(scene: Callable[..., bytes]) -> None:
+    data = scene()
+    for limit in (60_000, 110_000):
+        message = prepare([("clip.mp4", data)], limit_bytes=limit)
+        assert 0.985 * (limit - 600) <= message.total_bytes <= limit
+        assert 15 <= _one(message).quality <= 100
+
+
+def test_more_bytes_look_better_and_the_quality_is_measured(scene: Callable[..., bytes]) -> None:
+    data = scene(seconds=3)
+    starved, fed = (_prepared(data, limit_bytes=limit) for limit in (30_000, 120_000))
+    assert starved.quality + 5 < fed.quality
+    assert (starved.width_px or 0) < (fed.width_px or 0)
+
+
+def test_the_same_clip_gives_the_same_bytes(scene: Callable[..., bytes]) -> None:
+    data = scene(seconds=2)
+    assert _prepared(data, limit_bytes=50_000).data == _prepared(data, limit_bytes=50_000).data
+
+
+def test_sound_that_is_longer_than_the_pictures_is_kept_and_so_is_its_timing(make: Callable[[str, str], bytes]) -> None:
+    picture = "-f lavfi -i testsrc2=size=320x240:rate=12:duration=2 -f lavfi -i sine=frequency=500:duration=5"
+    part = _prepared(make(f"{picture} -c:v libx264 -pix_fmt yuv420p -c:a aac", "mov"), limit_bytes=60_000)
+    assert part.duration_s == pytest.approx(5, abs=0.3)
+    assert len(_sound(part)) / 8_000 == pytest.approx(5, abs=0.3)
+
+
+def test_pictures_that_are_longer_than_the_sound_are_kept(make: Callable[[str, str], bytes]) -> None:
+    picture = "-f lavfi -i testsrc2=size=320x240:rate=12:duration=4 -f lavfi -i sine=frequency=500:duration=1"
+    part = _prepared(make(f"{picture} -c:v libx264 -pix_fmt yuv420p -c:a aac", "mov"), limit_bytes=60_000)
+    assert part.duration_s == pytest.approx(4, abs=0.2)
+
+
+def test_a_silent_track_is_left_out_and_said(sample_media: Path) -> None:
+    part = _one(prepare([sample_media / "formats/silent-track.mp4"], limit_bytes=30_000))
+    assert "its sound track is silent and left out" in part.notes
+    assert not _ffmpeg(part.data, "-map", "0:a?", "-map", "0:v", "-c", "copy", "-f", "null").strip()
+    with pytest.raises(subprocess.CalledProcessError):
+        _sound(part)
+
+
+@pytest.mark.parametrize("name", ["hdr-pq.mov", "hdr-hlg.mp4"])
+def test_high_dynamic_range_comes_out_as_bright_as_its_scene_was(sample_media: Path, name: str) -> None:
+    """The samples show the scene of ``clip.mp4``'s kind, graded for 600 nits: whites are white, not grey."""
+    part = _one(prepare([sample_media / "formats" / name], limit_bytes=60_000))
+    plain = _one(prepare([sample_media / "formats" / "av1.mp4"], limit_bytes=60_000))
+    bright, expected = (np.quantile(_frames(one)[0], 0.98) for one in (part, plain))
+    assert bright == pytest.approx(expected, abs=30)
+    middle, expected_middle = (np.median(_frames(one)[0]) for one in (part, plain))
+    assert middle == pytest.approx(expected_middle, abs=30)
+
+
+def test_anamorphic_pixels_become_square_and_odd_sizes_even(sample_media: Path) -> None:
+    wide = _one(prepare([sample_media / "formats/anamorphic.mp4"], limit_bytes=80_000))
+    assert (wide.width_px or 0) / (wide.height_px or 1) == pytest.approx(4 / 3, abs=0.03)
+    odd = _one(prepare([sample_media / "formats/odd-size.mp4"], limit_bytes=80_000))
+    assert (odd.width_px or 1) % 2 == (odd.height_px or 1) % 2 == 0
+
+
+def test_a_turned_clip_comes_out_upright(sample_media: Path) -> None:
+    part = _one(prepare([sample_media / "message/IMG_0415.MOV"], limit_bytes=40_000, trim=True))
+    assert (part.height_px or 0) > (part.width_px or 0)
+
+
+def test_interlaced_lines_are_gone(make: Callable[[str, str], bytes]) -> None:
+    """A vertical edge that moves a lot has combs in a woven frame: every other line is displaced."""
+    moving = "-f lavfi -i color=black:size=352x288:rate=50:duration=2"
+    bar = "-vf drawbox=x='mod(t*400\\,352)':y=0:w=60:h=288:color=white:t=fill,tinterlace=interleave_top,setfield=tff"
+    data = make(f"{moving} {bar} -c:v mpeg2video -flags +ildct+ilme -q:v 3 -r 25", "ts")
+    frames = _frames(_prepared(data, limit_bytes=40_000))[5:-5].mean(axis=3)
+    combs = np.abs(frames[:, 1:-1:2] - (frames[:, :-2:2] + frames[:, 2::2]) / 2).mean()
+    assert combs < 3
+
+
+def test_a_variable_rate_keeps_its_time(sample_media: Path) -> None:
+    part = _one(prepare([sample_media / "formats/variable-rate.mkv"], limit_bytes=60_000))
+    seconds = len(_frames(part)) / float(_rate(part))
+    assert seconds == pytest.approx(part.duration_s or 0, abs=0.2)
+
+
+def _rate(part: Part) -> float:
+    from pymediainfo import MediaInfo
+
+    (video,) = MediaInfo.parse(io.BytesIO(part.data)).video_tracks
+    return float(video.frame_rate)
+
+
+def test_a_clip_of_one_frame_becomes_a_picture(sample_media: Path) -> None:
+    part = _one(prepare([sample_media / "formats/one-frame.mp4"]))
+    assert part.content_type == "image/jpeg"
+
+
+@pytest.mark.parametrize("name", ["legacy-gsm", "video-basic"])
+def test_a_handset_profile_gets_h263_in_its_one_size_with_amr(scene: Callable[..., bytes], name: str) -> None:
+    part = _prepared(scene(seconds=3), profile=name)
+    tracks = _tracks(part)
+    assert (part.width_px, part.height_px) == (176, 144)
+    assert (tracks["Video"]["format"], tracks["Audio"]["format"]) == ("H.263", "AMR")
+    assert _rate(part) <= 15.01
+    assert (tracks["Video"].get("bit_rate") or 0) <= 64_000 * 1.05
+
+
+def test_mpeg4_simple_profile_for_a_profile_that_wants_it(
+    scene: Callable[..., bytes], tmp_path: Path, profile_text: str
+) -> None:
+    changed = profile_text.replace('codec = "h264"\ncodec_profile = "baseline"\ncodec_level = "3.0"', 'codec = "mpeg4"')
+    path = tmp_path / "mpeg4.toml"
+    path.write_text(changed)
+    part = _prepared(scene(seconds=2), profile=path, limit_bytes=80_000)
+    video = _tracks(part)["Video"]
+    assert video["format"] == "MPEG-4 Visual"
+    assert "Simple" in str(video["format_profile"])
+
+
+@pytest.fixture
+def profile_text() -> str:
+    from importlib.resources import files
+
+    for place in (Path(__file__).parent.parent / "profiles", Path(str(files("mmsprep"))) / "_profiles"):
+        if (place / "smsglobal.toml").is_file():
+            return (place / "smsglobal.toml").read_text()
+    raise FileNotFoundError("smsglobal.toml")
+
+
+def _tracks(part: Part) -> dict[str, dict[str, object]]:
+    from pymediainfo import MediaInfo
+
+    return {track.track_type: track.to_data() for track in MediaInfo.parse(io.BytesIO(part.data)).tracks}
+
+
+def test_a_clip_that_is_too_long_says_what_would_fit_and_is_cut_or_shown_as_a_picture(
+    make: Callable[[str, str], bytes],
+) -> None:
+    long = make(
+        "-f lavfi -i mandelbrot=size=320x180:rate=12:start_scale=1:end_scale=0.1:end_pts=2000 -t 150"
+        " -c:v libx264 -preset ultrafast -crf 30 -pix_fmt yuv420p",
+        "mp4",
+    )
+    with pytest.raises(BelowFloor, match=r"s would fit \(--trim\)"):
+        _prepared(long, limit_bytes=40_000)
+    cut = _prepared(long, limit_bytes=40_000, trim=True)
+    assert 2 < (cut.duration_s or 0) < 100
+    assert len(_frames(cut)) / _rate(cut) == pytest.approx(cut.duration_s or 0, abs=0.3)
+    poster = _prepared(long, limit_bytes=40_000, poster=True)
+    assert poster.content_type == "image/jpeg"
+    with Image.open(io.BytesIO(poster.data)) as image:
+        assert np.asarray(image).std() > 10
