@@ -15,7 +15,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -84,13 +83,16 @@ class Storage(Protocol):
 
     def remove(self, name: str) -> None: ...
 
+    def learn(self, name: str, size_bytes: int) -> None:
+        """A worker has written this file: what was listed before is not all there is."""
+        ...
+
 
 def is_remote(location: str) -> bool:
     """Whether ``location`` is an address for fsspec rather than a path."""
     return "://" in location and not location.startswith("file://")
 
 
-@lru_cache(maxsize=8)
 def open_storage(location: str) -> Storage:
     """The storage at ``location``; opening it does not yet look at it.
 
@@ -178,6 +180,9 @@ class LocalStorage:
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
             Path(self.location, name).unlink()
+
+    def learn(self, name: str, size_bytes: int) -> None:
+        """Nothing to do: a local folder is looked at every time."""
 
 
 def _stored(name: str, place: str, status: os.stat_result) -> StoredFile:
@@ -283,12 +288,13 @@ class RemoteStorage:
                 self._files.pipe_file(path, data)
         except Exception as error:
             raise OutputError(f"{self.location}/{name}: cannot be written ({_words(error)})") from error
-        stored = StoredFile(name, path, len(data), "")
-        self._listed.get(name.rpartition("/")[0], {})[name] = stored
-        return stored
+        return StoredFile(name, path, len(data), "")
+
+    def learn(self, name: str, size_bytes: int) -> None:
+        self._known(name.rpartition("/")[0])[name] = StoredFile(name, self._path(name), size_bytes, "")
 
     def remove(self, name: str) -> None:
-        self._listed.get(name.rpartition("/")[0], {}).pop(name, None)
+        self._known(name.rpartition("/")[0]).pop(name, None)
         with _told(name), suppress(FileNotFoundError):
             self._files.rm_file(self._path(name))
 

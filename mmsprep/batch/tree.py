@@ -262,6 +262,8 @@ class OpenBatch:
 
     def _record(self, item: Item, state: str, key: str, made: Made, before: Done | None) -> None:
         stale = self._ledger.record(item.id, item.stem, state, key, made)
+        for file in made.outputs:
+            self._target.learn(file.name, file.size_bytes)
         for file in before.made.outputs if before else ():
             if file.name in stale:
                 if self._is_in_place(file):

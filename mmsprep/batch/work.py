@@ -117,9 +117,13 @@ def versions_here(settings: Settings) -> str:
     return ", ".join(found)
 
 
+_storage = lru_cache(maxsize=8)(open_storage)
+"""A worker's connections stay open from one item to the next."""
+
+
 def digest(source: str, inputs: tuple[InputFile, ...]) -> tuple[str, ...]:
     """The SHA-256 of each input's content."""
-    storage = open_storage(source)
+    storage = _storage(source)
     found = []
     for given in inputs:
         with storage.local(given.file.place, given.name) as path:
@@ -141,7 +145,7 @@ def make(work: Assignment) -> Made:
             f"worker {worker_name()}: found {here}; the batch was started with {recipe.versions}. Results would differ:"
             " install the same versions everywhere"
         )
-    source, target = open_storage(recipe.source), open_storage(recipe.target)
+    source, target = _storage(recipe.source), _storage(recipe.target)
     with ExitStack() as copies:
         message = _prepare(work, source, copies)
         _check_unchanged(work, source)
@@ -167,7 +171,7 @@ def copy(work: Assignment, twin: Made) -> Made:
         OutputError: the twin's files are not what they were.
     """
     start_s = time.perf_counter()
-    target = open_storage(work.recipe.target)
+    target = _storage(work.recipe.target)
     files = {}
     for file in twin.outputs:
         data = target.read(file.name)

@@ -1,0 +1,136 @@
+"""How fast folders go, and what it costs to find nothing to do.
+
+    python benchmarks/batch.py [--photos N] [--images DIR] [--names N] [--workers N]
+
+- N photos of 12 megapixels: two workers (or --workers) against one, and against the floor: a scaled decode, one
+  resize, one encode each, on as many processes;
+- a second run with nothing to do over as many names as asked: milliseconds a file;
+- the memory of the process that schedules, which must not depend on the number of names.
+
+Without --images the photos are made from noise, which is harder than life; with it they are made of the pictures
+in DIR, each cut and scaled another way. One worker, more workers and the floor take turns in one run, so that a
+machine with other work on it favours none of them; the ratios are what to read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import random
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from mmsprep.batch import Batch, Status, run_batch
+
+_SIZE_PX = (4000, 3000)
+_LONG_PX = 1024
+_FILES_A_FOLDER = 1_000
+
+
+def main() -> None:
+    """Measure and print one line a comparison."""
+    parser = argparse.ArgumentParser(description="Time whole folders against their floor.")
+    parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--images", type=Path)
+    parser.add_argument("--names", type=int, default=20_000)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.photos:
+            _make_photos(folder / "photos", options.photos, options.images)
+            _throughput(folder, options.workers, options.rounds)
+        if options.names:
+            _unchanged(folder, options.names)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1000 if sys.platform == "linux" else 1e6)
+    print(f"memory of the scheduling process at its highest: {peak_mb:.0f} MB")
+
+
+def _throughput(folder: Path, workers: int, rounds: int) -> None:
+    photos = sorted((folder / "photos").iterdir())
+    times: dict[str, list[float]] = {"one worker": [], f"{workers} workers": [], "floor": []}
+    with ProcessPoolExecutor(workers) as pool:
+        list(pool.map(_floor, photos[:workers]))
+        for number in range(rounds):
+            works: dict[str, Callable[[], object]] = {
+                "one worker": partial(_convert, folder, f"one-{number}", 1),
+                f"{workers} workers": partial(_convert, folder, f"all-{number}", workers),
+                "floor": lambda: list(pool.map(_floor, photos)),
+            }
+            for what, work in works.items():
+                start_s = time.perf_counter()
+                work()
+                times[what].append(time.perf_counter() - start_s)
+    for what, found in times.items():
+        each_s = statistics.median(found) / len(photos)
+        print(f"{what:12} {1 / each_s:7.2f} photos a second, {each_s * 1000:6.0f} ms each")
+    one, more, floor = times.values()
+    scaling = statistics.median(a / b for a, b in zip(one, more, strict=True))
+    share = statistics.median(a / b for a, b in zip(floor, more, strict=True))
+    print(f"{workers} workers against one: {scaling:.2f} times (target 1.8 on two cores)")
+    print(f"{workers} workers against the floor's throughput: {100 * share:.0f} % (target 70 %)")
+
+
+def _convert(folder: Path, name: str, workers: int) -> None:
+    batch = Batch(source=str(folder / "photos"), target=str(folder / name))
+    found = Counter(outcome.status for outcome in run_batch(batch, worker_count=workers))
+    assert set(found) == {Status.PREPARED}, found
+
+
+def _floor(path: Path) -> int:
+    """What nobody can do without: a scaled decode, one resize, one encode."""
+    with Image.open(path) as image:
+        scale = _LONG_PX / max(image.size)
+        size = round(image.width * scale), round(image.height * scale)
+        image.draft("RGB", (size[0] * 2, size[1] * 2))
+        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=85, optimize=True)
+    return len(out.getvalue())
+
+
+def _make_photos(folder: Path, count: int, images: Path | None) -> None:
+    folder.mkdir()
+    sources = sorted(path for path in images.iterdir() if path.suffix.lower() in (".jpg", ".png")) if images else []
+    for number in range(count):
+        chance = random.Random(number)
+        if sources:
+            picture = Image.open(sources[number % len(sources)]).convert("RGB")
+            share = chance.uniform(0.6, 0.95)
+            width, height = round(picture.width * share), round(picture.height * share)
+            left, top = chance.randrange(picture.width - width), chance.randrange(picture.height - height)
+            picture = picture.crop((left, top, left + width, top + height))
+        else:
+            picture = Image.frombytes("RGB", (320, 240), chance.randbytes(320 * 240 * 3))
+        picture.resize(_SIZE_PX, Image.Resampling.BICUBIC).save(folder / f"{number:04}.jpg", quality=90)
+
+
+def _unchanged(folder: Path, count: int) -> None:
+    for number in range(count):
+        path = folder / "names" / f"{number // _FILES_A_FOLDER:03}" / f"{number:06}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("The same few words\n")
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    batch = Batch(source=str(folder / "names"), target=str(folder / "named"))
+    for what in ("first run, all the same", "nothing to do"):
+        start_s = time.perf_counter()
+        found = Counter(outcome.status.value for outcome in run_batch(batch, executor="serial"))
+        each_ms = (time.perf_counter() - start_s) / count * 1000
+        print(f"{count:,} names, {what}: {each_ms:.3f} ms a file {dict(found)}")
+    print("target for nothing to do: 0.2 ms a file")
+
+
+if __name__ == "__main__":
+    main()
