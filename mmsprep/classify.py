@@ -15,7 +15,7 @@ metadata              it carries something that a message should not: EXIF, GPS,
 icc_profile           it has a colour profile (sRGB: taken out; another: the colours are converted)
 size_px               more pixels, or longer sides, than the profile allows
 orientation           it stands upright only by an EXIF flag that old phones ignore
-coding                a JPEG coded in another way than baseline sequential
+coding                a JPEG coded in another way than baseline sequential, a BMP that is compressed
 colour                a JPEG of another colour model than YCbCr or grey, or of an unusual sampling
 bit_depth             more or less than 8 bits a channel
 unterminated          a GIF without its end mark
@@ -184,6 +184,8 @@ def _image_findings(info: MediaInfo, profile: Profile) -> _Findings:
         yield _Finding(Reason("icc_profile", info.icc_profile, "none (sRGB is understood)"), lossless)
     if info.format == "jpeg":
         yield from _jpeg_findings(info)
+    elif info.format == "bmp" and info.encoding != "uncompressed":
+        yield _Finding(Reason("coding", info.encoding or "unknown", "uncompressed"))
     if "unterminated" in info.metadata:
         yield _Finding(Reason("unterminated", "no end mark", "a complete file"))
     yield from _metadata_findings(info)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -390,3 +391,14 @@ def test_naming_the_format_alone_agrees_with_the_full_look(sample_media: Path, l
             continue
         named = identify(Attachment(0, "file", len(data), data=data)).slug
         assert named in {full, *_SOUND_IN_A_MOVIE.get(full, ())}, path.name
+
+
+def test_a_wrong_name_changes_nothing_but_is_told(sample_media: Path, look: Look) -> None:
+    """Every sample, renamed .jpg, is what it was; the name is only spoken of."""
+    manifest = tomllib.loads((sample_media / "MANIFEST.toml").read_text("utf-8"))
+    for entry in manifest["sample"]:
+        if "format" in entry:
+            info = look((sample_media / entry["path"]).read_bytes(), "renamed.jpg")
+            assert info.format == entry["format"], entry["path"]
+            told = [note for note in info.notes if note.startswith("named .jpg")]
+            assert len(told) == (info.format != "jpeg"), entry["path"]

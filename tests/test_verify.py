@@ -14,9 +14,9 @@ from PIL import Image
 
 from mmsprep.errors import Damaged, MmsprepError, VerifyError
 from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Part, Rendition
+from mmsprep.model import Action, Part, Rendition, Support
 from mmsprep.pipeline import prepare
-from mmsprep.profile import AudioStep, Profile, load_profile
+from mmsprep.profile import AudioStep, Profile, Row, Use, load_profile
 from mmsprep.tools.exact import read_sound
 from mmsprep.tools.workspace import Workspace
 from mmsprep.verify import verify
@@ -233,3 +233,25 @@ def test_texts_and_melodies_that_are_not_quite_right_are_noticed(profile: Profil
         (b"MThd", "midi", Action.KEEP, "does not parse"),
     ):
         assert words in fault(rendition(data, slug, action=action), profile, workspace)
+
+
+@pytest.mark.parametrize(("coding", "action"), [("plain", Action.KEEP), ("rle", Action.TRANSCODE)])
+def test_a_bitmap_is_kept_where_the_table_says_so_unless_it_is_compressed(
+    profile: Profile, coding: str, action: Action
+) -> None:
+    row = Row(row="BMP", formats=("bmp",), content_type="image/bmp", support=Support.GOOD, use=Use.KEEP)
+    keeps = msgspec.structs.replace(profile, table=(row, *(row for row in profile.table if "bmp" not in row.formats)))
+    data = picture("BMP")
+    if coding == "rle":
+        palette = b"".join(bytes((level, level, level, 0)) for level in range(256))
+        header = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 0, 0, 0, 1078, 40, 4, 2, 1, 8, 1, 8, 0, 0, 256, 0)
+        data = header + palette + b"\4\x10\0\0" + b"\4\x20\0\1"
+    part = only_part(data, keeps)
+    assert (part.action, part.content_type) == (action, "image/bmp" if action is Action.KEEP else part.content_type)
+
+
+def test_a_vcard_goes_where_the_table_has_a_row_for_it(profile: Profile) -> None:
+    row = Row(row="vCard", formats=("vcard",), content_type="text/x-vcard", support=Support.GOOD, use=Use.KEEP)
+    card = b"BEGIN:VCARD\r\nVERSION:2.1\r\nN:Lake;Jo\r\nEND:VCARD\r\n"
+    part = only_part(card, msgspec.structs.replace(profile, table=(*profile.table, row)))
+    assert (part.data, part.content_type, part.name[-4:]) == (card, "text/x-vcard", ".vcf")

@@ -42,6 +42,7 @@ FOREIGN_ERRORS = (
 _UNSUPPORTED = ("Unsupported", "unknown pixel mode")
 """How Pillow's complaints begin about sound headers that ask for more than it can do."""
 _RAW_PHOTOMETRICS = (32803, 34892)
+_BMP_CODINGS = {0: "uncompressed", 1: "rle8", 2: "rle4", 3: "bitfields"}
 _SRGB_NAMES = ("srgb", "c2ci")
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "avif": AvifImagePlugin.AvifImageFile,
@@ -189,6 +190,7 @@ def _opened(content: Content, format_slug: str, image: Image.Image) -> MediaInfo
         bit_depth=bit_depth,
         has_alpha="A" in image.getbands() or "transparency" in image.info,
         frame_count=getattr(image, "n_frames", 1) if format_slug == "avif" else 1,
+        encoding=_BMP_CODINGS.get(image.info.get("compression", 0)) if format_slug == "bmp" else None,
         icc_profile=image.info.get("icc_profile") or b"",
         metadata=tuple(metadata),
     )
