@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,18 @@ def test_a_request_beyond_all_reason_is_not_read_to_its_end(gateway: Sandbox) ->
     except httpx.TransportError:
         status = 413
     assert status == 413
+    assert "more than 32,000,000 bytes" in gateway.exchanges[-1].judgement.reason
     assert post_form(gateway, fields()).startswith("Success")
+
+
+def test_a_client_that_goes_away_is_listed(gateway: Sandbox) -> None:
+    with httpx.Client(trust_env=False, timeout=60) as client, client.stream("GET", f"{gateway.url}/events") as events:
+        lines = events.iter_lines()
+        next(lines)
+        with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
+            connection.sendall(b"POST /mms/mm7.php HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
+        assert "event: exchange" in lines
+    assert "went away" in gateway.exchanges[-1].judgement.reason
 
 
 def test_messages_can_be_read_in_json(gateway: Sandbox) -> None:

@@ -70,8 +70,7 @@ def sandbox_push(
     """Push an incoming MMS to URL as SMSGlobal does, until it answers OK."""
     with reported(json_output):
         from mmsprep.errors import NotFound, Unreadable
-        from mmsprep.sandbox.page import delivery_document
-        from mmsprep.sandbox.push import Incoming, Persistence, PushedFile, new_id, push
+        from mmsprep.sandbox.push import Incoming, Persistence, PushedFile, document, new_id, push
 
         attached = []
         for path in files or []:
@@ -86,7 +85,7 @@ def sandbox_push(
         told = (lambda _: None) if json_output else _tell
         delivery = push(incoming, url, persistence=Persistence(attempts=attempts), progress=told)
         if json_output:
-            print_json({"schema": 1, **delivery_document(delivery)})
+            print_json({"schema": 1, **document(delivery)})
         if not delivery.ok:
             typer.echo("error: the script did not answer OK; SMSGlobal would go on pushing", err=True)
             raise typer.Exit(11)

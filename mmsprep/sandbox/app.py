@@ -39,6 +39,7 @@ from mmsprep.sandbox.faults import Fault, FaultQueue, fault_of, parse_fault
 from mmsprep.sandbox.guard import FILE_POLICY, Guard
 from mmsprep.sandbox.ledger import Ledger
 from mmsprep.sandbox.push import Incoming, Persistence, PushedFile, check_url, new_id, push
+from mmsprep.sandbox.push import document as delivery_document
 from mmsprep.sandbox.rules import check_number
 from mmsprep.settings import Settings
 
@@ -223,7 +224,7 @@ class Pages:
         )
 
     async def pushes(self, request: Request) -> Response:
-        return JSONResponse({"pushes": [page.delivery_document(one) for one in self.ledger.deliveries]})
+        return JSONResponse({"pushes": [delivery_document(one) for one in self.ledger.deliveries]})
 
 
 def create_app(

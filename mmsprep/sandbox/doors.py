@@ -61,6 +61,11 @@ class Doors:
                 judgement = Judgement(status_code=0, reason="the client went away before the whole request had come")
                 self._keep(number, door, request, body, judgement, None, "")
                 return NoResponse()
+            except HTTPException as error:
+                judgement = Judgement(status_code=0, reason=error.detail, http_status=error.status_code)
+                told = WireAnswer(http_status=error.status_code, content_type="text/plain", body=error.detail.encode())
+                self._keep(number, door, request, body, judgement, told, "")
+                return _respond(request, told, None)
             judgement = await self._judge(request, door, body, fault)
         if fault and fault.delay_s:
             await asyncio.sleep(fault.delay_s)

@@ -185,22 +185,6 @@ def document(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def delivery_document(delivery: Delivery) -> dict[str, Any]:
-    """A push as JSON values."""
-    return {
-        "number": delivery.number,
-        "url": delivery.url,
-        "id": delivery.incoming.id,
-        "from": delivery.incoming.sender,
-        "finished": delivery.finished,
-        "ok": delivery.ok,
-        "attempts": [
-            {"http_status": one.http_status, "answer": one.answer, "took_s": round(one.took_s, 3), "ok": one.ok}
-            for one in delivery.attempts
-        ],
-    }
-
-
 def _render(name: str, **values: Any) -> Markup:
     # What comes from messages was escaped by the template.
     return Markup(_templates.get_template(name).render(**values))  # noqa: S704

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from mmsprep.errors import UsageError
@@ -149,6 +150,22 @@ def push(
         if last or wait(min(how.first_pause_s * 2**turn, _LONGEST_PAUSE_S)):
             break
     return replace(delivery, finished=True)
+
+
+def document(delivery: Delivery) -> dict[str, Any]:
+    """A delivery as JSON values."""
+    return {
+        "number": delivery.number,
+        "url": delivery.url,
+        "id": delivery.incoming.id,
+        "from": delivery.incoming.sender,
+        "finished": delivery.finished,
+        "ok": delivery.ok,
+        "attempts": [
+            {"http_status": one.http_status, "answer": one.answer, "took_s": round(one.took_s, 3), "ok": one.ok}
+            for one in delivery.attempts
+        ],
+    }
 
 
 def _post(url: str, body: bytes, timeout_s: float) -> Attempt:
