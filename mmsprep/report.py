@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from mmsprep.delivery import Delivery
+    from mmsprep.errors import MmsprepError
 
 SCHEMA = 1
 Json = dict[str, Any]
@@ -244,9 +245,21 @@ def profile_table(profile: Profile) -> RenderableType:
     return Group(Text(f"{profile.name}: {profile.title}", style="bold"), "", facts, "", table)
 
 
-def delivery_document(deliveries: Iterable[Delivery], message: Message) -> Json:
-    """What ``send --json`` prints: the message as it was prepared, and what became of each recipient."""
-    return {"schema": SCHEMA, "message": document(message), "recipients": [_delivery(one) for one in deliveries]}
+def delivery_document(deliveries: Iterable[Delivery], message: Message, stopped: MmsprepError | None = None) -> Json:
+    """What ``send --json`` prints: the message as it was prepared, and what became of each recipient.
+
+    ``stopped`` is what ended it before all recipients were reached.
+    """
+    return {
+        "schema": SCHEMA,
+        "message": document(message),
+        "recipients": [_delivery(one) for one in deliveries],
+        "error": _error(stopped),
+    }
+
+
+def _error(error: MmsprepError | None) -> Json | None:
+    return {"code": error.code, "message": str(error), "exit_status": error.exit_status} if error else None
 
 
 def _delivery(delivery: Delivery) -> Json:
@@ -262,7 +275,7 @@ def _delivery(delivery: Delivery) -> Json:
         "transaction_id": (told.transaction_id if told else "") or None,
         "status_code": told.status_code if told else None,
         "raw_reply": told.raw_reply if told else "",
-        "error": {"code": error.code, "message": str(error), "exit_status": error.exit_status} if error else None,
+        "error": _error(error),
         "steps": list(delivery.steps),
         "profile": delivery.message.profile,
         "total_bytes": delivery.message.total_bytes,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import answers, gateway, http, resets_before_the_reply, succeeds
+from loopback import answers, gateway, http, never_answers, resets_before_the_reply, succeeds
 from PIL import Image
 
 from mmsprep import prepare
@@ -205,6 +207,32 @@ def test_json_tells_each_recipient_and_nothing_else_is_on_stdout(run: Send, phot
     )
     assert "[secret]" in second["raw_reply"]
     assert done.returncode == 10
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_an_interrupt_says_who_was_reached(environment: dict[str, str], photo: Path) -> None:
+    with gateway(succeeds(), never_answers) as this:
+        command = [sys.executable, "-m", "mmsprep", "send", str(photo), "--yes", "--gateway", this.url]
+        command += ["--to", "61400000001", "--to", "61400000002", "--to", "61400000003"]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        with child:
+            while len(this.requests) < 2 and child.poll() is None:
+                time.sleep(0.01)
+            child.send_signal(signal.SIGINT)
+            output, words = child.communicate(timeout=60)
+    assert (child.returncode, output) == (130, "1234567890123456\n")
+    assert "interrupted at 61400000002" in words and "not sent to 61400000003" in words
+    assert "nothing was written" not in words
+
+
+def test_a_journal_that_cannot_be_used_sends_nothing_and_json_says_so(run: Send, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine " * 100)
+    with gateway(succeeds()) as this:
+        arguments = ["--to", "61400000001", photo, "--yes", "--gateway", this.url, "--journal", tmp_path / "notes.txt"]
+        assert run(*arguments).returncode == 8
+        done = run(*arguments, "--json")
+    assert done.returncode == 8 and json.loads(done.stdout)["error"]["code"] == "journal"
+    assert this.connections == 0
 
 
 def test_a_refit_is_told(run: Send, photo: Path) -> None:

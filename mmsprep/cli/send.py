@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ from mmsprep.cli.options import (
     job_of,
 )
 from mmsprep.cli.printing import JsonFlag, ProfileOption, console_for, print_json, progress_bar, reported
-from mmsprep.errors import UsageError
+from mmsprep.errors import MmsprepError, UsageError
 
 if TYPE_CHECKING:
     from mmsprep.delivery import Delivery
@@ -117,6 +118,8 @@ def send(
         )
         ready, key = _ready(folder, job, refit=refit, json_output=json_output)
         recipients = list(dict.fromkeys(number.digits for number in numbers[: len(to)]))
+        if len(recipients) < len(to):
+            typer.echo("note: a number that is given twice is sent to once", err=True)
         if not json_output:
             _show(ready, recipients, account, via.value, sender)
         if not (yes or sandbox) and not typer.confirm("Send it?", err=True):
@@ -231,30 +234,39 @@ def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequen
     from mmsprep.report import delivery_document
 
     done: list[Delivery] = []
-    told: list[str] = []
-    failure: BaseException | None = None
+    told = 0
+    stopped: BaseException | None = None
     try:
         for delivery in deliveries:
             done.append(delivery)
-            for step in delivery.steps[len(told) :]:
-                told.append(step)
+            for step in delivery.steps[told:]:
                 typer.echo(step, err=True)
+            told = len(delivery.steps)
             _tell(delivery, json_output=json_output)
-    except (KeyboardInterrupt, typer.Abort) as error:
-        failure = error
+    except BaseException as error:
+        stopped = error
+    problem = stopped if isinstance(stopped, MmsprepError) else None
     if json_output:
-        print_json(delivery_document(done, message))
-    if failure is not None:
-        left = recipients[len(done) :]
-        typer.echo(
-            f"interrupted: {left[0]} may have been sent to, {len(left) - 1} more were not"
-            if left
-            else "interrupted after the last recipient",
-            err=True,
-        )
-        raise typer.Exit(130)
-    if status := _exit_status(done):
-        raise typer.Exit(status)
+        print_json(delivery_document(done, message, problem))
+    if stopped is None:
+        raise typer.Exit(_exit_status(done))
+    _tell_left(recipients[len(done) :], interrupted=problem is None)
+    if isinstance(stopped, (KeyboardInterrupt, typer.Abort)):
+        raise typer.Exit(128 + getattr(stopped, "signal", signal.SIGINT))
+    if problem and json_output:
+        typer.echo(f"error: {problem}", err=True)
+        raise typer.Exit(problem.exit_status)
+    raise stopped
+
+
+def _tell_left(left: Sequence[str], *, interrupted: bool) -> None:
+    """Who was not reached when it stopped in the middle; the first of them is the one it stopped at."""
+    if not left:
+        return
+    if interrupted:
+        typer.echo(f"interrupted at {left[0]}, who may have been sent to; --journal would know", err=True)
+    if left[1:]:
+        typer.echo(f"not sent to {', '.join(left[1:])}", err=True)
 
 
 def _tell(delivery: Delivery, *, json_output: bool) -> None:
