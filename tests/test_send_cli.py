@@ -64,6 +64,14 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory, photo: Path) -> Path:
+    """A prepared folder, which needs no preparing at every send."""
+    folder = tmp_path_factory.mktemp("ready") / "mms"
+    prepare([photo], text="Hello").write(folder)
+    return folder
+
+
 def test_files_are_prepared_and_sent_and_the_ids_are_the_only_output(run: Send, photo: Path) -> None:
     with gateway(succeeds("1111111111111111"), succeeds("2222222222222222")) as this:
         to = ["--to", "+61 400 000 001", "--to", "61400000002"]
@@ -76,17 +84,17 @@ def test_files_are_prepared_and_sent_and_the_ids_are_the_only_output(run: Send, 
     assert len({request.fields["attachment0"] for request in this.requests}) == 1
 
 
-def test_mm7_is_the_other_door(run: Send, photo: Path) -> None:
+def test_mm7_is_the_other_door(run: Send, ready: Path) -> None:
     with gateway(succeeds("id-of-a-relay")) as this:
-        done = run("--to", "61400000001", photo, "--via", "mm7", "--yes", "--gateway", this.url)
+        done = run("--to", "61400000001", ready, "--via", "mm7", "--yes", "--gateway", this.url)
     assert (done.returncode, done.stdout) == (0, "id-of-a-relay\n"), done.stderr
     assert this.requests[0].submit.to == ("61400000001",)
 
 
-def test_without_a_terminal_and_without_yes_nothing_is_sent(run: Send, photo: Path) -> None:
+def test_without_a_terminal_and_without_yes_nothing_is_sent(run: Send, ready: Path) -> None:
     with gateway(succeeds()) as this:
         for more in ([], ["--json"]):
-            done = run("--to", "61400000001", photo, "--gateway", this.url, *more)
+            done = run("--to", "61400000001", ready, "--gateway", this.url, *more)
             assert done.returncode == 2 and "--yes" in done.stderr
     assert this.connections == 0
 
@@ -94,10 +102,10 @@ def test_without_a_terminal_and_without_yes_nothing_is_sent(run: Send, photo: Pa
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(("answer", "connections"), [("y", 1), ("n", 0), ("\x03", 0)])
 def test_on_a_terminal_it_shows_the_message_and_asks(
-    environment: dict[str, str], photo: Path, answer: str, connections: int
+    environment: dict[str, str], ready: Path, answer: str, connections: int
 ) -> None:
     with gateway(succeeds()) as this:
-        arguments = ["--to", "61400000001", str(photo), "-m", "Hello", "--gateway", this.url]
+        arguments = ["--to", "61400000001", str(ready), "--gateway", this.url]
         shown, status = on_a_terminal(arguments, environment, question="Send it?", answer=answer)
     assert "Hello" in shown and "61400000001" in shown and "photo.jpg" in shown
     assert this.connections == connections
@@ -107,12 +115,11 @@ def test_on_a_terminal_it_shows_the_message_and_asks(
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(("answer", "status"), [("y", 0), ("n", 12)])
 def test_on_a_terminal_it_asks_about_what_is_unknown(
-    run: Send, environment: dict[str, str], photo: Path, tmp_path: Path, answer: str, status: int
+    run: Send, environment: dict[str, str], ready: Path, tmp_path: Path, answer: str, status: int
 ) -> None:
     journal = tmp_path / "journal.db"
     with gateway(resets_before_the_reply, succeeds()) as this:
-        arguments = ["--to", "61400000001", str(photo), "--gateway", this.url, "--journal", str(journal)]
-        assert run(*arguments, "--yes").returncode == 12
+        arguments = ["--to", "61400000001", str(ready), "--gateway", this.url, "--journal", str(journal)]
         assert run(*arguments, "--yes").returncode == 12
         shown, found = on_a_terminal(arguments, environment, question="Send it?", answer="y", then=("again?", answer))
     assert found == status, shown
@@ -155,7 +162,7 @@ def test_a_prepared_folder_is_sent_as_it_is(run: Send, photo: Path, tmp_path: Pa
     with gateway(succeeds()) as this:
         done = run("--to", "61400000001", tmp_path / "mms", "--yes", "--gateway", this.url)
         assert (done.returncode, done.stdout) == (0, "1234567890123456\n"), done.stderr
-        for more in (["-m", "x"], ["-p", "image-basic"], ["--limit", "100k"], ["--refit"], [photo]):
+        for more in (["-m", "x", "-p", "image-basic"], ["--refit"], [photo]):
             done = run("--to", "61400000001", tmp_path / "mms", *more, "--yes", "--gateway", this.url)
             assert done.returncode == 2, more
         (tmp_path / "mms" / "01-image.jpg").write_bytes(b"something else")
@@ -175,27 +182,27 @@ def test_a_prepared_folder_is_sent_as_it_is(run: Send, photo: Path, tmp_path: Pa
         (http("", 500), 12),
     ],
 )
-def test_the_exit_status_says_what_became_of_it(run: Send, photo: Path, reply: bytes, status: int) -> None:
+def test_the_exit_status_says_what_became_of_it(run: Send, ready: Path, reply: bytes, status: int) -> None:
     with gateway(answers(reply)) as this:
-        done = run("--to", "61400000001", photo, "--yes", "--gateway", this.url, "--attempts", "1")
+        done = run("--to", "61400000001", ready, "--yes", "--gateway", this.url, "--attempts", "1")
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr.splitlines()[-1].startswith("error: 61400000001: ")
 
 
-def test_an_unknown_outcome_counts_before_everything_else(run: Send, photo: Path) -> None:
+def test_an_unknown_outcome_counts_before_everything_else(run: Send, ready: Path) -> None:
     to = ["--to", "61400000001", "--to", "61400000002", "--to", "61400000003"]
     with gateway(succeeds(), answers(http("FAILURE")), answers(http("?"))) as this:
-        assert run(*to, photo, "--yes", "--gateway", this.url).returncode == 12
+        assert run(*to, ready, "--yes", "--gateway", this.url).returncode == 12
     with gateway(succeeds(), answers(http("FAILURE"))) as this:
-        assert run(*to, photo, "--yes", "--gateway", this.url).returncode == 10
+        assert run(*to, ready, "--yes", "--gateway", this.url).returncode == 10
 
 
-def test_json_tells_each_recipient_and_nothing_else_is_on_stdout(run: Send, photo: Path) -> None:
+def test_json_tells_each_recipient_and_nothing_else_is_on_stdout(run: Send, ready: Path) -> None:
     def echo(request: Any) -> bytes:
         return http(f"FAILURE: {request.body.decode()[:60]}")
 
     with gateway(succeeds(), answers(echo)) as this:
-        done = run("--to", "61400000001", "--to", "61400000002", photo, "--yes", "--json", "--gateway", this.url)
+        done = run("--to", "61400000001", "--to", "61400000002", ready, "--yes", "--json", "--gateway", this.url)
     document = json.loads(done.stdout)
     first, second = document["recipients"]
     assert document["message"]["parts"][0]["name"] == "01-image.jpg"
@@ -210,9 +217,9 @@ def test_json_tells_each_recipient_and_nothing_else_is_on_stdout(run: Send, phot
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_an_interrupt_says_who_was_reached(environment: dict[str, str], photo: Path) -> None:
+def test_an_interrupt_says_who_was_reached(environment: dict[str, str], ready: Path) -> None:
     with gateway(succeeds(), never_answers) as this:
-        command = [sys.executable, "-m", "mmsprep", "send", str(photo), "--yes", "--gateway", this.url]
+        command = [sys.executable, "-m", "mmsprep", "send", str(ready), "--yes", "--gateway", this.url]
         command += ["--to", "61400000001", "--to", "61400000002", "--to", "61400000003"]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         with child:
@@ -225,10 +232,10 @@ def test_an_interrupt_says_who_was_reached(environment: dict[str, str], photo: P
     assert "nothing was written" not in words
 
 
-def test_a_journal_that_cannot_be_used_sends_nothing_and_json_says_so(run: Send, photo: Path, tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_used_sends_nothing_and_json_says_so(run: Send, ready: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine " * 100)
     with gateway(succeeds()) as this:
-        arguments = ["--to", "61400000001", photo, "--yes", "--gateway", this.url, "--journal", tmp_path / "notes.txt"]
+        arguments = ["--to", "61400000001", ready, "--yes", "--gateway", this.url, "--journal", tmp_path / "notes.txt"]
         assert run(*arguments).returncode == 8
         done = run(*arguments, "--json")
     assert done.returncode == 8 and json.loads(done.stdout)["error"]["code"] == "journal"
