@@ -131,7 +131,7 @@ class VideoRules(_Table, frozen=True, kw_only=True):
     codec_profile: str = ""
     codec_level: str = ""
     fixed_sizes: tuple[FrameSize, ...] = ()
-    floor_quality: Percent = 15
+    floor_quality: Percent = 25
 
 
 class TextRules(_Table, frozen=True, kw_only=True):
