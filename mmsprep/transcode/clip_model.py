@@ -132,7 +132,8 @@ def seen_quality(vmaf: float, every: int) -> float:
 
     VMAF is what a television shows; its own phone model (``vmaf_v0.6.1``, score_transform) says what that is worth on
     a small screen, which makes it comparable with the quality of pictures and sound. Ou et al., "Perceptual Video
-    Quality Assessment Considering Both Frame Rate and Quantization Artifacts" (2011), find 3-7 % between 30 and 15 frames a second.
+    Quality Assessment Considering Both Frame Rate and Quantization Artifacts" (2011), find 3-7 % between 30 and 15
+    frames a second.
     """
     none, linear, square = _ON_A_PHONE
     on_a_phone = max(vmaf, none + linear * vmaf + square * vmaf**2)
