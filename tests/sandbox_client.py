@@ -62,9 +62,9 @@ def part(name: str, content_type: str, data: bytes, **headers: str) -> Entity:
     return Entity(tuple(fields.items()), data)
 
 
-def smil(*slides: str) -> Entity:
+def smil(*slides: str, seconds: int = 4) -> Entity:
     """A presentation; each slide is the markup inside its ``par``."""
-    pars = "".join(f'<par dur="4s">{slide}</par>' for slide in slides)
+    pars = "".join(f'<par dur="{seconds}s">{slide}</par>' for slide in slides)
     layout = '<root-layout/><region id="Image" top="0"/><region id="Text" top="70%"/>'
     document = f"<smil><head><layout>{layout}</layout></head><body>{pars}</body></smil>"
     return part("slides.smil", "application/smil", document.encode())

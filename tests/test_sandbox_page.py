@@ -286,6 +286,20 @@ def test_slides_stand_in_the_order_of_the_presentation(page: Page, gateway: Sand
     assert page.locator(".slide .turn").all_inner_texts()[0] == "1 / 3 · 4 s"
 
 
+def test_the_slides_play_one_after_the_other(page: Page, gateway: Sandbox, make: Callable[[str, str], bytes]) -> None:
+    voice = part("voice.amr", "audio/amr", make("-f lavfi -i sine=d=9 -c:a libopencore_amrnb -ar 8000 -ac 1", "amr"))
+    presentation = smil('<img src="photo.jpg"/>', '<audio src="voice.amr"/>', seconds=1)
+    parts = [presentation, part("photo.jpg", "image/jpeg", JPEG), voice]
+    post_mm7(gateway, submit_request(build_related(parts, "application/smil")))
+    page.wait_for_selector(".slide audio")
+    page.click("[data-play]")
+    page.wait_for_selector(".slide.now img")
+    page.wait_for_selector(".slide.past + .slide.now audio")
+    page.wait_for_function("() => !document.querySelector('.slide.now')")
+    assert page.get_attribute("[data-play]", "aria-pressed") == "false"
+    assert page.evaluate("document.querySelector('.slide audio').paused")
+
+
 def test_a_hostile_message_runs_nothing(page: Page, gateway: Sandbox) -> None:
     send_hostile(gateway)
     page.wait_for_function("() => document.querySelectorAll('.requests li').length === 2")

@@ -23,6 +23,8 @@ from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Content, Refused, Show
 from mmsprep.sandbox.rules import MAX_ATTACHMENTS, MULTIMEDIA, check_media
 from mmsprep.tools.multipart import Entity, parse_multipart, root_of
 
+_MOST_SLIDES = 100
+"""No phone shows that many; the page must not either."""
 _MEDIA_TAGS = ("img", "video", "audio", "text", "ref")
 
 
@@ -196,11 +198,13 @@ def _slides(smil: bytes, entities: Sequence[Entity]) -> tuple[Slide, ...]:
         media = [one for one in step.iter() if local_name(one.tag) in _MEDIA_TAGS]
         # Sound has no region; what stands higher on the screen comes first.
         media.sort(key=lambda one: tops.get(one.get("region", ""), 101.0))
-        shown = tuple(_place(one, entities) for one in media)
+        shown = tuple(dict.fromkeys(_place(one, entities) for one in media))
         if shown:
             slides.append(Slide(shown, _seconds(step.get("dur", ""))))
-    if not slides:
-        raise Refused(MULTIMEDIA, "the presentation has no slide")
+    if not 0 < len(slides) <= _MOST_SLIDES:
+        raise Refused(
+            MULTIMEDIA, f"the presentation has {len(slides) or 'no'} slides, at most {_MOST_SLIDES} are shown"
+        )
     return tuple(slides)
 
 

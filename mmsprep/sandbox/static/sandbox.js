@@ -32,13 +32,14 @@ async function refreshInbox() {
 async function show(number, remember) {
   const html = await fetchText(`/messages/${number}/panel`);
   if (html === null) return;
+  halt();
   panel.dataset.number = String(number);
   panel.innerHTML = html;
   for (const link of inbox.querySelectorAll("a[data-number]")) {
     if (Number(link.dataset.number) === number) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
-  fillRemembered();
+  ready();
   if (remember) history.pushState({ number }, "", `/messages/${number}`);
 }
 
@@ -53,9 +54,52 @@ async function refreshReplies() {
   }
 }
 
-function fillRemembered() {
+function ready() {
+  const button = panel.querySelector("[data-play]");
+  if (button) button.hidden = false;
   const field = panel.querySelector("input[name=url]");
   if (field && !field.value) field.value = localStorage.getItem(rememberedUrl) ?? "";
+}
+
+// The slides in their time, as a phone plays them: each with its sound or clip, for as long as it says.
+let playing = null;
+
+function halt() {
+  if (!playing) return;
+  clearTimeout(playing.timer);
+  playing.button.setAttribute("aria-pressed", "false");
+  for (const slide of playing.slides) {
+    slide.classList.remove("now", "past");
+    for (const media of slide.querySelectorAll("audio, video")) media.pause();
+  }
+  playing = null;
+}
+
+function step(number) {
+  const { slides } = playing;
+  if (number > 0) {
+    slides[number - 1].classList.replace("now", "past");
+    for (const media of slides[number - 1].querySelectorAll("audio, video")) media.pause();
+  }
+  if (number === slides.length) return halt();
+  const slide = slides[number];
+  slide.classList.add("now");
+  const thread = slide.parentElement;
+  thread.scrollTo({ top: slide.offsetTop - thread.offsetTop - 8, behavior: "smooth" });
+  for (const media of slide.querySelectorAll("audio, video")) {
+    media.currentTime = 0;
+    media.play().catch(() => {});
+  }
+  playing.timer = setTimeout(() => step(number + 1), Number(slide.dataset.seconds) * 1000);
+}
+
+function playOrHalt(button) {
+  const wasPlaying = playing !== null;
+  halt();
+  if (wasPlaying) return;
+  playing = { button, slides: [...panel.querySelectorAll(".slide")], timer: 0 };
+  button.setAttribute("aria-pressed", "true");
+  step(0);
 }
 
 // One change at a time, in the order in which they came.
@@ -95,6 +139,8 @@ function listen() {
 }
 
 document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-play]");
+  if (button) return playOrHalt(button);
   const link = event.target.closest("a[data-number]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -131,5 +177,5 @@ addEventListener("popstate", () => {
   inTurn(() => show(found ? Number(found[1]) : newest, false));
 });
 
-fillRemembered();
+ready();
 listen();
