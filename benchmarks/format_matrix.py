@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
+from random import Random
 
 from PIL import Image, ImageChops, ImageStat
 
@@ -166,8 +167,8 @@ _RECORDINGS = {
     "wv": ("wv", ""),
     "tta": ("tta", ""),
 }
-_MOST_LEVELS = 20
-"""A picture in false colours is off by 70 and more; a one-bit icon, made smaller, by 16."""
+_MOST_LEVELS = 35
+"""A picture in false colours is off by 70 and more; a one-bit icon, made smaller, by 26."""
 _DEEP_MODES, _DEEP_WRITERS = ("I;16", "I", "F"), ("PNG", "TIFF", "JPEG2000", "HEIF")
 """The other writers cut off what is above 255 and make another picture of it."""
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I", "F")
@@ -305,7 +306,13 @@ def _pictures() -> Iterator[Case]:
 
 @cache
 def _scene() -> Image.Image:
-    return Image.effect_mandelbrot((160, 120), (-2, -1.2, 1, 1.2), 60)
+    """Shapes in more colours than a GIF has."""
+    size = (160, 120)
+    shapes = Image.effect_mandelbrot(size, (-2, -1.2, 1, 1.2), 60)
+    noise = Random(1)
+    grain = Image.frombytes("RGB", size, noise.randbytes(3 * size[0] * size[1]))
+    slope = Image.linear_gradient("L").resize(size)
+    return Image.blend(Image.merge("RGB", (shapes, slope, ImageChops.invert(shapes))), grain, 0.2)
 
 
 def _pillow(options: str, mode: str) -> bytes | None:
@@ -320,14 +327,10 @@ def _pillow(options: str, mode: str) -> bytes | None:
     out = BytesIO()
     scene = _scene()
     try:
-        if mode == "LAB":
-            scene = scene.convert("RGB").convert("LAB")
-        elif mode == "PA":
+        if mode == "PA":
             scene = scene.convert("P").convert("PA")
         elif mode in ("I", "I;16"):
-            scene = scene.convert("I").point(lambda value: value * 257).convert(mode)
-        elif mode in ("CMYK", "YCbCr"):
-            scene = scene.convert("RGB").convert(mode)
+            scene = scene.convert("L").convert("I").point(lambda value: value * 257).convert(mode)
         else:
             scene = scene.convert(mode)
         scene.save(out, writer, **{name: value or True for name, _, value in pairs})
