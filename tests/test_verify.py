@@ -136,6 +136,9 @@ def test_a_clip_is_exactly_what_the_profile_says(
     assert row is not None and part.content_type == row.content_type
     assert part.data[4:12] == b"ftyp" + brands[0] and brands[1] in part.data[:48]
     assert part.data.index(b"moov") < part.data.index(b"mdat")
+    if codec == b"mp4v":
+        # Visual object sequence start code, then profile and level: Simple, level 3.
+        assert b"\0\0\1\xb0\3" in part.data
     assert b"stsd" in part.data[: part.data.index(codec, 48)] and b"Lavf" not in part.data
 
 

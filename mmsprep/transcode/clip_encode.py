@@ -26,6 +26,8 @@ _KEY_FRAME_S = 10
 _CHUNK_US = 1_000_000
 _FIRST_PASS_QP = 3.5
 """How much coarser the hasty first pass is than the second."""
+_MPEG4_LEVEL_CODES = {"0": 8, "0b": 9}
+"""ISO/IEC 14496-2, table G.1: the levels of the Simple profile whose code is not their number."""
 _ENCODERS = {"h264": "libx264", "mpeg4": "mpeg4", "h263": "h263"}
 
 
@@ -157,5 +159,9 @@ def _picture_options(mezzanine: Mezzanine, settings: ClipSettings, rate_kbps: fl
             "level:v": rules.codec_level or "3.0",
             "threads": _THREADS,
         }
+    if rules.codec == "mpeg4":
+        # Else the stream says that it is of level 1, whatever it holds.
+        level = rules.codec_level or "3"
+        options |= {"profile:v": 0, "level:v": _MPEG4_LEVEL_CODES.get(level, level)}
     options |= {"threads": 1, "mbd": "rd", "trellis": 1, "cmp": "satd", "subcmp": "satd"}
     return options | {"maxrate": round(rules.max_rate_kbps * 1000), "bufsize": round(rules.max_rate_kbps * 1000)}
