@@ -238,6 +238,10 @@ def _explain(complaint: str) -> str:
     return f"the key '{where}': {what[0].lower()}{what[1:]}"
 
 
+_SOUND_IN = {"3gp": ("aac", "amr"), "mp4": ("aac",)}
+"""3GPP TS 26.244; ISO/IEC 14496-14, which has no AMR (nor H.263)."""
+
+
 def _problems(profile: Profile) -> Iterator[str]:
     """What types alone cannot say."""
     if profile.message.limit_bytes <= profile.message.reserve_bytes:
@@ -248,3 +252,11 @@ def _problems(profile: Profile) -> Iterator[str]:
                 yield f"the table row {row.row!r} names the format '{slug}'; known: {', '.join(FORMATS)}"
         if row.use is Use.KEEP and not row.content_type:
             yield f"the table row {row.row!r} is to be kept, so it needs a 'content_type'"
+    if profile.video is not None:
+        container = profile.video.format
+        for step in profile.video.audio_ladder:
+            if step.format not in _SOUND_IN[container]:
+                allowed = " or ".join(_SOUND_IN[container])
+                yield f"the key 'video.audio_ladder' has {step.format}, but sound in {container} is {allowed}"
+        if (container, profile.video.codec) == ("mp4", "h263"):
+            yield "the key 'video.codec' is h263, which an mp4 does not carry; use format 3gp"

@@ -55,6 +55,7 @@ def test_the_default_holds_every_row_of_the_published_table() -> None:
         ("schema = 1", "schema = ", ["not valid TOML"]),
         ("schema = 1", "schema = 2", ["'schema'"]),
         ('background = "#ffffff"', 'background = "white"', ["'image.background'"]),
+        ('format = "3gp"', 'format = "mp4"', ["'video.audio_ladder'", "amr", "sound in mp4 is aac"]),
     ],
 )
 def test_a_mistake_names_the_file_the_key_and_what_is_allowed(
