@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mmsprep.errors import MmsprepError, ToolError, ToolMissing, Unexpected, UsageError, WorkerLost
+from mmsprep.settings import Settings
 
 SERIAL, LOCAL = "serial", "local"
 _ATTEMPTS = 2
@@ -44,12 +45,13 @@ class Workforce:
 
 
 @contextmanager
-def open_executor(spec: str | Executor, worker_count: int | None = None) -> Iterator[Workforce]:
+def open_executor(spec: str | Executor, worker_count: int | None, settings: Settings) -> Iterator[Workforce]:
     """The workers that ``spec`` names; those that were started here end with the ``with`` block.
 
     Args:
         spec: ``serial``, ``local``, ``dask://HOST:PORT``, or an executor of the caller's, which stays open.
-        worker_count: processes for ``local`` (default: one a core).
+        worker_count: processes for ``local`` (default: as many as the settings say, one a core).
+        settings: of this machine.
 
     Raises:
         UsageError: ``spec`` is none of these.
@@ -61,7 +63,7 @@ def open_executor(spec: str | Executor, worker_count: int | None = None) -> Iter
     elif spec == SERIAL:
         yield Workforce(Serial(), 1, False)
     elif spec == LOCAL:
-        count = worker_count or os.cpu_count() or 1
+        count = worker_count or settings.worker_count
         with LocalProcesses(count) as executor:
             yield Workforce(executor, count, True)
     elif urlsplit(spec).scheme == "dask" and urlsplit(spec).netloc:

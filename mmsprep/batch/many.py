@@ -49,7 +49,7 @@ def prepare_many(
         ToolMissing, ToolError: Dask is not installed, or not reached.
     """
     settings = settings or load_settings()
-    with open_executor(executor, worker_count) as workforce:
+    with open_executor(executor, worker_count, settings) as workforce:
         if workforce.one_thread_each:
             settings = replace(settings, jobs=1)
         flows = (_flow(index, job, settings, workforce) for index, job in enumerate(jobs))

@@ -27,7 +27,7 @@ from mmsprep.batch.listing import Item, list_files, list_folders, list_manifest
 from mmsprep.batch.outcome import ItemOutcome, Made, OutputFile, Status
 from mmsprep.batch.storage import Storage, StoredFile, check_apart, is_remote, open_storage
 from mmsprep.batch.work import Assignment, Recipe
-from mmsprep.errors import MmsprepError, NotFound
+from mmsprep.errors import LedgerError, MmsprepError, NotFound
 from mmsprep.formats import FORMATS
 from mmsprep.profile import DEFAULT_PROFILE, Profile, load_profile
 from mmsprep.settings import Settings, load_settings
@@ -102,7 +102,7 @@ def open_batch(
     source, target = open_storage(batch.source), open_storage(batch.target)
     if not is_remote(source.location) and not Path(source.location).is_dir():
         raise NotFound(batch.source, "there is no such folder")
-    with open_executor(executor, worker_count) as workforce, open_ledger(target) as ledger:
+    with open_executor(executor, worker_count, settings) as workforce, open_ledger(target) as ledger:
         if not batch.resume:
             ledger.forget_items()
         if workforce.one_thread_each:
@@ -177,6 +177,8 @@ class OpenBatch:
             outcome = ItemOutcome(
                 index=index, id=item.id, status=status, to=item.to, input_bytes=input_bytes, made=made
             )
+        except LedgerError:
+            raise
         except MmsprepError as error:
             self._stopped = self._batch.fail_fast
             outcome = ItemOutcome(
@@ -227,7 +229,8 @@ class OpenBatch:
             self._record(item, state, key, made, before)
         finally:
             del self._being_made[key]
-            gate.set_result(None)
+            if not gate.cancelled():
+                gate.set_result(None)
         return made
 
     def _assignment(self, item: Item) -> Assignment:
