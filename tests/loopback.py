@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -73,17 +74,18 @@ class Gateway:
 
 
 @contextmanager
-def gateway(*deeds: Deed) -> Iterator[Gateway]:
-    """A gateway that is there for the block; every connection has a thread of its own."""
+def gateway(*deeds: Deed, tls: ssl.SSLContext | None = None) -> Iterator[Gateway]:
+    """A gateway that is there for the block, with TLS if asked for; every connection has a thread of its own."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=50)
-    this = Gateway(list(deeds), f"http://127.0.0.1:{listener.getsockname()[1]}")
+    scheme = "https" if tls else "http"
+    this = Gateway(list(deeds), f"{scheme}://127.0.0.1:{listener.getsockname()[1]}")
     threads: list[threading.Thread] = []
 
     def serve(connection: socket.socket) -> None:
         with connection:
             connection.settimeout(60)
-            with suppress(OSError):
-                this.next_deed()(connection, this)
+            with suppress(OSError), tls.wrap_socket(connection, server_side=True) if tls else connection as channel:
+                this.next_deed()(channel, this)
 
     def accept() -> None:
         while True:

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import pickle
 import socket
+import ssl
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from loopback import (
     Deed,
     Gateway,
@@ -46,6 +49,7 @@ from mmsprep.errors import (
 from mmsprep.message import Message
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
 from mmsprep.sender import Timeouts, Via
+from mmsprep.sender.http import _tls
 from mmsprep.status import STATUSES
 
 PASSWORD = "s3cret/&+pass <word>"
@@ -225,31 +229,45 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
     assert (proxy.connections, this.connections) == (0, 1)
 
 
-def test_a_certificate_that_nobody_vouches_for_ends_it_before_anything_is_sent(tmp_path: Any) -> None:
-    import ssl
-    import threading
+@both_ways
+def test_a_certificate_that_nobody_vouches_for_ends_it_before_anything_is_sent(wait: bool) -> None:
+    with (
+        gateway(succeeds(), tls=_certified(trustme.CA())) as this,
+        pytest.raises(NotSent, match="certificate") as caught,
+    ):
+        attempt(this, wait=wait)
+    assert type(caught.value) is NotSent
+    assert not this.requests
 
-    trustme = pytest.importorskip("trustme")
+
+@both_ways
+def test_a_gateway_that_the_system_vouches_for_is_sent_to(
+    wait: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    _tls.cache_clear()
+    try:
+        with gateway(succeeds(), tls=_certified(authority)) as this:
+            assert attempt(this, wait=wait).message_id == "1234567890123456"
+    finally:
+        _tls.cache_clear()
+
+
+def _certified(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    received: list[bytes] = []
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
 
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            try:
-                with context.wrap_socket(connection, server_side=True) as secure:
-                    received.append(secure.recv(1))
-            except OSError:
-                pass
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        with pytest.raises(NotSent, match="certificate"):
-            attempt(Gateway([], f"https://127.0.0.1:{listener.getsockname()[1]}"))
-        thread.join()
-    assert b"".join(received) == b""
+@both_ways
+def test_the_proxy_that_is_named_is_used(wait: bool) -> None:
+    with gateway(succeeds()) as proxy:
+        account = Account("ann", PASSWORD, "http://gateway.example", allow_http=True, proxy=proxy.url)
+        attempt(proxy, account=account, wait=wait)
+    (request,) = proxy.requests
+    assert request.path == "http://gateway.example/mms/sendmms.php" and request.recipient == TO
 
 
 def _echo(request: Any) -> bytes:

@@ -278,3 +278,16 @@ def test_a_send_to_the_sandbox_starts_one_where_none_is_and_needs_no_account(run
     done = run("--to", "61409317436", photo, "-m", "Hello", "--sandbox", "--via", via, **nobody)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_sandbox_that_a_terminal_started_stays_until_it_is_interrupted(
+    environment: dict[str, str], ready: Path
+) -> None:
+    for package in ("starlette", "uvicorn", "jinja2"):
+        pytest.importorskip(package, reason="the extra mmsprep[sandbox] is not installed")
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", 8765), timeout=5):
+        pytest.skip("port 8765 is taken on this machine")
+    arguments = ["--to", "61409317436", str(ready), "--sandbox"]
+    shown, status = on_a_terminal(arguments, environment, question="Ctrl-C ends the sandbox", answer="\x03")
+    assert "accepted" in shown and status == 0, shown

@@ -94,14 +94,11 @@ def send(
     The account comes from SMSGLOBAL_USERNAME and SMSGLOBAL_PASSWORD or the settings file. Accepted message ids go
     to stdout, one a line.
     """
-    with reported(json_output), _account(gateway, sandbox) as account:
+    with reported(json_output):
         from mmsprep.sender import Patience, msisdn
 
         numbers = [msisdn(number, country) for number in [*to, *([sender] if sender else [])]]
-        if not (yes or sandbox or (_can_ask() and not json_output)):
-            raise UsageError("nobody can be asked here whether to send; add --yes")
-        for note in (number.note for number in numbers if number.note):
-            typer.echo(f"note: {note}", err=True)
+        recipients = list(dict.fromkeys(number.digits for number in numbers[: len(to)]))
         folder = _prepared_folder(files or [])
         job = job_of(
             [] if folder else files or [],
@@ -116,32 +113,39 @@ def send(
             priority=priority or [],
             keep_names=keep_names,
         )
-        ready, key = _ready(folder, job, refit=refit, json_output=json_output)
-        recipients = list(dict.fromkeys(number.digits for number in numbers[: len(to)]))
-        if len(recipients) < len(to):
-            typer.echo("note: a number that is given twice is sent to once", err=True)
-        if not json_output:
-            _show(ready, recipients, account, via.value, sender)
-        if not (yes or sandbox) and not typer.confirm("Send it?", err=True):
-            typer.echo("not sent", err=True)
-            raise typer.Exit(130)
-        from mmsprep.delivery import deliver
+        asks = _can_ask() and not json_output
+        if not (yes or sandbox or asks):
+            raise UsageError("nobody can be asked here whether to send; add --yes")
+        notes = [number.note for number in numbers if number.note]
+        notes += ["a number that is given twice is sent to once"] if len(recipients) < len(to) else []
+        for note in notes:
+            typer.echo(f"note: {note}", err=True)
+        with _account(gateway, sandbox) as account:
+            ready, key = _ready(folder, job, refit=refit, json_output=json_output)
+            if not json_output:
+                _show(ready, recipients, account, via.value, sender)
+            if not (yes or sandbox or typer.confirm("Send it?", err=True)):
+                typer.echo("not sent", err=True)
+                raise typer.Exit(130)
+            from mmsprep.delivery import deliver
 
-        deliveries = deliver(
-            ready,
-            to=recipients,
-            account=account,
-            via=via.value,
-            sender=sender,
-            text_at_end=text_at_end,
-            country=country,
-            journal=journal,
-            key=key,
-            resend_unknown=resend_unknown or (_ask if _can_ask() and not json_output and not yes else False),
-            refit=job if refit else None,
-            patience=Patience(attempts=attempts),
-        )
-        _report(deliveries, ready, recipients, json_output=json_output)
+            deliveries = deliver(
+                ready,
+                to=recipients,
+                account=account,
+                via=via.value,
+                sender=sender,
+                text_at_end=text_at_end,
+                country=country,
+                journal=journal,
+                key=key,
+                resend_unknown=resend_unknown or (_ask if asks and not yes else False),
+                refit=job if refit else None,
+                patience=Patience(attempts=attempts),
+            )
+            status = _report(deliveries, ready, recipients, json_output=json_output)
+        if status:
+            raise typer.Exit(status)
 
 
 @contextmanager
@@ -229,8 +233,12 @@ def _show(message: Message, recipients: Sequence[str], account: Account, via: st
     )
 
 
-def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequence[str], *, json_output: bool) -> None:
-    """Print each as it happens; the exit status is what is worst about them all."""
+def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequence[str], *, json_output: bool) -> int:
+    """Print each as it happens.
+
+    Returns:
+        The exit status: what is worst about them all.
+    """
     from mmsprep.report import delivery_document
 
     done: list[Delivery] = []
@@ -249,7 +257,7 @@ def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequen
     if json_output:
         print_json(delivery_document(done, message, problem))
     if stopped is None:
-        raise typer.Exit(_exit_status(done))
+        return _exit_status(done)
     _tell_left(recipients[len(done) :], interrupted=problem is None)
     if isinstance(stopped, (KeyboardInterrupt, typer.Abort)):
         raise typer.Exit(128 + getattr(stopped, "signal", signal.SIGINT))

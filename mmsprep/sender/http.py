@@ -1,8 +1,8 @@
 """The one place that does HTTP: a request out, its answer back.
 
 Comes in: a :class:`WireRequest`. Goes out: a :class:`WireResponse`, or the error that says whether anything of the
-message can have arrived. Never: a second attempt, a redirect followed, a connection used again, a proxy or
-certificate of the environment's, an exception of httpx's.
+message can have arrived. Never: a second attempt, a redirect followed, a connection used again, a proxy of
+the environment's, an exception of httpx's.
 
 The line is drawn where the body begins to go out: what fails before it was certainly not sent, what fails after
 it has an unknown outcome. A connection is not used again because a server that closes an idle one looks

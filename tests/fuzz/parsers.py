@@ -21,6 +21,7 @@ from mmsprep.errors import MmsprepError
 from mmsprep.mm7 import parse_push, parse_reply, parse_submit
 from mmsprep.model import Attachment
 from mmsprep.profile import load_profile
+from mmsprep.sender import Via, WireRequest, WireResponse, form, soap
 from mmsprep.tools.boxes import read_movie
 from mmsprep.tools.content import Content
 from mmsprep.tools.emelody import parse_emelody
@@ -123,6 +124,15 @@ _SUBMIT = _ENVELOPE % (
 _HEADER = (("Content-Type", 'multipart/related; boundary="b"'),)
 _OURS = (MmsprepError,)
 
+_ACCEPTED = b"Success. ID = {1234567890123456}"
+_FAILURE = b"FAILURE: 2004 Multimedia, larger than 300kb"
+_REQUEST = WireRequest(via=Via.HTTP, url="", recipient="61409317436", transaction_id="t", headers={}, body=b"")
+
+
+def _answer(data: bytes) -> WireResponse:
+    return WireResponse(status=200, body=data, content_type="text/xml")
+
+
 PARSERS: tuple[Parser, ...] = (
     Parser("sniffer", _on_content(_sniffed), _OURS, _files("formats/*", "bad/*")),
     Parser("boxes", _on_content(read_movie), _OURS, _files("formats/*.mp4", "formats/*.3gp", "formats/*.heic")),
@@ -135,6 +145,8 @@ PARSERS: tuple[Parser, ...] = (
     Parser("emelody", lambda data: parse_emelody(_text(data)), (MelodyError,), _files("formats/*.emy")),
     Parser("multipart", lambda data: parse_multipart(Entity(_HEADER, data)), _OURS, [_MULTIPART]),
     Parser("mm7 reply", parse_reply, _OURS, [_REPLY, _FAULT]),
+    Parser("form answer", lambda data: form.parse_response(_answer(data), _REQUEST), _OURS, [_ACCEPTED, _FAILURE]),
+    Parser("mm7 answer", lambda data: soap.parse_response(_answer(data), _REQUEST), _OURS, [_REPLY, _FAULT]),
     Parser("mm7 push", parse_push, _OURS, [_PUSH]),
     Parser("mm7 submit", parse_submit, _OURS, [_SUBMIT]),
     Parser("profile", _profiled, _OURS, [path.read_bytes() for path in _SAMPLES.parent.glob("profiles/*.toml")]),
