@@ -311,6 +311,11 @@ def _envelope_problems(root: ElementTree.Element) -> Iterator[str]:
         yield "Body: exactly one element is expected"
 
 
+def holdable(text: str) -> str:
+    """``text`` with U+FFFD for every character that XML cannot hold."""
+    return _FORBIDDEN.sub("\ufffd", text)
+
+
 def _envelope(transaction_id: str, namespace: str) -> tuple[ElementTree.Element, ElementTree.Element]:
     """An envelope with its header, and its empty body."""
     envelope = ElementTree.Element("env:Envelope", {"xmlns:env": SOAP})
@@ -353,7 +358,7 @@ def _mended(data: bytes) -> bytes:
     except UnicodeDecodeError:
         text = data.decode("cp1252", "replace")
     text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text.removeprefix("\ufeff"))
-    text = _FORBIDDEN.sub("\ufffd", text)
+    text = holdable(text)
     return re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)", "&amp;", text).encode()
 
 

@@ -17,7 +17,7 @@ from sandbox_client import JPEG, NUMBER, fields, picture, post_form
 
 from mmsprep.sandbox import Account, Sandbox
 from mmsprep.sandbox.exchange import WireRequest
-from mmsprep.sandbox.form import judge
+from mmsprep.sandbox.form import answer, judge
 
 PHOTO = ("photo.jpg", "image/jpeg", JPEG)
 
@@ -136,7 +136,9 @@ def test_a_message_without_text_and_attachment_is_a_failure(gateway: Sandbox) ->
 def test_a_field_that_stands_twice_is_a_failure(gateway: Sandbox) -> None:
     body = urlencode([*fields().items(), ("number", NUMBER)])
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert "'number' stands" in httpx.post(gateway.form_url, content=body, headers=headers, trust_env=False).text
+    assert (
+        "'number' stands 2 times" in httpx.post(gateway.form_url, content=body, headers=headers, trust_env=False).text
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,6 +224,7 @@ def test_any_form_is_judged(form: dict[str, str]) -> None:
     headers = (("Content-Type", "application/x-www-form-urlencoded"),)
     judgement = judge(WireRequest(headers=headers, body=body), Account())
     assert judgement.accepted or judgement.reason
+    assert answer(judgement).body.startswith(b"FAILURE")  # without a message id, which the doors give
 
 
 def _encodable(value: str) -> bool:

@@ -19,7 +19,7 @@ from mmsprep import mm7
 from mmsprep.mm7 import REL_5, REL_6, Submit
 from mmsprep.sandbox import Account, Sandbox
 from mmsprep.sandbox.exchange import WireRequest
-from mmsprep.sandbox.soap import judge
+from mmsprep.sandbox.soap import answer, judge
 from mmsprep.tools.multipart import Entity, build_related
 
 PHOTO = part("photo.jpg", "image/jpeg", JPEG)
@@ -96,11 +96,12 @@ def test_the_size_counts_decoded_parts(gateway: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization", ["", "Basic", "Bearer x", "Basic !!!", "Basic eDp5", "basic c2FuZGJveDpzYW5kYm94"]
+    "authorization", ["", "Basic", "Basic \xe9", "Bearer x", "Basic !!!", "Basic eDp5", "basic c2FuZGJveDpzYW5kYm94"]
 )
 def test_wrong_credentials_are_a_bare_401(gateway: Sandbox, authorization: str) -> None:
     request = submit_request(CONTENT)
-    headers = {"Content-Type": request.header("Content-Type"), "Authorization": authorization}
+    fields = {"Content-Type": request.header("Content-Type"), "Authorization": authorization}
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]
     response = httpx.post(gateway.mm7_url, content=request.body, headers=headers, trust_env=False)
     assert response.status_code == 401
     assert response.content == b""
@@ -174,6 +175,7 @@ def test_good_values_of_optional_elements_are_accepted(gateway: Sandbox) -> None
         (content(smil('<img src="a.png"/>'), part("a.png", "image/png", JPEG)), "compatibility table"),
         (content(smil('<img src="a.gif"/>'), part("a.gif", "image/gif", JPEG)), "but it is JPEG"),
         (content(smil('<img src="gone.jpg"/>'), PHOTO), "'gone.jpg', which is not in the message"),
+        (content(SMIL, part("\x01\x7f.jpg", "image/png", JPEG)), "\ufffd\x7f.jpg: the type"),
         (content(smil(), PHOTO), "has no slides"),
         (content(smil(*['<img src="photo.jpg"/>'] * 101), PHOTO), "101 slides"),
         (content(part("s.smil", "application/smil", b"<smil><bo"), PHOTO), "no well-formed SMIL"),
@@ -236,3 +238,4 @@ def test_any_bytes_are_judged(data: st.DataObject) -> None:
     assert judgement.accepted or (judgement.status_code >= 2000 and judgement.reason)
     with suppress(AttributeError):
         assert judgement.submission.content.total_bytes <= 300_000  # type: ignore[union-attr]
+    assert mm7.parse_reply(answer(judgement).body).status_code == judgement.status_code

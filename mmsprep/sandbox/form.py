@@ -71,9 +71,9 @@ def _fields(request: WireRequest) -> dict[str, str]:
         )
     if request.query:
         raise Refused(CLIENT_ERROR, "the address has a query string; the fields belong into the body")
-    repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
-    if repeated:
-        raise Refused(CLIENT_ERROR, f"the field {repeated[0][:40]!r} stands {len(repeated) + 1} times or more")
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            raise Refused(CLIENT_ERROR, f"the field {name[:40]!r} stands {count} times")
     return dict(pairs)
 
 

@@ -8,7 +8,6 @@ Errors come as an RSErrorRsp in a SOAP Fault with HTTP status 200, as relays do;
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import re
 from collections.abc import Callable
@@ -72,7 +71,7 @@ def answer(judgement: Judgement) -> WireAnswer:
         transaction_id=judgement.transaction_id,
         status_code=judgement.status_code,
         status_text=status.text if status else "",
-        details=judgement.reason,
+        details=mm7.holdable(judgement.reason),
         message_id=judgement.message_id,
         fault_code="Client" if judgement.status_code < 3000 else "Server",
         fault_text="" if success else f"Error {judgement.status_code}",
@@ -90,7 +89,7 @@ def _authorised(header: str, account: Account) -> bool:
         return False
     try:
         given = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:
         return False
     return hmac.compare_digest(given, f"{account.username}:{account.password}".encode())
 
