@@ -24,6 +24,7 @@ from io import BytesIO
 from pathlib import Path
 from random import Random
 
+import pillow_heif
 from PIL import Image, ImageChops, ImageStat
 
 from mmsprep import MmsprepError, inspect, prepare
@@ -317,9 +318,6 @@ def _scene() -> Image.Image:
 
 def _pillow(options: str, mode: str) -> bytes | None:
     """A picture of ``mode`` as Pillow writes it, ``None`` where it cannot."""
-    import pillow_heif  # noqa: PLC0415
-
-    pillow_heif.register_heif_opener()
     writer, *settings = options.split()
     if (mode in _DEEP_MODES and writer not in _DEEP_WRITERS) or (settings == ["no_jp2"] and mode in _UNMARKED_MODES):
         return None
@@ -333,7 +331,11 @@ def _pillow(options: str, mode: str) -> bytes | None:
             scene = scene.convert("L").convert("I").point(lambda value: value * 257).convert(mode)
         else:
             scene = scene.convert(mode)
-        scene.save(out, writer, **{name: value or True for name, _, value in pairs})
+        if writer == "HEIF":
+            # Registering the plugin would change Pillow for whoever else is in this process.
+            pillow_heif.from_pillow(scene).save(out)
+        else:
+            scene.save(out, writer, **{name: value or True for name, _, value in pairs})
     except (OSError, ValueError, KeyError):
         return None
     return out.getvalue()

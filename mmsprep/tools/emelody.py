@@ -3,8 +3,8 @@
 Comes in: the text of a melody. Goes out: a :class:`Melody` of short and long tones. Never: a melody that
 breaks the grammar.
 
-The format has no tempo; a long tone is taken as a quarter at 120 a minute, a short one as an eighth, as the
-phones of the time played them. Longer ones than the phones took (40 tones) are played whole.
+The format has no tempo: a long tone is a quarter at 120 a minute here, a short one an eighth. Melodies longer
+than the 40 tones that its phones took are played whole.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import re
 
 from mmsprep.tools.melody import MOST_TONES, Melody, Placed, Tone, pitch_of, read_headers
 
-PHONE_TONES = 40
 _OCTAVE, _VOLUME = 4, 7
 _SHORT, _LONG = 0.5, 1.0
 _TONE = re.compile(r"(?P<up>\+?)(?P<shift>\(b\)|#|)(?P<name>[a-gA-G])|(?P<pause>[pP])")
