@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from threading import Lock
 
+import msgspec
+
 from mmsprep.errors import MmsprepError, SeveralErrors, UsageError
 from mmsprep.fit import Candidate
 from mmsprep.job import Job
@@ -112,6 +114,11 @@ def started(job: Job, settings: Settings | None, progress: ProgressCallback | No
         raise UsageError(
             f"the limit of {job.limit_bytes:,} bytes leaves nothing beside the {reserve_bytes:,} that profile"
             f" {profile.name!r} reserves; give a larger one"
+        )
+    if job.limit_bytes is not None:
+        # A clip is decoded up to where the limit could still carry it.
+        profile = msgspec.structs.replace(
+            profile, message=msgspec.structs.replace(profile.message, limit_bytes=job.limit_bytes)
         )
     pool = ThreadPoolExecutor(settings.worker_count, thread_name_prefix="mmsprep")
     with Workspace(settings) as workspace:

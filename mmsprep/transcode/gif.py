@@ -1,50 +1,68 @@
-"""GIF: still graphics, and animations made to fit by size and by frames left out.
+"""Animations: made to fit by size and by frames left out, or a clip where that is not enough.
 
-Comes in: pictures, animated files. Goes out: GIF bytes. Never: a change of how long an animation plays.
+Comes in: animated files. Goes out: GIF bytes; 3GP where a GIF would fall below the floor. Never: a change of how
+long an animation plays.
+
+What costs a GIF its bytes, and what is done about each:
+
+- a colour table a frame: there is one for all frames, from frames all over the animation;
+- pixels that hardly change from frame to frame: they stay what they are shown as, transparent in what is
+  written, as long as they are within a few levels of what they should be;
+- time stamps in hundredths of a second: the rounding is carried over, so that nothing runs early or late.
 """
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Any
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
+from PIL import GifImagePlugin, Image
 
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Rendition
-from mmsprep.profile import ImageRules
+from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Reason, Rendition
+from mmsprep.profile import ImageRules, Profile
 from mmsprep.settings import Settings
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode import pixels
+from mmsprep.transcode.score import Reference
+from mmsprep.transcode.video import VideoSource, clip_of_pictures
 
 _MOST_FRAMES = 240
-_COLOURS = 128
+_MOST_PIXELS = 48_000_000
+_COLOURS = 255
+_TABLE_COLOURS = 256
+_PALETTE_FRAMES = 12
+_PALETTE_PIXELS = 300_000
+_TOLERANCE = 8
 _DEFAULT_MS = 100
 _SHORTEST_MS = 20
-_LADDER = (
-    (1.0, 1),
-    (0.8, 1),
-    (0.8, 2),
-    (0.6, 2),
-    (0.5, 2),
-    (0.4, 2),
-    (0.4, 3),
-    (0.3, 3),
-    (0.25, 4),
-    (0.2, 6),
-)
-_BEST = 90.0
+_SHOWN_AS_DEFAULT_MS = 10
+_SLOWEST_MS = 250
+_EVERY = (1, 2, 3, 4, 6)
+_FACTORS = tuple(0.88**step for step in range(20))
+_SMALLEST_LONG_PX = 48
+_MEASURED_FACTORS = (1.0, 0.6, 0.35, 0.2)
+_MEASURED_FRAMES = 3
+_PROBE_PIXELS = 1_500_000
+_SIZE_EXPONENT = 1.75
+_FRAMES_EXPONENT = 0.85
+_ENCODES = 5
+_AIM, _FILLED = 0.99, 0.985
+_STEADY = 6.0
+_CLIP_BELOW_BYTES = 20_000
+_LEAST_QUALITY = 30.0
+"""Below this, lettering in an animation cannot be read."""
 
-
-def still(image: Image.Image) -> bytes:
-    """A picture as a GIF of at most 256 colours, undithered: lettering stays sharp."""
-    out = io.BytesIO()
-    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, "GIF", optimize=True)
-    return out.getvalue()
+_Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,71 +75,271 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Animation:
-    """Frames at the size they may be sent, and how often they are played (``None``: once)."""
+    """Frames at the size they may be sent, and how often they are repeated (``None``: played once, 0: for ever)."""
 
     frames: tuple[Frame, ...]
     loop: int | None
 
+    @property
+    def duration_ms(self) -> int:
+        """How long it plays once."""
+        return sum(frame.duration_ms for frame in self.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """How much smaller, and every how manieth frame."""
+
+    factor: float
+    every: int
+
 
 class AnimationSource:
-    """An animation that can be made smaller and choppier (see :class:`mmsprep.model.Source`)."""
+    """An animation that can be made smaller and choppier, or a clip (see :class:`mmsprep.model.Source`)."""
 
-    def __init__(self, attachment: Attachment, info: MediaInfo, rules: ImageRules, workspace: Workspace) -> None:
-        self.floor_quality = rules.floor_quality
-        animation = isolated(workspace, read_animation, attachment, info, rules, workspace.settings)
-        self._loop, self._frames = animation.loop, animation.frames
-        self._made: dict[tuple[float, int], bytes] = {}
+    def __init__(self, attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace) -> None:
+        self.floor_quality = max(profile.image.floor_quality, _LEAST_QUALITY)
+        self._profile = profile
+        self._workspace = workspace
+        self._animation = isolated(workspace, read_animation, attachment, info, profile.image, workspace.settings)
+        self._made: dict[_Setting, bytes] = {}
 
     def curve(self) -> Curve:
-        """From one encode at full size: bytes go with the area and the number of frames."""
-        full = len(self._encode(1.0, 1))
-        points = [
-            CurvePoint(max(200, round(full * factor**1.7 / every)), _quality(factor, every))
-            for factor, every in reversed(_LADDER)
+        """From one small encode and a few frames' scores; what the clip can do below the floor."""
+        chosen = [self._best(size) for size in self._sizes()]
+        points = [CurvePoint(self._predicted_bytes(setting), self._quality(setting)) for setting in chosen]
+        enough = [point for point in points if point.quality >= self.floor_quality]
+        first = enough[0] if enough else points[-1]
+        if self._clip is not None and first.size_bytes > _CLIP_BELOW_BYTES:
+            points = [*self._clip_points(first), *enough]
+        return Curve(tuple(sorted(points, key=lambda point: point.size_bytes)))
+
+    def _clip_points(self, first: CurvePoint) -> list[CurvePoint]:
+        """What a clip gives in fewer bytes than ``first``, the first GIF that is good enough.
+
+        However good it looks, it counts for less: it does not repeat, and not every place shows it in the text.
+        """
+        assert self._clip is not None
+        floor = self.floor_quality
+        below = [point for point in self._clip.curve().points if point.size_bytes < first.size_bytes]
+        room = max(0.0, first.quality - floor) / 101
+        return [
+            point if point.quality < floor else CurvePoint(point.size_bytes, floor + room * point.quality)
+            for point in below
         ]
-        return Curve(tuple(points), steps=True)
 
     def render(self, max_bytes: int) -> Rendition:
-        """The best rung whose encode fits; the smallest when none does."""
-        full = len(self._encode(1.0, 1))
-        for factor, every in _LADDER:
-            if full * factor**1.7 / every > max_bytes * 1.4 and (factor, every) != _LADDER[-1]:
-                continue
-            data = self._encode(factor, every)
-            if len(data) <= max_bytes:
-                break
+        """The best GIF within ``max_bytes``; a clip when that would be below the floor."""
+        setting, data = self._fitted(max_bytes)
+        quality = self._quality(setting)
+        below = quality < self.floor_quality or len(data) > max_bytes
+        if below and self._clip is not None and self._clip.curve().points[0].size_bytes <= max_bytes:
+            clip = self._clip.render(max_bytes)
+            if clip.size_bytes <= max_bytes:
+                found = f"quality {quality:.0f} as a GIF of {max_bytes:,} bytes"
+                reason = Reason("animation_as_clip", found, f"quality {self.floor_quality:.0f} or better")
+                note = "became a clip, which plays once: a GIF in its share would be below the floor"
+                return replace(clip, reasons=(reason,), notes=(*clip.notes, note))
         with Image.open(io.BytesIO(data)) as image:
             size = image.size
-        notes = (f"every {_ordinal(every)} frame kept, timing unchanged",) if every > 1 else ()
+        every = setting.every
         return Rendition(
             data=data,
             format="gif",
             content_type=FORMATS["gif"].content_type,
             action=Action.TRANSCODE,
-            quality=_quality(factor, every),
+            quality=quality,
             width_px=size[0],
             height_px=size[1],
-            duration_s=sum(frame.duration_ms for frame in self._frames) / 1000,
-            notes=notes,
+            duration_s=self._animation.duration_ms / 1000,
+            notes=(f"every {_ordinal(every)} frame kept, timing unchanged",) if every > 1 else (),
         )
 
-    def _encode(self, factor: float, every: int) -> bytes:
-        if (factor, every) in self._made:
-            return self._made[factor, every]
-        chosen, durations = [], []
-        for start in range(0, len(self._frames), every):
-            group = self._frames[start : start + every]
-            image = group[0].image
-            size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
-            chosen.append(image if size == image.size else image.resize(size, Image.Resampling.LANCZOS))
-            durations.append(sum(frame.duration_ms for frame in group))
-        palette = chosen[len(chosen) // 2].quantize(_COLOURS)
-        drawn = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in chosen]
-        out = io.BytesIO()
-        options = {} if self._loop is None else {"loop": self._loop}
-        drawn[0].save(out, "GIF", save_all=True, append_images=drawn[1:], duration=durations, optimize=True, **options)
-        self._made[factor, every] = out.getvalue()
-        return self._made[factor, every]
+    def _fitted(self, max_bytes: int) -> tuple[_Setting, bytes]:
+        """Encode, correct the size, encode again, until ``max_bytes`` are filled; the smallest if nothing fits."""
+        setting = self._best(max_bytes)
+        best: tuple[_Setting, bytes] | None = None
+        for _ in range(_ENCODES):
+            data = self._encode(setting)
+            if len(data) <= max_bytes and (best is None or len(data) > len(best[1])):
+                best = setting, data
+            if best is not None and (len(best[1]) >= max_bytes * _FILLED or best[0].factor == 1.0):
+                break
+            growth = (max_bytes * _AIM / len(data)) ** (1 / _SIZE_EXPONENT)
+            setting = replace(setting, factor=min(1.0, max(self._smallest_factor, setting.factor * growth)))
+            if setting in self._made and best is not None:
+                break
+        return best or (setting, self._encode(setting))
+
+    def _best(self, max_bytes: int) -> _Setting:
+        """What is predicted to look best within ``max_bytes``; the smallest when nothing fits."""
+        settings = [_Setting(factor, every) for factor in self._factors for every in self._choppiness]
+        fitting = [one for one in settings if self._predicted_bytes(one) <= max_bytes]
+        return max(fitting, key=self._quality) if fitting else min(settings, key=self._predicted_bytes)
+
+    def _sizes(self) -> list[int]:
+        """Budgets to ask for a curve: from the smallest that can be made to the whole animation."""
+        least = self._predicted_bytes(_Setting(self._smallest_factor, self._choppiness[-1]))
+        most = max(least + 1, self._predicted_bytes(_Setting(1.0, 1)))
+        return [math.ceil(least * (most / least) ** (step / 16)) for step in range(17)]
+
+    @property
+    def _smallest_factor(self) -> float:
+        return min(1.0, _SMALLEST_LONG_PX / max(self._animation.frames[0].image.size))
+
+    @property
+    def _factors(self) -> list[float]:
+        return [factor for factor in _FACTORS if factor >= self._smallest_factor] or [1.0]
+
+    @property
+    def _choppiness(self) -> list[int]:
+        """How many frames may go: what is left must still move."""
+        mean_ms = self._animation.duration_ms / len(self._animation.frames)
+        return [every for every in _EVERY if every == 1 or mean_ms * every <= _SLOWEST_MS]
+
+    @cached_property
+    def _probe(self) -> tuple[float, int]:
+        """The factor and size of one small encode of all frames."""
+        width, height = self._animation.frames[0].image.size
+        factor = min(1.0, math.sqrt(_PROBE_PIXELS / (width * height * len(self._animation.frames))))
+        factor = max(factor, self._smallest_factor)
+        return factor, len(self._encode(_Setting(factor, 1)))
+
+    def _predicted_bytes(self, setting: _Setting) -> int:
+        factor, size = self._probe
+        if setting in self._made:
+            return len(self._made[setting])
+        growth = float((setting.factor / factor) ** _SIZE_EXPONENT / setting.every**_FRAMES_EXPONENT)
+        return max(100, round(size * growth))
+
+    @cached_property
+    def _scores(self) -> list[float]:
+        """What a few frames are worth at each of the measured factors."""
+        frames = self._animation.frames
+        places = sorted({len(frames) * place // _MEASURED_FRAMES for place in range(_MEASURED_FRAMES)})
+        palette, _ = self._palette
+        references = [(frames[place].image, Reference(frames[place].image)) for place in places]
+        scores = [
+            float(
+                np.mean(
+                    [
+                        reference.score(_indexed(_scaled(image, factor), palette).convert("RGB"))
+                        for image, reference in references
+                    ]
+                )
+            )
+            for factor in _MEASURED_FACTORS
+        ]
+        # Shrinking hides the bands of a coarse palette; it is no gain.
+        return list(accumulate(scores, min))
+
+    def _quality(self, setting: _Setting) -> float:
+        """The score of the frames, less for those that are missing (5 % for every other one, 13 % for two of three)."""
+        logs = [math.log(factor) for factor in reversed(_MEASURED_FACTORS)]
+        score = float(np.interp(math.log(setting.factor), logs, self._scores[::-1]))
+        return max(1.0, score * (1 - math.exp(-_STEADY / setting.every)) / (1 - math.exp(-_STEADY)))
+
+    @cached_property
+    def _palette(self) -> tuple[Image.Image, int]:
+        """One palette for all frames, exact where there are few colours, and its number of colours."""
+        frames = self._animation.frames
+        step = max(1, len(frames) // _PALETTE_FRAMES)
+        shown = [frame.image for frame in frames[::step]]
+        width, height = shown[0].size
+        mosaic = Image.new("RGB", (width, height * len(shown)))
+        for row, image in enumerate(shown):
+            mosaic.paste(image, (0, row * height))
+        exact = mosaic.getcolors(_COLOURS)
+        if exact:
+            return mosaic.quantize(len(exact)), len(exact)
+        thin = min(1.0, math.sqrt(_PALETTE_PIXELS / (mosaic.width * mosaic.height)))
+        size = max(1, round(mosaic.width * thin)), max(1, round(mosaic.height * thin))
+        return mosaic.resize(size, Image.Resampling.NEAREST).quantize(_COLOURS), _COLOURS
+
+    def _encode(self, setting: _Setting) -> bytes:
+        if setting not in self._made:
+            frames = self._animation.frames
+            palette, colours = self._palette
+            groups = [frames[start : start + setting.every] for start in range(0, len(frames), setting.every)]
+            images = [_scaled(group[0].image, setting.factor) for group in groups]
+            durations = [sum(frame.duration_ms for frame in group) for group in groups]
+            self._made[setting] = _gif(images, durations, self._animation.loop, palette, colours)
+        return self._made[setting]
+
+    @cached_property
+    def _clip(self) -> VideoSource | None:
+        """The animation as a clip, where the profile carries clips."""
+        if self._profile.video is None:
+            return None
+        frames = [(frame.image, frame.duration_ms) for frame in self._animation.frames]
+        return clip_of_pictures(frames, self._profile, self._workspace)
+
+
+def _scaled(image: Image.Image, factor: float) -> Image.Image:
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _indexed(image: Image.Image, palette: Image.Image) -> Image.Image:
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What one frame of a GIF draws: indices at a place, which of them to draw, and how long it then stands."""
+
+    indices: _Pixels
+    left_px: int
+    top_px: int
+    drawn: NDArray[np.bool_]
+    duration_ms: int
+
+
+def _gif(
+    images: Sequence[Image.Image], durations_ms: Sequence[int], loop: int | None, palette: Image.Image, colours: int
+) -> bytes:
+    """GIF89a: one colour table, of every frame only what changed, left in place for the next."""
+    table = bytes(palette.getpalette("RGB") or ())[: 3 * colours].ljust(3 * _TABLE_COLOURS, b"\0")
+    width, height = images[0].size
+    screen = width.to_bytes(2, "little") + height.to_bytes(2, "little") + b"\xf7\0\0"
+    parts = [b"GIF89a", screen, table]
+    if loop is not None:
+        parts.append(b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + loop.to_bytes(2, "little") + b"\0")
+    parts += [_written(change, colours) for change in _changes(images, durations_ms, palette)]
+    return b"".join(parts) + b";"
+
+
+def _changes(images: Sequence[Image.Image], durations_ms: Sequence[int], palette: Image.Image) -> list[_Change]:
+    """What each frame has to draw; one that has nothing to draw makes the one before it last longer."""
+    ends = [round(end / 10) for end in accumulate(durations_ms)]
+    delays_ms = [10 * (after - before) for before, after in pairwise([0, *ends])]
+    shown = np.asarray(_indexed(images[0], palette)).copy()
+    meant = np.asarray(images[0]).copy()
+    changes = [_Change(shown.copy(), 0, 0, np.ones(shown.shape, np.bool_), delays_ms[0])]
+    for image, delay_ms in zip(images[1:], delays_ms[1:], strict=True):
+        wanted, indices = np.asarray(image), np.asarray(_indexed(image, palette))
+        changed = (np.abs(wanted.astype(np.int16) - meant).max(axis=2) > _TOLERANCE) & (indices != shown)
+        if not changed.any():
+            changes[-1] = replace(changes[-1], duration_ms=changes[-1].duration_ms + delay_ms)
+            continue
+        shown[changed], meant[changed] = indices[changed], wanted[changed]
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        changes.append(_Change(shown[box].copy(), int(columns[0]), int(rows[0]), changed[box], delay_ms))
+    return changes
+
+
+def _written(change: _Change, colours: int) -> bytes:
+    """A frame in the file: what does not change is transparent or drawn again, whichever is shorter."""
+    options: dict[str, Any] = {"duration": change.duration_ms, "disposal": 1}
+    forms = [(change.indices, options)]
+    if not change.drawn.all():
+        see_through = np.where(change.drawn, change.indices, np.uint8(colours))
+        forms.append((see_through, options | {"transparency": colours}))
+    place = change.left_px, change.top_px
+    return min(
+        (b"".join(GifImagePlugin.getdata(Image.fromarray(form, "P"), place, **how)) for form, how in forms), key=len
+    )
 
 
 def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings) -> Animation:
@@ -133,16 +351,18 @@ def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, s
     """
     with pixels.foreign_errors(attachment, info):
         image = pixels.open_image(attachment, info, settings)
-        loop = image.info.get("loop")
+        loop = _loop(image, info.format)
         frames = tuple(_merged(list(_frames(image, rules, settings))))
     if not frames:
         raise Damaged(attachment.name, "has no frame that decodes")
-    return Animation(frames, loop if isinstance(loop, int) else None)
+    return Animation(frames, loop)
 
 
 def _frames(image: Image.Image, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
     count = getattr(image, "n_frames", 1)
     size = pixels.target_size(image.width, image.height, rules)
+    shrink = min(1.0, math.sqrt(_MOST_PIXELS / (size[0] * size[1] * min(count, _MOST_FRAMES))))
+    size = max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
     most = max(1, min(_MOST_FRAMES, settings.max_decoded_bytes // (size[0] * size[1] * 3)))
     every = max(1, math.ceil(count / most))
     waiting_ms = 0
@@ -153,9 +373,29 @@ def _frames(image: Image.Image, rules: ImageRules, settings: Settings) -> Iterat
             if kept is not None:
                 yield Frame(kept, waiting_ms)
             kept, waiting_ms = _flat(image, size, rules.background), 0
-        waiting_ms += max(_SHORTEST_MS, round(image.info.get("duration") or _DEFAULT_MS))
+        waiting_ms += _duration_ms(image)
     if kept is not None:
         yield Frame(kept, waiting_ms)
+
+
+def _duration_ms(image: Image.Image) -> int:
+    """How long viewers show the frame: all of them take 0 and 10 ms in a GIF for a mistake."""
+    duration_ms = round(image.info.get("duration") or 0)
+    if duration_ms <= (_SHOWN_AS_DEFAULT_MS if image.format == "GIF" else 0):
+        return _DEFAULT_MS
+    return max(_SHORTEST_MS, duration_ms)
+
+
+def _loop(image: Image.Image, format_slug: str) -> int | None:
+    """How often a GIF must say that it repeats: PNG and WebP count plays, GIF what comes after the first."""
+    loop = image.info.get("loop")
+    if format_slug == "avif":
+        return 0
+    if not isinstance(loop, int):
+        return None
+    if format_slug == "gif" or loop == 0:
+        return loop
+    return loop - 1 if loop > 1 else None
 
 
 def _merged(frames: list[Frame]) -> list[Frame]:
@@ -177,11 +417,6 @@ def _flat(image: Image.Image, size: tuple[int, int], background: str) -> Image.I
     flat = ground.convert("RGB")
     flat.info = {}
     return flat if flat.size == size else flat.resize(size, Image.Resampling.LANCZOS)
-
-
-def _quality(factor: float, every: int) -> float:
-    """Halving the size costs about twenty points, halving the frames about eight."""
-    return max(1.0, _BEST + 20 * math.log2(factor) - 8 * math.log2(every))
 
 
 def _ordinal(number: int) -> str:

@@ -33,7 +33,7 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
     """
     animated = (info.frame_count or 1) > 1 and info.format in ("gif", "webp", "png", "avif")
     if animated and "gif" in profile.image.targets:
-        return AnimationSource(attachment, info, profile.image, workspace)
+        return AnimationSource(attachment, info, profile, workspace)
     picture = isolated(workspace, pixels.decode, attachment, info, profile.image, workspace.settings)
     return from_picture(picture.image, plan, profile, picture.notes)
 

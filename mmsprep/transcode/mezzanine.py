@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ _UNKNOWN_FPS = 25.0
 _LOWEST_RATE_KBPS = 10.0
 _LEAST_BITS_A_PIXEL = 0.02
 _SLOW_FPS = 15.0
+_SLOWEST_PICTURES_FPS = 5.0
 _LEAST_LONG_PX = 320
 _HD_SHORT_PX = 720
 _REFERENCE_GROUPS = 16
@@ -121,6 +124,41 @@ def decode_mezzanine(
         complete=declared_s <= longest_s,
         bt709=_is_hdr(info) or min(info.width_px or 0, info.height_px or 0) >= _HD_SHORT_PX,
     )
+
+
+def mezzanine_of_pictures(
+    frames: Sequence[tuple[Image.Image, int]], rules: VideoRules, workspace: Workspace
+) -> Mezzanine:
+    """A mezzanine of RGB pictures of one size, each with how many milliseconds it stands; timing is kept.
+
+    Every picture is repeated for as long as it stands, at the rate of the one that stands shortest.
+    """
+    shortest_ms = min(duration_ms for _, duration_ms in frames)
+    fps = min(rules.max_fps, _UNKNOWN_FPS, max(_SLOWEST_PICTURES_FPS, 1000 / shortest_ms))
+    ends = [round(end * fps / 1000) for end in accumulate(duration_ms for _, duration_ms in frames)]
+    counts = [after - before for before, after in pairwise([0, *ends])]
+    raw = b"".join(image.tobytes() * count for (image, _), count in zip(frames, counts, strict=True))
+    width, height = frames[0][0].size
+    factor = min(1.0, rules.max_long_px / max(width, height), rules.max_short_px / min(width, height))
+    size = even(width * factor), even(height * factor)
+    display_px = even(width), even(height)
+    every = max(4, 2 * math.ceil(sum(counts) / _REFERENCE_GROUPS / 2))
+    picture, references = workspace.new_path(".y4m"), workspace.new_path(".y4m")
+    shown = graph.input("pipe:0", f="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=f"{fps:.6f}").video
+    both = shown.filter_multi_output("split")
+    sampled = both[1].filter("select", f"lt(mod(n,{every}),{REFERENCE_FRAMES})")
+    outputs = [
+        _pictures_in(both[0], size).output(str(picture), f="yuv4mpegpipe"),
+        _pictures_in(sampled, display_px).output(str(references), f="yuv4mpegpipe", fps_mode="passthrough"),
+    ]
+    ffmpeg.run(workspace, graph.merge_outputs(*outputs), stdin=raw)
+    return Mezzanine(picture, references, *size, display_px, fps, sum(counts), every, complete=True, bt709=False)
+
+
+def _pictures_in(stream: Any, size: tuple[int, int]) -> Any:
+    """RGB as the colours that untagged video is taken for."""
+    stream = stream.filter("scale", *size, flags="bicubic", out_range="tv", out_color_matrix="bt601")
+    return stream.filter("setsar", "1").filter("format", "yuv420p")
 
 
 def best_frame(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> Image.Image:

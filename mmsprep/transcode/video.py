@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmsprep.errors import Damaged, ToolMissing, TypeNotAllowed
+from PIL import Image
+
+from mmsprep.errors import Damaged, ToolError, ToolMissing, ToolOverLimit, ToolTimeout, TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition
 from mmsprep.profile import AudioStep, Profile, VideoRules
@@ -29,7 +32,7 @@ from mmsprep.transcode.clip_model import (
     quantiser,
     seen_quality,
 )
-from mmsprep.transcode.mezzanine import Mezzanine, decode_mezzanine, even
+from mmsprep.transcode.mezzanine import Mezzanine, decode_mezzanine, even, mezzanine_of_pictures
 from mmsprep.transcode.pcm import Pcm, decode_pcm
 from mmsprep.transcode.speech import Material
 
@@ -45,6 +48,7 @@ _AIM = 0.996
 _FILLED = 0.986
 _WORTH_ANOTHER = 1.002
 _FIRST_SIZE_ERROR = 0.986
+_REFUSALS, _AFTER_REFUSAL = 6, 1.4
 _PSY_RDS = (1.0, 1.0, 0.9, 1.1)
 """x264's sizes have gaps of a few per cent; another weight of its psychovisual model, which needs no new first
 pass, has them elsewhere. An attempt each.
@@ -99,6 +103,15 @@ def open_source(
         notes=notes,
     )
     return VideoSource(work, rules, workspace)
+
+
+def clip_of_pictures(frames: Sequence[tuple[Image.Image, int]], profile: Profile, workspace: Workspace) -> VideoSource:
+    """A clip of pictures that each stand for so many milliseconds; for a profile that carries clips."""
+    assert profile.video is not None
+    mezzanine = mezzanine_of_pictures(frames, profile.video, workspace)
+    hardness = _hardness(mezzanine, workspace)
+    work = _Work(mezzanine, None, Material.MUSIC, hardness, mezzanine.picture_s, ())
+    return VideoSource(work, profile.video, workspace)
 
 
 def _sound_of(
@@ -212,9 +225,7 @@ class VideoSource:
         best: bytes | None = None
         data = b""
         for psy_rd in _PSY_RDS:
-            data = encode(
-                self._work.mezzanine, self._work.sound, settings, (kbps, psy_rd), self._last.log, self._workspace
-            )
+            kbps, data = self._encoded(settings, kbps, psy_rd)
             if len(data) <= max_bytes and (best is None or len(data) > len(best)):
                 best = data
             if best is not None and (len(best) >= max_bytes * _FILLED or kbps >= most_kbps):
@@ -226,6 +237,20 @@ class VideoSource:
                 break
             kbps = min(max(_LOWEST_PICTURE_KBPS / 2, wanted_kbps), most_kbps)
         return self._rendition(best if best is not None else data, settings, kbps)
+
+    def _encoded(self, settings: ClipSettings, kbps: float, psy_rd: float) -> tuple[float, bytes]:
+        """One second pass, at a higher rate where x264 refuses one that it cannot come down to."""
+        work = self._work
+        for _ in range(_REFUSALS):
+            try:
+                return kbps, encode(
+                    work.mezzanine, work.sound, settings, (kbps, psy_rd), self._last.log, self._workspace
+                )
+            except (ToolMissing, ToolOverLimit, ToolTimeout):
+                raise
+            except ToolError:
+                kbps *= _AFTER_REFUSAL
+        return kbps, encode(work.mezzanine, work.sound, settings, (kbps, psy_rd), self._last.log, self._workspace)
 
     def _settings(self, max_bytes: int) -> ClipSettings:
         """Sound, size and frame rate for ``max_bytes``; those of the last encode where they hardly differ."""
