@@ -49,7 +49,7 @@ def diagnose(settings: Settings | None = None) -> list[Check]:
     checks += [_package(name) for name in _PACKAGES]
     checks += _pillow()
     checks += _mediainfo()
-    return checks + _ffmpeg(settings)
+    return checks + _ffmpeg(settings) + _defences(settings)
 
 
 def _package(name: str) -> Check:
@@ -83,6 +83,28 @@ def _mediainfo() -> list[Check]:
     ok = bool(MediaInfo.can_parse())
     advice = "install the system's libmediainfo (for example 'apt-get install libmediainfo0v5')"
     return [Check("libmediainfo", "yes" if ok else "no", ok, True, advice)]
+
+
+def _defences(settings: Settings) -> list[Check]:
+    """What keeps the decoders of strangers' files in their place here."""
+    from mmsprep.tools import confine, isolation, process
+
+    isolated = isolation.can_isolate(settings)
+    title = "pictures are decoded in worker processes" if isolated else "off: pictures are decoded in this process"
+    checks = [Check("isolation", title, isolated, False, "unset MMSPREP_ISOLATE for input that is not trusted")]
+    if not isolated:
+        return checks
+    held = process.defences()
+    for defence, use, advice in (
+        (confine.LIMITS, "memory, processor time and size of files", "run it on Linux or macOS"),
+        (confine.DEATH, "no decoder outlives this program", "run it on Linux"),
+        (confine.FILES, "decoders read and write their own files alone (Landlock)", "needs Linux 5.13 with Landlock"),
+        (confine.NETWORK, "decoders have no network (seccomp)", "needs Linux on x86-64 or arm64"),
+        (confine.PROGRAMS, "decoders start no programs (seccomp)", "needs Linux on x86-64 or arm64"),
+    ):
+        ok = defence in held
+        checks.append(Check(f"isolation: {defence}", use if ok else "not on this system", ok, False, advice))
+    return checks
 
 
 def _ffmpeg(settings: Settings) -> list[Check]:

@@ -37,6 +37,7 @@ _TRUSTED_ENCODERS = (b"LAME", b"Lavf", b"Lavc")
 _ENCODER_NAME_BYTES = 9
 _LAME_TAG_BYTES = 36
 _SYNC_OR_TAG = re.compile(rb"\xff[\xe2-\xff]|ID3")
+_AAC_SIGNATURE = re.compile(rb"Lavc[0-9][0-9.]+")
 _LAME_PADDING = re.compile(rb"LAME3\.\d{1,3}[.a-z]?\d?")
 
 
@@ -355,7 +356,8 @@ def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> byt
     try:
         with ffmpeg.decoding(attachment.name, "is damaged"):
             ffmpeg.run(workspace, graph.output(*streams, str(target), **options))
-        return _without_tag_list(target.read_bytes())
+        # ffmpeg's AAC encoder signs the first frame, in a part of it that every decoder skips.
+        return _AAC_SIGNATURE.sub(lambda found: bytes(len(found[0])), _without_tag_list(target.read_bytes()))
     finally:
         target.unlink(missing_ok=True)
 
