@@ -28,10 +28,19 @@ _TELLTALE = re.compile(
     r"|Location|Lens|Handler|Vendor|XMP|IPTC|Album|Genre|Keyword|Publisher|History|DocumentID|Preview|ICC|ProfileD",
 )
 _DATES = re.compile(r"Date|Time$")
-_STRUCTURE = ("HandlerType", "HandlerClass", "Encoding", "CopyrightFlag", "PreviewTime", "PreviewDuration")
+_STRUCTURE = (
+    "SampleGroupDescription",
+    "HandlerType",
+    "HandlerClass",
+    "Encoding",
+    "CopyrightFlag",
+    "PreviewTime",
+    "PreviewDuration",
+)
 """What a player needs (``Encoding`` is the number of a WAV's codec), and fields that are always there."""
-_BOILERPLATE = ("", "VideoHandler", "SoundHandler", "LAME")
-"""Values that every such file has; players trust the delay that an MP3 declares only behind the word LAME."""
+_BOILERPLATE = ("", "VideoHandler", "SoundHandler", "LAME", "FFMP", "0")
+"""Values that every such file has: names of handlers; LAME, without which players do not trust the delay that an MP3
+declares; the four letters of a vendor that 3GPP TS 26.244 wants."""
 _NEVER = ("Lavf", "Lavc", "LAME3", "x264", "Photoshop", "Pillow", "mmsprep")
 
 
