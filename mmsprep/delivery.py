@@ -22,6 +22,7 @@ from mmsprep.errors import (
     MmsprepError,
     NotSent,
     SendError,
+    Unreadable,
 )
 from mmsprep.intake import take_in
 from mmsprep.job import Job
@@ -152,8 +153,11 @@ def key_of(job: Job, settings: Settings | None = None) -> str:
 def _sha256(attachment: Attachment) -> bytes:
     if attachment.path is None:
         return hashlib.sha256(attachment.data or b"").digest()
-    with attachment.path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    try:
+        with attachment.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise Unreadable(attachment.name, f"cannot be read ({error.strerror})") from None
 
 
 def _one(recipient: str, refits: _Refits, attempt: Callable[[Message, str], Receipt]) -> Delivery:

@@ -189,20 +189,20 @@ def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Cour
     if journal and (entry := journal.standing(subject)):
         if entry.state is State.ACCEPTED:
             return _earlier(entry)
-        _refuse_what_was_tried(entry, errand.resend_unknown)
+        _refuse_what_was_tried(entry, recipient, errand.resend_unknown)
         journal.release(subject)
     return course(request, door.parse_response, patience, journal, subject)
 
 
-def _refuse_what_was_tried(entry: Entry, resend_unknown: bool) -> None:
+def _refuse_what_was_tried(entry: Entry, recipient: str, resend_unknown: bool) -> None:
     told = (entry.transaction_id, entry.status_code)
     if entry.error_code == ContentRefused.code:
         raise ContentRefused(
-            f"{entry.recipient}: not sent, the gateway refused this very content on {entry.started_at}", *told
+            f"{recipient}: not sent, the gateway refused this very content on {entry.started_at}", *told
         )
     if not resend_unknown:
         raise EarlierOutcomeUnknown(
-            f"{entry.recipient}: not sent, because nobody knows what became of an attempt on {entry.started_at}"
+            f"{recipient}: not sent, because nobody knows what became of an attempt on {entry.started_at}"
             f" (transaction id {entry.transaction_id}). Ask the recipient or SMSGlobal first",
             *told,
         )

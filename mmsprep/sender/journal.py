@@ -48,8 +48,9 @@ CREATE TABLE attempts (
     error_code TEXT NOT NULL DEFAULT '',
     started_at TEXT NOT NULL,
     ended_at TEXT
-) STRICT;
+);
 CREATE INDEX attempts_by_subject ON attempts (recipient, gateway, key);
+CREATE INDEX attempts_by_content ON attempts (content_sha256, gateway);
 """
 
 
@@ -153,17 +154,23 @@ class Journal:
             self._connection.close()
 
     def standing(self, subject: Subject) -> Entry | None:
-        """What decides about sending ``subject`` again: that it was accepted, else an unknown attempt, else that
-        this very content was refused; ``None``: nothing speaks against it."""
-        same = list(self._entries(subject))
+        """What speaks against sending ``subject``: that it was accepted, else an unknown attempt, else that this very
+        content was refused, whoever it was for; ``None``: nothing does."""
+        same = self._entries(
+            "recipient = ? AND gateway = ? AND key = ?", subject.recipient, subject.gateway, subject.key
+        )
         for decisive in ((State.ACCEPTED,), (State.SENDING, State.UNKNOWN)):
             for entry in same:
                 if entry.state in decisive:
                     return entry
-        last = next((entry for entry in same if entry.state is not State.RELEASED), None)
-        if last is None or last.error_code != ContentRefused.code:
-            return None
-        return last if last.content_sha256 == subject.content_sha256 else None
+        judged = self._entries(
+            "content_sha256 = ? AND gateway = ? AND (state = ? OR error_code = ?)",
+            subject.content_sha256,
+            subject.gateway,
+            State.ACCEPTED,
+            ContentRefused.code,
+        )
+        return judged[0] if judged and judged[0].error_code == ContentRefused.code else None
 
     def begin(self, subject: Subject, transaction_id: str, via: str) -> int:
         """Record the intent; it is on disk when this returns.
@@ -228,18 +235,16 @@ class Journal:
             State.UNKNOWN,
         )
 
-    def _entries(self, subject: Subject) -> Iterator[Entry]:
-        """The attempts about ``subject``, the latest first."""
+    def _entries(self, where: str, *values: str) -> list[Entry]:
+        """The attempts of which ``where`` is true, the latest first."""
+        columns = ", ".join(Entry.__dataclass_fields__)
         with self._lock, self._mapped():
             rows = self._connection.execute(
-                "SELECT recipient, transaction_id, via, state, content_sha256, message_id, status_code, error_code,"
-                " started_at FROM attempts WHERE recipient = ? AND gateway = ? AND key = ? ORDER BY id DESC",
-                (subject.recipient, subject.gateway, subject.key),
+                f"SELECT {columns} FROM attempts WHERE {where} ORDER BY id DESC",  # noqa: S608
+                values,
             ).fetchall()
-        names = Entry.__dataclass_fields__
-        for row in rows:
-            values = dict(zip(names, row, strict=True))
-            yield Entry(**{**values, "state": State(values["state"])})
+        named = (dict(zip(Entry.__dataclass_fields__, row, strict=True)) for row in rows)
+        return [Entry(**{**values, "state": State(values["state"])}) for values in named]
 
     def _run(self, statement: str, *values: str | int | None) -> int:
         with self._lock, self._mapped():
