@@ -26,8 +26,10 @@ from mmsprep.transcode.score import Reference
 from mmsprep.transcode.spectrum import Spectrum
 
 _SMALLEST_LONG_PX = 64
-_FILLED = 0.9855
+_FILLED = 0.985
 _AIM = 0.9935
+_DRIFT = 0.05
+"""Of the ratio of real to foretold bytes, the finer the less, over the logarithm of the bytes."""
 _TRIALS = 4
 _SAME_PICTURE = 0.25
 _FINE_CHROMA_BELOW, _FINE_CHROMA_MORE, _FINE_CHROMA_MOST = 0.05, 10.0, 0.2
@@ -58,7 +60,9 @@ class _Search:
             part = (real_bytes - under[1]) / (over[1] - under[1])
             return under[0] + part * (over[0] - under[0])
         nearest = over or under
-        return real_bytes * nearest[0] / nearest[1] if nearest else real_bytes / self.correction
+        if nearest is None:
+            return real_bytes / self.correction
+        return nearest[0] * math.pow(real_bytes / nearest[1], 1 / (1 - _DRIFT))
 
 
 class PhotoSource:
@@ -83,6 +87,7 @@ class PhotoSource:
         self._notes = notes
         self._search: _Search | None = None
         self._correction = 1.0
+        self._probed: dict[tuple[int, int], int] = {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -93,11 +98,16 @@ class PhotoSource:
     @cached_property
     def model(self) -> RateModel:
         """What size and quantisation are worth, from one encode at full size and one at half."""
-        tables, subsampling = tables_at(PROBE_SCALE), FULL_CHROMA if self._graphic else SUBSAMPLED
+        tables, subsampling = tables_at(PROBE_SCALE), self._probe_subsampling
         half_image = self._resized(0.5)
         full, half = (self._encode(image, tables, subsampling) for image in (self.reference, half_image))
         self._correction = len(half) / Spectrum(half_image, subsampling).bytes_at(tables)
+        self._probed = {image.size: len(data) for image, data in ((self.reference, full), (half_image, half))}
         return RateModel(len(full), self.measure.score(_opened(full)), len(half), self.measure.score(_opened(half)))
+
+    @property
+    def _probe_subsampling(self) -> int:
+        return FULL_CHROMA if self._graphic else SUBSAMPLED
 
     def curve(self) -> Curve:
         """Predict from the two probes."""
@@ -138,7 +148,12 @@ class PhotoSource:
 
     def _at_size(self, factor: float, subsampling: int, max_bytes: int) -> _Search:
         image = self._resized(factor)
-        return _Search(image, subsampling, Spectrum(image, subsampling), max_bytes, self._correction)
+        spectrum = Spectrum(image, subsampling)
+        search = _Search(image, subsampling, spectrum, max_bytes, self._correction)
+        if image.size in self._probed and subsampling == self._probe_subsampling:
+            tables = tables_at(PROBE_SCALE)
+            search.tried[tables] = spectrum.bytes_at(tables), self._probed[image.size]
+        return search
 
     def _fine_chroma_below(self, setting: Setting) -> float:
         """The quantisation below which whole chroma pays: sharp edges of colour pay sooner (measured)."""

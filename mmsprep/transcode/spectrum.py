@@ -24,7 +24,7 @@ from mmsprep.transcode.rate_model import COARSEST, FINEST
 _BYTES_A_COEFFICIENT, _BYTES_A_DOUBLING = 3.603 / 8, 1.464 / 8
 _BYTES_A_BLOCK, _BYTES_A_FILE = 2.128 / 8, 443.0
 _VALUES = 1024
-_SCALE_STEPS = 240
+_SCALE_STEPS = 1920
 _FINER = 0.9
 
 _Counts = npt.NDArray[np.int64]
