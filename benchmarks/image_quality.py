@@ -64,7 +64,7 @@ def main() -> None:
     drawn = [name for name, image in photos if is_graphic(image)]
     photos = [item for item in photos if item[0] not in drawn]
     if drawn:
-        print(f"drawn pictures, which have a benchmark of their own: {', '.join(drawn)}")
+        print(f"drawn pictures, left out (a score for photos says little about lettering): {', '.join(drawn)}")
     print(
         f"{'picture':30}{'budget':>9}{'ours':>7}{'plain':>7}{'gain':>7}{'best':>7}{'loss':>6}{'used':>7}{'trials':>7}"
     )
