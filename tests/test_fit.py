@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,9 +12,11 @@ from itertools import combinations_with_replacement, pairwise
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from PIL import Image, ImageFilter
 
 from mmsprep.fit import Candidate, Share, Shortfall, divide, fit, pack_in_order
 from mmsprep.model import Action, Curve, CurvePoint, Rendition
+from mmsprep.transcode.photo import PhotoSource
 
 
 @dataclass
@@ -227,3 +230,27 @@ def test_what_is_hard_to_tell_from_its_source_grows_no_larger_than_it() -> None:
     assert bytes_given(15_000, good) == 20_000
     assert bytes_given(400_000, good) == 200_000
     assert bytes_given(15_000, [(10_000, 50.0), (200_000, 80.0)]) == 200_000
+
+
+def test_six_real_photos_share_so_that_the_worst_is_far_better_than_with_equal_shares() -> None:
+    pictures = [_noisy(seed, blur) for seed, blur in enumerate((0.4, 0.8, 1.5, 3.0, 5.0, 8.0))]
+    budget = 60_000
+    candidates = [Candidate(partial(_itself, PhotoSource(picture, floor_quality=0))) for picture in pictures]
+    shares = divide(candidates, budget)
+    assert not isinstance(shares, Shortfall)
+    made = fit(candidates, shares, budget, lambda asked: [candidates[at].source().render(most) for at, most in asked])
+    assert not isinstance(made, Shortfall)
+    assert 0.985 * budget <= sum(rendition.size_bytes for rendition in made) <= budget
+    equal = [PhotoSource(picture, floor_quality=0).render(budget // 6).quality for picture in pictures]
+    assert min(rendition.quality for rendition in made) > min(equal) + 5
+
+
+def _noisy(seed: int, blur: float) -> Image.Image:
+    """A picture that needs fewer bytes the more it is blurred."""
+    noise = random.Random(seed)
+    picture = Image.frombytes("RGB", (480, 360), noise.randbytes(480 * 360 * 3))
+    return picture.filter(ImageFilter.GaussianBlur(blur))
+
+
+def _itself(source: PhotoSource) -> PhotoSource:
+    return source

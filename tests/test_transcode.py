@@ -6,11 +6,14 @@ import io
 import random
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
+from mmsprep.model import Action, Plan, Source, Support
+from mmsprep.profile import Profile
+from mmsprep.transcode.image import from_picture, is_graphic
 from mmsprep.transcode.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
 from mmsprep.transcode.photo import PhotoSource
-from mmsprep.transcode.rate_model import COARSEST
+from mmsprep.transcode.rate_model import COARSEST, RateModel
 from mmsprep.transcode.score import Reference
 from mmsprep.transcode.spectrum import Spectrum
 
@@ -67,3 +70,73 @@ def test_few_bytes_make_a_smaller_picture_rather_than_a_ruined_one() -> None:
     source = PhotoSource(_picture(), floor_quality=20)
     small, large = source.render(5_000), source.render(90_000)
     assert (small.width_px or 0) < (large.width_px or 0) <= 640
+
+
+@pytest.mark.parametrize("max_bytes", [8_000, 20_000, 45_000, 90_000])
+def test_a_photo_takes_at_most_six_encodes_probes_included(max_bytes: int) -> None:
+    source = PhotoSource(_picture(), floor_quality=20)
+    source.curve()
+    source.render(max_bytes)
+    assert source.trial_encodes <= 6
+
+
+def test_a_render_near_an_earlier_one_begins_where_that_ended() -> None:
+    source = PhotoSource(_picture(), floor_quality=20)
+    source.render(60_000)
+    before = source.trial_encodes
+    assert 0.985 * 61_000 <= source.render(61_000).size_bytes <= 61_000
+    assert source.trial_encodes - before <= 2
+
+
+def test_sizes_near_a_half_become_exact_halves_and_those_near_the_whole_stay_whole() -> None:
+    model = RateModel(full_bytes=100_000, full_quality=70, half_bytes=33_000, half_quality=45)
+    factors = [model.setting_for(size).factor for size in range(5_000, 100_000, 1_000)]
+    assert factors == sorted(factors)
+    assert {0.5, 1.0} <= set(factors)
+    assert not [factor for factor in factors if 0.4 < factor < 0.5 or 0.5 < factor < 0.63 or 0.87 < factor < 1]
+
+
+def _screenshot(size: tuple[int, int] = (720, 1280), background: str = "plain") -> Image.Image:
+    """Lettering with smooth edges on one colour or on a gradient: far more than 256 colours."""
+    image = Image.new("RGB", size, (250, 250, 252))
+    draw = ImageDraw.Draw(image)
+    if background == "gradient":
+        for row in range(size[1]):
+            draw.line((0, row, size[0], row), fill=(20 + row // 16, 40 + row // 20, 160 - row // 18))
+    font = ImageFont.load_default(26)
+    for line in range(size[1] // 44):
+        colour = (20, 20, 24) if background == "plain" else "white"
+        draw.text((40, 20 + line * 44), f"Line {line}: departs {line % 24}:40, platform {line % 9}", colour, font)
+    return image
+
+
+def _source(image: Image.Image, profile: Profile) -> Source:
+    return from_picture(image, Plan(action=Action.TRANSCODE, target="jpeg", support=Support.GOOD, row=None), profile)
+
+
+def test_drawn_pictures_are_told_from_photos_also_as_jpeg_and_on_a_gradient() -> None:
+    saved = io.BytesIO()
+    _screenshot().save(saved, "JPEG", quality=85)
+    for drawn in (_screenshot(), _screenshot(background="gradient"), Image.open(saved)):
+        assert is_graphic(drawn)
+    on_white = Image.new("RGB", (1000, 1000), "white")
+    on_white.paste(_picture(3, (400, 300)), (300, 350))
+    for photo in (_picture(), on_white, _picture().convert("L")):
+        assert not is_graphic(photo)
+
+
+def test_lettering_becomes_a_gif_where_that_fits_and_keeps_its_colour_whole_where_not(profile: Profile) -> None:
+    source = _source(_screenshot(), profile)
+    assert source.floor_quality > profile.image.floor_quality
+    roomy = source.render(200_000)
+    assert (roomy.format, roomy.width_px) == ("gif", 576) and roomy.quality > 85
+    tight = source.render(roomy.size_bytes // 3)
+    assert (tight.format, tight.width_px) == ("jpeg", 576) and tight.size_bytes <= roomy.size_bytes // 3
+    with Image.open(io.BytesIO(tight.data)) as image:
+        assert {layer[1:3] for layer in image.layer} == {(1, 1)}  # type: ignore[attr-defined]
+
+
+def test_a_long_screenshot_keeps_a_width_at_which_it_can_be_read(profile: Profile) -> None:
+    rendition = _source(_screenshot((1080, 12_000)), profile).render(290_000)
+    assert (rendition.width_px or 0) >= 320 and (rendition.height_px or 0) <= profile.image.tall_max_long_px
+    assert rendition.size_bytes <= 290_000 and rendition.quality > 60
