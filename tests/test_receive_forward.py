@@ -187,13 +187,16 @@ def test_the_default_retries_go_on_for_days() -> None:
     assert 2 * 86_400 < sum(retry.wait_s(attempt) for attempt in range(1, retry.most_attempts)) < 5 * 86_400
 
 
-def test_a_forwarder_that_died_with_a_message_in_hand_does_not_keep_it(store: Store) -> None:
-    add(store, "1")
-    assert lend(store, lease_s=0.2)
-    assert lend(store, lease_s=0.2) is None
-    with customer(lambda _: 200) as (url, seen), Forwarder(store, url):
-        until(lambda: bool(seen))
-    assert store.find("1").attempts == 2
+def test_a_forwarder_keeps_what_it_was_lent_until_its_time_is_over(store: Store) -> None:
+    for id_ in ("1", "2"):
+        add(store, id_, sender=id_)
+    held, lost = lend(store, lease_s=600.0), lend(store, lease_s=0.0)
+    assert held
+    assert lost
+    with customer(lambda _: 200) as (url, seen):
+        assert Forwarder(store, url).once() == Tally(done=1)
+    assert [told["id"] for told in seen] == [lost.id]
+    assert store.find(lost.id).attempts == 2
 
 
 def test_a_late_failure_does_not_undo_a_success(store: Store) -> None:

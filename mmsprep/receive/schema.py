@@ -104,8 +104,10 @@ def open_engine(url: str | URL) -> Engine:
         raise ToolMissing(f"{shown}: needs the driver psycopg; pip install 'mmsprep[postgresql]'") from error
     try:
         _create(engine)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, StoreError) as error:
         engine.dispose()
+        if isinstance(error, StoreError):
+            raise
         raise StoreError(f"{shown}: the database cannot be opened ({reason(error)})") from None
     return engine
 

@@ -197,7 +197,8 @@ def open_store(folder: str | Path = "mms-inbox", database: str = "", *, create: 
     if "://" in place:
         if not database:
             raise UsageError("attachments at a URL need a database beside them: --database postgresql://...")
-        return Store(schema.open_engine(database), RemoteBlobs(place))
+        remote = RemoteBlobs(place)
+        return Store(schema.open_engine(database), remote)
     path = Path(folder)
     if not create and not database and not (path / DATABASE_NAME).is_file():
         raise NotFound(place, "there is no store of incoming messages; --store names the folder")
