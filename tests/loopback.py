@@ -141,7 +141,10 @@ def answers(raw: bytes | Callable[[Request], bytes]) -> Deed:
     """Read the whole request, then answer."""
 
     def deed(connection: socket.socket, this: Gateway) -> None:
-        request = this.note(read_request(connection))
+        request = read_request(connection)
+        if len(request.body) < int(request.header("Content-Length") or 1):
+            return  # The client went away in the middle.
+        this.note(request)
         connection.sendall(raw(request) if callable(raw) else raw)
 
     return deed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 import subprocess
@@ -23,13 +24,14 @@ from loopback import (
     closes_before_the_reply,
     gateway,
     http,
+    never_answers,
     resets_before_the_reply,
     soap_reply,
     succeeds,
 )
 from PIL import Image
 
-from mmsprep import Account, Journal, Patience, prepare, send
+from mmsprep import Account, Journal, Patience, prepare, send, send_async
 from mmsprep.delivery import Delivery, deliver, key_of
 from mmsprep.errors import (
     AccountRefused,
@@ -312,6 +314,23 @@ def test_no_history_leads_to_a_second_acceptance(tmp_path_factory: Any, history:
             may_be_there = deed in ("accept", "break", "abandon")
 
 
+def test_a_task_that_is_cancelled_while_the_request_is_out_is_unknown(message: Message, tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+
+    async def cancelled(this: Gateway) -> None:
+        task = asyncio.create_task(send_async(message, to=ONE, account=account(this), journal=path))
+        while not this.requests:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with gateway(never_answers, succeeds()) as this:
+        asyncio.run(cancelled(this))
+        (again,) = run(this, message, [ONE], journal=path)
+    assert type(again.error) is EarlierOutcomeUnknown and len(this.requests) == 1
+
+
 # Refit.
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -412,8 +431,7 @@ def test_killed_at_any_point_nobody_gets_it_twice_and_nobody_is_lost(message: Me
                 time.sleep(chance.random() * 0.03)
                 child.kill()
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    requests = [request for request in this.requests if "number=" in request.body.decode()[:200]]
-    counts = Counter(request.recipient for request in requests)
+    counts = Counter(received(this))
     assert max(counts.values()) == 1, counts
     unknown = [to for to in numbers if f"error: {to}: not sent, because nobody knows" in done.stderr]
     accepted = [to for to in numbers if f"{to}: accepted" in done.stderr or f"{to}: was accepted" in done.stderr]
