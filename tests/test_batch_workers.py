@@ -36,11 +36,16 @@ def _die(_: int) -> int:
     return 0
 
 
-def _die_once(marker: str) -> str:
+def _die_once(marker: str, number: int) -> str:
     if not Path(marker).exists():
         Path(marker).touch()
-        _die(0)
+        os.kill(os.getpid(), number)
     return "alive"
+
+
+def _sleep(marker: str) -> None:
+    Path(marker).touch()
+    time.sleep(10 * DEADLINE_S)
 
 
 def _jobs() -> Iterator[Job]:
@@ -108,11 +113,27 @@ def test_an_unknown_executor_is_refused() -> None:
 def test_a_worker_that_dies_is_replaced_and_only_its_own_job_fails(tmp_path: Path) -> None:
     with LocalProcesses(2) as pool:
         futures = [pool.submit(_die if number == 1 else _double, number) for number in range(4)]
-        once = pool.submit(_die_once, str(tmp_path / "marker"))
+        once = [
+            pool.submit(_die_once, str(tmp_path / number.name), number) for number in (signal.SIGKILL, signal.SIGTERM)
+        ]
         errors = [failure_of(future) for future in futures]
         assert [future.result() for future in futures[:1] + futures[2:]] == [0, 4, 6]
         assert isinstance(errors[1], WorkerLost)
-        assert once.result() == "alive"
+        assert [future.result() for future in once] == ["alive", "alive"]
+
+
+@posix_only
+@pytest.mark.parametrize("wait", [True, False], ids=["at work", "starting"])
+def test_a_pool_that_is_left_by_an_error_does_not_finish_its_work(tmp_path: Path, wait: bool) -> None:
+    marker = tmp_path / "marker"
+    start_s = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), LocalProcesses(1) as pool:
+        pool.submit(_sleep, str(marker))
+        pool.submit(_sleep, str(marker))
+        if wait:
+            _wait("the job's beginning", marker.exists)
+        raise KeyboardInterrupt
+    assert time.monotonic() - start_s < DEADLINE_S
 
 
 def _start(tree: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:

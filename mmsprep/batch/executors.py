@@ -160,6 +160,7 @@ class _Lane:
         self._temporary = temporary
         self._pool = self._new_pool()
         self._process_id: int | None = None
+        self._stopped = False
         self.broken = False
 
     def _new_pool(self) -> ProcessPoolExecutor:
@@ -171,10 +172,16 @@ class _Lane:
         try:
             if self._process_id is None:
                 self._process_id = self._pool.submit(os.getpid).result()
+            if self._stopped:
+                raise BrokenProcessPool("the work was stopped before it began")
             return self._pool.submit(fn, *args, **kwargs).result()
         except BrokenProcessPool:
             self.broken = True
             raise
+        except SystemExit as error:
+            # Somebody sent the worker a SIGTERM: it has unwound its job and will end.
+            self.broken = True
+            raise BrokenProcessPool("the worker was told to end") from error
 
     def replace(self) -> None:
         self._pool.shutdown(wait=True)
@@ -182,6 +189,7 @@ class _Lane:
 
     def stop(self) -> None:
         """Have the worker end its children and itself; what it was writing is not there."""
+        self._stopped = True
         if self._process_id is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(self._process_id, signal.SIGTERM)

@@ -13,7 +13,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,8 +73,8 @@ class Storage(Protocol):
         """The names of the files in ``folder``; none if there is no such folder."""
         ...
 
-    def local(self, place: str, name: str) -> Any:
-        """A context manager that gives a path with the file's content."""
+    def local(self, place: str, name: str) -> AbstractContextManager[Path]:
+        """A path with the file's content, for as long as the block lasts."""
         ...
 
     def read(self, name: str) -> bytes: ...
