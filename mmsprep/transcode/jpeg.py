@@ -10,6 +10,7 @@ ones at the same size; a real-valued scale reaches sizes that whole qualities st
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from PIL import Image
 
@@ -40,9 +41,14 @@ def encode(image: Image.Image, tables: Tables, subsampling: int = SUBSAMPLED) ->
     ``subsampling`` is :data:`SUBSAMPLED` (4:2:0) or :data:`FULL_CHROMA` (4:4:4).
     """
     steps = [list(table) for table in tables]
-    out = io.BytesIO()
+    options: dict[str, Any] = {"qtables": steps[:1]}
     if image.mode == "RGB":
-        image.save(out, "JPEG", qtables=steps, optimize=True, subsampling=subsampling)
-    else:
-        image.save(out, "JPEG", qtables=steps[:1], optimize=True)
+        options = {"qtables": steps, "subsampling": subsampling}
+    out = io.BytesIO()
+    try:
+        image.save(out, "JPEG", optimize=True, **options)
+    except OSError:
+        # Pillow has one byte a pixel of room for optimising; noise at the finest scales needs more.
+        out = io.BytesIO()
+        image.save(out, "JPEG", **options)
     return out.getvalue()
