@@ -43,7 +43,7 @@ _STEREO_COST = 1.5
 
 _Table = tuple[tuple[float, float], ...]
 _WORTH: dict[Material, dict[str, _Table]] = {
-    # PESQ-WB, 1..4.64, from benchmarks/recordings.py; narrow: the same sentences through a telephone.
+    # PESQ-WB, 1..4.64, from benchmarks/sound_quality.py; narrow: the same sentences through a telephone.
     Material.SPEECH: {
         "amr": ((4.75, 1.95), (5.9, 2.07), (7.95, 2.19), (10.2, 2.35), (12.2, 2.42)),
         "mp3": ((16, 2.38), (24, 3.22), (32, 3.89), (40, 4.09), (48, 4.29), (64, 4.5), (128, 4.64)),

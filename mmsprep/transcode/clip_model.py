@@ -3,7 +3,7 @@
 Comes in: how hard a clip is (one small encode at a fixed quantiser, and what VMAF says about it). Goes out: the
 size and frame rate to encode at, and the VMAF to expect. Never: pixels, files or encodes.
 
-The constants are fitted by ``benchmarks/clips.py --grid``, which encodes real clips at every size:
+The constants are fitted by ``benchmarks/video_quality.py --grid``, which encodes real clips at every size:
 
 - the quantiser rises by about six for half the bits, and by about seven for twice the width;
 - the width is best where the quantiser is about 44 - 28 x (width / displayed width), within a point of VMAF;
