@@ -24,7 +24,7 @@ from mmsprep.model import Curve, CurvePoint, Rendition, Source, TimedSource
 WORST_SHARE = 0.9
 KEEP_LEVEL = 60.0
 GOOD_ENOUGH = 90.0
-_SLACK_WORTH_USING = 0.01
+_SLACK_WORTH_USING = 0.015
 _SLACK_ROUNDS = 6
 _SAMPLES = 48
 _BISECTIONS = 40

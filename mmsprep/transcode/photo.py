@@ -103,7 +103,7 @@ class PhotoSource:
         full, half = (self._encode(image, tables, subsampling) for image in (self.reference, half_image))
         self._correction = len(half) / Spectrum(half_image, subsampling).bytes_at(tables)
         self._probed = {image.size: len(data) for image, data in ((self.reference, full), (half_image, half))}
-        return RateModel(len(full), self.measure.score(_opened(full)), len(half), self.measure.score(_opened(half)))
+        return RateModel(len(full), self.measure.score(_luma(full)), len(half), self.measure.score(_luma(half)))
 
     @property
     def _probe_subsampling(self) -> int:
@@ -179,7 +179,7 @@ class PhotoSource:
         return encode(image, tables, subsampling)
 
     def _rendition(self, data: bytes) -> Rendition:
-        image = _opened(data)
+        image = _luma(data)
         return Rendition(
             data=data,
             format="jpeg",
@@ -192,7 +192,9 @@ class PhotoSource:
         )
 
 
-def _opened(data: bytes) -> Image.Image:
+def _luma(data: bytes) -> Image.Image:
+    """What the score looks at; decoding the rest would take longer than scoring."""
     image = Image.open(io.BytesIO(data), formats=["JPEG"])
+    image.draft("L", image.size)
     image.load()
     return image

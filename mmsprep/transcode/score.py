@@ -39,6 +39,7 @@ class Reference:
 
     def features(self, candidate: Image.Image) -> tuple[float, float, float]:
         """What the score is made of, for ``candidate`` grown to the reference's size."""
+        candidate = candidate.convert("L")
         if candidate.size != self._image.size:
             candidate = candidate.resize(self._image.size, Image.Resampling.BICUBIC)
         half, quarter = self._gradients
