@@ -53,6 +53,10 @@ def crash(attachment: Attachment) -> int:
     return ctypes.memset(0, 1, 8)
 
 
+def abort(attachment: Attachment) -> int:
+    os.abort()
+
+
 def hang(attachment: Attachment) -> int:
     while True:
         time.sleep(0.1)
@@ -156,6 +160,12 @@ def test_a_crash_is_damage_to_that_file_and_the_next_one_is_served(workspace: Wo
     with pytest.raises(Damaged, match=r"photo\.jpg: makes its decoder crash \(SIGSEGV\)"):
         isolated(workspace, crash, _SOME)
     assert isolated(workspace, answer, _SOME, 3)[2] == 3
+
+
+def test_a_new_worker_that_aborts_on_its_first_file_is_damage_too(room: Callable[..., Workspace]) -> None:
+    """No other worker has these limits."""
+    with pytest.raises(Damaged, match="SIGABRT"):
+        isolated(room(max_memory_bytes=3_000_000_000), abort, _SOME)
 
 
 def test_a_hang_is_ended_by_the_clock(room: Callable[..., Workspace]) -> None:

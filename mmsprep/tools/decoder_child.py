@@ -14,9 +14,6 @@ import sys
 from contextlib import suppress
 from typing import IO, Any
 
-_READ_AHEAD = ("mmsprep.tools.picture", "mmsprep.transcode.gif")
-"""What nearly every question needs; loaded while the first one is still on its way."""
-
 
 def main() -> None:
     """Answer until standard input ends."""
@@ -27,7 +24,6 @@ def main() -> None:
     os.dup2(quiet, 1)
     sys.path[:] = _read_path(questions)
     os.dup2(quiet, 2)
-    _load()
     from mmsprep.tools.wire import receive, send
 
     with suppress(EOFError, OSError):
@@ -41,13 +37,6 @@ def _read_path(stream: IO[bytes]) -> list[str]:
 
     length = int.from_bytes(stream.read(8), "big")
     return msgspec.msgpack.decode(stream.read(length), type=list[str])
-
-
-def _load() -> None:
-    from importlib import import_module
-
-    for module in _READ_AHEAD:
-        import_module(module)
 
 
 def _answer(question: bytes) -> bytes:

@@ -78,12 +78,6 @@ def can_isolate(settings: Settings) -> bool:
     return process.can_cage(settings.isolate)
 
 
-def warm_up(settings: Settings) -> None:
-    """Have one worker start loading its decoders while this process does other things."""
-    if can_isolate(settings):
-        _WORKERS.warm_up(settings)
-
-
 def _rebuilt(failure: Failure, name: str) -> MmsprepError:
     """The error that a worker told of."""
     kind = _BY_CODE.get(failure.code)
@@ -108,7 +102,7 @@ def _fate(name: str, worker: _Worker, settings: Settings) -> MmsprepError:
         )
     if worker.cancelled:
         return ToolError("decoding was cancelled")
-    if not worker.answered and status != -signal.SIGSEGV:
+    if not worker.answered and (status >= 0 or status == -getattr(signal, "SIGSYS", 0)):
         return ToolMissing(
             f"the worker that decodes pictures does not start (status {status}); 'mmsprep doctor' says more,"
             " MMSPREP_ISOLATE=0 does without it for files that are trusted"
@@ -173,12 +167,6 @@ class _Workers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
-
-    def warm_up(self, settings: Settings) -> None:
-        with self._lock:
-            if self._idle:
-                return
-        self._give_back(_Worker(settings))
 
     def ask(self, request: bytes, workspace: Workspace, name: str) -> bytes:
         worker = self._take(workspace.settings)

@@ -47,6 +47,7 @@ def main() -> int:
             found += 1
             _save(options.save, number, problem)
         tried += done
+        print(f"{tried} files, {found} findings", file=sys.stderr, flush=True)
     print(f"{tried} files from seed {seed}, {len(PARSERS)} parsers for {parser_s:.0f} s, {found} findings")
     return 1 if found else 0
 
