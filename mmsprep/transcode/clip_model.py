@@ -37,7 +37,7 @@ _STEPS = 48
 
 CODEC_COST = {"h264": 1.0, "mpeg4": 1.6, "h263": 2.0}
 """Bits that a codec needs for what H.264 Baseline does with one."""
-_LOWEST_FPS = {"h264": 12.0, "mpeg4": 10.0, "h263": 6.0}
+_LOWEST_FPS = {"h264": 12.0, "mpeg4": 10.0, "h263": 7.0}
 
 
 @dataclass(frozen=True, slots=True)
