@@ -71,3 +71,12 @@ def test_a_bitmap_of_an_unknown_kind_is_refused_and_not_called_damaged(look: Loo
     header = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 78, 0, 0, 70, 40, 8, 4, 1, 2, 0, 8, 0, 0, 4, 0)
     with pytest.raises(TypeNotAllowed, match="save it as PNG"):
         look(header + bytes(16) + bytes(8))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (40, 2)])
+def test_an_animation_of_a_few_pixels_does_not_crash_what_measures_it(size: tuple[int, int]) -> None:
+    out = io.BytesIO()
+    frames = [Image.new("RGB", size, colour) for colour in ("red", "green", "blue")]
+    frames[0].save(out, "PNG", save_all=True, append_images=frames[1:], duration=200)
+    part = prepare([("tiny.png", out.getvalue())]).parts[0]
+    assert (part.width_px or 0) <= size[0] + 1 and part.size_bytes < 50_000

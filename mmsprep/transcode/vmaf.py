@@ -20,6 +20,7 @@ from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.mezzanine import REFERENCE_FRAMES, Mezzanine
 
 _THREADS = 2
+_SMALLEST_PX = 64
 
 
 def available(workspace: Workspace) -> bool:
@@ -47,7 +48,9 @@ def vmaf_of(
     unseen = 2 if every == 1 else 1
     original = graph.input(str(mezzanine.references), f="yuv4mpegpipe").video
     original = original.filter("select", f"not(eq(mod(n,{REFERENCE_FRAMES}),{unseen}))")
-    pair = [_aligned(stream, mezzanine.display_px) for stream in (encoded, original)]
+    # Its filters reach over more pixels than the smallest icons have, and libvmaf reads beyond them.
+    width_px, height_px = (max(_SMALLEST_PX, side_px) for side_px in mezzanine.display_px)
+    pair = [_aligned(stream, (width_px, height_px)) for stream in (encoded, original)]
     score = graph.filter(
         pair, "libvmaf", n_subsample=2, n_threads=_THREADS, shortest=1, log_fmt="json", log_path=str(log)
     )
