@@ -32,7 +32,7 @@ class Settings:
 
     ``max_pixels`` bounds a decoded image (100 Mpx holds any phone's), ``max_frames`` an animation,
     ``max_duration_s`` a clip or recording, ``max_input_bytes`` a file, ``max_image_bytes`` a picture's,
-    ``max_text_bytes`` a text. ``max_decoded_bytes`` bounds the pixels or samples that one file decodes to,
+    ``max_text_bytes`` a text. ``max_decoded_bytes`` bounds the frames or samples of one file in memory,
     ``max_temp_bytes`` all temporary files of one message, ``max_memory_bytes`` and ``max_cpu_s`` one run of a
     decoder or of ffmpeg, ``tool_timeout_s`` the time that a run of ffmpeg takes by the clock, ``decode_timeout_s``
     a picture's decoding.

@@ -320,18 +320,18 @@ def test_a_tag_of_256_megabytes_that_is_not_there_is_an_error() -> None:
     assert _refused(b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(5000)).exit_status in (Damaged.exit_status, 4)
 
 
-def test_decoded_sound_is_bounded(sample_media: Path) -> None:
-    data = (sample_media / "formats/song.ogg").read_bytes()
-    error = _refused(data, max_decoded_bytes=50_000)
-    assert isinstance(error, OverInputLimit)
-    assert "MMSPREP_MAX_DECODED_BYTES" in str(error)
+def test_what_ffmpeg_hands_over_is_bounded(sample_media: Path) -> None:
+    with Workspace(Settings(max_decoded_bytes=50_000)) as workspace:
+        sound = ffmpeg.safe_input(sample_media / "formats/song.ogg", "ogg").output("pipe:1", f="s16le")
+        with pytest.raises(ToolOverLimit, match="MMSPREP_MAX_DECODED_BYTES"):
+            ffmpeg.run(workspace, sound)
 
 
 def test_temporary_files_are_bounded_together(sample_media: Path) -> None:
-    data = (sample_media / "formats/camera.avi").read_bytes()
-    error = _refused(data, max_temp_bytes=600_000)
-    assert isinstance(error, OverInputLimit)
-    assert "MMSPREP_MAX_TEMP_BYTES" in str(error)
+    for sample in ("camera.avi", "song.ogg"):
+        error = _refused((sample_media / "formats" / sample).read_bytes(), max_temp_bytes=100_000)
+        assert isinstance(error, OverInputLimit)
+        assert "MMSPREP_MAX_TEMP_BYTES" in str(error)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
