@@ -42,7 +42,9 @@ class ClipSettings:
     duration_s: float
 
     def inner_px(self, mezzanine: Mezzanine) -> tuple[int, int]:
-        """Width and height of the picture inside the frame; the rest is bars."""
+        """Width and height of the picture inside the frame; bars are left where the profile fixes the frame's size."""
+        if not self.rules.fixed_sizes:
+            return self.frame_px
         factor = min(self.frame_px[0] / mezzanine.width_px, self.frame_px[1] / mezzanine.height_px)
         return (
             min(self.frame_px[0], even(mezzanine.width_px * factor)),
