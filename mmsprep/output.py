@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 REPORT_NAME = "message.json"
+_STAGING = ".mmsprep-"
 
 
 def write_message(message: Message, folder: Path) -> list[Path]:
@@ -47,7 +49,7 @@ def write_message(message: Message, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _only_writer(folder):
-            ours = _names_of_earlier_message(folder)
+            ours = _names_of_earlier_message(folder) | _names_left_by_a_killed_run(folder)
             _refuse_to_overwrite(folder, files, ours, (part.source_name for part in message.parts))
             _put(folder, files, stale=ours - files.keys())
     except OSError as error:
@@ -130,7 +132,7 @@ def message_files(message: Message) -> dict[str, bytes]:
 
 
 def _put(folder: Path, files: dict[str, bytes], stale: set[str]) -> None:
-    with tempfile.TemporaryDirectory(prefix=".mmsprep-", dir=folder, ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder, ignore_cleanup_errors=True) as name:
         staged = Path(name)
         for file_name, data in files.items():
             with (staged / file_name).open("xb") as file:
@@ -176,6 +178,22 @@ def _names_of_earlier_message(folder: Path) -> set[str]:
             f"{folder / REPORT_NAME}: is in the way and not a message's report; choose another folder with -o"
         ) from None
     return {name for name in names if isinstance(name, str) and Path(name).name == name} | {REPORT_NAME}
+
+
+def _names_left_by_a_killed_run(folder: Path) -> set[str]:
+    """Parts that a run put here before it was killed, by the report it had staged; what it staged is removed.
+
+    Called while no other run writes here. A file that is not what that report says is somebody else's.
+    """
+    names: set[str] = set()
+    for staged in folder.glob(f"{_STAGING}*"):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            for part in json.loads((staged / REPORT_NAME).read_text("utf-8"))["parts"]:
+                path = folder / Path(part["name"]).name
+                if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == part["sha256"]:
+                    names.add(path.name)
+        shutil.rmtree(staged, ignore_errors=True)
+    return names
 
 
 def _refuse_to_overwrite(folder: Path, files: dict[str, bytes], ours: set[str], source_names: Iterable[str]) -> None:

@@ -166,7 +166,7 @@ class Profile(_Table, frozen=True, kw_only=True):
 
 def profile_names() -> list[str]:
     """The names of the profiles that come with mmsprep, the default first."""
-    names = sorted(path.stem for path in _folder().iterdir() if path.suffix == ".toml")
+    names = sorted(path.stem for path in profile_folder().iterdir() if path.suffix == ".toml")
     return sorted(names, key=lambda name: name != DEFAULT_PROFILE)
 
 
@@ -179,7 +179,7 @@ def load_profile(name_or_path: str | Path) -> Profile:
     """
     path = Path(name_or_path)
     if path.suffix != ".toml" and path.name == str(name_or_path):
-        path = _folder() / f"{name_or_path}.toml"
+        path = profile_folder() / f"{name_or_path}.toml"
         if not path.is_file():
             raise ProfileError(
                 f"profile {str(name_or_path)!r}: not found; there are {', '.join(profile_names())},"
@@ -199,7 +199,7 @@ def load_profile(name_or_path: str | Path) -> Profile:
     return profile
 
 
-def _folder() -> Path:
+def profile_folder() -> Path:
     """The profiles inside an installed package, or beside the package in a checkout."""
     installed = resources.files("mmsprep") / "_profiles"
     if installed.is_dir():

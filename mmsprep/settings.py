@@ -30,7 +30,7 @@ _PARSERS: dict[str, Callable[[str], str | int | float]] = {
 class Settings:
     """Limits and tools of this machine; the defaults are generous for honest media, small for bombs.
 
-    ``max_pixels`` bounds a decoded image (100 Mpx holds any phone's), ``max_frames`` an animation,
+    ``max_pixels`` bounds a decoded image (210 Mpx holds any phone's), ``max_frames`` an animation,
     ``max_duration_s`` a clip or recording, ``max_input_bytes`` a file, ``max_image_bytes`` a picture's,
     ``max_text_bytes`` a text. ``max_decoded_bytes`` bounds the frames or samples of one file in memory,
     ``max_temp_bytes`` all temporary files of one message, ``max_memory_bytes`` and ``max_cpu_s`` one run of a
@@ -44,7 +44,7 @@ class Settings:
 
     ffmpeg: str = ""
     jobs: int = 0
-    max_pixels: int = 100_000_000
+    max_pixels: int = 210_000_000
     max_frames: int = 10_000
     max_duration_s: float = 4 * 3600.0
     max_input_bytes: int = 4_000_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,6 +20,14 @@ from mmsprep.settings import Settings
 from mmsprep.sniff import sniff
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+
+
+def pytest_configure() -> None:
+    """Tests interrupt and end programs: what this run was told to ignore (nohup, a shell's &) is not for them."""
+    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -173,3 +173,21 @@ def test_any_mangled_report_is_an_error_of_ours(tmp_path: Path) -> None:
 def test_a_folder_without_a_report_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"message\.json"):
         read_message(tmp_path)
+
+
+def test_what_a_killed_run_left_is_cleared_away_and_nothing_else(tmp_path: Path) -> None:
+    """Killed between its renames, a run leaves parts, and the report in its staging folder."""
+    _message(["01-a.jpg", "02-b.jpg"]).write(tmp_path)
+    staged = tmp_path / ".mmsprep-killed"
+    staged.mkdir()
+    (tmp_path / "message.json").rename(staged / "message.json")
+    (tmp_path / "02-b.jpg").rename(staged / "02-b.jpg")
+    _message(["01-a.jpg"]).write(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["01-a.jpg", "message.json"]
+
+    staged.mkdir()
+    (tmp_path / "message.json").rename(staged / "message.json")
+    (tmp_path / "01-a.jpg").write_bytes(b"somebody else's")
+    with pytest.raises(OutputError, match="in the way"):
+        _message(["01-a.jpg"]).write(tmp_path)
+    assert (tmp_path / "01-a.jpg").read_bytes() == b"somebody else's"

@@ -20,7 +20,7 @@ from random import Random
 from mmsprep.errors import MmsprepError
 from mmsprep.mm7 import parse_push, parse_reply, parse_submit
 from mmsprep.model import Attachment
-from mmsprep.profile import load_profile
+from mmsprep.profile import load_profile, profile_folder
 from mmsprep.sender import Via, WireRequest, WireResponse, form, soap
 from mmsprep.tools.boxes import read_movie
 from mmsprep.tools.content import Content
@@ -149,7 +149,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("mm7 answer", lambda data: soap.parse_response(_answer(data), _REQUEST), _OURS, [_REPLY, _FAULT]),
     Parser("mm7 push", parse_push, _OURS, [_PUSH]),
     Parser("mm7 submit", parse_submit, _OURS, [_SUBMIT]),
-    Parser("profile", _profiled, _OURS, [path.read_bytes() for path in _SAMPLES.parent.glob("profiles/*.toml")]),
+    Parser("profile", _profiled, _OURS, [path.read_bytes() for path in sorted(profile_folder().glob("*.toml"))]),
 )
 
 
