@@ -169,8 +169,8 @@ def _account(gateway: str, sandbox: bool) -> Iterator[Account]:
     with Sandbox(port=DEFAULT_PORT, username=account.username, password=account.password):
         yield account
         if sys.stderr.isatty():
-            typer.echo(f"the phone shows it at {account.url}; Ctrl-C ends the sandbox", err=True)
             with suppress(KeyboardInterrupt):
+                typer.echo(f"the phone shows it at {account.url}; Ctrl-C ends the sandbox", err=True)
                 threading.Event().wait()
 
 
