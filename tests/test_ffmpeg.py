@@ -33,8 +33,9 @@ def test_version_is_one_word() -> None:
 
 def test_a_missing_encoder_is_named_with_advice() -> None:
     """ToolMissing says which encoder, which ffmpeg and what to do."""
-    with pytest.raises(ToolMissing, match=r"libnothing.*MMSPREP_FFMPEG"):
-        ffmpeg.require_encoders(Settings(), ["aac", "libnothing"])
+    silence = graph.input("anullsrc", f="lavfi", t=1)
+    with Workspace(Settings()) as workspace, pytest.raises(ToolMissing, match=r"libnothing.*MMSPREP_FFMPEG"):
+        ffmpeg.run(workspace, silence.output("pipe:1", f="null", acodec="libnothing"))
 
 
 def test_a_missing_ffmpeg_is_a_missing_tool(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
@@ -34,6 +34,7 @@ from mmsprep.settings import Settings
 from mmsprep.tools.process import Completed, ProcessGroup
 from mmsprep.tools.workspace import Workspace, no_room
 
+_ENCODER_OPTIONS = ("-c:v", "-c:a", "-vcodec", "-acodec")
 _COMPLETE_FFMPEG = "unset MMSPREP_FFMPEG to use the one of imageio-ffmpeg, which has it, or name a complete one there"
 _QUESTION_TIMEOUT_S = 20.0
 
@@ -91,17 +92,6 @@ def filters(settings: Settings) -> frozenset[str]:
     return frozenset(re.findall(r"^ [\w.]{2,3} (\w+) +\S+->", _answer(executable(settings), "-filters"), re.M))
 
 
-def require_encoders(settings: Settings, names: Iterable[str]) -> None:
-    """Make sure that every one of ``names`` can be used.
-
-    Raises:
-        ToolMissing: the ffmpeg in use lacks one of them.
-    """
-    missing = sorted(set(names) - encoders(settings))
-    if missing:
-        raise ToolMissing(f"ffmpeg ({executable(settings)}) was built without {', '.join(missing)}; {_COMPLETE_FFMPEG}")
-
-
 @lru_cache(maxsize=8)
 def _answer(program: str, question: str) -> str:
     """What a program says about itself; asked once a process."""
@@ -152,16 +142,19 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Com
             watch=workspace.check_disk,
         )
     except ToolError as error:
-        raise _meaning(error, settings) from error
+        raise _meaning(error, settings, arguments) from error
 
 
-def _meaning(error: ToolError, settings: Settings) -> MmsprepError:
+def _meaning(error: ToolError, settings: Settings, arguments: Sequence[str]) -> MmsprepError:
     """What ffmpeg's last words say about this machine; they say nothing about the attachment then."""
     words = str(error)
     if "No space left on device" in words:
         return no_room("No space left on device")
     if "Unknown encoder" in words or "Encoder not found" in words:
-        return ToolMissing(f"ffmpeg ({executable(settings)}) lacks an encoder ({words}); {_COMPLETE_FFMPEG}")
+        asked = [value for option, value in pairwise(arguments) if option in _ENCODER_OPTIONS]
+        return ToolMissing(
+            f"ffmpeg ({executable(settings)}) lacks an encoder, one of {', '.join(asked)} ({words}); {_COMPLETE_FFMPEG}"
+        )
     return error
 
 
