@@ -91,7 +91,8 @@ def measure(name: str, image: Image.Image, exhaustive: bool) -> list[Row]:
         if finest_bytes <= budget_bytes:
             continue
         source = PhotoSource(image, floor_quality=20)
-        source.curve()
+        if source.assured_quality(budget_bytes) is None:
+            source.curve()
         rendition = source.render(budget_bytes)
         rows.append(
             Row(

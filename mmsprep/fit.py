@@ -19,7 +19,7 @@ from functools import partial
 from itertools import pairwise
 from typing import cast
 
-from mmsprep.model import Curve, CurvePoint, Rendition, Source, TimedSource
+from mmsprep.model import AssuringSource, Curve, CurvePoint, Rendition, Source, TimedSource
 
 WORST_SHARE = 0.9
 KEEP_LEVEL = 60.0
@@ -56,11 +56,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one candidate gets and the quality its curve promises for it."""
+    """What one candidate gets and the quality promised for it; ``final``: there is nothing left to divide."""
 
     max_bytes: int
     quality: float
     keeps_original: bool
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,10 @@ def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, .
     """Divide ``budget_bytes`` over ``candidates``; nothing is encoded.
 
     Originals that can go as they are stay; the largest gives way first when the others would fall below
-    ``KEEP_LEVEL`` or the set would not fit.
+    ``KEEP_LEVEL`` or the set would not fit. One alone that has plenty gets it all, without its curve.
     """
+    if len(candidates) == 1 and (share := _assured(candidates[0], budget_bytes)):
+        return (share,)
     kept = [candidate.original is not None for candidate in candidates]
     while True:
         asks = [_ask(candidate, keep) for candidate, keep in zip(candidates, kept, strict=True)]
@@ -153,6 +156,19 @@ def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, .
     )
 
 
+def _assured(candidate: Candidate, budget_bytes: int) -> Share | None:
+    """The whole budget, where that is certain to be right: what it buys is good, and not more than the source had."""
+    if candidate.original is not None or (candidate.source_bytes or budget_bytes) < budget_bytes:
+        return None
+    source = candidate.source()
+    if not hasattr(source, "assured_quality"):
+        return None
+    quality = cast(AssuringSource, source).assured_quality(budget_bytes)
+    if quality is None or quality < source.floor_quality:
+        return None
+    return Share(budget_bytes, quality, keeps_original=False, final=True)
+
+
 def fit(
     candidates: Sequence[Candidate], shares: Sequence[Share], budget_bytes: int, render_all: RenderAll
 ) -> list[Rendition] | Shortfall:
@@ -168,9 +184,11 @@ def fit(
         One rendition a candidate, in order, together at most ``budget_bytes``; a shortfall when real
         encodes came out larger than their curves promised and nothing smaller can be made.
     """
-    asks = [_ask(candidate, share.keeps_original) for candidate, share in zip(candidates, shares, strict=True)]
     sizes = [share.max_bytes for share in shares]
     renditions = _render_shares(candidates, sizes, render_all)
+    if _total(renditions) <= budget_bytes and all(share.final for share in shares):
+        return renditions
+    asks = [_ask(candidate, share.keeps_original) for candidate, share in zip(candidates, shares, strict=True)]
     while _total(renditions) > budget_bytes:
         asks = [
             ask if rendition.size_bytes <= size else ask.not_below(rendition)

@@ -191,6 +191,14 @@ class Source(Protocol):
         ...
 
 
+class AssuringSource(Source, Protocol):
+    """A source that can tell without its curve that bytes are plenty."""
+
+    def assured_quality(self, max_bytes: int) -> float | None:
+        """The quality that ``max_bytes`` buy, ``None`` where only the curve can tell."""
+        ...
+
+
 class TimedSource(Source, Protocol):
     """A source with a duration, which can be cut."""
 

@@ -224,6 +224,8 @@ def _open(this: Run, entries: Sequence[Entry]) -> list[Entry]:
 
 def _tell_duplicates(this: Run, entries: Sequence[Entry]) -> list[Entry]:
     """Say which attachments are the same; carry them once where the profile lets slides share a part."""
+    if len(entries) == 1:
+        return [replace(entries[0], shown_at=(0,))]
     first: dict[str, int] = {}
     told: list[Entry] = []
     sizes = Counter(entry.info.size_bytes for entry in entries)

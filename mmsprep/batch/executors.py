@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from mmsprep.errors import MmsprepError, ToolError, ToolMissing, Unexpected, UsageError, WorkerLost
 from mmsprep.settings import Settings
+from mmsprep.tools.memory import keep_freed_memory
 
 SERIAL, LOCAL = "serial", "local"
 _ATTEMPTS = 2
@@ -200,6 +201,7 @@ class _Lane:
 
 def _start_worker(temporary: str) -> None:
     """The first thing a worker process does."""
+    keep_freed_memory()
     tempfile.tempdir = temporary
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers in order.
     signal.signal(signal.SIGTERM, _stop_worker)

@@ -20,6 +20,7 @@ from mmsprep.cli.printing import stop_cleanly
 from mmsprep.cli.receive import receive
 from mmsprep.cli.sandbox import sandbox_app
 from mmsprep.cli.send import send
+from mmsprep.tools.memory import keep_freed_memory
 
 app = typer.Typer(
     name="mmsprep",
@@ -60,4 +61,5 @@ def main() -> None:
         # Libraries warn about odd files for their callers' ears; what matters of it is in our own report.
         warnings.simplefilter("ignore")
     stop_cleanly()
+    keep_freed_memory()
     app(prog_name="mmsprep")

@@ -24,8 +24,10 @@ def main() -> None:
     os.dup2(quiet, 1)
     sys.path[:] = _read_path(questions)
     os.dup2(quiet, 2)
+    from mmsprep.tools.memory import keep_freed_memory
     from mmsprep.tools.wire import receive, send
 
+    keep_freed_memory()
     with suppress(EOFError, OSError):
         while True:
             send(answers, _answer(receive(questions)))

@@ -32,11 +32,9 @@ def plain_mode(image: Image.Image) -> Image.Image:
         return ImageChops.invert(image) if unmarked else image
     if image.mode in ("LA", "RGBA", "LAB"):
         return image
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    return image.convert("RGB")
+    wanted = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
+    # Converting to the mode that it has would copy all of it.
+    return image if image.mode == wanted else image.convert(wanted)
 
 
 def clean(image: Image.Image, icc_profile: bytes | None, background: str) -> tuple[Image.Image, tuple[str, ...]]:

@@ -10,6 +10,7 @@ ones at the same size; a real-valued scale reaches sizes that whole qualities st
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import Any
 
 from PIL import Image
@@ -29,6 +30,7 @@ _WHOLE = tuple(tuple(int(value) for value in table.split()) for table in (_LUMA,
 SUBSAMPLED, FULL_CHROMA = 2, 0
 
 
+@lru_cache(maxsize=4096)
 def tables_at(scale: float) -> Tables:
     """The quantisation tables times ``scale`` (1.0 is near quality 50)."""
     luma, chroma = (tuple(min(255, max(1, round(value * scale))) for value in table) for table in _WHOLE)

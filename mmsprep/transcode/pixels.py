@@ -6,7 +6,8 @@ without transparency. Never: a larger picture than the original, half a picture,
 
 Decoders are called by format, so content can never reach one that was not meant for it (an EPS would start
 Ghostscript). The order (shrink, then colour, then background) keeps the costly steps off the full size;
-measured: ``draft`` to at least twice the target, then LANCZOS, loses nothing visible, below twice it does.
+measured: ``draft`` to about twice the target, then LANCZOS, takes a third of the time for 0.4 points of SSIMULACRA2 in
+the message (the usual 4000 and 4032 px come to 1.95 and 1.97 times 1024); nearer to the target it shows.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from mmsprep.settings import Settings
 from mmsprep.tools.workspace import read_bytes
 from mmsprep.transcode import camera_raw, colour, wbmp
 
-_DRAFT_MARGIN = 2
+_DRAFT_MARGIN = 1.9
 _REDUCING_GAP = 3.0
 
 _UPRIGHT: dict[int, Image.Transpose] = {
@@ -77,7 +78,7 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
         image = open_image(attachment, info, settings)
         notes = _page_notes(image, info)
         size_px = target_size(image.width, image.height, rules)
-        drafted = image.draft(None, (size_px[0] * _DRAFT_MARGIN, size_px[1] * _DRAFT_MARGIN))
+        drafted = image.draft(None, (math.ceil(size_px[0] * _DRAFT_MARGIN), math.ceil(size_px[1] * _DRAFT_MARGIN)))
         icc_profile = image.info.get("icc_profile")
         image.load()
         if drafted is None:

@@ -22,6 +22,10 @@ from mmsprep.transcode.score import CEILING
 
 PROBE_SCALE = 0.64
 FINEST, COARSEST = 0.02, 4.0
+SURELY_FULL = 0.16
+"""No picture is better made smaller before the tables are coarser than this: ``best_scale`` where halving is free."""
+_FINE_LOSS, _FINE_POWER = 3.2824, 0.18698
+"""Of log quality lost at full size, up to ``SURELY_FULL``, over the logarithm of the scale: within one point."""
 _SLOPE, _BEND = 0.70, 0.03
 """Of log bytes over the logarithm of the scale, from ``PROBE_SCALE`` on."""
 _USUAL_POWER, _STEEPER = 1.58, 0.55
@@ -104,6 +108,11 @@ class RateModel:
         ]
         points = [CurvePoint(max(_SMALLEST_BYTES, round(self.bytes_at(one))), self.quality_at(one)) for one in settings]
         return Curve(tuple(points))
+
+
+def fine_quality(scale: float) -> float:
+    """What tables up to ``SURELY_FULL`` are worth at full size, for whatever picture."""
+    return CEILING - math.exp(_FINE_LOSS + _FINE_POWER * math.log(scale))
 
 
 def _kind_factor(factor: float) -> float:
