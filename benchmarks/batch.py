@@ -2,8 +2,9 @@
 
     python benchmarks/batch.py [--photos N] [--images DIR] [--names N] [--workers N]
 
-- N photos of 12 megapixels: two workers (or --workers) against one, and against the floor: a scaled decode, one
-  resize, one encode each, on as many processes;
+- N photos of 12 megapixels: two workers (or --workers) against one; against the floor: a scaled decode, one resize,
+  one encode each, on as many processes; and against the loop that most people write: a thumbnail, then the highest
+  quality that fits, by bisection;
 - a second run with nothing to do over as many names as asked: milliseconds a file;
 - the memory of the process that schedules, which must not depend on the number of names.
 
@@ -37,6 +38,7 @@ from mmsprep.batch.executors import LocalProcesses
 
 _SIZE_PX = (4000, 3000)
 _LONG_PX = 1024
+_LIMIT_BYTES = 300_000
 _PHOTOS_A_CHUNK = 8
 _FILES_A_FOLDER = 1_000
 
@@ -62,7 +64,7 @@ def main() -> None:
 
 def _throughput(folder: Path, workers: int) -> None:
     chunks = sorted((folder / "photos").iterdir())
-    names = "one worker", f"{workers} workers", "floor"
+    names = "one worker", f"{workers} workers", "floor", "plain loop"
     times: dict[str, list[float]] = {name: [] for name in names}
     with (
         ProcessPoolExecutor(workers) as floor_pool,
@@ -73,6 +75,7 @@ def _throughput(folder: Path, workers: int) -> None:
             partial(_convert, folder / "one", one, 1),
             partial(_convert, folder / "several", several, workers),
             lambda chunk: list(floor_pool.map(_floor, sorted(chunk.iterdir()))),
+            lambda chunk: list(floor_pool.map(_plain_loop, sorted(chunk.iterdir()))),
         )
         for place, chunk in enumerate(chunks):
             for name, work in zip(names, works, strict=True):
@@ -86,9 +89,10 @@ def _throughput(folder: Path, workers: int) -> None:
         each_s = statistics.median(found) / count
         print(f"{name:12} {1 / each_s:7.2f} photos a second, {each_s * 1000:6.0f} ms each")
     scaling = _ratio(times[names[0]], times[names[1]])
-    share = _ratio(times[names[2]], times[names[1]])
+    share, loop = (_ratio(times[name], times[names[1]]) for name in names[2:])
     print(f"{workers} workers against one: {scaling:.2f} times (target 1.8 on two idle cores)")
     print(f"{workers} workers against the floor's throughput: {100 * share:.0f} % (target 70 %)")
+    print(f"{workers} workers against the plain loop's throughput: {100 * loop:.0f} %")
 
 
 def _ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
@@ -106,11 +110,24 @@ def _floor(path: Path) -> int:
     with Image.open(path) as image:
         scale = _LONG_PX / max(image.size)
         size = round(image.width * scale), round(image.height * scale)
-        image.draft("RGB", (size[0] * 2, size[1] * 2))
+        image.draft("RGB", (round(size[0] * 1.9), round(size[1] * 1.9)))
         small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
     out = io.BytesIO()
     small.save(out, "JPEG", quality=85, optimize=True)
     return len(out.getvalue())
+
+
+def _plain_loop(path: Path) -> int:
+    with Image.open(path) as image:
+        image.thumbnail((_LONG_PX, _LONG_PX))
+        low, high, best = 1, 95, b""
+        while low <= high:
+            quality = (low + high) // 2
+            out = io.BytesIO()
+            image.save(out, "JPEG", quality=quality, optimize=True)
+            fits = len(out.getvalue()) <= _LIMIT_BYTES
+            low, high, best = (quality + 1, high, out.getvalue()) if fits else (low, quality - 1, best)
+    return len(best)
 
 
 def _make_photos(folder: Path, count: int, images: Path | None) -> None:

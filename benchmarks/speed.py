@@ -92,7 +92,7 @@ def _floor(path: Path) -> bytes:
     with Image.open(path) as image:
         scale = _LONG_PX / max(image.size)
         size = round(image.width * scale), round(image.height * scale)
-        image.draft("RGB", (size[0] * 2, size[1] * 2))
+        image.draft("RGB", (round(size[0] * 1.9), round(size[1] * 1.9)))
         small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
     out = io.BytesIO()
     small.save(out, "JPEG", quality=85, optimize=True)

@@ -100,6 +100,39 @@ def test_the_worst_part_stays_near_the_best_possible_worst(complexities: list[fl
     assert min(share.quality for share in shares) >= 0.9 * level - 0.5
 
 
+@dataclass
+class AssuredSource(TableSource):
+    """One that knows from 50 000 bytes on what it is worth."""
+
+    asked: int = 0
+
+    def assured_quality(self, max_bytes: int) -> float | None:
+        return 90.0 if max_bytes >= 50_000 else None
+
+    def curve(self) -> Curve:
+        self.asked += 1
+        return super().curve()
+
+
+def test_one_alone_that_has_plenty_gets_it_all_and_its_curve_is_never_asked_for() -> None:
+    points = [(1_000, 20.0), (100_000, 99.0)]
+    alone = AssuredSource(points)
+    made = _run([alone], 100_000)
+    assert not isinstance(made, Shortfall) and made[0].size_bytes == 100_000
+    assert (alone.asked, alone.renders) == (0, [100_000])
+    scarce = AssuredSource(points)
+    assert not isinstance(_run([scarce], 20_000), Shortfall) and scarce.asked
+    two = [AssuredSource(points), AssuredSource(points)]
+    assert not isinstance(_run(two, 200_000), Shortfall) and all(source.asked for source in two)
+
+
+def test_one_alone_is_not_made_larger_than_its_source_for_nothing_also_where_it_has_plenty() -> None:
+    source = AssuredSource([(1_000, 20.0), (40_000, 92.0), (100_000, 99.0)])
+    candidates = [Candidate(partial(_same, source), source_bytes=45_000)]
+    shares = divide(candidates, 100_000)
+    assert not isinstance(shares, Shortfall) and shares[0].max_bytes == 45_000
+
+
 def _best_possible_worst(sources: Sequence[TableSource], budget: int) -> float:
     def cost(level: float) -> float:
         total = 0.0

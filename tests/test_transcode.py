@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -16,6 +17,12 @@ from mmsprep.transcode.photo import PhotoSource
 from mmsprep.transcode.rate_model import COARSEST, RateModel
 from mmsprep.transcode.score import Reference
 from mmsprep.transcode.spectrum import Spectrum
+
+
+@pytest.fixture
+def photo(sample_media: Path) -> Image.Image:
+    """A real photo, 768 x 1024."""
+    return Image.open(sample_media / "message" / "IMG_20260613_101502.jpg").convert("RGB").resize((768, 1024))
 
 
 def _picture(seed: int = 1, size: tuple[int, int] = (640, 480)) -> Image.Image:
@@ -53,6 +60,41 @@ def test_coefficients_foretell_the_bytes_of_an_encode(scale: float, subsampling:
         assert foretold == pytest.approx(len(encode(picture, tables_at(scale), subsampling)), rel=0.15)
 
 
+@pytest.mark.parametrize("subsampling", [SUBSAMPLED, FULL_CHROMA])
+def test_foretold_bytes_grow_as_real_ones_do_also_where_single_steps_of_a_table_cost_much(
+    photo: Image.Image, subsampling: int
+) -> None:
+    """Between a step of 1 and one of 2 lies half the file: what rounds away must be counted where it does."""
+    spectrum = Spectrum(photo, subsampling)
+    off = [
+        len(encode(photo, tables_at(scale), subsampling)) / spectrum.bytes_at(tables_at(scale))
+        for scale in (0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15)
+    ]
+    assert max(off) / min(off) < 1.05
+
+
+def test_tables_between_two_others_are_foretold_to_weigh_between_them() -> None:
+    spectrum = Spectrum(_picture(), SUBSAMPLED)
+    coarse, fine = tables_at(0.5), tables_at(0.4)
+    steps = [spectrum.between(coarse, fine, part / 10) for part in range(11)]
+    weights = [spectrum.bytes_at(tables) for tables in steps]
+    assert weights == sorted(weights) and len(set(weights)) > 5
+    assert weights[0] == spectrum.bytes_at(coarse)
+    assert weights[-1] == pytest.approx(spectrum.bytes_at(fine), rel=0.01)
+    assert spectrum.between(coarse, coarse, 0.5) == coarse
+
+
+def test_other_chroma_of_the_same_picture_is_counted_as_if_anew() -> None:
+    subsampled = Spectrum(_picture(), SUBSAMPLED)
+    for scale in (0.1, 0.8):
+        again = Spectrum(_picture(), FULL_CHROMA, subsampled).bytes_at(tables_at(scale))
+        assert (
+            again
+            == Spectrum(_picture(), FULL_CHROMA).bytes_at(tables_at(scale))
+            > subsampled.bytes_at(tables_at(scale))
+        )
+
+
 def test_tables_are_the_finest_that_are_foretold_to_fit() -> None:
     spectrum = Spectrum(_picture(), SUBSAMPLED)
     for max_bytes in (20_000, 35_000, 50_000, 90_000):
@@ -78,6 +120,17 @@ def test_a_photo_takes_at_most_six_encodes_probes_included(max_bytes: int) -> No
     source.curve()
     source.render(max_bytes)
     assert source.trial_encodes <= 6
+
+
+def test_where_bytes_are_plenty_quality_is_known_and_full_size_taken_without_a_probe(photo: Image.Image) -> None:
+    source = PhotoSource(photo, floor_quality=20)
+    assured = source.assured_quality(280_000)
+    assert assured is not None and source.trial_encodes == 0
+    made = source.render(280_000)
+    assert 0.985 * 280_000 <= made.size_bytes <= 280_000 and source.trial_encodes <= 3
+    assert (made.width_px, made.height_px) == photo.size
+    assert made.quality == pytest.approx(assured, abs=3)
+    assert PhotoSource(photo, floor_quality=20).assured_quality(30_000) is None
 
 
 def test_a_render_near_an_earlier_one_begins_where_that_ended() -> None:

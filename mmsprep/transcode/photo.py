@@ -36,6 +36,8 @@ _CLOSE = 1.1
 _SAME_PICTURE = 0.25
 _FINE_CHROMA_BELOW, _FINE_CHROMA_MORE, _FINE_CHROMA_MOST = 0.05, 10.0, 0.2
 _SHARP_CHROMA = 8
+_BAND_PX, _BANDS = 64, 3
+"""Sharp colour is looked for in bands, one of every three."""
 _SMALLER = 0.7
 
 
@@ -187,10 +189,14 @@ class PhotoSource:
         """The quantisation below which whole chroma pays: sharp edges of colour pay sooner (measured)."""
         if setting.scale >= _FINE_CHROMA_MOST or self.reference.mode == "L":
             return 0.0
-        share = 0.0
+        sharp = sampled = 0
         for plane in self._spectrum.chroma:
-            coarse = plane.reduce(2).resize(plane.size, Image.Resampling.BILINEAR)
-            share += float((np.asarray(ImageChops.difference(plane, coarse)) > _SHARP_CHROMA).mean()) / 2
+            for top in range(0, plane.height, _BAND_PX * _BANDS):
+                band = plane.crop((0, top, plane.width, min(top + _BAND_PX, plane.height)))
+                coarse = band.reduce(2).resize(band.size, Image.Resampling.BILINEAR)
+                sharp += int(np.count_nonzero(np.asarray(ImageChops.difference(band, coarse)) > _SHARP_CHROMA))
+                sampled += band.width * band.height
+        share = sharp / max(1, sampled)
         return min(_FINE_CHROMA_MOST, _FINE_CHROMA_BELOW + _FINE_CHROMA_MORE * share)
 
     def _resized(self, factor: float) -> Image.Image:
