@@ -123,6 +123,21 @@ def test_processes_work_from_s3_to_s3_without_a_shared_disk(tree: Path, tmp_path
     assert again == {Status.UNCHANGED: 12, Status.FAILED: 1}
 
 
+def test_a_result_on_s3_that_somebody_changed_is_made_again_also_where_its_size_is_the_same(
+    tree: Path, tmp_path: Path, bucket: str
+) -> None:
+    target = f"{bucket}/changed"
+    batch = Batch(source=str(tree), target=target)
+    list(run_batch(batch, executor="serial"))
+    made = _download(target)
+    assert Counter(outcome.status for outcome in run_batch(batch, executor="serial"))[Status.UNCHANGED] == 12
+    files, root = fsspec.core.url_to_fs(target)
+    files.pipe_file(f"{root}/sub0/0.jpg", bytes(len(made["sub0/0.jpg"])))
+    again = Counter(outcome.status for outcome in run_batch(batch, executor="serial"))
+    assert again == {Status.UNCHANGED: 11, Status.PREPARED: 1, Status.FAILED: 1}
+    assert _download(target) == made
+
+
 def test_a_dask_cluster_that_loses_a_worker_gives_the_same_bytes(tree: Path, tmp_path: Path, bucket: str) -> None:
     distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
     run(tree, tmp_path / "out")

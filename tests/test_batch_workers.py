@@ -48,6 +48,26 @@ def _sleep(marker: str) -> None:
     time.sleep(10 * DEADLINE_S)
 
 
+def _wait_for(marker: str, other: str) -> None:
+    Path(marker).touch()
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not Path(other).exists() and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+
+
+def test_who_is_at_work_on_what_is_seen_while_it_lasts(tmp_path: Path) -> None:
+    begun, enough = str(tmp_path / "begun"), str(tmp_path / "enough")
+    with LocalProcesses(2) as executor:
+        assert executor.busy() == []
+        future = executor.submit(_wait_for, begun, enough)
+        _wait_for(enough + "-not-yet", begun)
+        (busy,) = executor.busy()
+        assert busy.arguments == (begun, enough) and busy.process_id != os.getpid() and busy.seconds >= 0
+        Path(enough).touch()
+        future.result(DEADLINE_S)
+        assert executor.busy() == []
+
+
 def _jobs() -> Iterator[Job]:
     for number in range(5):
         data = picture(number) if number != 2 else b"\xff\xd8\xff\xe0 no picture"

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -32,12 +33,25 @@ _PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class Busy:
+    """A process at work: its id, what it was handed, and for how many seconds it has been at it."""
+
+    process_id: int
+    arguments: tuple[Any, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Workforce:
     """An executor, how many workers it has, and whether each of them should keep to one thread."""
 
     executor: Executor
     worker_count: int
     one_thread_each: bool
+
+    def busy(self) -> list[Busy]:
+        """Who is at what now, as far as that can be seen from here."""
+        return self.executor.busy() if isinstance(self.executor, LocalProcesses) else []
 
     @property
     def at_once(self) -> int:
@@ -138,6 +152,10 @@ class LocalProcesses(Executor):
                 lane.replace()
             self._idle.put(lane)
 
+    def busy(self) -> list[Busy]:
+        """Who is at what now."""
+        return [busy for lane in self._lanes if (busy := lane.busy())]
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers; with ``cancel_futures`` at once, their children included."""
         self._closing = True
@@ -161,8 +179,15 @@ class _Lane:
         self._temporary = temporary
         self._pool = self._new_pool()
         self._process_id: int | None = None
+        self._job: tuple[tuple[Any, ...], float] | None = None
         self._stopped = False
         self.broken = False
+
+    def busy(self) -> Busy | None:
+        job, process_id = self._job, self._process_id
+        if job is None or process_id is None:
+            return None
+        return Busy(process_id, job[0], time.monotonic() - job[1])
 
     def _new_pool(self) -> ProcessPoolExecutor:
         # Spawned, not forked: this process has threads, and a fork would copy their locks as they stand.
@@ -175,6 +200,7 @@ class _Lane:
                 self._process_id = self._pool.submit(os.getpid).result()
             if self._stopped:
                 raise BrokenProcessPool("the work was stopped before it began")
+            self._job = args, time.monotonic()
             return self._pool.submit(fn, *args, **kwargs).result()
         except BrokenProcessPool:
             self.broken = True
@@ -183,6 +209,8 @@ class _Lane:
             # Somebody sent the worker a SIGTERM: it has unwound its job and will end.
             self.broken = True
             raise BrokenProcessPool("the worker was told to end") from error
+        finally:
+            self._job = None
 
     def replace(self) -> None:
         self._pool.shutdown(wait=True)

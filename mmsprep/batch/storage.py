@@ -83,7 +83,7 @@ class Storage(Protocol):
 
     def remove(self, name: str) -> None: ...
 
-    def learn(self, name: str, size_bytes: int) -> None:
+    def learn(self, name: str, size_bytes: int, version: str) -> None:
         """A worker has written this file: what was listed before is not all there is."""
         ...
 
@@ -181,7 +181,7 @@ class LocalStorage:
         with suppress(FileNotFoundError):
             Path(self.location, name).unlink()
 
-    def learn(self, name: str, size_bytes: int) -> None:
+    def learn(self, name: str, size_bytes: int, version: str) -> None:
         """Nothing to do: a local folder is looked at every time."""
 
 
@@ -288,10 +288,18 @@ class RemoteStorage:
                 self._files.pipe_file(path, data)
         except Exception as error:
             raise OutputError(f"{self.location}/{name}: cannot be written ({_words(error)})") from error
-        return StoredFile(name, path, len(data), "")
+        return StoredFile(name, path, len(data), self._tag_now(path))
 
-    def learn(self, name: str, size_bytes: int) -> None:
-        self._known(name.rpartition("/")[0])[name] = StoredFile(name, self._path(name), size_bytes, "")
+    def _tag_now(self, path: str) -> str:
+        """The ETag that the store gave what was just written; empty where it gives none (dates differ by who tells)."""
+        try:
+            self._files.invalidate_cache(path)
+            return _tag(self._files.info(path))
+        except Exception:  # the file is there; without a tag its size tells whether it was changed
+            return ""
+
+    def learn(self, name: str, size_bytes: int, version: str) -> None:
+        self._known(name.rpartition("/")[0])[name] = StoredFile(name, self._path(name), size_bytes, version)
 
     def remove(self, name: str) -> None:
         self._known(name.rpartition("/")[0]).pop(name, None)
@@ -303,10 +311,15 @@ class RemoteStorage:
 
     def _remote_file(self, name: str, entry: dict[str, Any]) -> StoredFile:
         size_bytes = int(entry.get("size") or 0)
-        tag = str(entry.get("ETag") or entry.get("etag") or "").strip('"')
+        tag = _tag(entry)
         stamp = next((entry[key] for key in ("LastModified", "mtime", "updated", "created") if entry.get(key)), "")
         content_id = f"etag-{tag}-{size_bytes}" if tag else ""
         return StoredFile(name, str(entry["name"]), size_bytes, tag or str(stamp), content_id)
+
+
+def _tag(entry: dict[str, Any]) -> str:
+    """What the store says of the content: the same again only for the same."""
+    return str(entry.get("ETag") or entry.get("etag") or "").strip('"')
 
 
 def _filesystem(location: str) -> tuple[Any, str]:

@@ -121,6 +121,15 @@ def open_batch(
         yield OpenBatch(batch, source, target, recipe, ledger, workforce, leave_out)
 
 
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """A worker, the item that it is at, and for how many seconds."""
+
+    worker: str
+    name: str
+    seconds: float
+
+
 class OpenBatch:
     """A batch with its ledger and workers; :func:`open_batch` makes it. For one thread."""
 
@@ -147,6 +156,17 @@ class OpenBatch:
     def worker_count(self) -> int:
         """How many workers there are."""
         return self._workforce.worker_count
+
+    def at_work(self) -> list[AtWork]:
+        """Which worker is at which item now; nothing of workers that cannot be seen from here."""
+        found = []
+        for busy in self._workforce.busy():
+            assignment = busy.arguments[0] if busy.arguments else None
+            if isinstance(assignment, Assignment):
+                alone = not assignment.message and assignment.inputs
+                name = assignment.inputs[0].name if alone else assignment.stem or "."
+                found.append(AtWork(work.worker_name(busy.process_id), name, busy.seconds))
+        return found
 
     def items(self, folder: str = "", *, deep: bool = True) -> Iterator[Item]:
         """What is to be made of ``folder`` (default: of everything)."""
@@ -266,7 +286,7 @@ class OpenBatch:
     def _record(self, item: Item, state: str, key: str, made: Made, before: Done | None) -> None:
         stale = self._ledger.record(item.id, item.stem, state, key, made)
         for file in made.outputs:
-            self._target.learn(file.name, file.size_bytes)
+            self._target.learn(file.name, file.size_bytes, file.version)
         for file in before.made.outputs if before else ():
             if file.name in stale:
                 if self._is_in_place(file):

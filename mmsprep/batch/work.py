@@ -183,10 +183,12 @@ def copy(work: Assignment, twin: Made) -> Made:
     return replace(twin, stem=work.stem, outputs=outputs, work_s=time.perf_counter() - start_s, worker=worker_name())
 
 
-@lru_cache(maxsize=1)
-def worker_name() -> str:
-    """Who works here: host and process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+def worker_name(process_id: int | None = None) -> str:
+    """Who works here, or in a process of this host: host and process."""
+    return f"{_host()}:{process_id or os.getpid()}"
+
+
+_host = lru_cache(maxsize=1)(socket.gethostname)
 
 
 def _prepare(work: Assignment, source: Storage, copies: ExitStack) -> Message:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mmsprep.batch.outcome import ItemOutcome, Status
-from mmsprep.batch.tree import OpenBatch
+from mmsprep.batch.tree import AtWork, OpenBatch
 from mmsprep.cli.printing import console_for
 from mmsprep.errors import MmsprepError
 from mmsprep.report import size
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _WINDOW_S = 30.0
 _PROBLEMS_SHOWN = 10
 _WORKERS_SHOWN = 16
+_LONG_S = 2.0
 
 
 class Tally:
@@ -77,8 +78,8 @@ class Tally:
             return 0.0
         return len(self._recent) / max(0.5, now_s - max(self._start_s, self._recent[0]))
 
-    def view(self) -> RenderableType:
-        """The live view: all of it, then each worker."""
+    def view(self, at_work: Sequence[AtWork] = ()) -> RenderableType:
+        """The live view: all of it, then each worker with what it is at, or did last where that cannot be seen."""
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
@@ -88,9 +89,15 @@ class Tally:
         top = Table.grid(padding=(0, 2, 0, 0))
         top.add_row(bar, Text(self._progress_words(), no_wrap=True))
         workers = Table.grid(padding=(0, 2, 0, 0))
-        for number, (count, work_s, last) in enumerate(list(self._workers.values())[:_WORKERS_SHOWN], start=1):
-            words = f"worker {number}", f"{count:,} done", f"{work_s / count:.2f} s each"
-            workers.add_row(*words, Text(last, no_wrap=True, overflow="ellipsis"))
+        now = {one.worker: one for one in at_work}
+        names = list(dict.fromkeys((*self._workers, *now)))[:_WORKERS_SHOWN]
+        for number, name in enumerate(names, start=1):
+            count, work_s, last = self._workers.get(name, (0, 0.0, ""))
+            each = f"{work_s / count:.2f} s each" if count else ""
+            if name in now:
+                passed_s = now[name].seconds
+                last = now[name].name + (f" ({duration(passed_s)})" if passed_s >= _LONG_S else "")
+            workers.add_row(f"worker {number}", f"{count:,} done", each, Text(last, no_wrap=True, overflow="ellipsis"))
         return Group(top, workers)
 
     def _progress_words(self) -> str:
@@ -145,7 +152,9 @@ def live(opened: OpenBatch, tally: Tally, *, shown: bool) -> Iterator[None]:
     counter = threading.Thread(target=_count, args=(opened, tally, stop), daemon=True)
     counter.start()
     try:
-        with Live(console=console, get_renderable=tally.view, refresh_per_second=4, transient=True):
+        with Live(
+            console=console, get_renderable=lambda: tally.view(opened.at_work()), refresh_per_second=4, transient=True
+        ):
             yield
     finally:
         stop.set()
