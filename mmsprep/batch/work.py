@@ -33,7 +33,16 @@ from mmsprep.settings import Settings
 if TYPE_CHECKING:
     from mmsprep.message import Message
 
-_PACKAGES = ("pillow", "pillow-heif", "pillow-jxl-plugin", "numpy", "pydub", "mido", "charset-normalizer")
+_PACKAGES = (
+    "pillow",
+    "pillow-heif",
+    "pillow-jxl-plugin",
+    "pyvips-binary",
+    "numpy",
+    "pydub",
+    "mido",
+    "charset-normalizer",
+)
 """Whose versions can change a result's bytes, beside mmsprep's own and ffmpeg's."""
 _PART_KEYS = (
     "name",

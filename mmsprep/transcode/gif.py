@@ -34,6 +34,7 @@ from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode import pixels
 from mmsprep.transcode.score import Reference
+from mmsprep.transcode.shrink import shrunk
 from mmsprep.transcode.video import VideoSource, clip_of_pictures
 
 _MOST_FRAMES = 240
@@ -277,7 +278,7 @@ class AnimationSource:
 
 def _scaled(image: Image.Image, factor: float) -> Image.Image:
     size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+    return shrunk(image, size)
 
 
 def _indexed(image: Image.Image, palette: Image.Image) -> Image.Image:
@@ -416,7 +417,7 @@ def _flat(image: Image.Image, size: tuple[int, int], background: str) -> Image.I
     ground.alpha_composite(whole)
     flat = ground.convert("RGB")
     flat.info = {}
-    return flat if flat.size == size else flat.resize(size, Image.Resampling.LANCZOS)
+    return shrunk(flat, size)
 
 
 def _ordinal(number: int) -> str:

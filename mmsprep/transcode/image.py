@@ -17,6 +17,7 @@ from mmsprep.transcode import pixels
 from mmsprep.transcode.gif import AnimationSource
 from mmsprep.transcode.ladder import LadderSource, bitmap_source, gif_source
 from mmsprep.transcode.photo import PhotoSource
+from mmsprep.transcode.shrink import shrunk
 
 _GRAPHIC_FLATNESS = 0.65
 _GRAPHIC_ROWS = 4
@@ -52,8 +53,7 @@ def from_picture(
     image = image.copy()
     image.info = {}
     size = pixels.target_size(image.width, image.height, rules)
-    if size != image.size:
-        image = image.resize(size, Image.Resampling.LANCZOS)
+    image = shrunk(image, size)
     if "jpeg" not in rules.targets:
         if "gif" in rules.targets:
             return gif_source(image, rules.floor_quality, notes)

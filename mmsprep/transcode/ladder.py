@@ -17,6 +17,7 @@ from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Curve, CurvePoint, Rendition
 from mmsprep.transcode import wbmp
 from mmsprep.transcode.score import Reference
+from mmsprep.transcode.shrink import shrunk
 
 _SCALES = (1.0, 0.75, 0.56, 0.42, 0.32, 0.24, 0.18, 0.12)
 _COLOURS = (256, 64, 16)
@@ -105,7 +106,7 @@ def _gif_rung(reference: Reference, image: Image.Image, colours: int) -> _Rung:
 
 def _sizes(image: Image.Image, scales: tuple[float, ...] = _SCALES) -> list[Image.Image]:
     small = [
-        image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+        shrunk(image, (round(image.width * scale), round(image.height * scale)))
         for scale in scales[1:]
         if min(image.size) * scale >= _SMALLEST_PX
     ]

@@ -24,6 +24,7 @@ from mmsprep.model import Action, Curve, Rendition
 from mmsprep.transcode.jpeg import FULL_CHROMA, SUBSAMPLED, Tables, encode, tables_at
 from mmsprep.transcode.rate_model import PROBE_SCALE, SURELY_FULL, RateModel, Setting, fine_quality
 from mmsprep.transcode.score import Reference
+from mmsprep.transcode.shrink import shrunk
 from mmsprep.transcode.spectrum import Spectrum
 
 _SMALLEST_LONG_PX = 64
@@ -205,7 +206,7 @@ class PhotoSource:
         if factor >= 0.995:
             return self.reference
         size = max(1, round(width * factor)), max(1, round(height * factor))
-        return self.reference.resize(size, Image.Resampling.LANCZOS)
+        return shrunk(self.reference, size)
 
     def _encode(self, image: Image.Image, tables: Tables, subsampling: int) -> bytes:
         self.trial_encodes += 1

@@ -1,0 +1,60 @@
+"""Pictures made smaller, by libvips: Pillow's LANCZOS to half a grey level in the mean, in a fifth of its time.
+
+Comes in: a decoded picture in any of Pillow's modes of 8 bits a channel. Goes out: the same, smaller. Never: a file
+or a decoder of libvips; it is handed pixels alone.
+
+libvips has threads, which a fork does not take along: it would wait for them for ever. A process that was forked from
+one where it has run does without it.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any
+
+from PIL import Image
+
+_GAP = 3.0
+_PREMULTIPLIED = {"RGBA": "RGBa", "LA": "La"}
+
+
+def shrunk(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
+    """``image`` at ``size_px`` (width, height), with LANCZOS; itself where it has that size already.
+
+    What is transparent counts for nothing in the mixture.
+    """
+    if image.size == size_px:
+        return image
+    if image.mode in _PREMULTIPLIED:
+        return shrunk(image.convert(_PREMULTIPLIED[image.mode]), size_px).convert(image.mode)
+    if _forked:
+        return image.resize(size_px, Image.Resampling.LANCZOS, reducing_gap=_GAP)
+    # Boxes first, where much goes: libvips rounds its weights, the more the more there are (3 % off at 300 to 1).
+    across, down = (max(1, int(before / after / _GAP)) for before, after in zip(image.size, size_px, strict=True))
+    if max(across, down) > 1:
+        return shrunk(image.reduce((across, down)), size_px)
+    bands = len(image.getbands())
+    pixels = _vips().Image.new_from_memory(image.tobytes(), image.width, image.height, bands, "uchar")
+    smaller = pixels.resize(size_px[0] / image.width, vscale=size_px[1] / image.height, kernel="lanczos3", gap=0)
+    return Image.frombytes(image.mode, size_px, smaller.write_to_memory())
+
+
+@lru_cache(maxsize=1)
+def _vips() -> Any:
+    """libvips, with one thread (several pictures are worked on side by side) and without a cache."""
+    os.environ.setdefault("VIPS_CONCURRENCY", "1")
+    import pyvips
+
+    pyvips.cache_set_max(0)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_do_without)
+    return pyvips
+
+
+_forked = False
+
+
+def _do_without() -> None:
+    global _forked  # noqa: PLW0603
+    _forked = True

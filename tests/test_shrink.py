@@ -1,0 +1,77 @@
+"""Pictures are made smaller as Pillow would, faster, and also where that library must not run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmsprep.transcode.shrink import shrunk
+
+DEADLINE_S = 30.0
+
+
+@pytest.fixture
+def photo(sample_media: Path) -> Image.Image:
+    image = Image.open(sample_media / "message" / "IMG_20260613_101502.jpg")
+    image.draft("RGB", (1400, 1400))
+    return image.convert("RGB")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "RGBA", "LA"])
+@pytest.mark.parametrize("factor", [0.97, 0.5, 0.31, 0.13])
+def test_a_picture_made_smaller_looks_as_pillow_makes_it(photo: Image.Image, mode: str, factor: float) -> None:
+    image = photo.convert(mode)
+    if mode in ("RGBA", "LA"):
+        image.putalpha(photo.convert("L"))
+    size_px = round(image.width * factor), round(image.height * factor) - 1
+    made = shrunk(image, size_px)
+    assert (made.mode, made.size) == (mode, size_px)
+    wanted = image.resize(size_px, Image.Resampling.LANCZOS)
+    apart = np.abs(np.asarray(made, np.int16) - np.asarray(wanted, np.int16))
+    if mode in ("RGBA", "LA"):
+        # Under what is nearly transparent, colour is anybody's guess.
+        apart = apart[np.asarray(wanted)[..., -1] > 128]
+    assert apart.mean() < 0.5 and apart.max() <= 16
+
+
+def test_what_lies_under_transparency_does_not_bleed_into_the_visible() -> None:
+    image = Image.new("RGBA", (200, 200), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (0, 0, 100, 200))
+    made = np.asarray(shrunk(image, (51, 51)))
+    seen = made[made[..., 3] > 64]
+    assert len(seen) and seen[:, 0].max() <= 4
+
+
+@pytest.mark.parametrize("size_px", [(1, 1), (3, 1), (1, 300), (999, 1), (1000, 300)])
+def test_every_size_down_to_one_pixel_can_be_made(size_px: tuple[int, int]) -> None:
+    image = Image.new("RGB", (1000, 300), (10, 200, 30))
+    made = shrunk(image, size_px)
+    assert made.size == size_px and made.getpixel((0, 0)) == (10, 200, 30)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_process_forked_after_the_first_picture_makes_pictures_too(photo: Image.Image) -> None:
+    """libvips waits for threads that a fork leaves behind; prefork servers fork whenever they like."""
+    wanted = shrunk(photo, (500, 400))
+    child = os.fork()
+    if child == 0:
+        made = shrunk(photo, (500, 400))
+        apart = np.abs(np.asarray(made, np.int16) - np.asarray(wanted, np.int16)).max()
+        os._exit(0 if apart <= 16 else 1)
+    deadline_s = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline_s:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            assert status == 0
+            return
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    pytest.fail("the forked process hangs")
