@@ -10,12 +10,15 @@ one where it has run does without it.
 from __future__ import annotations
 
 import os
+import sys
 from functools import lru_cache
 from typing import Any
 
 from PIL import Image
 
 _GAP = 3.0
+_THREADS = "VIPS_CONCURRENCY"
+"""Read once, when libvips is loaded."""
 _PREMULTIPLIED = {"RGBA": "RGBa", "LA": "La"}
 
 
@@ -43,12 +46,13 @@ def shrunk(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
 @lru_cache(maxsize=1)
 def _vips() -> Any:
     """libvips, with one thread (several pictures are worked on side by side) and without a cache."""
-    os.environ.setdefault("VIPS_CONCURRENCY", "1")
+    before = os.environ.get(_THREADS)
+    os.environ.setdefault(_THREADS, "1")
     import pyvips
 
+    if before is None:
+        del os.environ[_THREADS]
     pyvips.cache_set_max(0)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_do_without)
     return pyvips
 
 
@@ -57,4 +61,8 @@ _forked = False
 
 def _do_without() -> None:
     global _forked  # noqa: PLW0603
-    _forked = True
+    _forked = "pyvips" in sys.modules
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_do_without)
