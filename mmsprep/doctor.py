@@ -25,7 +25,17 @@ _ENCODERS = {
     "h263": "clips for old handsets",
     "mpeg4": "clips for MPEG-4 handsets",
 }
-_PACKAGES = ("pillow", "pillow-heif", "pydub", "ffmpeg-python", "filetype", "pymediainfo", "mido", "numpy")
+_PACKAGES = (
+    "pillow",
+    "pillow-heif",
+    "pydub",
+    "ffmpeg-python",
+    "filetype",
+    "pymediainfo",
+    "mido",
+    "numpy",
+    "pyvips-binary",
+)
 _GET_FFMPEG = (
     "'pip install --force-reinstall imageio-ffmpeg' brings a complete ffmpeg; MMSPREP_FFMPEG names another one"
 )
