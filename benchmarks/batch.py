@@ -17,7 +17,6 @@ each) is left out.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import random
 import resource
@@ -32,12 +31,12 @@ from functools import partial
 from pathlib import Path
 
 from PIL import Image
+from plain import LONG_PX, floor, plain_loop
 
 from mmsprep.batch import Batch, Status, run_batch
 from mmsprep.batch.executors import LocalProcesses
 
 _SIZE_PX = (4000, 3000)
-_LONG_PX = 1024
 _LIMIT_BYTES = 300_000
 _PHOTOS_A_CHUNK = 8
 _FILES_A_FOLDER = 1_000
@@ -74,8 +73,8 @@ def _throughput(folder: Path, workers: int) -> None:
         works: tuple[Callable[[Path], object], ...] = (
             partial(_convert, folder / "one", one, 1),
             partial(_convert, folder / "several", several, workers),
-            lambda chunk: list(floor_pool.map(_floor, sorted(chunk.iterdir()))),
-            lambda chunk: list(floor_pool.map(_plain_loop, sorted(chunk.iterdir()))),
+            lambda chunk: list(floor_pool.map(floor, sorted(chunk.iterdir()))),
+            lambda chunk: list(floor_pool.map(_thumbnail_and_loop, sorted(chunk.iterdir()))),
         )
         for place, chunk in enumerate(chunks):
             for name, work in zip(names, works, strict=True):
@@ -105,29 +104,10 @@ def _convert(target: Path, pool: Executor, workers: int, chunk: Path) -> None:
     assert set(found) == {Status.PREPARED}, found
 
 
-def _floor(path: Path) -> int:
-    """What nobody can do without: a scaled decode, one resize, one encode."""
+def _thumbnail_and_loop(path: Path) -> bytes:
     with Image.open(path) as image:
-        scale = _LONG_PX / max(image.size)
-        size = round(image.width * scale), round(image.height * scale)
-        image.draft("RGB", (round(size[0] * 1.9), round(size[1] * 1.9)))
-        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=85, optimize=True)
-    return len(out.getvalue())
-
-
-def _plain_loop(path: Path) -> int:
-    with Image.open(path) as image:
-        image.thumbnail((_LONG_PX, _LONG_PX))
-        low, high, best = 1, 95, b""
-        while low <= high:
-            quality = (low + high) // 2
-            out = io.BytesIO()
-            image.save(out, "JPEG", quality=quality, optimize=True)
-            fits = len(out.getvalue()) <= _LIMIT_BYTES
-            low, high, best = (quality + 1, high, out.getvalue()) if fits else (low, quality - 1, best)
-    return len(best)
+        image.thumbnail((LONG_PX, LONG_PX))
+        return plain_loop(image, _LIMIT_BYTES)
 
 
 def _make_photos(folder: Path, count: int, images: Path | None) -> None:

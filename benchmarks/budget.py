@@ -24,7 +24,7 @@ _NO_LIMIT_BYTES = 20_000_000
 
 @cache
 def most_bytes(path: Path) -> int:
-    """The most bytes that a file can use: it is prepared as if there were no limit. None, where it does not decode."""
+    """The most bytes that a file can use: it is prepared as if there were no limit. 0 where it does not decode."""
     try:
         return prepare([path], limit_bytes=_NO_LIMIT_BYTES).parts[0].size_bytes
     except MmsprepError:

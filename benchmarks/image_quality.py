@@ -13,7 +13,6 @@ encodes a photo in the mean and 6 at worst.
 from __future__ import annotations
 
 import argparse
-import io
 import shutil
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ from pathlib import Path
 from exhaustive import best_within
 from photos import SAMPLES, load_photos, opened
 from PIL import Image
+from plain import plain_loop
 from ssimulacra import Judge
 
 from mmsprep.transcode.image import is_graphic
@@ -109,21 +109,6 @@ def measure(name: str, image: Image.Image, exhaustive: bool) -> list[Row]:
             )
         )
     return rows
-
-
-def plain_loop(image: Image.Image, max_bytes: int) -> bytes:
-    """What most people write: the highest Pillow quality that fits, at full size; quality 1 where none does."""
-    low, high, best = 1, 95, b""
-    while low <= high:
-        quality = (low + high) // 2
-        out = io.BytesIO()
-        image.save(out, "JPEG", quality=quality)
-        if len(out.getvalue()) <= max_bytes:
-            low, best = quality + 1, out.getvalue()
-        else:
-            high = quality - 1
-            best = best or (out.getvalue() if quality == 1 else b"")
-    return best
 
 
 def peers(image: Image.Image, max_bytes: int) -> dict[str, bytes]:

@@ -12,10 +12,10 @@ import statistics
 from pathlib import Path
 
 import matplotlib as mpl
-from image_quality import plain_loop
 from image_set import BUDGET_BYTES, divided
 from photos import load_photos, opened
 from PIL import Image
+from plain import plain_loop
 from ssimulacra import Judge
 
 from mmsprep.transcode.image import is_graphic

@@ -13,7 +13,6 @@ Medians of N runs, taken in turn so that a drifting machine does not favour eith
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import statistics
 import tempfile
@@ -24,13 +23,12 @@ from pathlib import Path
 import ffmpeg as graph
 import numpy as np
 from PIL import Image
+from plain import floor
 
 from mmsprep import prepare
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-
-_LONG_PX = 1024
 
 
 def main() -> None:
@@ -47,12 +45,12 @@ def main() -> None:
         cores = os.cpu_count() or 1
         prepare([photo])
         print(f"{'what':44}{'ours':>9}{'floor':>9}{'ratio':>7}{'target':>8}")
-        _compare("one photo", lambda: prepare([photo]), lambda: _floor(photo), options.runs, 1.0, 1.8)
+        _compare("one photo", lambda: prepare([photo]), lambda: floor(photo), options.runs, 1.0, 1.8)
         six = [photo] * 6
         _compare(
             f"six photos on {cores} cores",
             lambda: prepare(six),
-            lambda: [_floor(photo) for _ in six],
+            lambda: [floor(photo) for _ in six],
             options.runs,
             1 / cores,
             1.8,
@@ -85,18 +83,6 @@ def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def _floor(path: Path) -> bytes:
-    """What nobody can do without: a scaled decode, one resize, one encode."""
-    with Image.open(path) as image:
-        scale = _LONG_PX / max(image.size)
-        size = round(image.width * scale), round(image.height * scale)
-        image.draft("RGB", (round(size[0] * 1.9), round(size[1] * 1.9)))
-        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=85, optimize=True)
-    return out.getvalue()
 
 
 def _decode(path: Path, workspace: Workspace) -> None:

@@ -224,8 +224,6 @@ def _open(this: Run, entries: Sequence[Entry]) -> list[Entry]:
 
 def _tell_duplicates(this: Run, entries: Sequence[Entry]) -> list[Entry]:
     """Say which attachments are the same; carry them once where the profile lets slides share a part."""
-    if len(entries) == 1:
-        return [replace(entries[0], shown_at=(0,))]
     first: dict[str, int] = {}
     told: list[Entry] = []
     sizes = Counter(entry.info.size_bytes for entry in entries)
@@ -249,6 +247,8 @@ def _tell_duplicates(this: Run, entries: Sequence[Entry]) -> list[Entry]:
 
 def _content_of(entry: Entry, sizes: Counter[int]) -> str:
     """What two attachments have in common when they show the same: the pixels, else the bytes."""
+    if sizes.total() == 1:
+        return entry.attachment.name
     original = entry.ready.original
     fingerprint = None if original else getattr(entry.ready.source(), "fingerprint", None)
     if fingerprint:

@@ -20,7 +20,6 @@ from mmsprep.cli.printing import stop_cleanly
 from mmsprep.cli.receive import receive
 from mmsprep.cli.sandbox import sandbox_app
 from mmsprep.cli.send import send
-from mmsprep.tools.memory import keep_freed_memory
 
 app = typer.Typer(
     name="mmsprep",
@@ -53,6 +52,9 @@ def _root(
 
         typer.echo(f"mmsprep {__version__}")
         raise typer.Exit
+    from mmsprep.tools.memory import keep_freed_memory
+
+    keep_freed_memory()
 
 
 def main() -> None:
@@ -61,5 +63,4 @@ def main() -> None:
         # Libraries warn about odd files for their callers' ears; what matters of it is in our own report.
         warnings.simplefilter("ignore")
     stop_cleanly()
-    keep_freed_memory()
     app(prog_name="mmsprep")

@@ -44,7 +44,7 @@ _SMALLER = 0.7
 
 @dataclass(slots=True)
 class _Search:
-    """One size of the picture, its coefficients, and what was encoded: tables to (foretold, real) bytes.
+    """One size of the picture, its coefficients, and what was encoded: tables to real bytes.
 
     ``correction`` is what real bytes are of foretold ones before anything was encoded at this size.
     """
@@ -54,24 +54,21 @@ class _Search:
     spectrum: Spectrum
     wanted_bytes: int
     correction: float
-    tried: dict[Tables, tuple[float, int]] = field(default_factory=dict)
+    tried: dict[Tables, int] = field(default_factory=dict)
 
     def tables_for(self, real_bytes: float) -> Tables:
         """What should come to ``real_bytes``, going by the nearest encode, or by those close by on both sides."""
-        over = min((one for one in self.tried.items() if _real(one) > real_bytes), key=_real, default=None)
-        under = max((one for one in self.tried.items() if _real(one) <= real_bytes), key=_real, default=None)
-        if over and under and _real(over) < _real(under) * _CLOSE:
-            part = (real_bytes - _real(under)) / (_real(over) - _real(under))
-            return self.spectrum.between(under[0], over[0], part)
-        sides = [one for one in (over, under) if one]
+        real = self.tried
+        over = min((tables for tables in real if real[tables] > real_bytes), key=real.__getitem__, default=None)
+        under = max((tables for tables in real if real[tables] <= real_bytes), key=real.__getitem__, default=None)
+        if over and under and real[over] < real[under] * _CLOSE:
+            part = (real_bytes - real[under]) / (real[over] - real[under])
+            return self.spectrum.between(under, over, part)
+        sides = [tables for tables in (over, under) if tables]
         if not sides:
             return self.spectrum.tables_for(real_bytes / self.correction)
-        foretold, real = min(sides, key=lambda one: abs(math.log(_real(one) / real_bytes)))[1]
-        return self.spectrum.tables_for(foretold * real_bytes / real)
-
-
-def _real(encode: tuple[Tables, tuple[float, int]]) -> int:
-    return encode[1][1]
+        nearest = min(sides, key=lambda tables: abs(math.log(real[tables] / real_bytes)))
+        return self.spectrum.tables_for(self.spectrum.bytes_at(nearest) * real_bytes / real[nearest])
 
 
 class PhotoSource:
@@ -95,7 +92,7 @@ class PhotoSource:
         self._graphic = graphic
         self._notes = notes
         self._search: _Search | None = None
-        self._correction = 1.0
+        self._correction = _FINE_CORRECTION
         self._probed: dict[tuple[int, int], int] = {}
 
     @cached_property
@@ -148,7 +145,7 @@ class PhotoSource:
                 aim -= 1 - _AIM
                 continue
             data = self._encode(search.image, tables, search.subsampling)
-            search.tried[tables] = search.spectrum.bytes_at(tables), len(data)
+            search.tried[tables] = len(data)
             smallest = min(smallest or data, data, key=len)
             best = max(best, data, key=len) if len(data) <= max_bytes else best
             if len(best) >= max_bytes * _FILLED:
@@ -179,11 +176,9 @@ class PhotoSource:
             spectrum = self._spectrum
         else:
             spectrum = Spectrum(image, subsampling, self._spectrum)
-        correction = self._correction if self._probed else _FINE_CORRECTION
-        search = _Search(image, subsampling, spectrum, max_bytes, correction)
+        search = _Search(image, subsampling, spectrum, max_bytes, self._correction)
         if image.size in self._probed and subsampling == self._probe_subsampling:
-            tables = tables_at(PROBE_SCALE)
-            search.tried[tables] = spectrum.bytes_at(tables), self._probed[image.size]
+            search.tried[tables_at(PROBE_SCALE)] = self._probed[image.size]
         return search
 
     def _fine_chroma_below(self, setting: Setting) -> float:

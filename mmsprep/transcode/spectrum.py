@@ -5,7 +5,7 @@ encode.
 
 Huffman-coded bytes follow from how many coefficients quantisation leaves, how many bits their values have, and how
 evenly these numbers of bits are spread over the blocks (the entropy). ``benchmarks/size_calibration.py`` fits the
-weights: photographs come out within 3 % (standard deviation), drawn pictures within 7 %; from one quantisation to the
+weights: photographs come out within 3 % (standard deviation), drawn pictures within 10 %; from one quantisation to the
 next, once an encode has corrected it, within 1 %, also where one step of a table costs a tenth of the file, which no
 curve through earlier encodes foresees. Every third row of blocks tells as much as all of them.
 """
