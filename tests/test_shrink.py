@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmsprep.errors import ToolMissing
+from mmsprep.transcode import shrink
 from mmsprep.transcode.shrink import shrunk
 
 DEADLINE_S = 30.0
@@ -53,6 +56,15 @@ def test_every_size_down_to_one_pixel_can_be_made(size_px: tuple[int, int]) -> N
     image = Image.new("RGB", (1000, 300), (10, 200, 30))
     made = shrunk(image, size_px)
     assert made.size == size_px and made.getpixel((0, 0)) == (10, 200, 30)
+
+
+def test_a_library_that_does_not_load_is_named_rather_than_the_picture_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyvips", None)
+    monkeypatch.delenv("VIPS_CONCURRENCY", raising=False)
+    shrink._vips.cache_clear()
+    with pytest.raises(ToolMissing, match="libvips"):
+        shrunk(Image.new("RGB", (200, 100)), (100, 50))
+    assert "VIPS_CONCURRENCY" not in os.environ
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

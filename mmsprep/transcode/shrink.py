@@ -16,6 +16,8 @@ from typing import Any
 
 from PIL import Image
 
+from mmsprep.errors import ToolMissing
+
 _GAP = 3.0
 _THREADS = "VIPS_CONCURRENCY"
 """Read once, when libvips is loaded."""
@@ -26,6 +28,9 @@ def shrunk(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
     """``image`` at ``size_px`` (width, height), with LANCZOS; itself where it has that size already.
 
     What is transparent counts for nothing in the mixture.
+
+    Raises:
+        ToolMissing: libvips does not load.
     """
     if image.size == size_px:
         return image
@@ -46,12 +51,18 @@ def shrunk(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
 @lru_cache(maxsize=1)
 def _vips() -> Any:
     """libvips, with one thread (several pictures are worked on side by side) and without a cache."""
-    before = os.environ.get(_THREADS)
+    unset = _THREADS not in os.environ
     os.environ.setdefault(_THREADS, "1")
-    import pyvips
-
-    if before is None:
-        del os.environ[_THREADS]
+    try:
+        import pyvips
+    except (ImportError, OSError) as error:
+        raise ToolMissing(
+            f"libvips, which makes pictures smaller, does not load ({error});"
+            " 'pip install --force-reinstall pyvips-binary' brings it"
+        ) from error
+    finally:
+        if unset:
+            del os.environ[_THREADS]
     pyvips.cache_set_max(0)
     return pyvips
 
