@@ -42,6 +42,7 @@ from mmsprep.sender import (
     sent_before,
 )
 from mmsprep.settings import Settings, load_settings
+from mmsprep.tools.untrusted import open_attachment
 
 MOST_REFITS = 2
 _ENDS_IT = (AccountRefused, GatewayUnreachable, GatewayBusy)
@@ -154,7 +155,7 @@ def _sha256(attachment: Attachment) -> bytes:
     if attachment.path is None:
         return hashlib.sha256(attachment.data or b"").digest()
     try:
-        with attachment.path.open("rb") as file:
+        with open_attachment(attachment) as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise Unreadable(attachment.name, f"cannot be read ({error.strerror})") from None

@@ -16,13 +16,13 @@ from mmsprep.errors import (
     Empty,
     EmptyFolder,
     InputError,
-    NotFound,
     OverInputLimit,
     Unreadable,
     UsageError,
 )
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings
+from mmsprep.tools.untrusted import Found, is_link, list_untrusted, mark_of, open_untrusted
 
 AttachmentInput = str | os.PathLike[str] | bytes | tuple[str, bytes | os.PathLike[str]] | BinaryIO
 """A path (a folder means its files), bytes, a name with bytes or with a path, or a binary file object."""
@@ -31,7 +31,8 @@ AttachmentInput = str | os.PathLike[str] | bytes | tuple[str, bytes | os.PathLik
 def take_in(inputs: Iterable[AttachmentInput], settings: Settings) -> tuple[list[Attachment], list[InputError]]:
     """Make attachments of ``inputs``; what cannot be used comes back as errors, in order.
 
-    A folder stands for its files, sorted by name, hidden ones and subfolders left out.
+    A folder stands for its files, sorted by name, hidden ones and subfolders left out. A path may be a link; what is
+    found in a folder may not.
 
     Raises:
         UsageError: something is no path, bytes or binary file object.
@@ -56,26 +57,26 @@ def _spread(entry: AttachmentInput) -> Iterator[AttachmentInput | InputError]:
         yield entry
         return
     folder = Path(entry)
-    if not folder.is_dir():
+    if isinstance(entry, Found) or not os.path.isdir(folder):  # noqa: PTH112 - takes any name for an answer
         yield entry
         return
     try:
-        names = sorted(item for item in folder.iterdir() if not item.name.startswith(".") and item.is_file())
-        inside = folder.resolve()
-        leading_out = [item for item in names if item.is_symlink() and not item.resolve().is_relative_to(inside)]
-    except OSError as error:
-        yield Unreadable(str(folder), f"the folder cannot be listed ({error.strerror})")
+        entries = list_untrusted(folder, "", str(folder))
+    except InputError as error:
+        yield error
         return
+    # A link to a folder is left out as a folder is; any other is told when it is opened.
+    names = [
+        name
+        for name, status in entries
+        if not name.startswith(".")
+        and not stat.S_ISDIR(status.st_mode)
+        and not (is_link(status) and (folder / name).is_dir())
+    ]
     if not names:
         yield EmptyFolder(str(folder), "the folder has no files in it; name files, or a folder that has some")
-    for item in names:
-        if item in leading_out:
-            # In a folder that somebody else packed, it may lead to any file of this machine.
-            yield Unreadable(
-                str(item), "is a symbolic link out of its folder, which is not followed; name the file itself"
-            )
-        else:
-            yield item
+    for name in names:
+        yield Found(folder, name)
 
 
 def _take_one(entry: AttachmentInput, index: int, settings: Settings) -> Attachment:
@@ -85,9 +86,9 @@ def _take_one(entry: AttachmentInput, index: int, settings: Settings) -> Attachm
         case (str(name), bytes(data)):
             return _from_bytes(name, data, index, settings)
         case (str(name), os.PathLike() as path):
-            return _from_path(Path(path), index, settings, name)
+            return _from_path(path, index, settings, name)
         case str() | os.PathLike():
-            return _from_path(Path(entry), index, settings, str(entry))
+            return _from_path(entry, index, settings, str(Path(entry)) if isinstance(entry, Found) else str(entry))
     if hasattr(entry, "read"):
         return _from_file(entry, index, settings)
     raise UsageError(
@@ -96,19 +97,11 @@ def _take_one(entry: AttachmentInput, index: int, settings: Settings) -> Attachm
     )
 
 
-def _from_path(path: Path, index: int, settings: Settings, name: str) -> Attachment:
-    try:
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(name, "there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise Unreadable(name, f"cannot be read ({error})") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise Unreadable(name, "is not a regular file; expected a file with media in it")
-    if not os.access(path, os.R_OK):
-        raise Unreadable(name, "cannot be read: permission denied")
-    _check_size(name, status.st_size, settings)
-    return Attachment(index, name, status.st_size, path=path)
+def _from_path(path: str | os.PathLike[str], index: int, settings: Settings, name: str) -> Attachment:
+    with open_untrusted(path, name) as file:
+        mark = mark_of(file)
+    _check_size(name, mark.size_bytes, settings)
+    return Attachment(index, name, mark.size_bytes, path=Path(path), mark=mark)
 
 
 def _from_bytes(name: str, data: bytes, index: int, settings: Settings) -> Attachment:

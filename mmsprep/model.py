@@ -44,11 +44,21 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FileMark:
+    """Which file was looked at, and its size and date then: what is opened later under its name must be the same."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    changed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """One thing to send, as the caller gave it: a file to read in place, or bytes in memory.
 
     ``name`` is for people and reports alone; nothing is decided by it. Exactly one of ``path`` and
-    ``data`` is set.
+    ``data`` is set. ``mark`` is the file's when it was taken in.
     """
 
     index: int
@@ -56,6 +66,7 @@ class Attachment:
     size_bytes: int
     path: Path | None = None
     data: bytes | None = field(default=None, repr=False)
+    mark: FileMark | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -356,8 +356,9 @@ def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> byt
     try:
         with ffmpeg.decoding(attachment.name, "is damaged"):
             ffmpeg.run(workspace, graph.output(*streams, str(target), **options))
+            data = workspace.read(target)
         # ffmpeg's AAC encoder signs the first frame, in a part of it that every decoder skips.
-        return _AAC_SIGNATURE.sub(lambda found: bytes(len(found[0])), _without_tag_list(target.read_bytes()))
+        return _AAC_SIGNATURE.sub(lambda found: bytes(len(found[0])), _without_tag_list(data))
     finally:
         target.unlink(missing_ok=True)
 

@@ -74,7 +74,7 @@ def _converted(original: Path, part: ShownPart, extension: str, settings: Settin
         made = workspace.new_path(f".{extension}")
         source = ffmpeg.safe_input(original.absolute(), part.format, t=_MAX_S)
         ffmpeg.run(workspace, _output(source, part.kind, extension, made))
-        return made.read_bytes()
+        return workspace.read(made)
 
 
 def _png_of_wbmp(original: Path) -> bytes:

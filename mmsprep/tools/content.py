@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 from types import TracebackType
 from typing import BinaryIO
 
-from mmsprep.errors import NotFound, Unreadable
+from mmsprep.errors import Unreadable
 from mmsprep.model import Attachment
+from mmsprep.tools.untrusted import open_attachment
 
 HEAD_BYTES = 65_536
 
@@ -23,12 +23,12 @@ class Content:
 
     Raises:
         NotFound: the file is gone.
-        Unreadable: it is no regular file, or reading it fails.
+        Unreadable: it is no regular file or no longer the same one, or reading it fails.
     """
 
     def __init__(self, attachment: Attachment) -> None:
         self.name = attachment.name
-        self._file = self._open(attachment)
+        self._file = open_attachment(attachment) if attachment.path else io.BytesIO(attachment.data or b"")
         try:
             self.size_bytes = self._file.seek(0, os.SEEK_END)
             self.head = self.read(0, HEAD_BYTES)
@@ -59,17 +59,3 @@ class Content:
         """The file at its start, for a library; it stays this object's to close."""
         self._file.seek(0)
         return self._file
-
-    @staticmethod
-    def _open(attachment: Attachment) -> BinaryIO:
-        if attachment.path is None:
-            return io.BytesIO(attachment.data or b"")
-        try:
-            # Opening a pipe or a device could wait for ever.
-            if not stat.S_ISREG(attachment.path.stat().st_mode):
-                raise Unreadable(attachment.name, "is not a regular file; expected a file with media in it")
-            return attachment.path.open("rb")
-        except FileNotFoundError as error:
-            raise NotFound(attachment.name, "there is no such file") from error
-        except (OSError, ValueError) as error:
-            raise Unreadable(attachment.name, f"cannot be read ({error})") from error

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +38,7 @@ from mmsprep.tools.workspace import Workspace, no_room
 _ENCODER_OPTIONS = ("-c:v", "-c:a", "-vcodec", "-acodec")
 _COMPLETE_FFMPEG = "unset MMSPREP_FFMPEG to use the one of imageio-ffmpeg, which has it, or name a complete one there"
 _QUESTION_TIMEOUT_S = 20.0
+_HANDS_OVER = sys.platform == "linux" and Path("/proc/self/fd").is_dir()
 
 
 def executable(settings: Settings) -> str:
@@ -120,9 +122,11 @@ def safe_input(path: Path, format_slug: str, **options: str | float) -> Any:
 def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Completed:
     """Run the ffmpeg-python ``output`` node to its end.
 
-    It may read its inputs and write into the workspace, nothing else, as far as the system can see to that.
+    It may read its inputs and write into the workspace, nothing else, as far as the system can see to that. Inputs are
+    opened here; on Linux it is handed what is open, so that nothing can be put in their place.
 
     Raises:
+        NotFound, Unreadable: an input went away, or is another file than the one that was taken in.
         ToolMissing: there is no ffmpeg, or it lacks an encoder.
         OutputError: there is no room for temporary files.
         ToolTimeout: it took longer than the settings allow.
@@ -132,17 +136,37 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Com
     settings, arguments = workspace.settings, output.get_args()
     command = [executable(settings), "-hide_banner", "-nostdin", "-v", "error"]
     command += ["-max_alloc", str(settings.max_memory_bytes // 2), "-y"]
-    inputs = [name.removeprefix("file:") for option, name in pairwise(arguments) if option == "-i"]
-    try:
-        return workspace.processes.run(
-            [*command, *arguments],
-            stdin=stdin,
-            cage=workspace.cage(reads=[name for name in inputs if not name.startswith("pipe:")]),
-            max_output_bytes=settings.max_decoded_bytes,
-            watch=workspace.check_disk,
-        )
-    except ToolError as error:
-        raise _meaning(error, settings, arguments) from error
+    with ExitStack() as inputs:
+        handed: dict[int, str] = {}
+        for place in [before + 1 for before, word in enumerate(arguments) if word == "-i"]:
+            path = arguments[place].removeprefix("file:")
+            if not Path(path).is_absolute():  # a pipe, or something that ffmpeg makes itself
+                continue
+            descriptor = inputs.enter_context(workspace.open(path)).fileno()
+            handed[descriptor] = path
+            arguments[place] = f"file:{_place_of(descriptor, path)}"
+        try:
+            done = workspace.processes.run(
+                [*command, *arguments],
+                stdin=stdin,
+                descriptors=[*handed] if _HANDS_OVER else (),
+                cage=workspace.cage(reads=[_place_of(*one) for one in handed.items()]),
+                max_output_bytes=settings.max_decoded_bytes,
+                watch=workspace.check_disk,
+            )
+        except ToolError as error:
+            raise _meaning(type(error)(_with_paths(str(error), handed)), settings, arguments) from error
+    return Completed(done.stdout, _with_paths(done.stderr.decode("utf-8", "replace"), handed).encode())
+
+
+def _place_of(descriptor: int, path: str) -> str:
+    """Where ffmpeg finds what is open here."""
+    return f"/proc/self/fd/{descriptor}" if _HANDS_OVER else path
+
+
+def _with_paths(words: str, handed: dict[int, str]) -> str:
+    """What ffmpeg says, with the names of its inputs."""
+    return re.sub(r"/proc/self/fd/(\d+)", lambda found: handed.get(int(found[1]), found[0]), words)
 
 
 def _meaning(error: ToolError, settings: Settings, arguments: Sequence[str]) -> MmsprepError:

@@ -60,7 +60,7 @@ def isolated(
     settings = workspace.settings
     if not can_isolate(settings):
         return function(attachment, *args)
-    plain = replace(attachment, path=None, data=read_bytes(attachment))
+    plain = replace(attachment, path=None, mark=None, data=read_bytes(attachment))
     request = encode(Call(f"{function.__module__}:{function.__qualname__}", settings.max_cpu_s, encode([plain, *args])))
     reply = _WORKERS.ask(request, workspace, attachment.name)
     try:

@@ -176,6 +176,7 @@ class ProcessGroup:
         *,
         stdin: bytes | None = None,
         folder: Path | None = None,
+        descriptors: Sequence[int] = (),
         timeout_s: float | None = None,
         cage: Cage | None = None,
         max_output_bytes: int = _MAX_OUTPUT_BYTES,
@@ -183,7 +184,8 @@ class ProcessGroup:
     ) -> Completed:
         """Run ``argv`` to its end.
 
-        ``watch`` is called now and then while it runs; what it raises ends the child.
+        ``watch`` is called now and then while it runs; what it raises ends the child. ``descriptors`` stay open in it,
+        under their numbers.
 
         Raises:
             ToolMissing: there is no such program.
@@ -196,7 +198,7 @@ class ProcessGroup:
         with self._lock:
             if self._closed:
                 raise ToolError(f"{program}: not started, the work was cancelled")
-            child = _start(argv, cage, with_stdin=stdin is not None, folder=folder)
+            child = _start(argv, cage, with_stdin=stdin is not None, folder=folder, descriptors=descriptors)
             self._running.add(child)
         talk = _Talk(child, stdin, max_output_bytes)
         try:
@@ -235,7 +237,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_starter.cache_clear)
 
 
-def _start(argv: Sequence[str], cage: Cage | None, *, with_stdin: bool, folder: Path | None) -> Child:
+def _start(
+    argv: Sequence[str],
+    cage: Cage | None,
+    *,
+    with_stdin: bool,
+    folder: Path | None,
+    descriptors: Sequence[int] = (),
+) -> Child:
     command = list(argv) if cage is None or os.name != "posix" else cage.around(argv)
     try:
         return subprocess.Popen(
@@ -246,6 +255,7 @@ def _start(argv: Sequence[str], cage: Cage | None, *, with_stdin: bool, folder: 
             cwd=folder,
             env={name: value for name, value in os.environ.items() if _is_harmless(name)},
             start_new_session=True,
+            pass_fds=descriptors,
         )
     except OSError as error:
         raise ToolMissing(f"{argv[0]}: cannot be started ({error.strerror}); see 'mmsprep doctor'") from error

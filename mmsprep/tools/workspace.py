@@ -1,7 +1,10 @@
 """A private temporary folder and the children of one ``prepare``, gone when it ends.
 
-Comes in: settings. Goes out: paths inside the folder, and ffmpeg runs. Never: a file that outlives the
+Comes in: settings. Goes out: paths inside the folder, and what children left there. Never: a file that outlives the
 ``with`` block, or a program that does.
+
+Whoever works in the folder may have been taken over by what it reads: what lies there is opened as a stranger's file
+is, and nothing is written over what is there already.
 """
 
 from __future__ import annotations
@@ -11,14 +14,17 @@ import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
-from mmsprep.errors import OutputError, ToolOverLimit, Unreadable
+from mmsprep.errors import InputError, OutputError, ToolError, ToolOverLimit, Unreadable
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings
 from mmsprep.tools.mediainfo import MediaInfoReader
 from mmsprep.tools.process import Cage, ProcessGroup, can_cage
+from mmsprep.tools.untrusted import Found, open_attachment, open_untrusted
 
 
 class Workspace:
@@ -29,6 +35,7 @@ class Workspace:
         self.processes = ProcessGroup(settings.tool_timeout_s)
         self.mediainfo = MediaInfoReader(self.processes, cage=self.cage(reads=None, writes=False))
         self._counter = itertools.count(1)
+        self._attachments: dict[str, Attachment] = {}
         try:
             self._folder = tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True)
         except OSError as error:
@@ -78,16 +85,68 @@ class Workspace:
                 with suppress(OSError):
                     used_bytes += entry.stat(follow_symlinks=False).st_size
         if used_bytes > self.settings.max_temp_bytes:
-            raise ToolOverLimit(
-                f"the temporary files of this message are over {self.settings.max_temp_bytes:,} bytes;"
-                " MMSPREP_MAX_TEMP_BYTES allows more"
-            )
+            raise self._over_limit()
+
+    def _over_limit(self) -> ToolOverLimit:
+        return ToolOverLimit(
+            f"the temporary files of this message are over {self.settings.max_temp_bytes:,} bytes;"
+            " MMSPREP_MAX_TEMP_BYTES allows more"
+        )
 
     def path_of(self, attachment: Attachment) -> Path:
         """Where the attachment's bytes lie on disk: its own absolute path, or a copy of its data here."""
         if attachment.path is not None:
-            return attachment.path.absolute()
+            path = attachment.path.absolute()
+            self._attachments[str(path)] = attachment
+            return path
         return self.put(attachment.data or b"", ".in")
+
+    def open(self, path: Path | str) -> BufferedReader:
+        """Open what :meth:`path_of` named, the same file as when it was taken in, or what a child left here.
+
+        Raises:
+            NotFound, Unreadable: the attachment is gone, or is another file by now.
+            ToolError: a child left nothing here, or something that is no regular file.
+        """
+        attachment = self._attachments.get(str(path))
+        if attachment is not None:
+            return open_attachment(attachment)
+        inside = Path(path)
+        if str(inside.parent) != self._folder.name:
+            return open_untrusted(inside, str(inside))
+        try:
+            return open_untrusted(Found(inside.parent, inside.name), inside.name)
+        except InputError as error:
+            raise ToolError(f"a tool left no usable file ({error})") from None
+
+    def read(self, path: Path) -> bytes:
+        """The whole of what a child left here; raises as :meth:`open`.
+
+        Raises:
+            ToolOverLimit: it is longer than the temporary files may be, all together.
+        """
+        with self.open(path) as file:
+            if os.fstat(file.fileno()).st_size > self.settings.max_temp_bytes:
+                raise self._over_limit()
+            return file.read()
+
+    def size_bytes(self, path: Path) -> int:
+        """The size of what a child left here, 0 if it left nothing; raises as :meth:`open`."""
+        if not os.path.lexists(path):
+            return 0
+        with self.open(path) as file:
+            return os.fstat(file.fileno()).st_size
+
+    def create(self, path: Path) -> BinaryIO:
+        """A new, empty file here, to write to.
+
+        Raises:
+            OutputError: it cannot be made, or something lies in its place.
+        """
+        try:
+            return path.open("xb")
+        except OSError as error:
+            raise no_room(error.strerror) from error
 
     def put(self, data: bytes, suffix: str) -> Path:
         """A new file here with ``data`` in it.
@@ -97,7 +156,8 @@ class Workspace:
         """
         path = self.new_path(suffix)
         try:
-            path.write_bytes(data)
+            with self.create(path) as file:
+                file.write(data)
         except OSError as error:
             raise no_room(error.strerror) from error
         return path
@@ -112,12 +172,13 @@ def read_bytes(attachment: Attachment) -> bytes:
     """The whole content of an attachment.
 
     Raises:
-        Unreadable: the file went away or cannot be read.
+        NotFound: the file went away.
+        Unreadable: it cannot be read, or is another one by now.
     """
     if attachment.data is not None:
         return attachment.data
-    assert attachment.path is not None
     try:
-        return attachment.path.read_bytes()
+        with open_attachment(attachment) as file:
+            return file.read(attachment.size_bytes + 1)[: attachment.size_bytes]
     except OSError as error:
         raise Unreadable(attachment.name, f"cannot be read ({error.strerror})") from error

@@ -13,6 +13,7 @@ from typing import Any
 
 import ffmpeg as graph
 
+from mmsprep.errors import ToolError
 from mmsprep.profile import AudioStep, VideoRules
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
@@ -66,11 +67,13 @@ def encode_probe(mezzanine: Mezzanine, workspace: Workspace) -> Probe:
     factor = min(1.0, PROBE_LONG_PX / max(mezzanine.width_px, mezzanine.height_px))
     size = even(mezzanine.width_px * factor), even(mezzanine.height_px * factor)
     path = workspace.new_path(".h264")
-    stream = graph.input(str(mezzanine.picture), f="yuv4mpegpipe", t=_PROBE_S).filter("scale", *size, flags="bicubic")
+    stream = graph.input(f"file:{mezzanine.picture}", f="yuv4mpegpipe", t=_PROBE_S).filter(
+        "scale", *size, flags="bicubic"
+    )
     options = {"c:v": "libx264", "preset": "veryfast", "profile:v": "baseline", "crf": PROBE_CRF, "threads": _THREADS}
     ffmpeg.run(workspace, stream.output(str(path), f="h264", **options))
     seconds = min(_PROBE_S, mezzanine.picture_s)
-    return Probe(path, max(1.0, path.stat().st_size * 8 / 1000 / seconds), size)
+    return Probe(path, max(1.0, workspace.size_bytes(path) * 8 / 1000 / seconds), size)
 
 
 def first_pass(
@@ -81,7 +84,11 @@ def first_pass(
     ffmpeg.run(workspace, _pictures(mezzanine, settings).output("pipe:1", f="null", **options))
     if settings.rules.codec != "h264":
         return None
-    quantisers = re.findall(r" q:([\d.]+)", log.with_name(f"{log.name}-0.log").read_text())
+    quantisers = re.findall(
+        r" q:([\d.]+)", workspace.read(log.with_name(f"{log.name}-0.log")).decode("utf-8", "replace")
+    )
+    if not quantisers:
+        raise ToolError("ffmpeg: its log of the first pass makes no sense")
     return sum(map(float, quantisers)) / len(quantisers) - _FIRST_PASS_QP
 
 
@@ -106,7 +113,7 @@ def encode(
         options["bsf:v"] = "filter_units=remove_types=6"
     streams = [_pictures(mezzanine, settings)]
     if settings.rung and sound:
-        streams.append(graph.input(str(sound), f="wav", t=f"{settings.duration_s:.3f}").audio)
+        streams.append(graph.input(f"file:{sound}", f="wav", t=f"{settings.duration_s:.3f}").audio)
         options |= {key: value for key, value in encoder_options(settings.rung).items() if key != "f"}
     target = workspace.new_path(f".{rules.format}")
     options |= {
@@ -117,7 +124,7 @@ def encode(
         "chunk_duration": _CHUNK_US,
     }
     ffmpeg.run(workspace, graph.output(*streams, str(target), **options))
-    data = target.read_bytes()
+    data = workspace.read(target)
     target.unlink()
     return data
 
@@ -125,7 +132,7 @@ def encode(
 def _pictures(mezzanine: Mezzanine, settings: ClipSettings) -> Any:
     """The mezzanine's frames as they are encoded; the last one stays while the sound goes on."""
     seconds = min(settings.duration_s, mezzanine.picture_s)
-    stream = graph.input(str(mezzanine.picture), f="yuv4mpegpipe", t=f"{seconds:.3f}").video
+    stream = graph.input(f"file:{mezzanine.picture}", f="yuv4mpegpipe", t=f"{seconds:.3f}").video
     if settings.every > 1:
         stream = stream.filter("framestep", settings.every)
     inner = settings.inner_px(mezzanine)

@@ -100,8 +100,9 @@ def decode_mezzanine(
     ]
     with ffmpeg.decoding(attachment.name):
         ffmpeg.run(workspace, graph.merge_outputs(*outputs))
+        picture_bytes = workspace.size_bytes(picture)
     frame_bytes = width_px * height_px * 3 // 2 + len(b"FRAME\n")
-    frame_count = picture.stat().st_size // frame_bytes if picture.exists() else 0
+    frame_count = picture_bytes // frame_bytes
     if not frame_count:
         raise Damaged(attachment.name, "has no picture that decodes")
     expected_s = min(declared_s, longest_s)

@@ -7,6 +7,7 @@ a whole recording at full rate, samples without a bound, or pydub's own search f
 from __future__ import annotations
 
 import math
+import os
 import warnings
 import wave
 from dataclasses import dataclass, field
@@ -128,12 +129,12 @@ def decode_pcm(
     rate_hz, channels = _bounded(declared_s, min(info.channels or 2, max_channels, 2))
     target = workspace.new_path(".wav")
     complaint = _run(workspace, source, target, rate_hz, channels, _MAX_PCM_BYTES)
-    if target.is_file() and target.stat().st_size >= _MAX_PCM_BYTES:
+    if _size_bytes(target, attachment.name, workspace) >= _MAX_PCM_BYTES:
         # The container declared no duration or less than there is.
         longest_bytes = math.ceil(settings.max_duration_s + 1) * _RATES_HZ[-1] * SAMPLE_WIDTH_BYTES
         limit_bytes = min(settings.max_temp_bytes, longest_bytes)
         complaint = _run(workspace, source, target, _RATES_HZ[-1], 1, limit_bytes)
-    segment = _read(target, attachment.name, complaint)
+    segment = _read(target, attachment.name, complaint, workspace)
     pcm = Pcm(segment, (f"slightly damaged, what decodes is sent ({complaint})",) if complaint else ())
     if pcm.duration_s > settings.max_duration_s:
         raise OverInputLimit(
@@ -188,12 +189,18 @@ def _run(workspace: Workspace, source: _Input, target: Path, rate_hz: int, chann
     return lines[-1].strip() if lines else ""
 
 
-def _read(path: Path, name: str, complaint: str) -> AudioSegment:
+def _size_bytes(path: Path, name: str, workspace: Workspace) -> int:
+    with ffmpeg.decoding(name):
+        return workspace.size_bytes(path)
+
+
+def _read(path: Path, name: str, complaint: str, workspace: Workspace) -> AudioSegment:
     try:
-        with wave.open(str(path), "rb") as reader:
-            data = reader.readframes(reader.getnframes())
+        with workspace.open(path) as file, wave.open(file, "rb") as reader:
+            # The header may promise what is not there.
+            data = reader.readframes(min(reader.getnframes(), os.fstat(file.fileno()).st_size))
             rate_hz, channels = reader.getframerate(), reader.getnchannels()
-    except (OSError, EOFError, wave.Error):
+    except (OSError, EOFError, wave.Error, ToolError):
         data, rate_hz, channels = b"", 0, 1
     path.unlink(missing_ok=True)
     if not data:

@@ -133,7 +133,7 @@ def _sound_of(
 
 def _written(pcm: Pcm, workspace: Workspace) -> Path:
     path = workspace.new_path(".wav")
-    with wave.open(str(path), "wb") as file:
+    with workspace.create(path) as made, wave.open(made, "wb") as file:
         file.setnchannels(pcm.channels)
         file.setsampwidth(2)
         file.setframerate(pcm.rate_hz)

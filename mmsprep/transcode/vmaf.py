@@ -15,6 +15,7 @@ from typing import Any
 
 import ffmpeg as graph
 
+from mmsprep.errors import ToolError
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.mezzanine import REFERENCE_FRAMES, Mezzanine
@@ -43,10 +44,10 @@ def vmaf_of(
     """
     log = workspace.new_path(".json")
     period = mezzanine.reference_every // every
-    encoded = graph.input(str(clip), f=demuxer).video.filter("select", f"lt(mod(n,{period}),2)")
+    encoded = graph.input(f"file:{clip}", f=demuxer).video.filter("select", f"lt(mod(n,{period}),2)")
     encoded = encoded.filter("crop", *inner_px)
     unseen = 2 if every == 1 else 1
-    original = graph.input(str(mezzanine.references), f="yuv4mpegpipe").video
+    original = graph.input(f"file:{mezzanine.references}", f="yuv4mpegpipe").video
     original = original.filter("select", f"not(eq(mod(n,{REFERENCE_FRAMES}),{unseen}))")
     # Its filters reach over more pixels than the smallest icons have, and libvmaf reads beyond them.
     width_px, height_px = (max(_SMALLEST_PX, side_px) for side_px in mezzanine.display_px)
@@ -55,9 +56,12 @@ def vmaf_of(
         pair, "libvmaf", n_subsample=2, n_threads=_THREADS, shortest=1, log_fmt="json", log_path=str(log)
     )
     ffmpeg.run(workspace, score.output("pipe:1", f="null"))
-    pooled = json.loads(log.read_text())["pooled_metrics"]["vmaf"]["mean"]
+    try:
+        pooled = float(json.loads(workspace.read(log))["pooled_metrics"]["vmaf"]["mean"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolError(f"ffmpeg: its report of VMAF makes no sense ({error})") from None
     log.unlink()
-    return float(pooled)
+    return pooled
 
 
 def _aligned(stream: Any, size: tuple[int, int]) -> Any:
