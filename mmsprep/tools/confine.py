@@ -24,13 +24,27 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-LIMITS, DEATH, FILES, NETWORK, PROGRAMS = "limits", "end with parent", "files", "network", "programs"
+LIMITS, DEATH, FILES, RIGHTS = "limits", "end with parent", "files", "rights"
+NETWORK, PROGRAMS = "network", "programs"
 """The defences, by the names that :func:`confine` returns."""
 
 NOT_STARTED = 127
 """Exit status of the script when the program cannot be started."""
 
-_SYSTEM_FILES = ("/usr", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/etc/ld.so.cache", "/etc/ld.so.conf.d")
+_SYSTEM_FILES = (
+    *(
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/usr/lib",
+        "/usr/lib32",
+        "/usr/lib64",
+        "/usr/libexec",
+        "/usr/local/lib",
+        "/nix/store",
+    ),
+    *("/usr/share/zoneinfo", "/usr/share/locale", "/usr/share/mime", "/etc/ld.so.cache", "/etc/ld.so.conf.d"),
+)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
@@ -45,61 +59,73 @@ _RIGHTS_BY_ABI = (0, 0x1FFF, 0x3FFF, 0x7FFF, 0x7FFF, 0xFFFF)
 _TCP, _SCOPES = 0b11, 0b11
 
 # linux/seccomp.h, linux/filter.h, linux/audit.h
-_LOAD, _IS, _AT_LEAST, _HAS_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _IS, _AT_LEAST, _HAS_BITS, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW, _KILL, _FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 _CLONE_THREAD = 0x10000
 _X32 = 0x40000000
 
+_Rule = tuple[int, int, int, int]
+"""Code, rules to skip if so, rules to skip if not, value."""
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_NO, _NOT_THERE, _YES = ((_RETURN, 0, 0, answer) for answer in (_FAIL | errno.EPERM, _FAIL | errno.ENOSYS, _ALLOW))
+_ARCHITECTURES = {"x86_64": (0xC000003E, 1), "aarch64": (0xC00000B7, 2)}
+"""AUDIT_ARCH of a machine, and its column in the tables of system calls."""
+_HARMLESS = """
+read 0 63; write 1 64; readv 19 65; writev 20 66; pread64 17 67; pwrite64 18 68; preadv 295 69; pwritev 296 70;
+preadv2 327 286; pwritev2 328 287; lseek 8 62; close 3 57; close_range 436 436; stat 4 -; fstat 5 80; lstat 6 -;
+newfstatat 262 79; statx 332 291; statfs 137 43; fstatfs 138 44; access 21 -; faccessat 269 48;
+faccessat2 439 439; readlink 89 -; readlinkat 267 78; getcwd 79 17; getdents 78 -; getdents64 217 61; mmap 9 222;
+munmap 11 215; mprotect 10 226; mremap 25 216; madvise 28 233; brk 12 214; mincore 27 232; msync 26 227;
+rt_sigaction 13 134; rt_sigprocmask 14 135; rt_sigreturn 15 139; rt_sigpending 127 136; rt_sigtimedwait 128 137;
+rt_sigsuspend 130 133; sigaltstack 131 132; restart_syscall 219 128; futex 202 98; futex_waitv 449 449;
+set_robust_list 273 99; get_robust_list 274 100; set_tid_address 218 96; rseq 334 293; membarrier 324 283;
+exit 60 93; exit_group 231 94; gettid 186 178; getpid 39 172; getppid 110 173; getpgrp 111 -; getpgid 121 155;
+getsid 124 156; getuid 102 174; geteuid 107 175; getgid 104 176; getegid 108 177; getresuid 118 148;
+getresgid 120 150; getgroups 115 158; capget 125 90; clock_gettime 228 113; clock_getres 229 114;
+clock_nanosleep 230 115; nanosleep 35 101; gettimeofday 96 169; time 201 -; times 100 153; getitimer 36 102;
+setitimer 38 103; alarm 37 -; pause 34 -; timer_create 222 107; timer_settime 223 110; timer_gettime 224 108;
+timer_getoverrun 225 109; timer_delete 226 111; timerfd_create 283 85; timerfd_settime 286 86;
+timerfd_gettime 287 87; getrandom 318 278; uname 63 160; sysinfo 99 179; getrusage 98 165; getrlimit 97 163;
+getcpu 309 168; sched_yield 24 124; sched_getaffinity 204 123; sched_getparam 143 121;
+sched_getscheduler 145 120; sched_get_priority_max 146 125; sched_get_priority_min 147 126;
+sched_rr_get_interval 148 127; get_mempolicy 239 236; getpriority 140 141; poll 7 -; ppoll 271 73; select 23 -;
+pselect6 270 72; epoll_create 213 -; epoll_create1 291 20; epoll_ctl 233 21; epoll_wait 232 -;
+epoll_pwait 281 22; eventfd 284 -; eventfd2 290 19; pipe 22 -; pipe2 293 59; dup 32 23; dup2 33 -; dup3 292 24;
+fcntl 72 25; flock 73 32; fsync 74 82; fdatasync 75 83; sync_file_range 277 84; fadvise64 221 223;
+readahead 187 213; copy_file_range 326 285; sendfile 40 71; splice 275 76; tee 276 77; chdir 80 49; fchdir 81 50;
+arch_prctl 158 -; recvmsg 47 212; recvfrom 45 207
+"""
+"""What computing needs and what reads or writes through open descriptors: name, number on x86-64, on arm64."""
+_CHANGES = """
+creat 85 -; ftruncate 77 46; fallocate 285 47; umask 95 166; rename 82 -; renameat 264 38; renameat2 316 276;
+unlink 87 -; unlinkat 263 35; mkdir 83 -; mkdirat 258 34; rmdir 84 -
+"""
+"""What changes folders and lengths of files; which ones, Landlock says."""
+_EXECUTES = "execve 59 221; execveat 322 281"
+_STARTS = "fork 57 -; vfork 58 -; wait4 61 260; waitid 247 95; setrlimit 160 164"
+_CHECKED = """
+open 2 -; openat 257 56; clone 56 220; clone3 435 435; kill 62 129; tgkill 234 131; tkill 200 130; prctl 157 167;
+ioctl 16 29; prlimit64 302 261
+"""
+"""What is allowed with harmless arguments alone."""
+_NEWER = 451
+"""From this number on a call is answered as one that the kernel does not have, so that libraries do without it."""
+_IOCTLS = (0x5401, 0x5450, 0x5451, 0x541B)
+"""TCGETS, FIONCLEX, FIOCLEX, FIONREAD."""
+_PRCTLS = (3, 4, 15, 16, 38, 39, 0x53564D41)
+"""Reading and setting whether memory may be dumped, a thread's name, that privileges stay dropped; names of memory."""
+_O_TRUNC, _O_ACCMODE = 0o1000, 0o3
 
-class _Calls:
-    """System calls of one kind of machine, by number.
-
-    ``network``: socket, io_uring_setup. ``fork``: fork, vfork. ``execute``: execve, execveat. ``never``: what
-    administers a system or looks into other processes (ptrace, pivot_root, chroot, mount, umount2, init_module,
-    kexec_load, add_key, request_key, keyctl, unshare, perf_event_open, open_by_handle_at, setns,
-    process_vm_readv, process_vm_writev, finit_module, bpf, userfaultfd).
-    """
-
-    def __init__(
-        self,
-        arch: int,
-        network: tuple[int, ...],
-        fork: tuple[int, ...],
-        execute: tuple[int, ...],
-        clone: int,
-        never: tuple[int, ...],
-    ) -> None:
-        self.arch, self.network, self.fork, self.execute = arch, network, fork, execute
-        self.clone, self.never = clone, never
-
-
-_CALLS = {
-    "x86_64": _Calls(
-        0xC000003E,
-        (41, 425),
-        (57, 58),
-        (59, 322),
-        56,
-        (101, 155, 161, 165, 166, 175, 246, 248, 249, 250, 272, 298, 304, 308, 310, 311, 313, 321, 323),
-    ),
-    "aarch64": _Calls(
-        0xC00000B7,
-        (198, 425),
-        (),
-        (221, 281),
-        220,
-        (117, 41, 51, 40, 39, 105, 104, 217, 218, 219, 97, 241, 265, 268, 270, 271, 273, 280, 282),
-    ),
-}
-_NEVER_ANYWHERE = (428, 429, 430, 438)
-"""open_tree, move_mount, fsopen, pidfd_getfd: the same numbers on every machine."""
-_CLONE3 = 435
+# linux/capability.h
+_PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _CLEAR_ALL = 24, 47, 4
+_CAPABILITY_VERSION, _MOST_CAPABILITIES, _READ_ANY = 0x20080522, 64, 2
 
 
 Plan = dict[str, list[str]]
 """Values by key. ``memory_bytes``, ``cpu_s``, ``file_bytes``: one number each. ``read``, ``write``: paths that may be
 read, written. ``program``: the only one that may be executed. ``allow``: ``any-file`` may be read, ``children`` may
-be started. ``end``: ``with-parent``, which is the thread that started this process."""
+be started. ``end``: ``with-parent``, which is the thread that started this process. ``keep``: ``read-any``, the
+capability to read what the account that started this process may read."""
 
 
 def confine(plan: Plan) -> list[str]:
@@ -114,7 +140,17 @@ def confine(plan: Plan) -> list[str]:
         return held
     if _close_files(libc, plan):
         held.append(FILES)
+    if _drop_capabilities(libc, plan):
+        held.append(RIGHTS)
     return held + _close_calls(libc, plan)
+
+
+def landlock_abi() -> int:
+    """Which version of Landlock this kernel has, 0 for none. Below 3 a file can be emptied through a descriptor that
+    only reads, which the filter of system calls refuses by itself; below 6 signals reach other processes, likewise."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    return max(0, int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
 
 
 def _limit(plan: Plan) -> bool:
@@ -185,26 +221,56 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
     os.close(place)
 
 
+def _drop_capabilities(libc: ctypes.CDLL, plan: Plan) -> bool:
+    """No capability of an administrator's, now or after becoming another program."""
+    kept = 1 << _READ_ANY if "read-any" in plan.get("keep", []) else 0
+    for capability in range(_MOST_CAPABILITIES):
+        # Without the right to do so none could come back through a program either.
+        if not kept >> capability & 1:
+            libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    libc.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    current = (ctypes.c_uint32 * 6)()
+    if libc.capget(header, current) != 0:
+        return False
+    left = current[1] & kept
+    return bool(libc.capset(header, (ctypes.c_uint32 * 6)(left, left, 0, 0, 0, 0)) == 0)
+
+
 def _close_calls(libc: ctypes.CDLL, plan: Plan) -> list[str]:
-    """Seccomp: no sockets, no further processes, nothing that administers a system."""
-    calls = _CALLS.get(os.uname().machine)
-    if calls is None or sys.maxsize < 1 << 32:
+    """Seccomp: what computing needs, and nothing else: no sockets, no other processes, no file's owner or mode."""
+    architecture = _ARCHITECTURES.get(os.uname().machine)
+    if architecture is None or sys.maxsize < 1 << 32:
         return []
+    audit, column = architecture
     alone = "children" not in plan.get("allow", [])
-    denied = [*calls.never, *calls.network, *_NEVER_ANYWHERE]
+    words = [_HARMLESS]
+    words += [_CHANGES] if plan.get("write") or not alone else []
+    # With a program in the plan, the script itself has yet to become it; Landlock knows which one.
+    words += [_EXECUTES] if plan.get("program") or not alone else []
+    words += [] if alone else [_STARTS]
+    allowed = sorted(number for table in words for number in _numbers(table, column).values())
+    checked = _numbers(_CHECKED, column)
+    rules = [(_LOAD, 0, 0, _ARCHITECTURE), (_IS, 1, 0, audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
+    rules += [(_AT_LEAST, 0, 1, _X32), _NO]
+    # clone3 hides its flags from a filter; without it the C library falls back to clone.
+    rules += [(_IS, 0, 1, checked["clone3"]), _NOT_THERE]
     if alone:
-        # With a program in the plan, the script itself has yet to become it; Landlock knows which one.
-        denied += [*calls.fork, *(() if plan.get("program") else calls.execute)]
-    rules = [(_LOAD, 0, 0, 4), (_IS, 1, 0, calls.arch), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
-    rules += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _FAIL | errno.EPERM)]
-    for call in denied:
-        rules += [(_IS, 0, 1, call), (_RETURN, 0, 0, _FAIL | errno.EPERM)]
-    if alone:
-        # clone3 hides its flags from a filter; without it the C library falls back to clone.
-        rules += [(_IS, 0, 1, _CLONE3), (_RETURN, 0, 0, _FAIL | errno.ENOSYS)]
-        rules += [(_IS, 0, 3, calls.clone), (_LOAD, 0, 0, 16)]
-        rules += [(_HAS_BITS, 1, 0, _CLONE_THREAD), (_RETURN, 0, 0, _FAIL | errno.EPERM)]
-    rules.append((_RETURN, 0, 0, _ALLOW))
+        rules += _when(checked["clone"], _low(0), (_HAS_BITS, 1, 0, _CLONE_THREAD))
+        for name in ("kill", "tgkill"):
+            rules += _when(checked[name], _low(0), (_IS, 1, 0, os.getpid()))
+        rules += _when(checked["prlimit64"], _low(0), (_IS, 1, 0, 0))
+    else:
+        allowed = sorted([*allowed, *(checked[name] for name in ("clone", "kill", "tgkill", "prlimit64"))])
+    rules += _one_of(checked["prctl"], 0, _PRCTLS) + _one_of(checked["ioctl"], 1, _IOCTLS)
+    for name, place in (("open", 1), ("openat", 2)):
+        if name in checked:
+            # To read and to empty: before its third version Landlock takes that for reading.
+            emptied = (_AND, 0, 0, _O_TRUNC | _O_ACCMODE), (_IS, 0, 1, _O_TRUNC), _NO
+            rules += [(_IS, 0, 5, checked[name]), _low(place), *emptied, _YES]
+    for first, last in _ranges(allowed):
+        rules += [(_AT_LEAST, 1, 0, first), _NO, (_AT_LEAST, 1, 0, last + 1), _YES]
+    rules += [(_AT_LEAST, 0, 1, _NEWER), _NOT_THERE, _NO]
     program = b"".join(
         code.to_bytes(2, sys.byteorder) + bytes((yes, no)) + value.to_bytes(4, sys.byteorder)
         for code, yes, no, value in rules
@@ -213,6 +279,38 @@ def _close_calls(libc: ctypes.CDLL, plan: Plan) -> list[str]:
     if libc.prctl(_PR_SET_SECCOMP, 2, ctypes.byref(_Program(len(rules), ctypes.addressof(kept))), 0, 0) != 0:
         return []
     return [NETWORK, PROGRAMS] if alone else [NETWORK]
+
+
+def _low(place: int) -> _Rule:
+    """Load the lower half of an argument (both machines are little-endian)."""
+    return (_LOAD, 0, 0, _FIRST_ARGUMENT + 8 * place)
+
+
+def _when(number: int, load: _Rule, test: _Rule) -> list[_Rule]:
+    """Allow a call whose argument passes ``test``, which skips one rule if so."""
+    return [(_IS, 0, 4, number), load, test, _NO, _YES]
+
+
+def _one_of(number: int, place: int, values: tuple[int, ...]) -> list[_Rule]:
+    """Allow a call with one of ``values`` as an argument."""
+    tests = [(_IS, len(values) - index, 0, value) for index, value in enumerate(values)]
+    return [(_IS, 0, len(values) + 3, number), _low(place), *tests, _NO, _YES]
+
+
+def _numbers(table: str, column: int) -> dict[str, int]:
+    rows = [row.split() for row in table.split(";")]
+    return {row[0]: int(row[column]) for row in rows if row and row[column] != "-"}
+
+
+def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
+    """Neighbouring numbers as first and last."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
 
 
 class _Program(ctypes.Structure):

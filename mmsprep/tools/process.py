@@ -78,7 +78,7 @@ class Cage:
         if program is None:
             raise ToolMissing(f"{argv[0]}: cannot be started (No such file or directory); see 'mmsprep doctor'")
         words = [f"memory_bytes={self.memory_bytes}", f"cpu_s={self.cpu_s:.0f}", f"file_bytes={self.file_bytes}"]
-        words += [f"program={program}", "end=with-parent"]
+        words += [f"program={program}", "end=with-parent", "keep=read-any"]
         words += [f"read={path}" for path in self.reads or ()] + [f"write={path}" for path in self.writes]
         # A script in ffmpeg's place needs programs and files that nobody here knows of.
         is_script = _is_script(program)
