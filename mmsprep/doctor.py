@@ -108,9 +108,22 @@ def _defences(settings: Settings) -> list[Check]:
     for defence, use, advice in (
         (confine.LIMITS, "memory, processor time and size of files", "run it on Linux or macOS"),
         (confine.DEATH, "no decoder outlives this program", "run it on Linux"),
-        (confine.FILES, "decoders read and write their own files alone (Landlock)", "needs Linux 5.13 with Landlock"),
-        (confine.NETWORK, "decoders have no network (seccomp)", "needs Linux on x86-64 or arm64"),
-        (confine.PROGRAMS, "decoders start no programs (seccomp)", "needs Linux on x86-64 or arm64"),
+        (
+            confine.FILES,
+            f"decoders read and write their own files alone (Landlock, version {confine.landlock_abi()})",
+            "needs Linux 5.13 with Landlock, and a container that lets it through",
+        ),
+        (confine.RIGHTS, "decoders have no rights of an administrator's", "run it on Linux"),
+        (
+            confine.NETWORK,
+            "decoders have no network (seccomp)",
+            "needs Linux on x86-64 or arm64, and a container that lets seccomp through",
+        ),
+        (
+            confine.PROGRAMS,
+            "decoders start no programs (seccomp)",
+            "needs Linux on x86-64 or arm64, and a container that lets seccomp through",
+        ),
     ):
         ok = defence in held
         checks.append(Check(f"isolation: {defence}", use if ok else "not on this system", ok, False, advice))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import os
 import signal
@@ -318,6 +319,70 @@ def test_a_caged_program_reads_and_writes_what_it_was_given_and_nothing_else(tmp
         done = group.run([sys.executable, "-I", "-c", code], cage=cage)
     assert done.stdout.split() == [b"refused"] * 3
     assert (room / "out").read_text() == "given"
+
+
+_INTRUSIONS = """
+import ctypes, os, resource, signal, socket, sys
+given, parent = sys.argv[1], os.getppid()
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+for name, attempt in {
+    "chmod": lambda: os.chmod(given, 0o777),
+    "chown": lambda: os.chown(given, 0, 0),
+    "utime": lambda: os.utime(given, (1, 1)),
+    "setxattr": lambda: os.setxattr(given, "user.a", b"b"),
+    "truncate": lambda: os.truncate(given, 0),
+    "open to empty": lambda: os.open(given, os.O_RDONLY | os.O_TRUNC),
+    "prlimit": lambda: resource.prlimit(parent, resource.RLIMIT_NOFILE),
+    "setpriority": lambda: os.setpriority(os.PRIO_PROCESS, parent, 19),
+    "setaffinity": lambda: os.sched_setaffinity(parent, {0}),
+    "kill": lambda: os.kill(parent, 0),
+    "shmget": lambda: call("shmget", 0, 4096, 0o1600),
+    "msgget": lambda: call("msgget", 0, 0o1600),
+    "semget": lambda: call("semget", 0, 1, 0o1600),
+    "socket": lambda: socket.socket(),
+    "sethostname": lambda: socket.sethostname("x"),
+    "mount": lambda: call("mount", b"none", b"/mnt", b"tmpfs", 0, None),
+    "unshare": lambda: call("unshare", 0x10000000),
+    "setuid": lambda: os.setuid(0),
+    "acct": lambda: call("acct", None),
+    "ioctl": lambda: call("ioctl", 0, 0x5412, b"x"),
+}.items():
+    try:
+        attempt()
+        print(name)
+    except OSError:
+        pass
+os.kill(os.getpid(), 0)
+"""
+
+
+@_caged_network
+@pytest.mark.parametrize("reads", [[], None], ids=["its own files", "any file"])
+def test_a_caged_program_changes_no_file_and_no_process_of_others(tmp_path: Path, reads: list[str] | None) -> None:
+    """Mode, owner, dates, attributes and lengths of files, limits and priorities of processes, shared memory."""
+    given = tmp_path / "given"
+    given.write_text("given")
+    allowed = [str(given), sys.prefix, sys.base_prefix, *sys.path] if reads is not None else None
+    cage = Cage(memory_bytes=10**9, cpu_s=20, file_bytes=0, reads=allowed)
+    before = given.stat()
+    with ProcessGroup(_DEADLINE_S) as group:
+        done = group.run([sys.executable, "-I", "-c", _INTRUSIONS, str(given)], cage=cage)
+    assert done.stdout.decode().split("\n") == [""]
+    after = given.stat()
+    assert (after.st_mode, after.st_size, after.st_mtime_ns) == (before.st_mode, before.st_size, before.st_mtime_ns)
+
+
+@_caged_network
+def test_a_caged_program_of_an_administrators_has_no_capability_left() -> None:
+    code = "print([line.split()[1] for line in open('/proc/self/status') if line.startswith(('CapEff', 'CapBnd'))])"
+    cage = Cage(memory_bytes=10**9, cpu_s=20, file_bytes=0, reads=None)
+    with ProcessGroup(_DEADLINE_S) as group:
+        done = group.run([sys.executable, "-I", "-c", code], cage=cage)
+    for held in ast.literal_eval(done.stdout.decode()):
+        assert int(held, 16) & ~(1 << 2) == 0  # at most that of reading what the account may read
 
 
 def test_a_child_knows_no_password_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
