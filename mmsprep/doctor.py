@@ -152,12 +152,11 @@ def diagnosis_document(checks: Sequence[Check]) -> dict[str, Any]:
 
 def diagnosis_table(checks: Sequence[Check]) -> RenderableType:
     """The checks for people."""
-    from rich.table import Table
-    from rich.text import Text
+    from rich.table import Column, Table
 
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table = Table.grid("", "", Column(overflow="fold"), padding=(0, 2, 0, 0))
     for check in checks:
         mark = "ok" if check.ok else "MISSING" if check.needed else "missing"
         words = check.found if check.ok else f"{check.found}; {check.advice}"
-        table.add_row(Text(mark), Text(check.name), Text(words, overflow="fold"))
+        table.add_row(mark, check.name, words)
     return table

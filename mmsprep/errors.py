@@ -73,6 +73,11 @@ class MmsprepError(Exception):
     code: ClassVar[str] = "error"
     exit_status: ClassVar[int] = 1
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message as the lines that it is meant to have; a line end within one came with somebody's text."""
+        return (str(self),)
+
 
 class UsageError(MmsprepError):
     """The call itself makes no sense."""
@@ -186,19 +191,28 @@ class UnsafeReference(Rejected):
 
 
 class OverBudget(MmsprepError):
-    """The set does not fit: ``smallest_bytes`` is the smallest total reached, ``limit_bytes`` the limit."""
+    """The set does not fit: ``smallest_bytes`` is the smallest total reached, ``limit_bytes`` the limit.
+
+    ``advice`` says line by line what each attachment needs and what would help.
+    """
 
     code = "over_budget"
     exit_status = 5
 
-    def __init__(self, problem: str, smallest_bytes: int, limit_bytes: int) -> None:
-        super().__init__(problem, smallest_bytes, limit_bytes)
+    def __init__(self, problem: str, smallest_bytes: int, limit_bytes: int, advice: tuple[str, ...] = ()) -> None:
+        super().__init__(problem, smallest_bytes, limit_bytes, advice)
         self.problem = problem
         self.smallest_bytes = smallest_bytes
         self.limit_bytes = limit_bytes
+        self.advice = advice
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The problem, then the advice, indented."""
+        return (self.problem, *(f"  {line}" for line in self.advice))
 
     def __str__(self) -> str:
-        return self.problem
+        return "\n".join(self.lines)
 
 
 class TextOverBudget(OverBudget):
@@ -272,8 +286,13 @@ class SeveralErrors(MmsprepError):
         """The first error's."""
         return self.errors[0].exit_status
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Those of all errors."""
+        return tuple(line for error in self.errors for line in error.lines)
+
     def __str__(self) -> str:
-        return "\n".join(str(error) for error in self.errors)
+        return "\n".join(self.lines)
 
 
 class OutputError(MmsprepError):

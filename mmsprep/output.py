@@ -22,6 +22,7 @@ import msgspec
 from mmsprep.errors import Altered, NotFound, OutputError, Unreadable
 from mmsprep.message import Message
 from mmsprep.model import Part
+from mmsprep.printable import json_text
 from mmsprep.report import SCHEMA, document
 
 try:
@@ -127,7 +128,7 @@ def _checked(folder: Path, part: Part, sha256: str) -> bytes:
 
 def message_files(message: Message) -> dict[str, bytes]:
     """What a message's folder holds: its parts in order, then ``message.json``."""
-    report = (json.dumps(document(message), indent=2, ensure_ascii=False) + "\n").encode()
+    report = (json_text(document(message), indent=2) + "\n").encode()
     return {part.name: part.data for part in message.parts} | {REPORT_NAME: report}
 
 

@@ -17,6 +17,7 @@ from mmsprep.formats import FORMATS
 from mmsprep.job import Inspection
 from mmsprep.message import Forecast, Message
 from mmsprep.model import Action, MediaInfo, Part, PartReport, Plan, Reason
+from mmsprep.printable import printable
 from mmsprep.profile import Profile
 from mmsprep.status import Advice, Status
 
@@ -33,6 +34,8 @@ Json = dict[str, Any]
 _QUALITY_WORDS = ((90, "excellent"), (70, "high"), (50, "medium"), (30, "low"), (0, "poor"))
 _DONE_WORDS = {Action.KEEP: "kept as it is", Action.REWRAP: "kept, metadata removed"}
 _REASONS_SHOWN = 4
+_LONGEST_CELL = 400
+"""Characters of a name or a remark that a table shows."""
 _REASON_WORDS = {
     "type_not_in_table": "{found} is not in the network's table",
     "type_converted": "{found} in the network's table",
@@ -163,12 +166,12 @@ def message_table(message: Message | Forecast) -> RenderableType:
         table.add_row(
             _two_lines(_short(part.source_name), _what(part.source)),
             _two_lines(_done(part), _because(part.reasons)),
-            Text(after if part.action is Action.KEEP else f"{before}\n-> {after}"),
+            after if part.action is Action.KEEP else Text(f"{before}\n-> {after}"),
             _percent(part.size_bytes, message.limit_bytes),
             f"{part.quality:.0f} {_quality_word(part)}",
         )
     for rejection in message.rejected:
-        table.add_row(Text(_short(rejection.name)), _two_lines("left out", rejection.message))
+        table.add_row(_two_lines(_short(rejection.name), ""), _two_lines("left out", rejection.message))
     return table
 
 
@@ -186,7 +189,6 @@ def summary(message: Message | Forecast) -> str:
 def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
     """What each file is and what would be done with it."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(header_style="bold", pad_edge=False, box=None, padding=(0, 2, 0, 0))
     table.add_column("File, and what it is", overflow="fold", max_width=30)
@@ -198,7 +200,7 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
         table.add_row(
             _two_lines(_short(one.name), _what(one.info) if one.info else ""),
             size(one.size_bytes),
-            Text(f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-"),
+            f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-",
             _two_lines(_planned(one.plan), _found(one)) if one.plan else _two_lines("refuse", problem),
         )
     return table
@@ -224,7 +226,9 @@ def profile_table(profile: Profile) -> RenderableType:
         if video
         else "not allowed"
     )
-    facts = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="bold")
+    facts.add_column()
     for key, value in (
         (
             "Limit",
@@ -235,14 +239,16 @@ def profile_table(profile: Profile) -> RenderableType:
         ("Recordings", rungs),
         ("Clips", clips),
     ):
-        facts.add_row(Text(key, style="bold"), Text(value))
+        facts.add_row(key, value)
     table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("Row", "Type", "Support", "Such a file is", "Remark"):
         table.add_column(column, overflow="fold")
     words = {"keep": "kept", "convert": "converted", "refuse": "refused"}
     for row in profile.table:
         table.add_row(row.row, row.content_type or "-", row.support, words[row.use], row.remark)
-    return Group(Text(f"{profile.name}: {profile.title}", style="bold"), "", facts, "", table)
+    return Group(
+        Text(printable(f"{profile.name}: {profile.title}", most=_LONGEST_CELL), style="bold"), "", facts, "", table
+    )
 
 
 def delivery_document(deliveries: Iterable[Delivery], message: Message, stopped: MmsprepError | None = None) -> Json:
@@ -393,4 +399,5 @@ def _two_lines(first: str, second: str) -> Text:
     """What is said first, and below it, dimmed, what may be skipped."""
     from rich.text import Text
 
-    return Text.assemble(first, ("\n" + second if second else "", "dim"))
+    below = "\n" + printable(second, most=_LONGEST_CELL) if second else ""
+    return Text.assemble(printable(first, most=_LONGEST_CELL), (below, "dim"))

@@ -51,23 +51,24 @@ def groups_in_order(this: Run, entries: Sequence[Entry]) -> list[list[int]] | No
 def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> BelowFloor:
     """The error that says how small the set gets, and what would help."""
     smallest, at_floor = sum(shortfall.smallest_bytes), sum(shortfall.floor_bytes)
-    lines = [
+    problem = (
         f"the set needs {at_floor:,} bytes to be worth looking at and listening to (the smallest reached is"
         f" {smallest:,}); the limit of {this.limit_bytes:,} leaves {budget_bytes:,} for attachments."
-    ]
+    )
+    advice = []
     shorter = trimmed_to_fit([entry.ready for entry in entries], budget_bytes)
     for place, (entry, need) in enumerate(zip(entries, shortfall.floor_bytes, strict=True)):
         seconds = duration_s(entry.ready.source())
-        line = f"  {entry.attachment.name}: needs {need:,} bytes"
+        line = f"{entry.attachment.name}: needs {need:,} bytes"
         if seconds:
             line += f" for {seconds:.0f} s"
         if seconds and shorter:
             line += f"; its first {duration_s(shorter[place].source()) or 0:.0f} s would fit (--trim)"
         if seconds and entry.info.kind is Kind.VIDEO:
             line += "; or send its best frame as a picture (--poster)"
-        lines.append(line)
+        advice.append(line)
     groups = groups_in_order(this, entries)
     if groups and len(groups) > 1:
-        lines.append(f"  sent as {len(groups)} messages it would fit (--split)")
-    lines.append("  or leave an attachment out, or give a larger --limit if the gateway takes it")
-    return BelowFloor("\n".join(lines), smallest, this.limit_bytes)
+        advice.append(f"sent as {len(groups)} messages it would fit (--split)")
+    advice.append("or leave an attachment out, or give a larger --limit if the gateway takes it")
+    return BelowFloor(problem, smallest, this.limit_bytes, tuple(advice))

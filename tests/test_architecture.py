@@ -12,7 +12,7 @@ import pytest
 import mmsprep
 
 _ROOT = Path(mmsprep.__file__).parent
-_FOUNDATION = {"model", "errors", "formats", "codec_levels", "profile", "settings"}
+_FOUNDATION = {"model", "errors", "formats", "codec_levels", "printable", "profile", "settings"}
 _STAGES = {"intake", "sniff", "classify", "rewrap", "transcode", "fit", "verify", "message"}
 _MODULES = sorted(path.relative_to(_ROOT) for path in _ROOT.rglob("*.py") if "_profiles" not in path.parts)
 
@@ -37,7 +37,7 @@ def _room(module: Path) -> str:
     return module.parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("module", ["model.py", "errors.py"])
+@pytest.mark.parametrize("module", ["model.py", "errors.py", "printable.py"])
 def test_values_and_errors_import_nothing_of_ours(module: str) -> None:
     assert not _rooms(Path(module))
 
@@ -60,6 +60,26 @@ def test_only_one_place_starts_programs_and_only_the_command_line_knows_typer(mo
         assert "subprocess" not in imports
     if _room(module) != "cli":
         assert not any(name.split(".")[0] in ("typer", "click") for name in imports)
+
+
+_CHILDREN = {"confine.py", "decoder_child.py", "mediainfo_child.py"}
+"""Programs of their own: what they write is read by a parent."""
+
+
+@pytest.mark.parametrize("module", [path for path in _MODULES if path.name not in _CHILDREN], ids=str)
+def test_what_is_shown_leaves_by_one_door(module: Path) -> None:
+    """Strangers' text is made harmless there, so nothing may go round it."""
+    calls = {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse((_ROOT / module).read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    }
+    around = {"print", "typer.echo", "typer.secho", "typer.confirm", "typer.prompt", "Console", "PlainConsole"}
+    around |= {
+        f"sys.{stream}.{write}" for stream in ("stdout", "stderr") for write in ("write", "buffer.write", "writelines")
+    }
+    around |= {"Text.from_markup", "Text.from_ansi"} | ({"json.dumps"} if _room(module) == "cli" else set())
+    assert module == Path("cli/printing.py") or not calls & around
 
 
 @pytest.mark.parametrize("module", _MODULES, ids=str)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from mmsprep import mm7
 from mmsprep.errors import MalformedPush, PushTooLarge
-from mmsprep.receive.characters import printable
 from mmsprep.receive.incoming import Door, Incoming, PushedPart, What
 from mmsprep.receive.limits import Limits
 from mmsprep.receive.look import look
@@ -312,11 +311,6 @@ def test_a_key_follows_id_and_content_and_nothing_else() -> None:
 
 def test_pushes_without_an_id_are_never_taken_for_one_another() -> None:
     assert form({"from": "6", "message": "yes"}).key != form({"from": "6", "message": "yes"}).key
-
-
-@given(st.text(max_size=50))
-def test_nothing_printed_on_a_terminal_controls_it(text: str) -> None:
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", printable(text))
 
 
 def deliver(content: Entity | None, **values: str) -> tuple[str, bytes]:

@@ -16,7 +16,7 @@ from mmsprep.cli.batch import batch, watch
 from mmsprep.cli.inbox import inbox_app
 from mmsprep.cli.look import doctor, inspect, profiles_app, status
 from mmsprep.cli.prepare import prepare
-from mmsprep.cli.printing import stop_cleanly
+from mmsprep.cli.printing import prepare_streams, put, reported, stop_cleanly
 from mmsprep.cli.receive import receive
 from mmsprep.cli.sandbox import sandbox_app
 from mmsprep.cli.send import send
@@ -50,17 +50,28 @@ def _root(
     if version:
         from mmsprep import __version__
 
-        typer.echo(f"mmsprep {__version__}")
+        put(f"mmsprep {__version__}")
         raise typer.Exit
     from mmsprep.tools.memory import keep_freed_memory
 
     keep_freed_memory()
 
 
-def main() -> None:
-    """The ``mmsprep`` command."""
+def main() -> int:
+    """The ``mmsprep`` command.
+
+    Returns:
+        Its exit status.
+    """
     if not sys.warnoptions:
         # Libraries warn about odd files for their callers' ears; what matters of it is in our own report.
         warnings.simplefilter("ignore")
+    prepare_streams()
     stop_cleanly()
-    app(prog_name="mmsprep")
+    try:
+        with reported():
+            status = app(prog_name="mmsprep", standalone_mode=False)
+            sys.stdout.flush()
+    except typer.Exit as done:
+        status = done.exit_code
+    return int(status or 0)

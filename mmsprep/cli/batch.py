@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsprep.cli.options import OnError, parse_size
-from mmsprep.cli.printing import ProfileOption, Stopped, console_for, print_json, reported
+from mmsprep.cli.printing import ProfileOption, Stopped, console_for, print_json, reported, say
 from mmsprep.errors import EmptyFolder, OutputError, UsageError
+from mmsprep.printable import json_text
 
 if TYPE_CHECKING:
     from mmsprep.batch import Batch, ItemOutcome
@@ -99,15 +99,15 @@ def _run(wanted: Batch, executor: str, jobs: int | None, report: Path | None, *,
                 if json_output:
                     _print(outcome)
     except KeyboardInterrupt as error:
-        console.print(f"stopped after {tally.done:,}; the same command goes on from there", highlight=False)
+        say(f"stopped after {tally.done:,}; the same command goes on from there")
         return 128 + (error.signal if isinstance(error, Stopped) else signal.SIGINT)
     if not tally.done:
         raise EmptyFolder(wanted.source, "there is nothing in it to convert")
     if not json_output:
         console.print(tally.table())
-        console.print(tally.summary(wanted.target), style="bold", highlight=False, soft_wrap=True)
+        console.print(tally.summary(wanted.target), style="bold", soft_wrap=True)
         for problem in tally.problems():
-            console.print(problem, highlight=False, markup=False, soft_wrap=True)
+            say(problem)
     return _SOME_FAILED if tally.failed else 0
 
 
@@ -150,18 +150,17 @@ def watch(
 
 
 def _teller() -> Callable[[ItemOutcome], None]:
+    from mmsprep.cli.batch_progress import failure_lines
     from mmsprep.report import size
 
-    console = console_for(stderr=True)
-    console.print("watching; Ctrl-C stops", highlight=False)
+    say("watching; Ctrl-C stops")
 
     def tell(outcome: ItemOutcome) -> None:
         if outcome.made:
             names = ", ".join(f"{file.name} ({size(file.size_bytes)})" for file in outcome.made.outputs)
-            text = f"{outcome.id}: {names}"
-        else:
-            text = f"{outcome.id}: failed: {getattr(outcome.error, 'problem', outcome.error)}"
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+            say(f"{outcome.id}: {names}")
+        for line in failure_lines(outcome):
+            say(line)
 
     return tell
 
@@ -170,7 +169,6 @@ def _print(outcome: ItemOutcome) -> None:
     from mmsprep.batch.outcome import outcome_document
 
     print_json(outcome_document(outcome), one_line=True)
-    sys.stdout.flush()
 
 
 def _check_report(report: Path, source: str) -> None:
@@ -195,7 +193,7 @@ def _report_to(path: Path | None) -> Iterator[Callable[[ItemOutcome], object]]:
     staged = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            yield lambda outcome: file.write(json.dumps(outcome_document(outcome), ensure_ascii=False) + "\n")
+            yield lambda outcome: file.write(json_text(outcome_document(outcome)) + "\n")
         staged.chmod(0o644)
         staged.replace(path)
     except BaseException:

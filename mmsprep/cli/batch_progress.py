@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from mmsprep.batch.outcome import ItemOutcome, Status
 from mmsprep.batch.tree import AtWork, OpenBatch
 from mmsprep.cli.printing import console_for
-from mmsprep.errors import MmsprepError
+from mmsprep.errors import AttachmentError, MmsprepError
+from mmsprep.printable import printable
 from mmsprep.report import size
 
 if TYPE_CHECKING:
@@ -65,9 +66,8 @@ class Tally:
                 self._workers[outcome.made.worker] = seen
         if outcome.error:
             self._codes[outcome.error.code] += 1
-            if len(self._shown) < _PROBLEMS_SHOWN:
-                problem = getattr(outcome.error, "problem", str(outcome.error))
-                self._shown.append(f"{outcome.id}: {problem}")
+            if self.failed <= _PROBLEMS_SHOWN:
+                self._shown += failure_lines(outcome)
 
     def rate(self) -> float:
         """Items a second that needed work, lately."""
@@ -97,7 +97,9 @@ class Tally:
             if name in now:
                 passed_s = now[name].seconds
                 last = now[name].name + (f" ({duration(passed_s)})" if passed_s >= _LONG_S else "")
-            workers.add_row(f"worker {number}", f"{count:,} done", each, Text(last, no_wrap=True, overflow="ellipsis"))
+            workers.add_row(
+                f"worker {number}", f"{count:,} done", each, Text(printable(last), no_wrap=True, overflow="ellipsis")
+            )
         return Group(top, workers)
 
     def _progress_words(self) -> str:
@@ -133,8 +135,8 @@ class Tally:
 
     def problems(self) -> Iterator[str]:
         """The first failures, and how many more there are of which code."""
-        yield from (f"failed: {line}" for line in self._shown)
-        if self.failed > len(self._shown):
+        yield from self._shown
+        if self.failed > _PROBLEMS_SHOWN:
             codes = ", ".join(f"{count:,} {code}" for code, count in self._codes.most_common())
             yield f"{self.failed:,} failed in all ({codes}); --report FILE lists them"
 
@@ -172,6 +174,15 @@ def _count(opened: OpenBatch, tally: Tally, stop: threading.Event) -> None:
     except MmsprepError:
         return
     tally.total = count
+
+
+def failure_lines(outcome: ItemOutcome) -> list[str]:
+    """Why an item failed, in a line, and below it what would help or what else is wrong; none if it did not."""
+    error = outcome.error
+    if error is None:
+        return []
+    first, *more = (error.problem,) if isinstance(error, AttachmentError) else error.lines
+    return [f"failed: {outcome.id}: {first}", *(f"  {line.strip()}" for line in more)]
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsprep.cli.printing import JsonFlag, console_for, print_json, reported
+from mmsprep.cli.printing import JsonFlag, console_for, print_json, put, reported, say
 from mmsprep.cli.receive import DEFAULT_STORE, DatabaseOption, StoreOption
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def list_messages(
         elif found:
             console_for().print(listing(found))
         else:
-            typer.echo("nothing there", err=True)
+            say("nothing there")
 
 
 @inbox_app.command("show")
@@ -86,7 +86,7 @@ def export(
         with _open(store, database) as inbox:
             paths = write(inbox, inbox.find(name), folder)
         for path in paths:
-            typer.echo(path)
+            put(str(path))
 
 
 @inbox_app.command("forward")
@@ -114,7 +114,7 @@ def forward(
             if dead:
                 revive(inbox)
             tally = forwarder.once()
-        typer.echo(f"{tally.done} forwarded, {tally.failed} failed and wait, {tally.given_up} given up", err=True)
+        say(f"{tally.done} forwarded, {tally.failed} failed and wait, {tally.given_up} given up")
         if tally.failed or tally.given_up:
             raise ForwardError("not everything could be handed on; 'mmsprep inbox list --pending' shows what waits")
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mmsprep.cli.printing import JsonFlag, ProfileOption, console_for, inputs_of, print_json, reported
+from mmsprep.cli.printing import JsonFlag, ProfileOption, console_for, inputs_of, print_json, put, reported
 from mmsprep.errors import UsageError
 
 profiles_app = typer.Typer(help="The networks and handset classes that mmsprep knows.")
@@ -45,7 +45,7 @@ def profiles(context: typer.Context) -> None:
 
         for name in profile_names():
             found = load_profile(name)
-            typer.echo(f"{name:14} {found.message.limit_bytes:>9,} bytes  {found.title}")
+            put(f"{name:14} {found.message.limit_bytes:>9,} bytes  {found.title}")
 
 
 @profiles_app.command("show")

@@ -29,6 +29,7 @@ from mmsprep.cli.printing import (
     print_json,
     progress_bar,
     reported,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def _show_results(
     console = console_for(stderr=True)
     for result, folder in zip(results, folders, strict=True):
         console.print(message_table(result))
-        console.print(summary(result), style="bold", highlight=False)
+        console.print(summary(result), style="bold")
         for warning in result.warnings:
-            console.print(f"note: {warning}", highlight=False, markup=False)
+            say(f"note: {warning}")
         if written:
-            console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+            say(f"written to {folder}")

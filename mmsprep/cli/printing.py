@@ -1,19 +1,26 @@
-"""What every command shares: consoles, progress, JSON on stdout, errors as messages and exit statuses."""
+"""What every command shares: the one way out for text, progress, errors as messages and exit statuses.
+
+Whatever the command line says leaves through here: :func:`say`, :func:`put`, :func:`ask`, :func:`print_json` and
+:func:`console_for`. Text of strangers is made harmless here, so that no command has to think of it.
+"""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmsprep.errors import MmsprepError, OutputError, SeveralErrors, UsageError
+from mmsprep.printable import json_text, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +29,9 @@ if TYPE_CHECKING:
     from mmsprep.model import ProgressCallback
 
 _NARROWEST_TABLE = 110
+_LONGEST_NAME = 60
+_Misuse: type[Exception] = typer.BadParameter.__mro__[2]
+"""What typer raises for a command line that it cannot read; only some of its versions have a public name for it."""
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 ProfileOption = Annotated[str, typer.Option("-p", "--profile", help="A profile's name, or the path of a .toml file.")]
@@ -51,7 +61,8 @@ def progress_bar(*, shown: bool) -> Iterator[ProgressCallback | None]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     words = {"look": "looking at", "open": "opening", "encode": "encoding", "check": "checking"}
-    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    words_column = TextColumn("{task.description}", markup=False)
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), words_column)
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=1.0)
         reached = 0.0
@@ -59,25 +70,69 @@ def progress_bar(*, shown: bool) -> Iterator[ProgressCallback | None]:
         def update(step: Any) -> None:
             nonlocal reached
             reached = max(reached, step.done)
-            name = Path(step.name).name
+            name = printable(Path(step.name).name, most=_LONGEST_NAME)
             bar.update(task, completed=reached, description=f"{words[step.stage]} {name}")
 
         yield update
 
 
 def console_for(*, stderr: bool = False) -> Console:
-    from rich.console import Console
+    """Where tables, styled lines and progress go."""
+    from mmsprep.cli.console import PlainConsole
 
-    console = Console(stderr=stderr, emoji=False)
+    console = PlainConsole(stderr=stderr)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _NARROWEST_TABLE
     return console
 
 
-def print_json(value: dict[str, Any], *, one_line: bool = False) -> None:
-    import json
+def say(text: str) -> None:
+    """One line for people, on standard error; where that cannot be written nobody reads, and the work goes on."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(printable(text), file=sys.stderr, flush=True)
 
-    typer.echo(json.dumps(value, indent=None if one_line else 2, ensure_ascii=False))
+
+def say_error(error: MmsprepError) -> None:
+    """An error for people: a line for each attachment that it is about, and what would help below it."""
+    for line in error.lines:
+        say(line if line.startswith(" ") else f"error: {line}")
+
+
+def put(text: str) -> None:
+    """One line of data, on standard output."""
+    if sys.stdout is not None:
+        print(printable(text), flush=True)
+
+
+def ask(*question: str) -> bool:
+    """Ask yes or no on the terminal, after all lines of ``question``."""
+    for line in question[:-1]:
+        say(line)
+    return typer.confirm(printable(question[-1]), err=True)
+
+
+def print_json(value: dict[str, Any], *, one_line: bool = False) -> None:
+    """A document for programs, on standard output; its strings are exact."""
+    if sys.stdout is not None:
+        takes_all = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+        print(json_text(value, indent=None if one_line else 2, ascii_only=not takes_all), flush=True)
+
+
+class _Lines(logging.Formatter):
+    """What a library has to say, in harmless lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), lines=True)
+
+
+def prepare_streams() -> None:
+    """No stream fails on a character that it has not, or passes on bytes of a file name that are no text."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    if logging.lastResort:
+        logging.lastResort.setFormatter(_Lines())
 
 
 class Stopped(KeyboardInterrupt):
@@ -120,14 +175,15 @@ def reported(json_output: bool = False, *, one_line: bool = False) -> Iterator[N
                 },
                 one_line=one_line,
             )
-        for line in str(error).splitlines():
-            typer.echo(line if line.startswith(" ") else f"error: {line}", err=True)
+        say_error(error)
         raise typer.Exit(error.exit_status) from None
     except (KeyboardInterrupt, typer.Abort) as error:
-        typer.echo("interrupted; nothing was written", err=True)
+        say("interrupted; nothing was written")
         raise typer.Exit(128 + (error.signal if isinstance(error, Stopped) else signal.SIGINT)) from None
     except typer.Exit:
         raise
+    except _Misuse as misuse:
+        raise typer.Exit(_say_misuse(misuse)) from None
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does.
         _drop_output()
@@ -135,16 +191,27 @@ def reported(json_output: bool = False, *, one_line: bool = False) -> Iterator[N
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _FULL:
             _drop_output()
-            typer.echo(f"error: standard output cannot be written ({error.strerror})", err=True)
+            say(f"error: standard output cannot be written ({error.strerror})")
             raise typer.Exit(OutputError.exit_status) from None
         if os.environ.get("MMSPREP_DEBUG"):
-            raise
-        typer.echo(
+            for line in traceback.format_exc().splitlines():
+                say(line)
+        say(
             f"error: a bug in mmsprep ({type(error).__name__}: {error}); nothing was written."
-            " MMSPREP_DEBUG=1 shows where",
-            err=True,
+            " MMSPREP_DEBUG=1 shows where"
         )
         raise typer.Exit(1) from None
+
+
+def _say_misuse(misuse: Any) -> int:
+    """Say what typer found wrong with the command line; an empty message means that it showed the help."""
+    message = misuse.format_message()
+    context = getattr(misuse, "ctx", None)
+    if message:
+        say(f"error: {message}")
+    if message and context is not None:
+        say(f"'{context.command_path} --help' shows how")
+    return int(misuse.exit_code)
 
 
 def _drop_output() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mmsprep.cli.printing import reported
+from mmsprep.cli.printing import reported, say
 from mmsprep.errors import UsageError
 
 StoreOption = Annotated[
@@ -98,7 +98,7 @@ def receive(
             address, bound = listener.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
             ready = f"taking pushes on http://{shown}:{bound}, store {store}; ctrl-c ends it"
-            serve(app, listener, proxies=proxy or (), on_ready=lambda: typer.echo(ready, err=True))
+            serve(app, listener, proxies=proxy or (), on_ready=lambda: say(ready))
 
 
 def _read_secret(path: Path) -> str:

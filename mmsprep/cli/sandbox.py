@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsprep.cli.printing import JsonFlag, print_json, reported
+from mmsprep.cli.printing import JsonFlag, print_json, reported, say
 
 if TYPE_CHECKING:
     from mmsprep.sandbox import Delivery
@@ -47,12 +47,12 @@ def sandbox(
         faults = [parse_fault(one) for one in fault or []]
         password = os.environ.get("MMSPREP_SANDBOX_PASSWORD") or "sandbox"
         gateway = Sandbox(host=host, port=port, username=username, password=password, keep=keep, faults=faults)
-        typer.echo(f"the phone   {gateway.url}", err=True)
-        typer.echo(f"form        {gateway.form_url}", err=True)
-        typer.echo(f"MM7         {gateway.mm7_url}", err=True)
-        typer.echo(f"account     {username}; nothing leaves this machine; Ctrl-C ends it", err=True)
+        say(f"the phone   {gateway.url}")
+        say(f"form        {gateway.form_url}")
+        say(f"MM7         {gateway.mm7_url}")
+        say(f"account     {username}; nothing leaves this machine; Ctrl-C ends it")
         for one in faults:
-            typer.echo(f"fault       {one}", err=True)
+            say(f"fault       {one}")
         gateway.serve()
 
 
@@ -87,7 +87,7 @@ def sandbox_push(
         if json_output:
             print_json({"schema": 1, **document(delivery)})
         if not delivery.ok:
-            typer.echo("error: the script did not answer OK; SMSGlobal would go on pushing", err=True)
+            say("error: the script did not answer OK; SMSGlobal would go on pushing")
             raise typer.Exit(11)
 
 
@@ -98,9 +98,9 @@ def _type_of(path: Path) -> str:
 
 def _tell(delivery: Delivery) -> None:
     if not delivery.attempts:
-        typer.echo(f"pushing id {delivery.incoming.id} to {delivery.url}", err=True)
+        say(f"pushing id {delivery.incoming.id} to {delivery.url}")
         return
     last = delivery.attempts[-1]
     status = f"HTTP {last.http_status} " if last.http_status else ""
     verdict = "OK" if last.ok else f"{status}{last.answer[:200] or '(empty answer)'}"
-    typer.echo(f"attempt {len(delivery.attempts)}: {verdict} ({last.took_s:.2f} s)", err=True)
+    say(f"attempt {len(delivery.attempts)}: {verdict} ({last.took_s:.2f} s)")

@@ -27,7 +27,18 @@ from mmsprep.cli.options import (
     TrimFlag,
     job_of,
 )
-from mmsprep.cli.printing import JsonFlag, ProfileOption, console_for, print_json, progress_bar, reported
+from mmsprep.cli.printing import (
+    JsonFlag,
+    ProfileOption,
+    ask,
+    console_for,
+    print_json,
+    progress_bar,
+    put,
+    reported,
+    say,
+    say_error,
+)
 from mmsprep.errors import MmsprepError, UsageError
 
 if TYPE_CHECKING:
@@ -119,13 +130,13 @@ def send(
         notes = [number.note for number in numbers if number.note]
         notes += ["a number that is given twice is sent to once"] if len(recipients) < len(to) else []
         for note in notes:
-            typer.echo(f"note: {note}", err=True)
+            say(f"note: {note}")
         with _account(gateway, sandbox) as account:
             ready, key = _ready(folder, job, refit=refit, json_output=json_output)
             if not json_output:
                 _show(ready, recipients, account, via.value, sender)
-            if not (yes or sandbox or typer.confirm("Send it?", err=True)):
-                typer.echo("not sent", err=True)
+            if not (yes or sandbox or ask("Send it?")):
+                say("not sent")
                 raise typer.Exit(130)
             from mmsprep.delivery import deliver
 
@@ -162,7 +173,7 @@ def _account(gateway: str, sandbox: bool) -> Iterator[Account]:
     account = sandbox_account()
     if is_listening(account.url):
         yield account
-        typer.echo(f"the phone shows it at {account.url}", err=True)
+        say(f"the phone shows it at {account.url}")
         return
     from mmsprep.sandbox import DEFAULT_PORT, Sandbox
 
@@ -170,7 +181,7 @@ def _account(gateway: str, sandbox: bool) -> Iterator[Account]:
         yield account
         if sys.stderr.isatty():
             with suppress(KeyboardInterrupt):
-                typer.echo(f"the phone shows it at {account.url}; Ctrl-C ends the sandbox", err=True)
+                say(f"the phone shows it at {account.url}; Ctrl-C ends the sandbox")
                 threading.Event().wait()
 
 
@@ -179,7 +190,7 @@ def _can_ask() -> bool:
 
 
 def _ask(error: EarlierOutcomeUnknown) -> bool:
-    return typer.confirm(f"{error}\nSend it again?", err=True)
+    return ask(*error.lines, "Send it again?")
 
 
 def _prepared_folder(files: Sequence[str]) -> Path | None:
@@ -218,19 +229,17 @@ def _show(message: Message, recipients: Sequence[str], account: Account, via: st
 
     console = console_for(stderr=True)
     console.print(message_table(message))
-    console.print(summary(message), style="bold", highlight=False)
+    console.print(summary(message), style="bold")
     for key, value in (("subject", message.subject), ("text", message.text)):
         if value:
-            console.print(f"{key}: {value}", highlight=False, markup=False)
+            first, *more = value.splitlines()
+            say(f"{key}: {first}")
+            for line in more:
+                say(f"{'':{len(key)}}  {line}")
     for warning in message.warnings:
-        console.print(f"note: {warning}", highlight=False, markup=False)
+        say(f"note: {warning}")
     origin = f" from {sender}" if sender else ""
-    console.print(
-        f"to {', '.join(recipients)}{origin}, by {via} through {account.url} as {account.username}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    say(f"to {', '.join(recipients)}{origin}, by {via} through {account.url} as {account.username}")
 
 
 def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequence[str], *, json_output: bool) -> int:
@@ -248,7 +257,7 @@ def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequen
         for delivery in deliveries:
             done.append(delivery)
             for step in delivery.steps[told:]:
-                typer.echo(step, err=True)
+                say(step)
             told = len(delivery.steps)
             _tell(delivery, json_output=json_output)
     except BaseException as error:
@@ -262,7 +271,7 @@ def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequen
     if isinstance(stopped, (KeyboardInterrupt, typer.Abort)):
         raise typer.Exit(128 + getattr(stopped, "signal", signal.SIGINT))
     if problem and json_output:
-        typer.echo(f"error: {problem}", err=True)
+        say_error(problem)
         raise typer.Exit(problem.exit_status)
     raise stopped
 
@@ -272,21 +281,21 @@ def _tell_left(left: Sequence[str], *, interrupted: bool) -> None:
     if not left:
         return
     if interrupted:
-        typer.echo(f"interrupted at {left[0]}, who may have been sent to; --journal would know", err=True)
+        say(f"interrupted at {left[0]}, who may have been sent to; --journal would know")
     if left[1:]:
-        typer.echo(f"not sent to {', '.join(left[1:])}", err=True)
+        say(f"not sent to {', '.join(left[1:])}")
 
 
 def _tell(delivery: Delivery, *, json_output: bool) -> None:
     if delivery.error is not None:
-        typer.echo(f"error: {delivery.error}", err=True)
+        say_error(delivery.error)
         return
     receipt = delivery.receipt
     assert receipt is not None
     if not json_output:
-        typer.echo(receipt.message_id)
+        put(receipt.message_id)
     how = "was accepted in an earlier run" if receipt.earlier else "accepted"
-    typer.echo(f"{receipt.recipient}: {how}, id {receipt.message_id}", err=True)
+    say(f"{receipt.recipient}: {how}, id {receipt.message_id}")
 
 
 def _exit_status(deliveries: Sequence[Delivery]) -> int:

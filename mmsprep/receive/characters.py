@@ -7,7 +7,6 @@ known encoding still comes out, byte by byte.
 from __future__ import annotations
 
 import codecs
-import unicodedata
 
 from mmsprep.tools import plaintext
 
@@ -32,13 +31,6 @@ def characters_of(raw: bytes, declared: str = "") -> str:
 def storable(text: str) -> str:
     """``text`` without what databases refuse."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
-def printable(text: str) -> str:
-    """``text`` for a terminal: no control or direction-changing character of a stranger's gets through."""
-    return "".join(
-        "\ufffd" if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char != "\n" else char for char in text
-    )
 
 
 def _declared(raw: bytes, charset: str) -> str | None:

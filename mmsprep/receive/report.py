@@ -6,7 +6,6 @@ terminal, or a file overwritten.
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsprep.errors import OutputError
-from mmsprep.receive.characters import printable
+from mmsprep.printable import json_text, printable
 from mmsprep.receive.incoming import Stored, What
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from mmsprep.receive.store import Store
 
 REPORT_NAME = "message.json"
+_LONGEST_CELL = 60
+"""Characters of a field that a list shows."""
 
 
 def document(message: Stored) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def export(store: Store, message: Stored, folder: Path) -> list[Path]:
         StoreError: an attachment is gone or damaged.
     """
     files = {part.name: store.read(part) for part in message.parts}
-    files[REPORT_NAME] = (json.dumps(document(message), indent=2, ensure_ascii=False) + "\n").encode()
+    files[REPORT_NAME] = (json_text(document(message), indent=2) + "\n").encode()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.is_dir():
@@ -90,7 +91,6 @@ def listing(messages: Sequence[Stored]) -> RenderableType:
     """The messages as a table for people."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("Received (UTC)", "From", "ID", "What came in", "Files", "Forwarded"):
@@ -98,9 +98,9 @@ def listing(messages: Sequence[Stored]) -> RenderableType:
     for message in messages:
         table.add_row(
             f"{datetime.fromtimestamp(message.received_at_s, UTC):%Y-%m-%d %H:%M:%S}",
-            Text(printable(message.sender) or "-"),
-            Text(printable(message.id) or message.key),
-            Text(_summary(message)),
+            printable(message.sender, most=_LONGEST_CELL) or "-",
+            printable(message.id, most=_LONGEST_CELL) or message.key,
+            _summary(message),
             str(len(message.parts)),
             _forwarding(message),
         )
@@ -134,7 +134,7 @@ def details(message: Stored) -> RenderableType:
         *message.extra,
     ):
         if value:
-            facts.add_row(Text(printable(name)), Text(printable(value)))
+            facts.add_row(printable(name, most=_LONGEST_CELL), Text(printable(value, lines=name == "text")))
     if not message.parts:
         return facts
     parts = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -142,15 +142,16 @@ def details(message: Stored) -> RenderableType:
         parts.add_column(heading, justify="right" if heading == "Bytes" else "left")
     for part in message.parts:
         declared = " ".join(filter(None, (part.declared_type, part.declared_name))) or "-"
-        parts.add_row(part.name, part.content_type, Text(printable(declared)), f"{part.size_bytes:,}")
+        parts.add_row(part.name, part.content_type, printable(declared, most=_LONGEST_CELL), f"{part.size_bytes:,}")
     return Group(facts, "", parts)
 
 
 def _summary(message: Stored) -> str:
     if message.what is not What.MESSAGE:
-        return printable(f"{message.what.replace('_', ' ')}: {message.status} (message {message.about_id})")
+        status = f"{message.what.replace('_', ' ')}: {message.status} (message {message.about_id})"
+        return printable(status, most=_LONGEST_CELL)
     words = " ".join(f"{message.subject} {message.text}".split())
-    return printable(words if len(words) <= 60 else words[:59] + "…")
+    return printable(words, most=_LONGEST_CELL)
 
 
 def _forwarding(message: Stored) -> str:

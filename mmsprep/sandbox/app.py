@@ -22,7 +22,6 @@ from starlette.requests import Request
 from starlette.responses import (
     FileResponse,
     HTMLResponse,
-    JSONResponse,
     RedirectResponse,
     Response,
     StreamingResponse,
@@ -32,6 +31,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from mmsprep.errors import MmsprepError, UsageError
+from mmsprep.printable import json_text, printable
 from mmsprep.sandbox import page, playback
 from mmsprep.sandbox.doors import Doors, read_body
 from mmsprep.sandbox.exchange import Account, Exchange, Refused
@@ -45,6 +45,16 @@ from mmsprep.settings import Settings
 
 _HEARTBEAT_S = 15.0
 _MAX_PUSHED_BYTES = 10_000_000
+
+
+class _Json(Response):
+    """JSON that is exact to programs and harmless on the terminal of whoever asks by hand."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """The body."""
+        return json_text(content).encode()
 
 
 class Pages:
@@ -115,7 +125,7 @@ class Pages:
             try:
                 path = await run_in_threadpool(playback.playable, path, part, extension, self.settings)
             except MmsprepError as error:
-                raise HTTPException(502, str(error)) from None
+                raise HTTPException(502, printable(str(error))) from None
         return _file(path, media_type)
 
     async def original(self, request: Request) -> Response:
@@ -151,10 +161,10 @@ class Pages:
         if request.method == "DELETE":
             self.ledger.clear()
             return Response(status_code=204)
-        return JSONResponse({"messages": [page.document(exchange) for exchange in self.ledger.exchanges]})
+        return _Json({"messages": [page.document(exchange) for exchange in self.ledger.exchanges]})
 
     async def one_message(self, request: Request) -> Response:
-        return JSONResponse(page.document(self._exchange(request)))
+        return _Json(page.document(self._exchange(request)))
 
     async def clear(self, request: Request) -> Response:
         self.ledger.clear()
@@ -170,7 +180,7 @@ class Pages:
             self.faults.add(fault_of(_decoded(await read_body(request))))
         if request.method != "GET":
             self.ledger.tell("faults")
-        return JSONResponse({"faults": [_fault_document(fault) for fault in self.faults.waiting]})
+        return _Json({"faults": [_fault_document(fault) for fault in self.faults.waiting]})
 
     async def faults_form(self, request: Request) -> Response:
         """The page's form: a fault in words, or none at all to forget those that wait."""
@@ -211,7 +221,7 @@ class Pages:
         task.add_done_callback(self._pushes.discard)
         if back.isdecimal():
             return RedirectResponse(f"/messages/{back}", 303)
-        return JSONResponse({"number": number, "id": incoming.id}, 202)
+        return _Json({"number": number, "id": incoming.id}, 202)
 
     def _push(self, incoming: Incoming, url: str, number: int) -> object:
         return push(
@@ -224,7 +234,7 @@ class Pages:
         )
 
     async def pushes(self, request: Request) -> Response:
-        return JSONResponse({"pushes": [delivery_document(one) for one in self.ledger.deliveries]})
+        return _Json({"pushes": [delivery_document(one) for one in self.ledger.deliveries]})
 
 
 def create_app(
@@ -274,7 +284,7 @@ def create_app(
 
 async def _told(request: Request, error: Exception) -> Response:
     code = error.code if isinstance(error, MmsprepError) else "error"
-    return JSONResponse({"error": {"code": code, "message": str(error)}}, 400)
+    return _Json({"error": {"code": code, "message": str(error)}}, 400)
 
 
 def _file(path: Path, media_type: str, save_as: str | None = None) -> Response:

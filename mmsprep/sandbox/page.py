@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from mmsprep.formats import FORMATS
+from mmsprep.printable import printable
 from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Door, Exchange, ShownPart
 from mmsprep.sandbox.faults import Fault, Trouble
 from mmsprep.sandbox.playback import sources
@@ -25,9 +26,16 @@ _SHOWN_CHARACTERS = 30_000
 _LONG_RUN = re.compile(r"[^\s&=<>]{160,}")
 _BASE64_LINES = re.compile(r"(?:^[A-Za-z0-9+/]{60,}\n){3,}^[A-Za-z0-9+/]*={0,2}$", re.M)
 
+
+def _shown(value: Any) -> Any:
+    """What a template puts into the page: text of messages without what turns or hides its neighbours."""
+    return printable(value, lines=True) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("mmsprep.sandbox"),
     autoescape=True,
+    finalize=_shown,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

@@ -23,7 +23,7 @@ from typing import TypeVar, TypeVarTuple, get_type_hints
 
 import msgspec
 
-from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolError, ToolMissing
+from mmsprep.errors import AttachmentError, Damaged, MmsprepError, OverInputLimit, ToolError, ToolMissing
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings
 from mmsprep.tools import process
@@ -60,7 +60,9 @@ def isolated(
     settings = workspace.settings
     if not can_isolate(settings):
         return function(attachment, *args)
-    plain = replace(attachment, path=None, mark=None, data=read_bytes(attachment))
+    # A name of bytes that are no text cannot be told to a worker; it is the caller's again in what comes back.
+    label = attachment.name.encode("utf-8", "replace").decode()
+    plain = replace(attachment, name=label, path=None, mark=None, data=read_bytes(attachment))
     request = encode(Call(f"{function.__module__}:{function.__qualname__}", settings.max_cpu_s, encode([plain, *args])))
     reply = _WORKERS.ask(request, workspace, attachment.name)
     try:
@@ -85,7 +87,8 @@ def _rebuilt(failure: Failure, name: str) -> MmsprepError:
         return OverInputLimit(name, "needs more memory to decode than MMSPREP_MAX_MEMORY_BYTES allows; make it smaller")
     if kind is None:
         return Damaged(name, f"cannot be decoded ({': '.join(failure.arguments)}); get the file again")
-    return kind(*failure.arguments)
+    arguments = (name, *failure.arguments[1:]) if issubclass(kind, AttachmentError) else failure.arguments
+    return kind(*arguments)
 
 
 def _fate(name: str, worker: _Worker, settings: Settings) -> MmsprepError:
