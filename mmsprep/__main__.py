@@ -6,14 +6,13 @@ import sys
 
 
 def main() -> None:
-    """Run the command and end with its exit status; Ctrl-C ends it quietly while it is still being loaded, too."""
+    """Run the command; Ctrl-C ends it quietly while it is still being loaded, too."""
     try:
         from mmsprep.cli import main as command_line
 
-        status = command_line()
+        command_line()
     except KeyboardInterrupt:
-        status = 130
-    sys.exit(status)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

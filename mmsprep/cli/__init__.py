@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -57,12 +57,8 @@ def _root(
     keep_freed_memory()
 
 
-def main() -> int:
-    """The ``mmsprep`` command.
-
-    Returns:
-        Its exit status.
-    """
+def main() -> NoReturn:
+    """The ``mmsprep`` command; it ends with :class:`SystemExit`."""
     if not sys.warnoptions:
         # Libraries warn about odd files for their callers' ears; what matters of it is in our own report.
         warnings.simplefilter("ignore")
@@ -74,4 +70,4 @@ def main() -> int:
             sys.stdout.flush()
     except typer.Exit as done:
         status = done.exit_code
-    return int(status or 0)
+    sys.exit(status)
