@@ -73,7 +73,7 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
     """Run the command in a process of its own, with the strangers' files in its folder."""
 
     def ran(*arguments: str | bytes | Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "mmsprep", *map(os.fspath, arguments)]
+        command = [sys.executable, "-m", "mmsprep", *map(os.fsdecode, arguments)]
         return subprocess.run(
             command,
             capture_output=True,
@@ -373,7 +373,7 @@ def on_a_terminal(environment: dict[str, str], tmp_path: Path) -> Iterator[Calla
 
     def ran(*arguments: str | Path) -> bytes:
         ours, theirs = pty.openpty()
-        command = [sys.executable, "-m", "mmsprep", *map(os.fspath, arguments)]
+        command = [sys.executable, "-m", "mmsprep", *map(os.fsdecode, arguments)]
         terminal = environment | {"TERM": "xterm-256color"}
         with subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, env=terminal, cwd=tmp_path, start_new_session=True

@@ -153,7 +153,7 @@ def test_the_inbox_lists_shows_exports_and_forwards(tmp_path: Path) -> None:
         assert httpx.post(receiver.url, data=evil, files=files).text == "OK"
     listed = run("inbox", "--store", inbox)
     assert listed.exit_code == 0
-    assert "Hällo\ufffd Welt" in listed.stdout
+    assert "Hällo␇ Welt" in listed.stdout
     shown = run("inbox", "show", "7", MMSPREP_STORE=inbox)
     assert "01-a-b.jpg" in shown.stdout
     assert "image/png ../../a b.png" in shown.stdout
