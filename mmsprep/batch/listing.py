@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsprep.batch.naming import output_stems
-from mmsprep.batch.storage import Listing, Storage, StoredFile, is_remote, shown
+from mmsprep.batch.storage import Listing, Storage, StoredFile, shown
 from mmsprep.errors import MmsprepError, NotFound, Unreadable, UsageError
 
 MANIFEST_COLUMNS = ("id", "files", "text", "subject", "to")
@@ -99,7 +99,7 @@ def _walk(source: Storage, leave_out: str, folder: str, *, deep: bool) -> Iterat
 def list_manifest(path: Path, source: Storage) -> Iterator[Item]:
     """Every row of a CSV or JSON Lines manifest as one message, in a folder named after its ``id``.
 
-    ``files`` are relative to ``source`` (or absolute); in CSV several are separated by ``;``. A row that makes no
+    ``files`` are relative to ``source`` and lie in it; in CSV several are separated by ``;``. A row that makes no
     sense is an item with an error; the others go on.
 
     Raises:
@@ -200,7 +200,10 @@ def _checked_id(place: str, item_id: str) -> str:
 
 
 def _find(name: str, source: Storage) -> StoredFile:
-    found = source.look(name.replace("\\", "/") if is_remote(source.location) else name)
+    inside = source.inside(name)
+    if inside is None:
+        raise Unreadable(name, f"leads out of {source.location}; a manifest names files inside it, relative to it")
+    found = source.look(inside)
     if found is None:
         raise NotFound(name, f"there is no such file in {source.location}")
     return found

@@ -10,16 +10,18 @@ are shown as ``\\xe9``.
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from mmsprep.errors import MmsprepError, NotFound, OutputError, ToolMissing, Unreadable, UsageError
+from mmsprep.tools.untrusted import Found, is_link, list_untrusted, read_untrusted
 
 PRIVATE_FOLDER = ".mmsprep"
 """Inside the output: the ledger and what is being written. Names with a dot in front are never inputs."""
@@ -28,15 +30,16 @@ _WHOLE_OR_NOT_AT_ALL = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", 
 """Protocols where an upload appears under its name only when it is complete."""
 
 _LISTINGS_KEPT = 16
+_LARGEST_RESULT_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     """A file as a listing tells of it.
 
-    ``place`` is where it lies (a path or a key), ``version`` changes when the file does (empty: nothing tells),
-    ``content_id`` is the same for the same content (empty: it must be read to know), ``changed_at_s`` is when it
-    was last written (0: nothing tells).
+    ``place`` is where it lies (a path from the location down, or a key), ``version`` changes when the file does
+    (empty: nothing tells), ``content_id`` is the same for the same content (empty: it must be read to know),
+    ``changed_at_s`` is when it was last written (0: nothing tells).
     """
 
     name: str
@@ -73,7 +76,11 @@ class Storage(Protocol):
         """The names of the files in ``folder``; none if there is no such folder."""
         ...
 
-    def local(self, place: str, name: str) -> AbstractContextManager[Path]:
+    def inside(self, name: str) -> str | None:
+        """The name that somebody gave a file, as a name of this location; ``None``: it leads out."""
+        ...
+
+    def local(self, place: str, name: str) -> AbstractContextManager[os.PathLike[str]]:
         """A path with the file's content, for as long as the block lasts."""
         ...
 
@@ -106,57 +113,56 @@ def open_storage(location: str) -> Storage:
 
 
 class LocalStorage:
-    """A folder of this machine."""
+    """A folder of this machine. The folder may be a link; nothing that is found in it is followed where it is one."""
 
     def __init__(self, location: str) -> None:
         self.location = os.path.abspath(location)  # noqa: PTH100 - a link in the path is the caller's own name
 
     def list_folder(self, name: str) -> Listing:
-        folder = Path(self.location, name)
         files: list[StoredFile] = []
         folders: list[str] = []
-        try:
-            with os.scandir(folder) as entries:
-                found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotFound(str(folder), "there is no such folder") from None
-        except OSError as error:
-            raise Unreadable(str(folder), f"the folder cannot be listed ({error.strerror})") from None
-        for entry in found:
-            inside = f"{name}/{entry.name}" if name else entry.name
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(inside)
+        for base, status in list_untrusted(self.location, name, str(Path(self.location, name))):
+            inside = f"{name}/{base}" if name else base
+            if base.startswith("."):
                 continue
-            with suppress(OSError):
-                if entry.is_file():
-                    files.append(_stored(shown(inside), entry.path, entry.stat()))
+            if is_link(status):
+                # One to a folder is left out; any other is told of when it is opened.
+                if not Path(self.location, inside).is_dir():
+                    files.append(_stored(shown(inside), inside, status))
+            elif stat.S_ISDIR(status.st_mode):
+                folders.append(inside)
+            else:
+                files.append(_stored(shown(inside), inside, status))
         return Listing(tuple(files), tuple(folders))
+
+    def inside(self, name: str) -> str | None:
+        for root in (self.location, os.path.realpath(self.location)):
+            path = PurePath(os.path.normpath(os.path.join(root, name)))  # noqa: PTH118 - ".." goes, links do not matter
+            if path.is_relative_to(root) and path != PurePath(root):
+                return path.relative_to(root).as_posix()
+        return None
 
     def look(self, name: str) -> StoredFile | None:
         path = os.path.join(self.location, name)  # noqa: PTH118 - an unchanged file costs microseconds here
         try:
-            return _stored(name, path, os.stat(path))  # noqa: PTH116
+            return _stored(name, name, os.lstat(path))
         except OSError:
             return None
 
     def names_in(self, folder: str) -> list[str]:
         try:
             with os.scandir(Path(self.location, folder)) as entries:
-                return [f"{folder}/{one.name}" if folder else one.name for one in entries if one.is_file()]
+                names = [one.name for one in entries if not one.is_dir(follow_symlinks=False)]
+                return [f"{folder}/{one}" if folder else one for one in names]
         except OSError:
             return []
 
     @contextmanager
-    def local(self, place: str, name: str) -> Iterator[Path]:  # noqa: ARG002
-        yield Path(place)
+    def local(self, place: str, name: str) -> Iterator[os.PathLike[str]]:  # noqa: ARG002
+        yield Found(Path(self.location), place)
 
     def read(self, name: str) -> bytes:
-        try:
-            return Path(self.location, name).read_bytes()
-        except FileNotFoundError:
-            raise NotFound(name, "there is no such file") from None
-        except OSError as error:
-            raise Unreadable(name, f"cannot be read ({error.strerror})") from None
+        return read_untrusted(Found(Path(self.location), name), name, _LARGEST_RESULT_BYTES)
 
     def put(self, name: str, data: bytes) -> StoredFile:
         path = Path(self.location, name)
@@ -175,7 +181,7 @@ class LocalStorage:
             with suppress(OSError):
                 staged.unlink(missing_ok=True)
             raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
-        return _stored(name, str(path), status)
+        return _stored(name, name, status)
 
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
@@ -257,8 +263,12 @@ class RemoteStorage:
             self._listed[folder] = {file.name: file for file in found.files} if found else {}
         return self._listed[folder]
 
+    def inside(self, name: str) -> str | None:
+        path = PurePosixPath(name.replace("\\", "/"))
+        return None if path.is_absolute() or ".." in path.parts or not path.parts else str(path)
+
     @contextmanager
-    def local(self, place: str, name: str) -> Iterator[Path]:
+    def local(self, place: str, name: str) -> Iterator[os.PathLike[str]]:
         with tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True) as folder:
             path = Path(folder, "input")
             with _told(name):

@@ -216,8 +216,9 @@ class OpenBatch:
         before = self._ledger.done(item.id)
         if before and before.state == state and self._in_place(before.made):
             return Status.UNCHANGED, before.made
-        lasting = state if _at_rest(item) else ""
-        key = self._key_of(item, (yield from self._digests_of(item)))
+        digests = yield from self._digests_of(item)
+        lasting = state if _at_rest(item) and work.UNREAD not in digests else ""
+        key = self._key_of(item, digests)
         if before and before.key == key and before.made.stem == item.stem and self._in_place(before.made):
             self._ledger.set_state(item.id, lasting)
             return Status.UNCHANGED, before.made
@@ -327,7 +328,8 @@ class OpenBatch:
                 raise error
             for given, found in zip(unknown, future.result(), strict=True):
                 known[given.file.place] = found
-                self._digests[given.file.place, given.file.version] = found
+                if found != work.UNREAD:
+                    self._digests[given.file.place, given.file.version] = found
             while len(self._digests) > _DIGESTS_KEPT:
                 self._digests.popitem(last=False)
         return [known[given.file.place] for given in item.inputs]

@@ -6,6 +6,8 @@ stops. Never: a file that is still being written, and nothing in the folder is c
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -19,7 +21,7 @@ from mmsprep.batch.listing import Item
 from mmsprep.batch.outcome import ItemOutcome, Status
 from mmsprep.batch.storage import check_apart, is_remote
 from mmsprep.batch.tree import EACH_FILE, EACH_FOLDER, Batch, OpenBatch, open_batch
-from mmsprep.errors import ToolMissing, UsageError
+from mmsprep.errors import InputError, NotFound, ToolMissing, UsageError
 from mmsprep.settings import Settings
 
 SETTLE_S = 2.0
@@ -41,8 +43,9 @@ class Unrest:
         return path in self._seen
 
     def stir(self, path: Path) -> None:
-        """Something happened to ``path``; a folder stands for the files in it."""
-        paths = [path] if not path.is_dir() else [one for one in path.rglob("*") if one.is_file()]
+        """Something happened to ``path``; a folder stands for what is in it, a link for itself."""
+        folder = _is_folder(path)
+        paths = [Path(place, name) for place, _, names in os.walk(path) for name in names] if folder else [path]
         for one in paths:
             self._seen.setdefault(one, ((-1, -1), 0.0))
 
@@ -51,7 +54,7 @@ class Unrest:
         rested = []
         for path, (mark, since_s) in list(self._seen.items()):
             try:
-                status = path.stat()
+                status = path.lstat()
             except OSError:
                 del self._seen[path]
                 continue
@@ -85,6 +88,7 @@ def watch(
 
     Raises:
         UsageError: the input is no local folder, or a manifest was given.
+        NotFound: the input was removed, or another folder was put in its place.
         ToolMissing: watchfiles is not installed.
         MmsprepError: as :func:`mmsprep.batch.run_batch`.
     """
@@ -103,7 +107,13 @@ def watch(
         ticks = watchfiles.watch(
             root, watch_filter=None, step=50, rust_timeout=_TICK_MS, yield_on_timeout=True, stop_event=stop
         )
+        watched = _identity(root)
         for changes in ticks:
+            if watched is None or _identity(root) != watched:
+                raise NotFound(
+                    batch.source,
+                    "was removed or replaced while it was watched, nothing more is seen of it; start again",
+                )
             yield from rounds.go_on(Path(path) for _, path in changes)
 
 
@@ -125,10 +135,11 @@ class _Rounds:
         self._first = False
         folders = {path.parent for path in self._unrest.settled(time.monotonic()) if self._concerns_us(path)}
         for folder in sorted(folders):
-            if not folder.is_dir():
-                continue
             name = folder.relative_to(self._root).as_posix()
-            items = self._opened.items("" if name == "." else name, deep=False)
+            try:
+                items = list(self._opened.items("" if name == "." else name, deep=False))
+            except InputError:  # it is gone again, or was a link, whose own folder tells of it
+                continue
             yield from self._outcomes([item for item in items if self._may_start(item)])
 
     def _outcomes(self, items: list[Item]) -> Iterator[ItemOutcome]:
@@ -152,6 +163,21 @@ class _Rounds:
         name = path.relative_to(self._root)
         hidden = any(part.startswith(".") for part in name.parts)
         return not hidden and not (self._leave_out and name.is_relative_to(self._leave_out))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _mark(item: Item) -> tuple[str, ...]:

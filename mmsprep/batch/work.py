@@ -23,12 +23,13 @@ import msgspec
 from mmsprep.batch.listing import InputFile
 from mmsprep.batch.outcome import Json, Made, OutputFile
 from mmsprep.batch.storage import Storage, is_remote, open_storage
-from mmsprep.errors import OutputError, SettingsError, Unreadable
+from mmsprep.errors import InputError, OutputError, SettingsError, Unreadable
 from mmsprep.job import Job
 from mmsprep.output import REPORT_NAME, message_files
 from mmsprep.profile import Profile
 from mmsprep.report import document
 from mmsprep.settings import Settings
+from mmsprep.tools.untrusted import open_untrusted
 
 if TYPE_CHECKING:
     from mmsprep.message import Message
@@ -130,17 +131,20 @@ _storage = lru_cache(maxsize=8)(open_storage)
 """A worker's connections stay open from one item to the next."""
 
 
+UNREAD = "unread"
+"""In a digest's place where the file cannot be read; what that means for the item is said when it is made."""
+
+
 def digest(source: str, inputs: tuple[InputFile, ...]) -> tuple[str, ...]:
-    """The SHA-256 of each input's content."""
+    """The SHA-256 of each input's content, or :data:`UNREAD`."""
     storage = _storage(source)
     found = []
     for given in inputs:
-        with storage.local(given.file.place, given.name) as path:
-            try:
-                with path.open("rb") as file:
-                    found.append(hashlib.file_digest(file, "sha256").hexdigest())
-            except OSError as error:
-                raise Unreadable(given.name, f"cannot be read ({error.strerror})") from None
+        try:
+            with storage.local(given.file.place, given.name) as path, open_untrusted(path, given.name) as file:
+                found.append(hashlib.file_digest(file, "sha256").hexdigest())
+        except (InputError, OSError):
+            found.append(UNREAD)
     return tuple(found)
 
 
@@ -247,7 +251,7 @@ def _output_name(work: Assignment, tail: str) -> str:
 def _write(work: Assignment, files: dict[str, bytes], target: Storage) -> tuple[OutputFile, ...]:
     """Write the files; of a message, ``message.json`` goes first and comes last: a folder that has one is whole."""
     for name, data in files.items():
-        if name in work.strangers and target.read(name) != data:
+        if name in work.strangers and not _is_there(name, data, target):
             raise OutputError(f"{name}: is in the way and not of this batch; move it, or choose another output")
     report = _output_name(work, REPORT_NAME)
     if work.message and report in work.there:
@@ -257,6 +261,11 @@ def _write(work: Assignment, files: dict[str, bytes], target: Storage) -> tuple[
         stored = target.put(name, data)
         outputs.append(OutputFile(name, stored.size_bytes, stored.version, hashlib.sha256(data).hexdigest()))
     return tuple(outputs)
+
+
+def _is_there(name: str, data: bytes, target: Storage) -> bool:
+    found = target.look(name)
+    return found is not None and found.size_bytes == len(data) and target.read(name) == data
 
 
 def _part(part: Json) -> Json:
