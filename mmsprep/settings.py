@@ -9,9 +9,12 @@ Every field can be set by an environment variable: ``MMSPREP_`` and its name in 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
 
 from mmsprep.errors import SettingsError
 
@@ -61,7 +64,44 @@ class Settings:
     @property
     def worker_count(self) -> int:
         """How many attachments are worked on side by side."""
-        return self.jobs or os.cpu_count() or 1
+        return self.jobs or processors()
+
+
+def processors() -> int:
+    """How many processors this process may use: those it is bound to, and no more than a container's quota pays for.
+
+    Linux's cgroups give the quota as microseconds of processor time a period (version 2: ``cpu.max``; version 1:
+    ``cpu.cfs_quota_us``).
+    """
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(bound, _container_quota())))
+
+
+@lru_cache(maxsize=1)
+def _container_quota() -> float:
+    """The least quota of the control groups around this process, in processors; read once a process."""
+    quota = math.inf
+    own = next((line[3:] for line in _text("/proc/self/cgroup").splitlines() if line.startswith("0::")), "/")
+    for folder in (Path(own), *Path(own).parents):
+        allowed, _, period = _text(f"/sys/fs/cgroup{folder}/cpu.max").partition(" ")
+        quota = min(quota, _ratio(allowed, period))
+    first = "/sys/fs/cgroup/cpu/cpu.cfs_"
+    return min(quota, _ratio(_text(f"{first}quota_us"), _text(f"{first}period_us")))
+
+
+def _ratio(allowed: str, period: str) -> float:
+    """``max`` and ``-1`` mean: no quota."""
+    try:
+        return float(allowed) / float(period) if float(allowed) > 0 else math.inf
+    except (ValueError, ZeroDivisionError):
+        return math.inf
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text("ascii")
+    except (OSError, ValueError):
+        return ""
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

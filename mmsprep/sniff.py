@@ -11,8 +11,9 @@ Three looks, each only as close as it must be: the first bytes (``tools/signatur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import PurePath
 from typing import NoReturn
 
@@ -34,7 +35,7 @@ from mmsprep.tools.content import Content
 from mmsprep.tools.emelody import parse_emelody
 from mmsprep.tools.frames import after_id3, starts_with_frames
 from mmsprep.tools.imelody import parse_imelody
-from mmsprep.tools.isolation import isolated
+from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.matroska import read_matroska
 from mmsprep.tools.melody import Melody, MelodyError
 from mmsprep.tools.picture import is_raw_tiff, read_picture
@@ -138,7 +139,10 @@ def _binary_info(
             _over_limit(content.name, f"{content.size_bytes:,} bytes", "max_image_bytes", settings)
         if slug == "tiff" and isolated(workspace, is_raw_tiff, attachment):
             slug = "dng"
-        return isolated(workspace, read_picture, attachment, slug, settings.max_frames)
+        info = isolated(workspace, read_picture, attachment, slug, settings.max_frames)
+        if info.format != slug or info.kind is not Kind.IMAGE:
+            raise senseless(content.name)
+        return info
     if slug == "midi":
         return _midi_info(content)
     return media_info(content, slug, movie, attachment, workspace)
@@ -366,6 +370,10 @@ def _midi_duration_s(content: Content, start: int, end: int) -> float | None:
 
 
 def _check_limits(name: str, info: MediaInfo, settings: Settings) -> None:
+    for entry in fields(info):
+        value = getattr(info, entry.name)
+        if isinstance(value, (int, float)) and not 0 <= value < math.inf:
+            raise Damaged(name, f"is damaged or made to harm: its {entry.name} would be {value}; get the file again")
     pixels = (info.width_px or 0) * (info.height_px or 0)
     if pixels > settings.max_pixels:
         _over_limit(name, f"{info.width_px} x {info.height_px} = {pixels:,} pixels", "max_pixels", settings)

@@ -214,7 +214,7 @@ def _check_stream(name: str, rendition: Rendition, profile: Profile, workspace: 
     """Sound and clips: container, codecs, size, duration, and a decode to the end."""
     path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
     tracks = workspace.mediainfo.tracks(name, path)
-    general = tracks[0]
+    general = tracks[0] if tracks else {}
     expected = _CONTAINERS.get(rendition.format)
     if expected and general.get("format") != expected:
         raise _Fault(f"reads as {general.get('format')}, expected {expected}")
@@ -277,7 +277,7 @@ def _check_clip(rendition: Rendition, profile: Profile, tracks: list[Track]) -> 
     """The streams: codec, profile, level, size, frame rate and sound as the profile says."""
     rules = profile.video
     assert rules is not None
-    video = next(track for track in tracks if track.get("track_type") == "Video")
+    video: Track = next((track for track in tracks if track.get("track_type") == "Video"), {})
     if video.get("format") not in _CODECS[rules.codec]:
         raise _Fault(f"has {video.get('format')} video, expected {rules.codec}")
     size_px = (video.get("width"), video.get("height"))

@@ -19,12 +19,13 @@ import msgspec
 import pytest
 from PIL import Image
 
+from mmsprep import inspect
 from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolError, TypeNotAllowed
-from mmsprep.model import Attachment, MediaInfo
+from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.tools import wire
 from mmsprep.tools.confine import FILES, NETWORK, PROGRAMS
-from mmsprep.tools.isolation import isolated
+from mmsprep.tools.isolation import _Workers, isolated
 from mmsprep.tools.process import Cage, ProcessGroup, defences
 from mmsprep.tools.workspace import Workspace
 
@@ -44,6 +45,11 @@ def picture(attachment: Attachment, size: tuple[int, int]) -> Image.Image:
 
 def refuse(attachment: Attachment) -> int:
     raise TypeNotAllowed(attachment.name, "is not wanted")
+
+
+def nap(attachment: Attachment) -> int:
+    time.sleep(1.0)
+    return 0
 
 
 def stumble(attachment: Attachment) -> int:
@@ -104,6 +110,33 @@ def split_in_two(attachment: Attachment) -> int:
     if pid == 0:
         os._exit(0)
     return pid
+
+
+def forge(attachment: Attachment, reply: bytes) -> int:
+    """Answer in the place of the worker's own code, as what took it over would."""
+    frame = sys._getframe()
+    while frame.f_back is not None and "answers" not in frame.f_locals:
+        frame = frame.f_back
+    wire.send(frame.f_locals["answers"], reply)
+    os._exit(0)
+
+
+def forged_facts(attachment: Attachment, format_slug: str, max_frames: int) -> MediaInfo:
+    """What ``read_picture`` would answer if a file had taken it over; the file says which lie."""
+    lies: dict[bytes, dict[str, object]] = {
+        b"width": {"width_px": -5},
+        b"format": {"format": "no-such"},
+        b"nan": {"duration_s": float("nan")},
+    }
+    told: dict[str, object] = {
+        "format": "jpeg",
+        "kind": Kind.IMAGE,
+        "content_type": "image/jpeg",
+        "size_bytes": 9,
+        "width_px": 4,
+    }
+    word = (attachment.data or b"").rpartition(b" ")[2]
+    return MediaInfo(**(told | {"height_px": 4, "frame_count": 1} | lies[word]))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -169,6 +202,80 @@ def test_a_new_worker_that_aborts_on_its_first_file_is_damage_too(room: Callable
         isolated(room(max_memory_bytes=3_000_000_000), abort, _SOME)
 
 
+def test_a_worker_that_is_killed_while_idle_is_replaced_without_a_word(workspace: Workspace) -> None:
+    """As the system does where memory runs out: the next file has nothing to do with it."""
+    first = isolated(workspace, answer, _SOME, 1)[0]
+    os.kill(first, signal.SIGKILL)
+    assert isolated(workspace, answer, _SOME, 2)[0] != first
+    assert isolated(workspace, answer, _SOME, 3)[2] == 3
+
+
+def test_a_worker_that_is_stopped_before_it_reads_the_question_and_then_killed_costs_one_retry(
+    workspace: Workspace,
+) -> None:
+    """The kill comes while the question is on its way, so that no look at the worker beforehand could tell."""
+    first = isolated(workspace, answer, _SOME, 1)[0]
+    os.kill(first, signal.SIGSTOP)
+    killer = threading.Timer(0.5, os.kill, (first, signal.SIGKILL))
+    killer.start()
+    assert isolated(workspace, answer, _SOME, 2)[0] != first
+
+
+def test_a_worker_that_the_system_kills_at_work_is_not_called_the_file_s_damage(workspace: Workspace) -> None:
+    pid = isolated(workspace, answer, _SOME, 1)[0]
+
+    def kill_when_busy() -> None:
+        _until(lambda: _is_busy(pid))
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_when_busy)
+    killer.start()
+    with pytest.raises(OverInputLimit, match=r"SIGKILL.*memory"):
+        isolated(workspace, hang, _SOME)
+    killer.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system binds no process to processors")
+def test_no_more_workers_stay_than_this_process_has_processors(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    threads = [threading.Thread(target=isolated, args=(workspace, nap, _SOME)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(_idle_workers()) == 1
+    assert Settings().worker_count == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to look for the worker")
+def test_a_worker_without_work_ends(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pid in _idle_workers():
+        os.kill(pid, signal.SIGKILL)
+    monkeypatch.setattr("mmsprep.tools.isolation._IDLE_S", 0.3)
+    # Whatever is swept before this test's time is over is swept once more.
+    monkeypatch.setattr("mmsprep.tools.isolation._WORKERS", _Workers())
+    pid = isolated(workspace, answer, _SOME, 1)[0]
+    _until(lambda: _is_gone(pid))
+    assert isolated(workspace, answer, _SOME, 2)[0] != pid
+
+
+def _idle_workers() -> list[int]:
+    """Processes that decode for this one."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            status = (entry / "stat").read_text().rpartition(")")[2].split()
+            is_worker = b"decoder_child.py" in (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if is_worker and status[0] != "Z" and int(status[1]) == os.getpid():
+            found.append(int(entry.name))
+    return found
+
+
 def test_a_hang_is_ended_by_the_clock(room: Callable[..., Workspace]) -> None:
     with pytest.raises(OverInputLimit, match="MMSPREP_DECODE_TIMEOUT_S"):
         isolated(room(decode_timeout_s=1.0), hang, _SOME)
@@ -190,6 +297,48 @@ def test_memory_is_limited(workspace: Workspace) -> None:
 def test_a_worker_that_was_taken_over_can_only_send_values_of_the_promised_type(workspace: Workspace) -> None:
     with pytest.raises(Damaged, match="senseless"):
         isolated(workspace, lie, _SOME)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"?",
+        b"V",
+        b"?\x05",
+        b"V\xc1",
+        b"V" + b"\x91" * 200_000 + b"\x00",
+        b"V" + msgspec.msgpack.encode(-(1 << 63)) * 2,
+        b"E" + b"\x81\xa1x" + b"\x91" * 200_000 + b"\x00",
+        *(
+            b"E" + wire.encode(wire.Failure(code, arguments))
+            for code in ("bug", "several", "over_budget", "verify", "send_outcome_unknown", "no such", "error")
+            for arguments in ((), ("a",), ("a", "b"), ("a", "b", "c"))
+        ),
+        *(b"E" + wire.encode(wire.Failure("damaged", arguments)) for arguments in ((), ("a",), ("a", "b", "c"))),
+    ],
+)
+def test_whatever_a_worker_that_was_taken_over_answers_is_an_error_about_its_file(
+    workspace: Workspace, reply: bytes
+) -> None:
+    with pytest.raises(Damaged) as caught:
+        isolated(workspace, forge, _SOME, reply)
+    assert caught.value.name == "photo.jpg"
+    assert str(caught.value)
+
+
+def test_a_worker_that_was_taken_over_cannot_blame_another_file(workspace: Workspace) -> None:
+    reply = b"E" + wire.encode(wire.Failure("empty", ("payroll.jpg", "is empty")))
+    with pytest.raises(MmsprepError, match=r"^photo\.jpg: is empty"):
+        isolated(workspace, forge, _SOME, reply)
+
+
+@pytest.mark.parametrize("lie", ["width", "format", "nan"])
+def test_facts_that_no_picture_has_are_damage(monkeypatch: pytest.MonkeyPatch, sample_media: Path, lie: str) -> None:
+    monkeypatch.setattr("mmsprep.sniff.read_picture", forged_facts)
+    data = (sample_media / "formats/photo.jpg").read_bytes() + f" {lie}".encode()
+    (report,) = inspect([("photo.jpg", data)])
+    assert isinstance(report.error, Damaged)
 
 
 @pytest.mark.parametrize(

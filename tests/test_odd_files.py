@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from mmsprep.errors import OverInputLimit, TypeNotAllowed
+from mmsprep import inspect
+from mmsprep.errors import AttachmentError, Damaged, OverInputLimit, TypeNotAllowed
 from mmsprep.model import Action, MediaInfo
 from mmsprep.pipeline import prepare
 
@@ -80,3 +82,68 @@ def test_an_animation_of_a_few_pixels_does_not_crash_what_measures_it(size: tupl
     frames[0].save(out, "PNG", save_all=True, append_images=frames[1:], duration=200)
     part = prepare([("tiny.png", out.getvalue())]).parts[0]
     assert (part.width_px or 0) <= size[0] + 1 and part.size_bytes < 50_000
+
+
+_LENGTHS = (1 << 62, (1 << 63) - 13, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
+
+
+def _caf(length: int) -> bytes:
+    describe = struct.pack(">d4sIIIII", 8_000.0, b"lpcm", 0, 2, 1, 1, 16)
+    return b"caff\0\1\0\0desc" + struct.pack(">Q", 32) + describe + b"free" + struct.pack(">Q", length) + bytes(64)
+
+
+def _boxes(length: int) -> bytes:
+    start = struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 0, b"isom")
+    inside = struct.pack(">I4sQ", 1, b"trak", length)
+    return start + struct.pack(">I4s", 8 + len(inside), b"moov") + inside + struct.pack(">I4sQ", 1, b"free", length)
+
+
+def _heif(length: int) -> bytes:
+    start = struct.pack(">I4s4sI4s", 20, b"ftyp", b"heic", 0, b"heic")
+    return start + struct.pack(">I4sQ", 1, b"meta", length) + bytes(64)
+
+
+def _jxl(length: int) -> bytes:
+    return bytes.fromhex("0000000c4a584c200d0a870a") + struct.pack(">I4sQ", 1, b"jxlc", length) + bytes(64)
+
+
+def _matroska(length: int) -> bytes:
+    head = b"\x1a\x45\xdf\xa3\x84\x42\x82\x81w"
+    return head + b"\x18\x53\x80\x67\x01" + struct.pack(">Q", length)[1:] + b"\xec\x01" + b"\xff" * 6 + b"\xfe"
+
+
+@pytest.mark.parametrize("on_disk", [True, False], ids=["path", "bytes"])
+@pytest.mark.parametrize("length", _LENGTHS, ids=hex)
+@pytest.mark.parametrize("made", [_caf, _boxes, _heif, _jxl, _matroska])
+def test_a_length_that_no_file_can_have_is_an_error_of_ours(
+    tmp_path: Path, made: Callable[[int], bytes], length: int, on_disk: bool
+) -> None:
+    """Beyond 2**63 the system knows no place in a file, and another number of these is added to it."""
+    path = tmp_path / "odd"
+    path.write_bytes(made(length))
+    (report,) = inspect([path if on_disk else ("odd", path.read_bytes())])
+    assert isinstance(report.error, AttachmentError) or report.info is not None
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["midi", "rmi"])
+@pytest.mark.parametrize("form", [0, 1, 2])
+@pytest.mark.parametrize("division", [0, 0xE700, 0x8000])
+def test_midi_whose_unit_of_time_is_zero_is_damaged(form: int, division: int, wrapped: bool) -> None:
+    (report,) = inspect([("odd.mid", _midi(form, division, wrapped))])
+    assert isinstance(report.error, Damaged) and "unit of time" in str(report.error)
+
+
+def test_midi_that_counts_frames_of_film_plays_as_long_as_it_says(look: Look) -> None:
+    """25 frames a second of 40 ticks: a thousand ticks are a second, whatever the tempo."""
+    assert look(_midi(0, 0xE728)).duration_s == pytest.approx(2.0)
+    assert look(_midi(0, 480)).duration_s == pytest.approx(2_000 / 480 * 0.25, abs=0.001)
+
+
+def _midi(form: int, division: int, wrapped: bool = False) -> bytes:
+    """A note of 2 000 ticks at 240 quarters a minute."""
+    events = b"\0\xff\x51\3\x03\xd0\x90" + b"\0\x90\x40\x40" + b"\x8f\x50\x80\x40\0" + b"\0\xff\x2f\0"
+    header = struct.pack(">4sIHHH", b"MThd", 6, form, 1, division)
+    data = header + struct.pack(">4sI", b"MTrk", len(events)) + events
+    if not wrapped:
+        return data
+    return struct.pack("<4sI4s4sI", b"RIFF", 12 + len(data), b"RMID", b"data", len(data)) + data

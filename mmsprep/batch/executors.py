@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mmsprep.errors import MmsprepError, ToolError, ToolMissing, Unexpected, UsageError, WorkerLost
-from mmsprep.settings import Settings
+from mmsprep.settings import Settings, processors
 from mmsprep.tools.memory import keep_freed_memory
 
 SERIAL, LOCAL = "serial", "local"
@@ -74,7 +74,7 @@ def open_executor(spec: str | Executor, worker_count: int | None, settings: Sett
         ToolError: the Dask scheduler cannot be reached, or has no workers.
     """
     if isinstance(spec, Executor):
-        yield Workforce(spec, worker_count or getattr(spec, "_max_workers", 0) or os.cpu_count() or 1, True)
+        yield Workforce(spec, worker_count or getattr(spec, "_max_workers", 0) or processors(), True)
     elif spec == SERIAL:
         yield Workforce(Serial(), 1, False)
     elif spec == LOCAL:

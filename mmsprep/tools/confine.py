@@ -154,25 +154,35 @@ def landlock_abi() -> int:
 
 
 def _limit(plan: Plan) -> bool:
-    if resource is None:
-        return False
-    wanted = [(resource.RLIMIT_CORE, 0)]
-    wanted += [(resource.RLIMIT_CPU, int(number)) for number in plan.get("cpu_s", [])]
-    wanted += [(resource.RLIMIT_FSIZE, int(number)) for number in plan.get("file_bytes", [])]
+    held = [limit("CORE", 0)]
+    # Over the softer limit of CPU time a process is told, over the harder one it is killed; the softer one of the
+    # decoders' is moved from one file to the next.
+    held += [limit("CPU", int(number), soft_only=True) for number in plan.get("cpu_s", [])]
+    held += [limit("FSIZE", int(number)) for number in plan.get("file_bytes", [])]
     for number in plan.get("memory_bytes", []):
         # What is written to counts in the one; threads reserve far more than that in the other.
-        wanted += [(resource.RLIMIT_DATA, int(number)), (resource.RLIMIT_AS, 4 * int(number))]
-    held = True
-    for kind, value in wanted:
-        _, hard = resource.getrlimit(kind)
-        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        try:
-            # Over the softer limit of CPU time a process is told, over the harder one it is killed; the softer
-            # one of the decoders' is moved from one file to the next.
-            resource.setrlimit(kind, (limit, hard if kind == resource.RLIMIT_CPU else limit))
-        except (OSError, ValueError):
-            held = False
-    return held
+        held += [limit("DATA", int(number)), limit("AS", 4 * int(number))]
+    return all(held)
+
+
+def limit(kind: str, value: int, *, soft_only: bool = False) -> bool:
+    """Hold this process to ``value`` of ``RLIMIT_<kind>``, or to less where it is held to less already.
+
+    The only place that sets a limit, as systems differ: macOS answers some with an error, others lack the kind.
+
+    Returns:
+        Whether the limit holds; without it the process goes on.
+    """
+    number = getattr(resource, f"RLIMIT_{kind}", None)
+    if resource is None or number is None:
+        return False
+    try:
+        _, hard = resource.getrlimit(number)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(number, (value, hard if soft_only else value))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _close_files(libc: ctypes.CDLL, plan: Plan) -> bool:

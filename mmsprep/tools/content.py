@@ -31,9 +31,9 @@ class Content:
         self._file = open_attachment(attachment) if attachment.path else io.BytesIO(attachment.data or b"")
         try:
             self.size_bytes = self._file.seek(0, os.SEEK_END)
-            self.head = self.read(0, HEAD_BYTES)
         except OSError as error:
             raise Unreadable(self.name, f"cannot be read ({error.strerror})") from error
+        self.head = self.read(0, HEAD_BYTES)
 
     def __enter__(self) -> Content:
         return self
@@ -44,11 +44,17 @@ class Content:
         self._file.close()
 
     def read(self, offset: int, length: int) -> bytes:
-        """``length`` bytes at ``offset``, fewer at the end.
+        """``length`` bytes at ``offset``, fewer at the end; none at a place outside.
+
+        Both numbers may come from the file itself: what no file can have (beyond 2**63, negative) is never asked
+        of the system.
 
         Raises:
             Unreadable: reading fails.
         """
+        length = min(length, self.size_bytes - offset)
+        if offset < 0 or length <= 0:
+            return b""
         try:
             self._file.seek(offset)
             return self._file.read(length)

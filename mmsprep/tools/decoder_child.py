@@ -1,7 +1,8 @@
 """A worker process: reads strangers' pictures for the process that started it.
 
 Comes in: on standard input, where Python's modules lie, then questions (:class:`mmsprep.tools.wire.Call`). Goes out:
-on standard output, one answer each: ``V`` and the value, or ``E`` and the error. Never: a file, the network or another
+on standard output, for each an empty message once the question is read, then the answer: ``V`` and the value, or
+``E`` and the error. Never: a file, the network or another
 program; it was caged before its first line ran (:mod:`mmsprep.tools.confine`).
 
 It is started by its path, so it works in programs that cannot import themselves a second time.
@@ -30,7 +31,9 @@ def main() -> None:
     keep_freed_memory()
     with suppress(EOFError, OSError):
         while True:
-            send(answers, _answer(receive(questions)))
+            question = receive(questions)
+            send(answers, b"")
+            send(answers, _answer(question))
 
 
 def _read_path(stream: IO[bytes]) -> list[str]:
@@ -74,14 +77,11 @@ def _run(call: Any) -> Any:
 
 def _allow_processor_time(seconds: float) -> None:
     """From now on; over it the system ends this process."""
-    if sys.platform == "win32":
-        return
-    import resource
+    import time
 
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = int(used.ru_utime + used.ru_stime + seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+    from mmsprep.tools import confine
+
+    confine.limit("CPU", int(time.process_time() + seconds) + 1, soft_only=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ values of the types that the function promises, and pixels, are all that comes b
 
 The workers are processes that stay warm: the first file pays for loading the decoders, the next ones for carrying
 bytes. Each is caged (:class:`mmsprep.tools.process.Cage`), serves one file at a time, and is given up when it dies,
-when it is late, or after many files. Safe from threads; a forked process gets workers of its own.
+when it is late, or after many files. As many stay idle as this process may use processors, each for a minute; one
+that dies meanwhile is replaced without a word. Safe from threads; a forked process gets workers of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,7 @@ import msgspec
 
 from mmsprep.errors import AttachmentError, Damaged, MmsprepError, OverInputLimit, ToolError, ToolMissing
 from mmsprep.model import Attachment
-from mmsprep.settings import Settings
+from mmsprep.settings import Settings, processors
 from mmsprep.tools import process
 from mmsprep.tools.process import Cage
 from mmsprep.tools.wire import Call, Failure, decode, encode, receive, send
@@ -33,6 +35,7 @@ from mmsprep.tools.workspace import Workspace, read_bytes
 
 _CHILD = Path(__file__).with_name("decoder_child.py")
 _FILES_A_WORKER = 500
+_IDLE_S = 60.0
 
 _Arguments = TypeVarTuple("_Arguments")
 _Result = TypeVar("_Result")
@@ -68,11 +71,18 @@ def isolated(
     try:
         if reply[:1] == b"E":
             raise _rebuilt(decode(reply[1:], Failure), attachment.name)
+        if reply[:1] != b"V":
+            raise ValueError("neither a value nor an error")
         result: _Result = decode(reply[1:], get_type_hints(function)["return"])
-    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         # Only a worker that was taken over by what it read would answer so.
-        raise Damaged(attachment.name, "makes its decoder give senseless answers; do not open it elsewhere") from error
+        raise senseless(attachment.name) from error
     return result
+
+
+def senseless(name: str) -> Damaged:
+    """The error about a file whose decoder answered what no decoder would."""
+    return Damaged(name, "makes its decoder give senseless answers; do not open it elsewhere")
 
 
 def can_isolate(settings: Settings) -> bool:
@@ -81,14 +91,17 @@ def can_isolate(settings: Settings) -> bool:
 
 
 def _rebuilt(failure: Failure, name: str) -> MmsprepError:
-    """The error that a worker told of."""
-    kind = _BY_CODE.get(failure.code)
+    """The error that a worker told of: only one about an attachment, and only about the one that it was given."""
     if failure.code == OverInputLimit.code and not failure.arguments:
         return OverInputLimit(name, "needs more memory to decode than MMSPREP_MAX_MEMORY_BYTES allows; make it smaller")
-    if kind is None:
+    if not failure.code:
         return Damaged(name, f"cannot be decoded ({': '.join(failure.arguments)}); get the file again")
-    arguments = (name, *failure.arguments[1:]) if issubclass(kind, AttachmentError) else failure.arguments
-    return kind(*arguments)
+    if failure.code == ToolMissing.code:
+        return ToolMissing(" ".join(failure.arguments))
+    _, problem = failure.arguments
+    if failure.code not in _BY_CODE:
+        raise ValueError(f"no error about an attachment: {failure.code}")
+    return _BY_CODE[failure.code](name, problem)
 
 
 def _fate(name: str, worker: _Worker, settings: Settings) -> MmsprepError:
@@ -105,7 +118,13 @@ def _fate(name: str, worker: _Worker, settings: Settings) -> MmsprepError:
         )
     if worker.cancelled:
         return ToolError("decoding was cancelled")
-    if not worker.answered and (status >= 0 or status == -getattr(signal, "SIGSYS", 0)):
+    if status == -getattr(signal, "SIGKILL", 0):
+        return OverInputLimit(
+            name,
+            "was being decoded when the system ended its decoder (SIGKILL), as it does where memory runs out; make it"
+            " smaller, or have fewer decoded at once (MMSPREP_JOBS)",
+        )
+    if not worker.heard:
         return ToolMissing(
             f"the worker that decodes pictures does not start (status {status}); 'mmsprep doctor' says more,"
             " MMSPREP_ISOLATE=0 does without it for files that are trusted"
@@ -113,22 +132,26 @@ def _fate(name: str, worker: _Worker, settings: Settings) -> MmsprepError:
     return Damaged(name, f"makes its decoder crash ({process.signal_name(status)}); get the file again")
 
 
-def _kinds(kind: type[MmsprepError]) -> Iterator[type[MmsprepError]]:
+def _kinds(kind: type[AttachmentError]) -> Iterator[type[AttachmentError]]:
     yield kind
     for other in kind.__subclasses__():
         yield from _kinds(other)
 
 
-_BY_CODE = {kind.code: kind for kind in _kinds(MmsprepError)}
+_BY_CODE = {kind.code: kind for kind in _kinds(AttachmentError) if "code" in vars(kind)}
 
 
 class _Worker:
-    """One child process."""
+    """One child process.
+
+    ``heard``: it has read the whole of the last question, so what becomes of it then is that file's doing.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.files = 0
         self.memory_bytes = settings.max_memory_bytes
-        self.answered = self.late = self.cancelled = False
+        self.heard = self.late = self.cancelled = False
+        self.idle_since_s = 0.0
         libraries = [place for place in (sys.prefix, sys.base_prefix, *sys.path) if place and Path(place).exists()]
         cage = Cage(
             memory_bytes=settings.max_memory_bytes,
@@ -146,18 +169,19 @@ class _Worker:
         assert self.child.stdin is not None
         assert self.child.stdout is not None
         self.files += 1
+        self.heard = False
         watchdog = threading.Timer(timeout_s, self._give_up)
         watchdog.daemon = True
         watchdog.start()
         try:
             send(self.child.stdin, request)
-            answer = receive(self.child.stdout)
+            receive(self.child.stdout)
+            self.heard = True
+            return receive(self.child.stdout)
         except (OSError, ValueError, EOFError):
             return None
         finally:
             watchdog.cancel()
-        self.answered = True
-        return answer
 
     def _give_up(self) -> None:
         self.late = True
@@ -165,14 +189,25 @@ class _Worker:
 
 
 class _Workers:
-    """Those that are idle; as many as there are processors stay."""
+    """Those that are idle, the one that worked last at the end."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
+        self._sweep: threading.Timer | None = None
 
     def ask(self, request: bytes, workspace: Workspace, name: str) -> bytes:
         worker = self._take(workspace.settings)
+        answer = self._asked(worker, request, workspace)
+        if answer is None and not (worker.heard or worker.late or worker.cancelled):
+            # The system, or somebody, ended it before it knew of this file. A new one is asked; once.
+            worker = _Worker(workspace.settings)
+            answer = self._asked(worker, request, workspace)
+        if answer is None:
+            raise _fate(name, worker, workspace.settings)
+        return answer
+
+    def _asked(self, worker: _Worker, request: bytes, workspace: Workspace) -> bytes | None:
         answer: bytes | None = None
         try:
             workspace.processes.adopt(worker.child)
@@ -183,19 +218,15 @@ class _Workers:
                 process.end(worker.child)
             else:
                 self._give_back(worker)
-        if answer is None:
-            raise _fate(name, worker, workspace.settings)
         return answer
 
     def close(self) -> None:
         """End every idle worker."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for worker in idle:
-            process.end(worker.child)
+        self._end_idle(lambda _: True)
 
     def _take(self, settings: Settings) -> _Worker:
-        """An idle worker with these limits, or a new one."""
+        """An idle worker with these limits that still lives, or a new one."""
+        self._end_idle(lambda worker: worker.child.poll() is not None)
         with self._lock:
             for worker in reversed(self._idle):
                 if worker.memory_bytes == settings.max_memory_bytes:
@@ -204,12 +235,34 @@ class _Workers:
         return _Worker(settings)
 
     def _give_back(self, worker: _Worker) -> None:
+        worker.idle_since_s = time.monotonic()
         with self._lock:
             self._idle.append(worker)
-            surplus = self._idle[: -(os.cpu_count() or 1)]
-            del self._idle[: len(surplus)]
-        for one in surplus:
-            process.end(one.child)
+            kept = self._idle[-processors() :]
+            if self._sweep is None:
+                self._sweep_later()
+        self._end_idle(lambda one: one not in kept)
+
+    def _sweep_later(self) -> None:
+        self._sweep = threading.Timer(_IDLE_S, self._sweep_now)
+        self._sweep.daemon = True
+        self._sweep.start()
+
+    def _sweep_now(self) -> None:
+        """End those that had nothing to do for a while; look again as long as any is left."""
+        long_ago_s = time.monotonic() - _IDLE_S
+        self._end_idle(lambda worker: worker.idle_since_s <= long_ago_s)
+        with self._lock:
+            self._sweep = None
+            if self._idle:
+                self._sweep_later()
+
+    def _end_idle(self, is_over: Callable[[_Worker], bool]) -> None:
+        with self._lock:
+            over = [worker for worker in self._idle if is_over(worker)]
+            self._idle = [worker for worker in self._idle if worker not in over]
+        for worker in over:
+            process.end(worker.child)
 
 
 _WORKERS = _Workers()

@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mmsprep.errors import Damaged, ToolMissing
 from mmsprep.tools.process import Cage, Child, ProcessGroup
 
@@ -22,6 +24,14 @@ Track = dict[str, Any]
 
 _TIMEOUT_S = 15.0
 _CHILD = Path(__file__).with_name("mediainfo_child.py")
+
+
+class _Reply(msgspec.Struct):
+    """What the child answers: one of the three."""
+
+    tracks: list[Track] = []
+    damaged: str = ""
+    missing: str = ""
 
 
 class MediaInfoReader:
@@ -49,14 +59,14 @@ class MediaInfoReader:
             reply = self._ask(path)
         if reply is None:
             raise Damaged(name, "its structure cannot be read in reasonable time and memory; get the file again")
-        if "missing" in reply:
+        if reply.missing:
             raise ToolMissing(
-                f"MediaInfo: {reply['missing']}; 'pip install --force-reinstall pymediainfo' brings it for"
+                f"MediaInfo: {reply.missing}; 'pip install --force-reinstall pymediainfo' brings it for"
                 " common systems, elsewhere install the system's libmediainfo"
             )
-        if "damaged" in reply:
-            raise Damaged(name, f"its structure cannot be read ({reply['damaged']}); get the file again")
-        return list(reply["tracks"])
+        if reply.damaged:
+            raise Damaged(name, f"its structure cannot be read ({reply.damaged}); get the file again")
+        return reply.tracks
 
     def close(self) -> None:
         """End the child; called once the work is done or cancelled."""
@@ -65,8 +75,13 @@ class MediaInfoReader:
                 self._processes.end(self._child)
                 self._child = None
 
-    def _ask(self, path: Path) -> dict[str, Any] | None:
-        """One question, one answer; ``None`` when the child died of it or was killed."""
+    def _ask(self, path: Path) -> _Reply | None:
+        """One question, one answer; ``None`` when the child died of it, was killed, or answered nonsense.
+
+        One that died before the question came is replaced.
+        """
+        if self._child is not None and self._child.poll() is not None:
+            self._give_up(self._child)
         if self._child is None:
             self._child = self._processes.start([sys.executable, "-P", str(_CHILD)], self._cage)
         child = self._child
@@ -81,7 +96,11 @@ class MediaInfoReader:
             line = child.stdout.readline()
         watchdog.cancel()
         if line.endswith(b"\n"):
-            return dict(json.loads(line))
+            with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+                return msgspec.json.decode(line, type=_Reply)
+        self._give_up(child)
+        return None
+
+    def _give_up(self, child: Child) -> None:
         self._processes.end(child)
         self._child = None
-        return None

@@ -17,6 +17,8 @@ import mido
 from mmsprep.tools.melody import Melody
 
 TICKS_A_QUARTER = 480
+_FIRST_TEMPO = 500_000
+"""Microseconds a quarter until the file says otherwise."""
 _SOUNDING = {"S0": 20 / 21, "S1": 1.0, "S2": 0.5}
 """How much of its length a tone sounds; iMelody's natural style has one part of rest to twenty of tone."""
 
@@ -91,16 +93,21 @@ def _parsed(data: bytes) -> Any:
         raise ValueError(str(error) or type(error).__name__) from error
     if not song.tracks:
         raise ValueError("there is no track in it")
+    if not song.ticks_per_beat or (song.ticks_per_beat < 0 and not song.ticks_per_beat & 0xFF):
+        raise ValueError("its unit of time is zero")
     return song
 
 
 def _seconds(song: Any) -> float:
     """How long it plays: format 2's patterns one after another, with every file's tempo changes."""
-    if song.type != 2:
-        return float(song.length)
-    seconds, tempo = 0.0, 500_000
-    for event in (event for track in song.tracks for event in track):
-        seconds += mido.tick2second(event.time, song.ticks_per_beat, tempo)
+    events = mido.merge_tracks(song.tracks) if song.type != 2 else (event for track in song.tracks for event in track)
+    division = song.ticks_per_beat
+    if division < 0:
+        # Frames a second, negative, in the upper byte and ticks a frame in the lower one: no tempo changes these.
+        return float(sum(event.time for event in events) / (-(division >> 8) * (division & 0xFF)))
+    seconds, tempo = 0.0, _FIRST_TEMPO
+    for event in events:
+        seconds += mido.tick2second(event.time, division, tempo)
         if event.type == "set_tempo":
             tempo = event.tempo
     return seconds

@@ -9,7 +9,6 @@ Codecs and pixel sizes are translated to ffmpeg's names and to what is displayed
 
 from __future__ import annotations
 
-import math
 import struct
 from dataclasses import replace
 
@@ -58,6 +57,8 @@ _AUDIO_CODECS = {
     "Speex": "speex",
     "GSM": "gsm",
 }
+_NO_NUMBER = 1e15
+"""What reaches this was read from garbage, whatever it counts."""
 _WAVE_CODECS = {"2": "adpcm_ms", "6": "pcm_alaw", "7": "pcm_mulaw", "11": "adpcm_ima_wav", "49": "gsm_ms"}
 _EVRC_GUID = bytes.fromhex("8dd489e6")
 _HDR_TRANSFERS = {"PQ": "hdr-pq", "HLG": "hdr-hlg"}
@@ -96,9 +97,9 @@ def media_info(
     tracks = workspace.mediainfo.tracks(content.name, path)
     if attachment.path is None:
         path.unlink()
-    general = next((track for track in tracks if track["track_type"] == "General"), {})
-    sounds = [track for track in tracks if track["track_type"] == "Audio"]
-    pictures = [track for track in tracks if track["track_type"] == "Video"]
+    general = next((track for track in tracks if track.get("track_type") == "General"), {})
+    sounds = [track for track in tracks if track.get("track_type") == "Audio"]
+    pictures = [track for track in tracks if track.get("track_type") == "Video"]
     if movie is not None and not movie.has_track("vide"):
         pictures = []
     _check_whole(content, format_slug, general)
@@ -153,7 +154,7 @@ def _number(value: object) -> float | None:
         number = float(str(value).partition("/")[0])
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < _NO_NUMBER else None
 
 
 def _whole_number(value: object) -> int | None:
@@ -209,7 +210,7 @@ def _with_picture(info: MediaInfo, track: Track) -> MediaInfo:
         frame_count=frame_count,
         frame_rate_fps=_number(track.get("frame_rate")),
         video_codec=_video_codec(track),
-        video_profile=track.get("format_profile"),
+        video_profile=str(track.get("format_profile") or "") or None,
         video_rate_kbps=_kbps(track),
         pixel_aspect=aspect,
         interlaced=str(track.get("scan_type") or "").startswith(("Interlaced", "MBAFF")),

@@ -10,6 +10,7 @@ is, and nothing is written over what is there already.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ from mmsprep.tools.mediainfo import MediaInfoReader
 from mmsprep.tools.process import Cage, ProcessGroup, can_cage
 from mmsprep.tools.untrusted import Found, open_attachment, open_untrusted
 
+_MEDIAINFO_BYTES = 2e9
+"""Honest files take far less; a damaged one's tables can make it ask for anything."""
+
 
 class Workspace:
     """``with Workspace(settings) as workspace:`` a folder with mode 0700, and the children at work in it."""
@@ -33,7 +37,8 @@ class Workspace:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.processes = ProcessGroup(settings.tool_timeout_s)
-        self.mediainfo = MediaInfoReader(self.processes, cage=self.cage(reads=None, writes=False))
+        cage = self.cage(reads=None, writes=False, most_memory_bytes=_MEDIAINFO_BYTES)
+        self.mediainfo = MediaInfoReader(self.processes, cage=cage)
         self._counter = itertools.count(1)
         self._attachments: dict[str, Attachment] = {}
         try:
@@ -55,18 +60,21 @@ class Workspace:
         """A path that nothing uses yet, ending in ``suffix`` (with its dot)."""
         return Path(self._folder.name) / f"{next(self._counter)}{suffix}"
 
-    def cage(self, *, reads: Sequence[str] | None, writes: bool = True) -> Cage | None:
+    def cage(
+        self, *, reads: Sequence[str] | None, writes: bool = True, most_memory_bytes: float = math.inf
+    ) -> Cage | None:
         """What a child may do; ``None`` where the settings trust every input.
 
         Args:
             reads: the files that it may read (``None``: any).
             writes: whether it may read and write in this folder.
+            most_memory_bytes: what it never needs more than, however much the settings allow.
         """
         settings = self.settings
         if not can_cage(settings.isolate):
             return None
         return Cage(
-            memory_bytes=settings.max_memory_bytes,
+            memory_bytes=int(min(settings.max_memory_bytes, most_memory_bytes)),
             cpu_s=settings.max_cpu_s,
             file_bytes=settings.max_temp_bytes if writes else 0,
             reads=reads,
