@@ -100,11 +100,11 @@ class Message:
         """
         return _content(self.parts, [part.data for part in self.parts], self.text, text_at_end)
 
-    def write(self, folder: str | Path) -> list[Path]:
+    def write(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Write the parts and ``message.json`` into ``folder``; see :func:`mmsprep.output.write_message`."""
         from mmsprep.output import write_message
 
-        return write_message(self, Path(folder))
+        return write_message(self, Path(folder), overwrite=overwrite)
 
 
 def overhead_bytes(parts: Sequence[PartReport], text: str, subject: str) -> int:

@@ -1,29 +1,33 @@
-"""A message in a folder: its parts and ``message.json``, written by rename, nothing half done, and read back.
+"""A message in a folder: its parts and ``message.json``, written by rename, whole or not at all, and read back.
 
 Comes in: a finished message and a folder. Goes out: files under their final names, or the message that a folder
-holds. Never: a file of somebody else's overwritten, an original touched, or a message that is not what was written.
+holds. Never: a file of somebody else's overwritten, another message replaced unasked or by half, an original
+touched, or a message that is not what was written.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from mmsprep.errors import Altered, NotFound, OutputError, Unreadable
+from mmsprep.errors import Altered, InputError, NotFound, OutputError, Unreadable
 from mmsprep.message import Message
 from mmsprep.model import Part
 from mmsprep.printable import json_text
 from mmsprep.report import SCHEMA, document
+from mmsprep.tools.untrusted import Found, open_untrusted, read_untrusted
 
 try:
     import fcntl
@@ -32,27 +36,39 @@ except ImportError:  # Windows
 
 REPORT_NAME = "message.json"
 _STAGING = ".mmsprep-"
+_NEW, _OLD = "new", "old"
+_LARGEST_REPORT_BYTES = 16_000_000
+_LARGEST_PART_BYTES = 1_000_000_000
+_NAMES_TOLD = 3
 
 
-def write_message(message: Message, folder: Path) -> list[Path]:
+def write_message(message: Message, folder: Path, *, overwrite: bool = False) -> list[Path]:
     """Write every part and ``message.json`` into ``folder``, which is made if it is not there.
 
-    Files of an earlier message in the folder (its ``message.json`` names them) are replaced; anything else
-    under a name that is needed is an error. ``message.json`` appears last: a folder that has one is whole.
+    A message that lies there already is replaced if it is the same (text, subject, parts and their names), or if
+    ``overwrite`` says so; its files are those that its ``message.json`` names. Anything else under a name that is
+    needed is an error. ``message.json`` appears last: a folder that has one is whole. When something goes wrong the
+    earlier message is put back; a run that was killed meanwhile is undone by the next one.
 
     Returns:
         The paths of the parts in message order, then of ``message.json``.
 
     Raises:
-        OutputError: the folder cannot be written, or something else is in the way; nothing was changed.
+        OutputError: the folder cannot be written, holds another message, or something else is in the way; what became
+            of the folder is in the message.
     """
     files = message_files(message)
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _only_writer(folder):
-            ours = _names_of_earlier_message(folder) | _names_left_by_a_killed_run(folder)
-            _refuse_to_overwrite(folder, files, ours, (part.source_name for part in message.parts))
-            _put(folder, files, stale=ours - files.keys())
+            _undo_killed_runs(folder)
+            earlier = _earlier_message(folder)
+            _refuse_to_replace(folder, earlier, message, overwrite=overwrite)
+            _refuse_to_overwrite(folder, files, earlier.names, (part.source_name for part in message.parts))
+            _put(folder, files, earlier.names)
+        if is_new:
+            _sync(folder.parent)
     except OSError as error:
         raise OutputError(
             f"{folder}: cannot be written ({error.strerror or error}); nothing was changed there,"
@@ -61,8 +77,37 @@ def write_message(message: Message, folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
+def write_messages(messages: Sequence[Message], folder: Path, *, overwrite: bool = False) -> list[Path]:
+    """Write one message into ``folder``, several into its subfolders ``1``, ``2``, ...; none, if one is refused.
+
+    Returns:
+        The folder of each message.
+
+    Raises:
+        OutputError: as :func:`write_message`, or a message of another set lies in ``folder`` or the next subfolder,
+            where it would be taken for one of these.
+    """
+    if len(messages) == 1:
+        write_message(messages[0], folder, overwrite=overwrite)
+        return [folder]
+    folders = [folder / str(number) for number in range(1, len(messages) + 1)]
+    for other in (folder, folder / str(len(messages) + 1)):
+        if os.path.lexists(other / REPORT_NAME):
+            raise OutputError(
+                f"{other}: holds a message of another set, which would be taken for one of these {len(messages)};"
+                " remove it, or choose another folder with -o"
+            )
+    for message, place in zip(messages, folders, strict=True):
+        _refuse_to_replace(place, _earlier_message(place), message, overwrite=overwrite)
+    for message, place in zip(messages, folders, strict=True):
+        write_message(message, place, overwrite=overwrite)
+    return folders
+
+
 def read_message(folder: str | Path) -> Message:
     """The message that :func:`write_message` put into ``folder``, every part checked against its hash.
+
+    ``folder`` may be a link, what is in it may not.
 
     Raises:
         NotFound: there is no ``message.json``, or a part is missing.
@@ -71,7 +116,7 @@ def read_message(folder: str | Path) -> Message:
     """
     folder = Path(folder)
     place = str(folder / REPORT_NAME)
-    report = _report_of(folder / REPORT_NAME)
+    report = _report_of(folder)
     try:
         message = _message_of(report, folder)
     except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
@@ -86,17 +131,16 @@ def read_message(folder: str | Path) -> Message:
     return message
 
 
-def _report_of(path: Path) -> dict[str, Any]:
+def _report_of(folder: Path) -> dict[str, Any]:
+    place = str(folder / REPORT_NAME)
     try:
-        report = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise NotFound(str(path), "there is no such file; a prepared message has one") from None
-    except OSError as error:
-        raise Unreadable(str(path), f"cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise Unreadable(str(path), "is not valid JSON; prepare the message again") from None
+        report = json.loads(read_untrusted(Found(folder, REPORT_NAME), place, _LARGEST_REPORT_BYTES).decode("utf-8"))
+    except NotFound:
+        raise NotFound(place, "there is no such file; a prepared message has one") from None
+    except (ValueError, RecursionError):
+        raise Unreadable(place, "is not valid JSON; prepare the message again") from None
     if not isinstance(report, dict) or report.get("schema") != SCHEMA or report.get("predicted") is not False:
-        raise Unreadable(str(path), f"is not the report of a prepared message (schema {SCHEMA}); prepare it again")
+        raise Unreadable(place, f"is not the report of a prepared message (schema {SCHEMA}); prepare it again")
     return report
 
 
@@ -112,17 +156,19 @@ def _message_of(report: dict[str, Any], folder: Path) -> Message:
 
 
 def _checked(folder: Path, part: Part, sha256: str) -> bytes:
-    path = folder / part.name
+    path = str(folder / part.name)
     if Path(part.name).name != part.name:
         raise Altered(str(folder / REPORT_NAME), f"names a part outside the folder: {part.name!r}")
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise NotFound(str(path), f"is missing, {REPORT_NAME} names it; prepare the message again") from None
+        with open_untrusted(Found(folder, part.name), path) as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            data = file.read(size_bytes) if size_bytes == part.size_bytes <= _LARGEST_PART_BYTES else None
+    except NotFound:
+        raise NotFound(path, f"is missing, {REPORT_NAME} names it; prepare the message again") from None
     except OSError as error:
-        raise Unreadable(str(path), f"cannot be read ({error.strerror})") from None
-    if hashlib.sha256(data).hexdigest() != sha256 or len(data) != part.size_bytes:
-        raise Altered(str(path), f"is not what {REPORT_NAME} says (another SHA-256); prepare the message again")
+        raise Unreadable(path, f"cannot be read ({error.strerror})") from None
+    if data is None or hashlib.sha256(data).hexdigest() != sha256:
+        raise Altered(path, f"is not what {REPORT_NAME} says (another SHA-256); prepare the message again")
     return data
 
 
@@ -132,25 +178,150 @@ def message_files(message: Message) -> dict[str, bytes]:
     return {part.name: part.data for part in message.parts} | {REPORT_NAME: report}
 
 
-def _put(folder: Path, files: dict[str, bytes], stale: set[str]) -> None:
-    with tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder, ignore_cleanup_errors=True) as name:
-        staged = Path(name)
-        for file_name, data in files.items():
-            with (staged / file_name).open("xb") as file:
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What lies in the folder: the message's files, its hash where it is as it was written, what it was made of."""
+
+    names: frozenset[str] = frozenset()
+    sha256: str | None = None
+    made_of: str = ""
+
+
+def _earlier_message(folder: Path) -> _Earlier:
+    """Only what its report names, only plain names, and only files: nothing else is the message's."""
+    place = folder / REPORT_NAME
+    if not os.path.lexists(place):
+        return _Earlier()
+    try:
+        report = json.loads(read_untrusted(Found(folder, REPORT_NAME), str(place), _LARGEST_REPORT_BYTES))
+        names = {name for part in report["parts"] if isinstance(name := part["name"], str)}
+        sources = [str(part["source"]["path"]) for part in report["parts"]]
+    except (InputError, ValueError, KeyError, TypeError, RecursionError):
+        raise OutputError(f"{place}: is in the way and not a message's report; choose another folder with -o") from None
+    sha256 = None
+    with suppress(InputError):
+        sha256 = read_message(folder).sha256
+    more = f" and {len(sources) - _NAMES_TOLD} more" if len(sources) > _NAMES_TOLD else ""
+    made_of = (", ".join(sources[:_NAMES_TOLD]) + more) if sources else "a text"
+    files = {name for name in names if Path(name).name == name and _is_file(folder / name)}
+    return _Earlier(frozenset(files | {REPORT_NAME}), sha256, made_of)
+
+
+def _refuse_to_replace(folder: Path, earlier: _Earlier, message: Message, *, overwrite: bool) -> None:
+    if earlier.names and earlier.sha256 != message.sha256 and not overwrite:
+        what = "another message" if earlier.sha256 else "an earlier message that was changed since"
+        raise OutputError(
+            f"{folder}: holds {what}, made of {earlier.made_of}; nothing was changed there."
+            " --force (overwrite=True) replaces it, -o names another folder"
+        )
+
+
+def _refuse_to_overwrite(
+    folder: Path, files: dict[str, bytes], ours: frozenset[str], source_names: Iterable[str]
+) -> None:
+    sources = [Path(name) for name in source_names]
+    for name in files.keys() | ours:
+        path = folder / name
+        if not os.path.lexists(path):
+            continue
+        if name not in ours:
+            raise OutputError(f"{path}: is in the way and not part of an earlier message; choose another folder")
+        for source in sources:
+            with suppress(OSError, ValueError):
+                if source.samefile(path):
+                    raise OutputError(f"{path}: is one of the originals; choose another folder with -o")
+
+
+def _put(folder: Path, files: dict[str, bytes], ours: frozenset[str]) -> None:
+    """Stage the new files, move the earlier ones aside, the new ones in; or put everything back."""
+    staged = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
+    try:
+        for name in (_NEW, _OLD):
+            (staged / name).mkdir()
+        for name, data in files.items():
+            with (staged / _NEW / name).open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        (folder / REPORT_NAME).unlink(missing_ok=True)
+        _sync(staged / _NEW)
+        for name in [REPORT_NAME, *(ours - {REPORT_NAME})] if ours else ():
+            (folder / name).rename(staged / _OLD / name)
+        for name in files:
+            (staged / _NEW / name).rename(folder / name)
+    except BaseException as error:
         try:
-            for file_name in stale - {REPORT_NAME}:
-                (folder / file_name).unlink(missing_ok=True)
-            for file_name in files:
-                (staged / file_name).replace(folder / file_name)
-        except BaseException:
-            # An interruption must not leave a part of a message under its final name.
-            for file_name in files:
-                (folder / file_name).unlink(missing_ok=True)
+            _undo(folder, staged)
+        except OSError as second:
+            raise OutputError(
+                f"{folder}: cannot be written ({error}), and what was there could not be put back ({second});"
+                f" it lies in {staged / _OLD}, the next run that can puts it back"
+            ) from error
+        raise
+    try:
+        _sync(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the message is in its place, but the disk does not say that it stays there ({error.strerror})"
+        ) from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _undo(folder: Path, staged: Path) -> None:
+    """Put back what was there before a run that did not come to its end, and remove what it left.
+
+    The report is moved in last: where it is staged still, the run did not end. A file that is not what that report
+    says is somebody else's.
+    """
+    report = staged / _NEW / REPORT_NAME
+    if os.path.lexists(report):
+        parts: list[tuple[str, str]] = []
+        with suppress(InputError, ValueError, KeyError, TypeError, RecursionError):
+            told = json.loads(read_untrusted(Found(report.parent, REPORT_NAME), str(report), _LARGEST_REPORT_BYTES))
+            parts = [(Path(part["name"]).name, part["sha256"]) for part in told["parts"]]
+        for name, sha256 in parts:
+            if not os.path.lexists(staged / _NEW / name) and _sha256(folder, name) == sha256:
+                (folder / name).unlink()
+        kept = sorted((staged / _OLD).iterdir(), key=lambda path: path.name == REPORT_NAME)
+        for path in kept:
+            if not os.path.lexists(folder / path.name):
+                path.rename(folder / path.name)
+        _sync(folder)
+    shutil.rmtree(staged, ignore_errors=True)
+
+
+def _undo_killed_runs(folder: Path) -> None:
+    """Called while no other run writes here."""
+    for staged in folder.glob(f"{_STAGING}*"):
+        if stat.S_ISDIR(staged.lstat().st_mode):
+            _undo(folder, staged)
+
+
+def _sha256(folder: Path, name: str) -> str | None:
+    with suppress(InputError, OSError), open_untrusted(Found(folder, name), name) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _sync(folder: Path) -> None:
+    """Have the disk keep the names in ``folder``, where the system can be asked to."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -165,47 +336,3 @@ def _only_writer(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def _names_of_earlier_message(folder: Path) -> set[str]:
-    """The files that an earlier message put here: only what its report names, and only plain names."""
-    try:
-        report = json.loads((folder / REPORT_NAME).read_text("utf-8"))
-        names = {part["name"] for part in report["parts"]}
-    except FileNotFoundError:
-        return set()
-    except (OSError, ValueError, KeyError, TypeError):
-        raise OutputError(
-            f"{folder / REPORT_NAME}: is in the way and not a message's report; choose another folder with -o"
-        ) from None
-    return {name for name in names if isinstance(name, str) and Path(name).name == name} | {REPORT_NAME}
-
-
-def _names_left_by_a_killed_run(folder: Path) -> set[str]:
-    """Parts that a run put here before it was killed, by the report it had staged; what it staged is removed.
-
-    Called while no other run writes here. A file that is not what that report says is somebody else's.
-    """
-    names: set[str] = set()
-    for staged in folder.glob(f"{_STAGING}*"):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            for part in json.loads((staged / REPORT_NAME).read_text("utf-8"))["parts"]:
-                path = folder / Path(part["name"]).name
-                if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == part["sha256"]:
-                    names.add(path.name)
-        shutil.rmtree(staged, ignore_errors=True)
-    return names
-
-
-def _refuse_to_overwrite(folder: Path, files: dict[str, bytes], ours: set[str], source_names: Iterable[str]) -> None:
-    sources = [Path(name) for name in source_names]
-    for name in files.keys() | ours:
-        path = folder / name
-        if not path.exists():
-            continue
-        if name not in ours:
-            raise OutputError(f"{path}: is in the way and not part of an earlier message; choose another folder")
-        for source in sources:
-            with suppress(OSError):
-                if source.samefile(path):
-                    raise OutputError(f"{path}: is one of the originals; choose another folder with -o")

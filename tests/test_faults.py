@@ -312,13 +312,19 @@ def test_no_child_outlives_a_run_that_is_killed(tmp_path: Path, long_clip: Path)
     assert not (tmp_path / "out").exists()
 
 
-def test_runs_on_one_output_folder_leave_one_whole_message(room: Path, sample_media: Path) -> None:
+@pytest.mark.parametrize("force", [True, False])
+def test_runs_on_one_output_folder_leave_one_whole_message(room: Path, sample_media: Path, force: bool) -> None:
+    """Each replaces the one before it, or all but the first are refused."""
     samples = ["photo.bmp", "pages.tif", "screenshot.png", "palette.bmp"]
-    programs = [_start(room, "prepare", sample_media / "formats" / one, "-o", room / "out") for one in samples]
+    more = ["--force"] if force else []
+    paths = [sample_media / "formats" / one for one in samples]
+    programs = [_start(room, "prepare", path, "-o", room / "out", *more) for path in paths]
+    statuses = []
     for program in programs:
         with program:
-            _, complaints = program.communicate(timeout=_DEADLINE_S)
-        assert program.returncode == 0, complaints
+            program.communicate(timeout=_DEADLINE_S)
+        statuses.append(program.returncode)
+    assert sorted(statuses) == ([0, 0, 0, 0] if force else [0, 8, 8, 8])
     message = read_message(room / "out")
     names = {path.name for path in (room / "out").iterdir()}
     assert names == {part.name for part in message.parts} | {"message.json"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from mmsprep import prepare, read_message
 from mmsprep.errors import Altered, MmsprepError, NotFound, OutputError, Unreadable
 from mmsprep.message import Message
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
+from mmsprep.output import write_messages
 
 
 def _message(names: list[str], source: str = "x") -> Message:
@@ -35,6 +38,10 @@ def _message(names: list[str], source: str = "x") -> Message:
     return Message(profile="smsglobal", limit_bytes=300_000, parts=parts)
 
 
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_parts_and_report_are_written_and_hashes_agree(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "out"
     paths = _message(["01-a.jpg", "02-b.jpg"]).write(folder)
@@ -45,11 +52,34 @@ def test_parts_and_report_are_written_and_hashes_agree(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["01-a.jpg", "02-b.jpg", "message.json"]
 
 
-def test_an_earlier_message_is_replaced_with_its_stale_parts(tmp_path: Path) -> None:
-    _message(["01-a.jpg", "02-b.jpg"]).write(tmp_path)
+def test_another_message_is_replaced_only_when_told_and_then_with_its_stale_parts(tmp_path: Path) -> None:
+    _message(["01-a.jpg", "02-b.jpg"], source="holiday/beach.heic").write(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    _message(["01-c.jpg"]).write(tmp_path)
+    before = _contents(tmp_path)
+    with pytest.raises(OutputError, match=r"holds another message, made of holiday/beach\.heic.*--force"):
+        _message(["01-c.jpg"]).write(tmp_path)
+    assert _contents(tmp_path) == before
+    _message(["01-c.jpg"]).write(tmp_path, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["01-c.jpg", "message.json", "notes.txt"]
+    assert read_message(tmp_path).parts[0].name == "01-c.jpg"
+
+
+def test_the_same_message_is_written_again_unasked(tmp_path: Path) -> None:
+    """The same command twice is no mistake; what its report says of it may have become more."""
+    _message(["01-a.jpg"]).write(tmp_path)
+    replace(_message(["01-a.jpg"]), warnings=("noticed now",)).write(tmp_path)
+    assert read_message(tmp_path).warnings == ("noticed now",)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["01-a.jpg", "message.json"]
+
+
+def test_a_message_that_somebody_has_edited_is_not_replaced_unasked(tmp_path: Path) -> None:
+    _message(["01-a.jpg"]).write(tmp_path)
+    (tmp_path / "01-a.jpg").write_bytes(b"edited")
+    with pytest.raises(OutputError, match="changed since"):
+        _message(["01-a.jpg"]).write(tmp_path)
+    assert (tmp_path / "01-a.jpg").read_bytes() == b"edited"
+    _message(["01-a.jpg"]).write(tmp_path, overwrite=True)
+    assert read_message(tmp_path).parts[0].data == b"data"
 
 
 def test_somebody_elses_file_is_never_overwritten(tmp_path: Path) -> None:
@@ -63,7 +93,7 @@ def test_somebody_elses_file_is_never_overwritten(tmp_path: Path) -> None:
 def test_an_original_that_an_earlier_message_made_is_not_overwritten(tmp_path: Path) -> None:
     _message(["01-a.jpg"]).write(tmp_path)
     with pytest.raises(OutputError, match="original"):
-        _message(["01-a.jpg"], source=str(tmp_path / "01-a.jpg")).write(tmp_path)
+        _message(["01-a.jpg"], source=str(tmp_path / "01-a.jpg")).write(tmp_path, overwrite=True)
     assert (tmp_path / "message.json").exists()
 
 
@@ -79,9 +109,9 @@ def test_a_report_that_names_files_outside_its_folder_deletes_nothing(tmp_path: 
     folder = tmp_path / "out"
     _message(["01-a.jpg"]).write(folder)
     report = json.loads((folder / "message.json").read_text("utf-8"))
-    report["parts"].append({"name": "../victim.txt"})
+    report["parts"].append(report["parts"][0] | {"name": "../victim.txt"})
     (folder / "message.json").write_text(json.dumps(report))
-    _message(["01-b.jpg"]).write(folder)
+    _message(["01-b.jpg"]).write(folder, overwrite=True)
     assert victim.read_text() == "precious"
 
 
@@ -147,7 +177,18 @@ def test_a_report_that_names_a_part_outside_its_folder_reads_nothing(tmp_path: P
         read_message(folder)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1, "predicted": false}', "\udcff", '{"schema": 2}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        pytest.param("[" * 200_000, id="nested"),
+        '{"schema": 1, "predicted": false}',
+        "\udcff",
+        '{"schema": 2}',
+    ],
+)
 def test_what_is_no_report_is_unreadable(tmp_path: Path, text: str) -> None:
     (tmp_path / "message.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(Unreadable):
@@ -175,19 +216,168 @@ def test_a_folder_without_a_report_is_not_found(tmp_path: Path) -> None:
         read_message(tmp_path)
 
 
-def test_what_a_killed_run_left_is_cleared_away_and_nothing_else(tmp_path: Path) -> None:
-    """Killed between its renames, a run leaves parts, and the report in its staging folder."""
-    _message(["01-a.jpg", "02-b.jpg"]).write(tmp_path)
-    staged = tmp_path / ".mmsprep-killed"
-    staged.mkdir()
-    (tmp_path / "message.json").rename(staged / "message.json")
-    (tmp_path / "02-b.jpg").rename(staged / "02-b.jpg")
-    _message(["01-a.jpg"]).write(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["01-a.jpg", "message.json"]
+def _interrupted(monkeypatch: pytest.MonkeyPatch, after: int, end: Callable[[], object]) -> list[str]:
+    """Have ``end`` called in place of the rename number ``after``; the names of those that were made."""
+    rename = Path.rename
+    made: list[str] = []
 
-    staged.mkdir()
-    (tmp_path / "message.json").rename(staged / "message.json")
+    def renamed(path: Path, target: Path) -> Path:
+        if len(made) == after:
+            end()
+        made.append(path.name)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    return made
+
+
+_RENAMES = 6
+"""The report and two parts moved aside, two parts and the report moved in."""
+
+
+@pytest.mark.parametrize("after", range(_RENAMES))
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_whatever_goes_wrong_on_the_way_the_earlier_message_is_whole_again(
+    tmp_path: Path, after: int, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file open in a viewer on Windows, a disk that goes away, Ctrl-C: and what the error says is true."""
+    _message(["01-a.jpg", "02-b.jpg"]).write(tmp_path)
+    before = _contents(tmp_path)
+
+    def end() -> None:
+        monkeypatch.undo()
+        raise error("it broke")
+
+    made = _interrupted(monkeypatch, after, end)
+    with pytest.raises(OutputError if error is OSError else error) as caught:
+        _message(["01-a.jpg", "03-c.jpg"]).write(tmp_path, overwrite=True)
+    assert len(made) == after
+    assert _contents(tmp_path) == before
+    assert error is KeyboardInterrupt or "nothing was changed" in str(caught.value)
+
+
+@pytest.mark.parametrize("after", range(_RENAMES + 1))
+def test_a_run_that_is_killed_on_the_way_is_undone_by_the_next_one(tmp_path: Path, after: int) -> None:
+    """At no moment is there a message.json beside parts that are not its own."""
+    _message(["01-a.jpg", "02-b.jpg"]).write(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    process = os.fork()
+    if process == 0:
+        with pytest.MonkeyPatch.context() as patched:
+            _interrupted(patched, after, lambda: os._exit(9))
+            _message(["01-a.jpg", "03-c.jpg"]).write(tmp_path, overwrite=True)
+        os._exit(9)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+    if (tmp_path / "message.json").exists():
+        read_message(tmp_path)
+    with pytest.raises(OutputError, match="another message"):
+        _message(["09-z.jpg"]).write(tmp_path)
+    names = ["01-a.jpg", "03-c.jpg"] if after == _RENAMES else ["01-a.jpg", "02-b.jpg"]
+    assert [part.name for part in read_message(tmp_path).parts] == names
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, "message.json", "notes.txt"])
+
+
+def test_a_folder_that_cannot_be_put_back_says_where_the_earlier_message_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _message(["01-a.jpg", "02-b.jpg"]).write(tmp_path)
+    before = _contents(tmp_path)
+    rename, made = Path.rename, []
+
+    def renamed(path: Path, target: Path) -> Path:
+        made.append(path.name)
+        if len(made) > 2:
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", renamed)
+        with pytest.raises(OutputError, match="could not be put back") as caught:
+            _message(["01-c.jpg"]).write(tmp_path, overwrite=True)
+    assert "nothing was changed" not in str(caught.value)
+    with pytest.raises(OutputError, match="another message"):
+        _message(["09-z.jpg"]).write(tmp_path)
+    assert _contents(tmp_path) == before
+
+
+def test_a_part_of_somebody_elses_under_a_killed_runs_name_is_left_alone(tmp_path: Path) -> None:
+    staged = tmp_path / ".mmsprep-killed"
+    (staged / "old").mkdir(parents=True)
+    _message(["01-a.jpg"]).write(staged / "new")
+    (staged / "new/01-a.jpg").unlink()
     (tmp_path / "01-a.jpg").write_bytes(b"somebody else's")
     with pytest.raises(OutputError, match="in the way"):
         _message(["01-a.jpg"]).write(tmp_path)
     assert (tmp_path / "01-a.jpg").read_bytes() == b"somebody else's"
+
+
+def test_a_folder_in_a_parts_place_is_not_the_messages(tmp_path: Path) -> None:
+    """Nor is it removed, nor does the message go by half."""
+    _message(["01-a.jpg", "02-b.jpg"]).write(tmp_path)
+    (tmp_path / "02-b.jpg").unlink()
+    (tmp_path / "02-b.jpg").mkdir()
+    (tmp_path / "02-b.jpg/precious").write_text("mine")
+    with pytest.raises(OutputError, match="in the way"):
+        _message(["01-a.jpg", "02-b.jpg"]).write(tmp_path, overwrite=True)
+    assert (tmp_path / "01-a.jpg").exists()
+    _message(["01-c.jpg"]).write(tmp_path, overwrite=True)
+    assert _contents(tmp_path).keys() == {"01-c.jpg", "02-b.jpg/precious", "message.json"}
+
+
+def test_a_link_under_a_name_that_is_needed_is_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / "01-a.jpg").symlink_to("nowhere")
+    with pytest.raises(OutputError, match="in the way"):
+        _message(["01-a.jpg"]).write(tmp_path)
+    assert (tmp_path / "01-a.jpg").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["message.json", "01-a.jpg"])
+@pytest.mark.parametrize("kind", ["link out", "link inside", "pipe", "device"])
+def test_a_prepared_message_with_a_link_or_a_pipe_in_it_is_not_read(tmp_path: Path, name: str, kind: str) -> None:
+    """Whoever packed the folder may have laid it; what it leads to would be sent."""
+    folder = tmp_path / "mms"
+    _message(["01-a.jpg"]).write(folder)
+    kept = (tmp_path if kind == "link out" else folder) / "kept"
+    (folder / name).rename(kept)
+    if kind == "pipe":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to("/dev/zero" if kind == "device" else kept)
+    with pytest.raises(Unreadable, match="not a regular file" if kind == "pipe" else "symbolic link"):
+        read_message(folder)
+    with pytest.raises(OutputError):
+        _message(["01-a.jpg"]).write(folder)
+    (tmp_path / "link").symlink_to("mms")
+    if kind == "link inside":
+        (folder / name).unlink()
+        kept.rename(folder / name)
+        assert read_message(tmp_path / "link").parts
+
+
+def test_a_report_that_promises_a_huge_part_reads_nothing_of_it(tmp_path: Path) -> None:
+    _message(["01-a.jpg"]).write(tmp_path)
+    with (tmp_path / "01-a.jpg").open("r+b") as file:
+        file.truncate(1 << 40)
+    report = json.loads((tmp_path / "message.json").read_text("utf-8"))
+    report["parts"][0]["size_bytes"] = report["limit_bytes"] = 1 << 40
+    (tmp_path / "message.json").write_text(json.dumps(report))
+    with pytest.raises(Altered):
+        read_message(tmp_path)
+
+
+def test_several_messages_are_written_all_or_none(tmp_path: Path) -> None:
+    first, second, third = (_message([f"01-{name}.jpg"]) for name in "abc")
+    assert write_messages([first, second, third], tmp_path) == [tmp_path / "1", tmp_path / "2", tmp_path / "3"]
+    write_messages([first, second, third], tmp_path)
+    before = _contents(tmp_path)
+    for changed in ([first, second, second], [third, second, third], [first, second]):
+        with pytest.raises(OutputError):
+            write_messages(changed, tmp_path)
+        assert _contents(tmp_path) == before
+    with pytest.raises(OutputError, match="another set"):
+        write_messages([first, second], tmp_path, overwrite=True)
+    write_messages([third, second, first], tmp_path, overwrite=True)
+    assert read_message(tmp_path / "1").parts[0].name == "01-c.jpg"
+    first.write(tmp_path / "single")
+    with pytest.raises(OutputError, match="another set"):
+        write_messages([first, second], tmp_path / "single", overwrite=True)

@@ -57,6 +57,7 @@ def prepare(
     ] = False,
     priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace another message that DIR holds.")] = False,
 ) -> None:
     """Make one message of FILES that fits the limit, and write its parts into a folder."""
     with reported(json_output):
@@ -73,29 +74,25 @@ def prepare(
             priority=priority or [],
             keep_names=keep_names,
         )
-        _prepare(job, output=output, json_output=json_output, dry_run=dry_run, split=split)
+        _prepare(job, output=output, json_output=json_output, dry_run=dry_run, split=split, force=force)
 
 
-def _prepare(job: Job, *, output: Path, json_output: bool, dry_run: bool, split: bool) -> None:
+def _prepare(job: Job, *, output: Path, json_output: bool, dry_run: bool, split: bool, force: bool) -> None:
     from mmsprep import pipeline
+    from mmsprep.output import write_messages
 
     with progress_bar(shown=not json_output) as progress:
         if dry_run:
-            results: Sequence[Message | Forecast] = [pipeline.forecast(job, progress=progress)]
-        elif split:
-            results = pipeline.split(job, progress=progress)
+            forecast = pipeline.forecast(job, progress=progress)
         else:
-            results = [pipeline.run(job, progress=progress)]
-    folders = [output] if len(results) == 1 else [output / str(n) for n in range(1, len(results) + 1)]
-    for result, folder in zip(results, folders, strict=True):
-        if not dry_run:
-            result.write(folder)  # type: ignore[union-attr]
-    _show_results(results, folders, json_output=json_output, written=not dry_run)
+            messages = pipeline.split(job, progress=progress) if split else [pipeline.run(job, progress=progress)]
+    if dry_run:
+        _show_results([forecast], [None], json_output=json_output)
+    else:
+        _show_results(messages, write_messages(messages, output, overwrite=force), json_output=json_output)
 
 
-def _show_results(
-    results: Sequence[Message | Forecast], folders: Sequence[Path], *, json_output: bool, written: bool
-) -> None:
+def _show_results(results: Sequence[Message | Forecast], folders: Sequence[Path | None], *, json_output: bool) -> None:
     from mmsprep.report import SCHEMA, document, message_table, summary
 
     if json_output:
@@ -108,5 +105,5 @@ def _show_results(
         console.print(summary(result), style="bold")
         for warning in result.warnings:
             say(f"note: {warning}")
-        if written:
+        if folder:
             say(f"written to {folder}")
