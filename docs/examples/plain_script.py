@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from mmsprep import MmsprepError, pre_send
+from mmsprep.printable import printable
 
 
 def post(outgoing: dict) -> str:
@@ -38,7 +39,7 @@ def main(number: str, message: str, *files: str) -> int:
     try:
         outgoing = pre_send(outgoing, country="AU")
     except MmsprepError as error:
-        print(f"cannot be sent: {error}", file=sys.stderr)
+        print(f"cannot be sent: {printable(str(error), lines=True)}", file=sys.stderr)
         return error.exit_status
     print(post(outgoing))
     return 0
