@@ -204,7 +204,7 @@ def _vmaf(clip: Clip, made: Path, seconds: float, fps: float) -> float:
 
 
 def _frame_rate(path: Path, workspace: Workspace) -> float:
-    tracks = workspace.mediainfo.tracks(path.name, path)
+    tracks = workspace.tracks(path.name, path)
     return float(str(next(track["frame_rate"] for track in tracks if track["track_type"] == "Video")))
 
 

@@ -213,7 +213,7 @@ def _check_clean(text: str, profile: Profile) -> None:
 def _check_stream(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> None:
     """Sound and clips: container, codecs, size, duration, and a decode to the end."""
     path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
-    tracks = workspace.mediainfo.tracks(name, path)
+    tracks = workspace.tracks(name, path)
     general = tracks[0] if tracks else {}
     expected = _CONTAINERS.get(rendition.format)
     if expected and general.get("format") != expected:

@@ -83,3 +83,19 @@ def test_inspect_says_what_a_renamed_file_is(sample_media: Path, tmp_path: Path)
     (told,) = json.loads(done.stdout)["files"]
     assert (told["source"]["format"], told["action"], told["target"]) == ("mp4", "transcode", "3gp")
     assert "named .jpg" in told["source"]["notes"][0]
+
+
+def test_another_message_in_the_folder_is_replaced_with_force_alone(tmp_path: Path, sample_media: Path) -> None:
+    """The same command again is no other message."""
+    out, first, other = tmp_path / "mms", sample_media / "formats/still.gif", sample_media / "formats/note.amr"
+    for _ in range(2):
+        assert mmsprep("prepare", first, "-m", "Hello", "-o", out).returncode == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for arguments in ((other, "-m", "Hello"), (first, "-m", "Bye")):
+        done = mmsprep("prepare", *arguments, "-o", out)
+        assert done.returncode == 8
+        assert b"holds another message" in done.stderr
+        assert b"--force" in done.stderr
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert mmsprep("prepare", other, "-o", out, "--force").returncode == 0
+    assert [path.name for path in sorted(out.iterdir())] == ["01-audio.amr", "message.json"]

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image, ImageCms
 
 from mmsprep.errors import Damaged, ToolMissing
-from mmsprep.model import Kind, MediaInfo
+from mmsprep.model import FileMark, Kind, MediaInfo
 from mmsprep.tools.mediainfo import MediaInfoReader
 from mmsprep.tools.process import ProcessGroup
+from mmsprep.tools.untrusted import mark_of
 
 Look = Callable[[bytes], MediaInfo]
 Make = Callable[..., bytes]
@@ -229,6 +230,11 @@ def test_recordings(look: Look, make: Make) -> None:
         look(amr + b"\x60" * 40)
 
 
+def _mark(path: Path) -> FileMark:
+    with path.open("rb") as file:
+        return mark_of(file)
+
+
 def test_a_file_that_makes_mediainfo_loop_is_damaged(make: Make, tmp_path: Path) -> None:
     """A table of four thousand million entries costs the child its life, and the next file is read again."""
     good = make(f"{SOUND} -c:a aac", "m4a")
@@ -239,8 +245,8 @@ def test_a_file_that_makes_mediainfo_loop_is_damaged(make: Make, tmp_path: Path)
     (tmp_path / "bad").write_bytes(bad)
     with ProcessGroup(60) as processes, closing(MediaInfoReader(processes, timeout_s=1.5)) as reader:
         with pytest.raises(Damaged, match="reasonable time"):
-            reader.tracks("bad", tmp_path / "bad")
-        assert len(reader.tracks("good", tmp_path / "good")) == 2
+            reader.tracks("bad", tmp_path / "bad", _mark(tmp_path / "bad"))
+        assert len(reader.tracks("good", tmp_path / "good", _mark(tmp_path / "good"))) == 2
 
 
 def test_a_missing_library_is_said_with_advice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -252,4 +258,4 @@ def test_a_missing_library_is_said_with_advice(monkeypatch: pytest.MonkeyPatch, 
         closing(MediaInfoReader(processes)) as reader,
         pytest.raises(ToolMissing, match="pip install"),
     ):
-        reader.tracks("song", tmp_path / "song")
+        reader.tracks("song", tmp_path / "song", FileMark(0, 0, 0, 0))

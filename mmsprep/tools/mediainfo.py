@@ -17,7 +17,9 @@ from typing import Any
 import msgspec
 
 from mmsprep.errors import Damaged, ToolMissing
+from mmsprep.model import FileMark
 from mmsprep.tools.process import Cage, Child, ProcessGroup
+from mmsprep.tools.untrusted import replaced
 
 Track = dict[str, Any]
 """One track's facts, by pymediainfo's names; ``track_type`` is ``General``, ``Video``, ``Audio``, ..."""
@@ -27,11 +29,12 @@ _CHILD = Path(__file__).with_name("mediainfo_child.py")
 
 
 class _Reply(msgspec.Struct):
-    """What the child answers: one of the three."""
+    """What the child answers: one of the three, and the mark of the file that it opened."""
 
     tracks: list[Track] = []
     damaged: str = ""
     missing: str = ""
+    mark: str = ""
 
 
 class MediaInfoReader:
@@ -47,10 +50,11 @@ class MediaInfoReader:
         self._lock = threading.Lock()
         self._child: Child | None = None
 
-    def tracks(self, name: str, path: Path) -> list[Track]:
-        """The tracks of the file at ``path``; ``name`` is what messages call it.
+    def tracks(self, name: str, path: Path, mark: FileMark) -> list[Track]:
+        """The tracks of the file at ``path``; ``name`` is what messages call it, ``mark`` says which file is meant.
 
         Raises:
+            Unreadable: another file lies there.
             Damaged: MediaInfo cannot make sense of it, or not in reasonable time.
             ToolMissing: there is no MediaInfo library.
             ToolError: the work was cancelled.
@@ -64,6 +68,8 @@ class MediaInfoReader:
                 f"MediaInfo: {reply.missing}; 'pip install --force-reinstall pymediainfo' brings it for"
                 " common systems, elsewhere install the system's libmediainfo"
             )
+        if reply.mark and reply.mark != f"{mark.device} {mark.inode} {mark.size_bytes} {mark.changed_ns}":
+            raise replaced(name)
         if reply.damaged:
             raise Damaged(name, f"its structure cannot be read ({reply.damaged}); get the file again")
         return reply.tracks

@@ -94,7 +94,7 @@ def media_info(
     if format_slug == "qcp":
         return _qcp_info(content)
     path = workspace.path_of(attachment)
-    tracks = workspace.mediainfo.tracks(content.name, path)
+    tracks = workspace.tracks(content.name, path)
     if attachment.path is None:
         path.unlink()
     general = next((track for track in tracks if track.get("track_type") == "General"), {})

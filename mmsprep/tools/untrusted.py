@@ -87,10 +87,13 @@ def open_attachment(attachment: Attachment) -> BufferedReader:
     file = open_untrusted(attachment.path, attachment.name)
     if attachment.mark not in (None, mark_of(file)):
         file.close()
-        raise Unreadable(
-            attachment.name, "was changed or replaced while it was worked on; try again when it is at rest"
-        )
+        raise replaced(attachment.name)
     return file
+
+
+def replaced(called: str) -> Unreadable:
+    """The error for a file that is not the one that was looked at."""
+    return Unreadable(called, "was changed or replaced while it was worked on; try again when it is at rest")
 
 
 def read_untrusted(path: str | os.PathLike[str], called: str, max_bytes: int) -> bytes:

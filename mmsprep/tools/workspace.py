@@ -23,9 +23,9 @@ from typing import BinaryIO
 from mmsprep.errors import InputError, OutputError, ToolError, ToolOverLimit, Unreadable
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings
-from mmsprep.tools.mediainfo import MediaInfoReader
+from mmsprep.tools.mediainfo import MediaInfoReader, Track
 from mmsprep.tools.process import Cage, ProcessGroup, can_cage
-from mmsprep.tools.untrusted import Found, open_attachment, open_untrusted
+from mmsprep.tools.untrusted import Found, mark_of, open_attachment, open_untrusted
 
 _MEDIAINFO_BYTES = 2e9
 """Honest files take far less; a damaged one's tables can make it ask for anything."""
@@ -125,7 +125,7 @@ class Workspace:
         try:
             return open_untrusted(Found(inside.parent, inside.name), inside.name)
         except InputError as error:
-            raise ToolError(f"a tool left no usable file ({error})") from None
+            raise ToolError(f"a tool left no usable file ({error.name} {error.problem.partition(';')[0]})") from None
 
     def read(self, path: Path) -> bytes:
         """The whole of what a child left here; raises as :meth:`open`.
@@ -137,6 +137,11 @@ class Workspace:
             if os.fstat(file.fileno()).st_size > self.settings.max_temp_bytes:
                 raise self._over_limit()
             return file.read()
+
+    def tracks(self, called: str, path: Path) -> list[Track]:
+        """What MediaInfo says of the file at ``path``; raises as :meth:`open` and :meth:`MediaInfoReader.tracks`."""
+        with self.open(path) as file:
+            return self.mediainfo.tracks(called, path, mark_of(file))
 
     def size_bytes(self, path: Path) -> int:
         """The size of what a child left here, 0 if it left nothing; raises as :meth:`open`."""
