@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
+import subprocess
+import sys
+import zlib
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +19,10 @@ from PIL import Image, ImageDraw
 
 from mmsprep import prepare
 from mmsprep.model import Part
+from mmsprep.profile import Profile
+from mmsprep.tools import ffmpeg
+from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.mezzanine import mezzanine_of_pictures
 
 _Frames = list[tuple[NDArray[np.uint8], int]]
 
@@ -112,10 +122,7 @@ def test_few_colours_stay_exact() -> None:
 
 
 def test_below_the_floor_it_becomes_a_clip_that_keeps_its_time_and_the_report_says_why() -> None:
-    noise = np.random.default_rng(1)
-    base = Image.fromarray(noise.integers(0, 256, (60, 80, 3), np.uint8)).resize((640, 480), Image.Resampling.BICUBIC)
-    images = [base.rotate(7 * number, Image.Resampling.BICUBIC) for number in range(40)]
-    part = _part(_saved(images, "WEBP", duration=80, loop=0, quality=80), limit_bytes=40_000)
+    part = _part(_turning(), limit_bytes=40_000)
     assert part.content_type == "video/3gpp"
     assert part.duration_s == pytest.approx(40 * 0.08, abs=0.1)
     assert "animation_as_clip" in [reason.code for reason in part.reasons]
@@ -137,3 +144,121 @@ def test_sample_animations_play_as_long_as_before(sample_media: Path, name: str)
 def test_the_same_animation_gives_the_same_bytes() -> None:
     data = _saved(_ball(8), "WEBP", duration=80)
     assert _part(data, limit_bytes=30_000).data == _part(data, limit_bytes=30_000).data
+
+
+def _chunk_edited(data: bytes, name: bytes, at: int, value: bytes, which: int = 0) -> bytes:
+    """A PNG with other bytes at a place of the manieth chunk of a name, its checksum right again."""
+    place = -1
+    for _ in range(which + 1):
+        place = data.index(name, place + 1)
+    length = int.from_bytes(data[place - 4 : place], "big")
+    body = data[place : place + 4 + at] + value + data[place + 4 + at + len(value) : place + 4 + length]
+    return data[:place] + body + struct.pack(">I", zlib.crc32(body)) + data[place + 8 + length :]
+
+
+def _apng(times_s: Sequence[int], plays: int = 0, size: tuple[int, int] = (200, 150)) -> bytes:
+    """An animation of whole seconds a frame; Pillow writes neither as long ones nor as many plays."""
+    data = _saved(_ball(len(times_s), size), "PNG", duration=100, loop=1)
+    data = _chunk_edited(data, b"acTL", 4, struct.pack(">I", plays))
+    for number, seconds in enumerate(times_s):
+        data = _chunk_edited(data, b"fcTL", 20, struct.pack(">HH", seconds, 1), number)
+    return data
+
+
+@pytest.mark.parametrize("plays", [65_536, 65_537, 70_000, (1 << 32) - 1])
+def test_more_repeats_than_a_gif_can_count_become_as_many_as_it_can_and_that_is_told(plays: int) -> None:
+    part = _part(_apng([1, 1, 1], plays))
+    assert part.content_type == "image/gif"
+    assert _shown(part.data)[1] == 65_535
+    assert any("65,535 times" in note for note in part.notes) == (plays > 65_536)
+
+
+@pytest.mark.parametrize("times_s", [[655, 1], [656, 1], [700, 1], [1, 3_000], [1_311, 2, 1_311]])
+def test_a_frame_that_stands_longer_than_a_gif_can_say_stands_as_long(times_s: list[int]) -> None:
+    part = _part(_apng(times_s))
+    assert part.content_type == "image/gif"
+    assert part.duration_s == sum(times_s)
+    shown = groupby(_shown(part.data)[0], key=lambda frame: frame[0].tobytes())
+    assert [sum(duration_ms for _, duration_ms in same) / 1000 for _, same in shown] == times_s
+
+
+def test_frames_that_are_the_same_for_longer_than_a_gif_can_say_are_one_frame_of_that_length() -> None:
+    """A sign in a shop: one picture in steps of a minute, then another."""
+    first, second = _ball(2, (200, 150))
+    data = _saved([*[first] * 11, second], "WEBP", duration=[60_000] * 11 + [500], allow_mixed=True)
+    part = _part(data)
+    assert part.duration_s == pytest.approx(660.5)
+    assert sum(duration for _, duration in _shown(part.data)[0]) == pytest.approx(660_500, abs=10)
+
+
+def _turning(last_ms: int = 80) -> bytes:
+    """Noise that turns: at 40 kB no GIF of it is worth sending."""
+    noise = np.random.default_rng(1)
+    base = Image.fromarray(noise.integers(0, 256, (60, 80, 3), np.uint8)).resize((640, 480), Image.Resampling.BICUBIC)
+    images = [base.rotate(7 * number, Image.Resampling.BICUBIC) for number in range(40)]
+    return _saved(images, "WEBP", duration=[80] * 39 + [last_ms], loop=0, quality=80)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see the peak of memory")
+def test_how_long_a_frame_stands_costs_no_memory_and_a_pause_too_long_for_a_clip_is_cut_and_told(
+    tmp_path: Path,
+) -> None:
+    """A process of its own tells its peak; 40 kB carry a clip of up to 32 s."""
+    peaks_mb = []
+    for pause_s, wanted_s in ((0.08, 3.2), (20, 23.1), (600, 13.1)):
+        path = tmp_path / f"{pause_s}.webp"
+        path.write_bytes(_turning(round(pause_s * 1000)))
+        code = (
+            "import re, sys\nfrom mmsprep import prepare\n(part,) = prepare([sys.argv[1]], limit_bytes=40_000).parts\n"
+            "peak = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]\n"
+            "print(part.format, part.duration_s, peak, *part.notes, sep='|')\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+        form, duration_s, peak_kb, *notes = done.stdout.strip().split("|")
+        assert form == "3gp" and float(duration_s) == pytest.approx(wanted_s, abs=0.1)
+        assert any("pauses of more than 10 s" in note for note in notes) == (pause_s == 600)
+        peaks_mb.append(int(peak_kb) / 1024)
+    assert max(peaks_mb) < min(peaks_mb) + 100
+
+
+def test_a_picture_stands_in_a_clip_for_as_long_as_it_should(workspace: Workspace, profile: Profile) -> None:
+    """Every distinct picture goes to ffmpeg once; what comes back has it as often as its time says."""
+    assert profile.video is not None
+    for times_ms, repeats in (
+        ([100] * 5, [1] * 5),
+        ([600, 40, 40, 1_000], [15, 1, 1, 25]),
+        ([33, 47, 61], [1, 1, 2]),
+        ([20], [1]),
+        ([20, 10_000, 20], [250, 1]),
+    ):
+        shades = [Image.new("RGB", (64, 48), (60 + 40 * number,) * 3) for number in range(len(times_ms))]
+        pictures = list(zip(shades, times_ms, strict=True))
+        made = mezzanine_of_pictures(pictures, profile.video, 300_000, workspace)
+        assert made.frame_count == sum(repeats) and made.picture_s == pytest.approx(sum(times_ms) / 1000, abs=0.04)
+        data = made.picture.read_bytes()
+        length = made.width_px * made.height_px * 3 // 2
+        at, levels = data.index(b"\n") + 1, []
+        while at < len(data):
+            at += len(b"FRAME\n")
+            levels.append(data[at])
+            at += length
+        assert len(levels) == made.frame_count
+        assert [len(list(run)) for _, run in groupby(levels)] == repeats
+
+
+def test_a_clip_of_an_animation_is_made_only_where_no_gif_will_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A small GIF that is good enough starts no ffmpeg at all."""
+    ran: list[Any] = []
+    run = ffmpeg.run
+
+    def counted(workspace: Workspace, output: Any, **options: Any) -> Any:
+        ran.append(output)
+        return run(workspace, output, **options)
+
+    monkeypatch.setattr(ffmpeg, "run", counted)
+    assert _part(_saved(_ball(6, (160, 120)), "WEBP", duration=100)).content_type == "image/gif"
+    assert not ran
+    assert _part(_turning(), limit_bytes=40_000).content_type == "video/3gpp"
+    assert ran

@@ -1,7 +1,7 @@
 """Animations: made to fit by size and by frames left out, or a clip where that is not enough.
 
 Comes in: animated files. Goes out: GIF bytes; 3GP where a GIF would fall below the floor. Never: a change of how
-long an animation plays.
+long an animation plays, but for the pauses of one that would be too long for a clip.
 
 What costs a GIF its bytes, and what is done about each:
 
@@ -30,9 +30,10 @@ from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Reason, Rendition
 from mmsprep.profile import ImageRules, Profile
 from mmsprep.settings import Settings
-from mmsprep.tools.isolation import isolated
+from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode import pixels
+from mmsprep.transcode.mezzanine import longest_clip_s
 from mmsprep.transcode.score import Reference
 from mmsprep.transcode.shrink import shrunk
 from mmsprep.transcode.video import VideoSource, clip_of_pictures
@@ -48,6 +49,10 @@ _DEFAULT_MS = 100
 _SHORTEST_MS = 20
 _SHOWN_AS_DEFAULT_MS = 10
 _SLOWEST_MS = 250
+_LONGEST_MS = 655_350
+"""A frame's time is 16 bits of hundredths of a second, how often all of it repeats 16 bits (GIF89a, Netscape)."""
+_MOST_REPEATS = 65_535
+_PAUSE_MS = 10_000
 _EVERY = (1, 2, 3, 4, 6)
 _FACTORS = tuple(0.88**step for step in range(20))
 _SMALLEST_LONG_PX = 48
@@ -103,6 +108,9 @@ class AnimationSource:
         self._profile = profile
         self._workspace = workspace
         self._animation = isolated(workspace, read_animation, attachment, info, profile.image, workspace.settings)
+        if not _makes_sense(self._animation):
+            raise senseless(attachment.name)
+        self._loop, self._notes = _countable(self._animation.loop)
         self._made: dict[_Setting, bytes] = {}
 
     def curve(self) -> Curve:
@@ -111,7 +119,7 @@ class AnimationSource:
         points = [CurvePoint(self._predicted_bytes(setting), self._quality(setting)) for setting in chosen]
         enough = [point for point in points if point.quality >= self.floor_quality]
         first = enough[0] if enough else points[-1]
-        if self._clip is not None and first.size_bytes > _CLIP_BELOW_BYTES:
+        if first.size_bytes > _CLIP_BELOW_BYTES and self._clip is not None:
             points = [*self._clip_points(first), *enough]
         return Curve(tuple(sorted(points, key=lambda point: point.size_bytes)))
 
@@ -140,7 +148,9 @@ class AnimationSource:
                 found = f"quality {quality:.0f} as a GIF of {max_bytes:,} bytes"
                 reason = Reason("animation_as_clip", found, f"quality {self.floor_quality:.0f} or better")
                 note = "became a clip, which plays once: a GIF in its share would be below the floor"
-                return replace(clip, reasons=(reason,), notes=(*clip.notes, note))
+                paused = sum(self._clip_times[1]) < self._animation.duration_ms
+                told = (f"pauses of more than {_PAUSE_MS // 1000} s are cut to that in the clip",) if paused else ()
+                return replace(clip, reasons=(reason,), notes=(*clip.notes, note, *told))
         with Image.open(io.BytesIO(data)) as image:
             size = image.size
         every = setting.every
@@ -153,8 +163,11 @@ class AnimationSource:
             width_px=size[0],
             height_px=size[1],
             duration_s=self._animation.duration_ms / 1000,
-            notes=(f"every {_ordinal(every)} frame kept, timing unchanged",) if every > 1 else (),
+            notes=(*self._notes, *self._thinned(every)),
         )
+
+    def _thinned(self, every: int) -> tuple[str, ...]:
+        return (f"every {_ordinal(every)} frame kept, timing unchanged",) if every > 1 else ()
 
     def _fitted(self, max_bytes: int) -> tuple[_Setting, bytes]:
         """Encode, correct the size, encode again, until ``max_bytes`` are filled; the smallest if nothing fits."""
@@ -264,16 +277,44 @@ class AnimationSource:
             groups = [frames[start : start + setting.every] for start in range(0, len(frames), setting.every)]
             images = [_scaled(group[0].image, setting.factor) for group in groups]
             durations = [sum(frame.duration_ms for frame in group) for group in groups]
-            self._made[setting] = _gif(images, durations, self._animation.loop, palette, colours)
+            self._made[setting] = _gif(images, durations, self._loop, palette, colours)
         return self._made[setting]
 
     @cached_property
     def _clip(self) -> VideoSource | None:
-        """The animation as a clip, where the profile carries clips."""
-        if self._profile.video is None:
+        """The animation as a clip, where the profile carries clips; made when it is first asked for."""
+        rules = self._profile.video
+        frames = [(frame.image, duration_ms) for frame, duration_ms in zip(*self._clip_times, strict=True)]
+        if rules is None or not frames:
             return None
-        frames = [(frame.image, frame.duration_ms) for frame in self._animation.frames]
         return clip_of_pictures(frames, self._profile, self._workspace)
+
+    @cached_property
+    def _clip_times(self) -> tuple[Sequence[Frame], Sequence[int]]:
+        """The frames of the clip and how long each stands; none where even so it would be too long for one.
+
+        A pause costs a GIF nothing, a clip its frames: where it would be too long, pauses are made shorter.
+        """
+        frames = self._animation.frames
+        longest_ms = longest_clip_s(self._profile.message.limit_bytes) * 1000
+        times = [frame.duration_ms for frame in frames]
+        if sum(times) > longest_ms:
+            times = [min(duration_ms, _PAUSE_MS) for duration_ms in times]
+        return (frames, times) if sum(times) <= longest_ms else ((), ())
+
+
+def _makes_sense(animation: Animation) -> bool:
+    """Whether a decoder can have meant it."""
+    sizes = {frame.image.size for frame in animation.frames}
+    modes = {frame.image.mode for frame in animation.frames}
+    return len(sizes) == 1 and modes == {"RGB"} and min(frame.duration_ms for frame in animation.frames) > 0
+
+
+def _countable(loop: int | None) -> tuple[int | None, tuple[str, ...]]:
+    """How often a GIF can say that it repeats, and what is to be told about that."""
+    if loop is None or 0 <= loop <= _MOST_REPEATS:
+        return loop, ()
+    return _MOST_REPEATS, (f"repeats {_MOST_REPEATS:,} times instead of {loop:,}: a GIF counts no further",)
 
 
 def _scaled(image: Image.Image, factor: float) -> Image.Image:
@@ -331,9 +372,21 @@ def _changes(images: Sequence[Image.Image], durations_ms: Sequence[int], palette
 
 
 def _written(change: _Change, colours: int) -> bytes:
-    """A frame in the file: what does not change is transparent or drawn again, whichever is shorter."""
+    """A frame in the file: what does not change is transparent or drawn again, whichever is shorter.
+
+    What stands longer than one frame can say stands on under frames of one pixel that is seen through.
+    """
+    first_ms = min(change.duration_ms, _LONGEST_MS)
+    parts = [_drawn(replace(change, duration_ms=first_ms), colours)]
+    nothing = _Change(np.full((1, 1), colours, np.uint8), 0, 0, np.zeros((1, 1), np.bool_), 0)
+    for done_ms in range(first_ms, change.duration_ms, _LONGEST_MS):
+        parts.append(_drawn(replace(nothing, duration_ms=min(change.duration_ms - done_ms, _LONGEST_MS)), colours))
+    return b"".join(parts)
+
+
+def _drawn(change: _Change, colours: int) -> bytes:
     options: dict[str, Any] = {"duration": change.duration_ms, "disposal": 1}
-    forms = [(change.indices, options)]
+    forms = [(change.indices, options)] if change.drawn.any() else []
     if not change.drawn.all():
         see_through = np.where(change.drawn, change.indices, np.uint8(colours))
         forms.append((see_through, options | {"transparency": colours}))

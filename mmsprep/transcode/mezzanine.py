@@ -82,7 +82,7 @@ def decode_mezzanine(
         ToolMissing: this ffmpeg lacks the decoder.
         OverInputLimit: the decode takes too long, or too much room.
     """
-    longest_s = limit_bytes * 8 / 1000 / _LOWEST_RATE_KBPS
+    longest_s = longest_clip_s(limit_bytes)
     declared_s = _declared_s(info)
     fps = _frame_rate(info.frame_rate_fps, min(rules.max_fps, _MOST_FPS))
     width_px, height_px = _size(info, rules, limit_bytes * 8 / 1000 / max(1.0, min(declared_s, longest_s)))
@@ -127,33 +127,51 @@ def decode_mezzanine(
     )
 
 
+def longest_clip_s(limit_bytes: int) -> float:
+    """Seconds of clip that ``limit_bytes`` can carry at all, at 10 kbit/s."""
+    return limit_bytes * 8 / 1000 / _LOWEST_RATE_KBPS
+
+
 def mezzanine_of_pictures(
-    frames: Sequence[tuple[Image.Image, int]], rules: VideoRules, workspace: Workspace
+    frames: Sequence[tuple[Image.Image, int]], rules: VideoRules, limit_bytes: int, workspace: Workspace
 ) -> Mezzanine:
     """A mezzanine of RGB pictures of one size, each with how many milliseconds it stands; timing is kept.
 
-    Every picture is repeated for as long as it stands, at the rate of the one that stands shortest.
+    ffmpeg is handed every picture once, and repeats it for as long as it stands, at the rate of the one that stands
+    shortest. For pictures that together stand no longer than :func:`longest_clip_s`.
     """
     shortest_ms = min(duration_ms for _, duration_ms in frames)
     fps = min(rules.max_fps, _UNKNOWN_FPS, max(_SLOWEST_PICTURES_FPS, 1000 / shortest_ms))
     ends = [round(end * fps / 1000) for end in accumulate(duration_ms for _, duration_ms in frames)]
-    counts = [after - before for before, after in pairwise([0, *ends])]
-    raw = b"".join(image.tobytes() * count for (image, _), count in zip(frames, counts, strict=True))
+    frame_count = max(1, ends[-1])
+    places = [(image, start) for (image, _), start, end in zip(frames, [0, *ends], ends, strict=False) if end > start]
+    places = places or [(frames[0][0], 0)]
+    # A stream says when a picture begins, not when the last one ends.
+    places.append((places[-1][0], frame_count))
     width, height = frames[0][0].size
-    factor = min(1.0, rules.max_long_px / max(width, height), rules.max_short_px / min(width, height))
-    size = even(width * factor), even(height * factor)
+    size = _paying_size(width, height, rules, limit_bytes * 8 * fps / 1000 / frame_count)
     display_px = even(width), even(height)
-    every = max(4, 2 * math.ceil(sum(counts) / _REFERENCE_GROUPS / 2))
+    every = max(4, 2 * math.ceil(frame_count / _REFERENCE_GROUPS / 2))
     picture, references = workspace.new_path(".y4m"), workspace.new_path(".y4m")
-    shown = graph.input("pipe:0", f="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=f"{fps:.6f}").video
-    both = shown.filter_multi_output("split")
-    sampled = both[1].filter("select", f"lt(mod(n,{every}),{REFERENCE_FRAMES})")
-    outputs = [
-        _pictures_in(both[0], size).output(str(picture), f="yuv4mpegpipe"),
-        _pictures_in(sampled, display_px).output(str(references), f="yuv4mpegpipe", fps_mode="passthrough"),
+    rate = f"{fps:.6f}"
+    shown = graph.input("pipe:0", f="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=rate).video
+    both = shown.filter("setpts", _steps([start for _, start in places])).filter_multi_output("split")
+    repeated = [
+        _pictures_in(stream, size_px).filter("fps", rate).filter("trim", end_frame=frame_count)
+        for stream, size_px in ((both[0], size), (both[1], display_px))
     ]
-    ffmpeg.run(workspace, graph.merge_outputs(*outputs), stdin=raw)
-    return Mezzanine(picture, references, *size, display_px, fps, sum(counts), every, complete=True, bt709=False)
+    sampled = repeated[1].filter("select", f"lt(mod(n,{every}),{REFERENCE_FRAMES})")
+    outputs = [
+        stream.output(str(path), f="yuv4mpegpipe", fps_mode="passthrough")
+        for stream, path in ((repeated[0], picture), (sampled, references))
+    ]
+    ffmpeg.run(workspace, graph.merge_outputs(*outputs), stdin=b"".join(image.tobytes() for image, _ in places))
+    return Mezzanine(picture, references, *size, display_px, fps, frame_count, every, complete=True, bt709=False)
+
+
+def _steps(starts: Sequence[int]) -> str:
+    """When each picture begins, in frames, as ffmpeg computes it from the picture's number ``N``."""
+    return "+".join(f"{after - before}*gte(N,{n})" for n, (before, after) in enumerate(pairwise(starts), 1)) or "0"
 
 
 def _pictures_in(stream: Any, size: tuple[int, int]) -> Any:
@@ -226,8 +244,11 @@ def _frame_rate(source_fps: float | None, most_fps: float) -> float:
 
 
 def _size(info: MediaInfo, rules: VideoRules, rate_kbps: float) -> tuple[int, int]:
+    return _paying_size(info.width_px or 320, info.height_px or 240, rules, rate_kbps)
+
+
+def _paying_size(width: int, height: int, rules: VideoRules, rate_kbps: float) -> tuple[int, int]:
     """The largest size that can pay at ``rate_kbps`` and is allowed; never larger than the source."""
-    width, height = info.width_px or 320, info.height_px or 240
     allowed = min(1.0, rules.max_long_px / max(width, height), rules.max_short_px / min(width, height))
     pixels = rate_kbps * 1000 / (_SLOW_FPS * _LEAST_BITS_A_PIXEL)
     paying = max(math.sqrt(pixels / (width * height)), _LEAST_LONG_PX / max(width, height))

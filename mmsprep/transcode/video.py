@@ -106,9 +106,12 @@ def open_source(
 
 
 def clip_of_pictures(frames: Sequence[tuple[Image.Image, int]], profile: Profile, workspace: Workspace) -> VideoSource:
-    """A clip of pictures that each stand for so many milliseconds; for a profile that carries clips."""
+    """A clip of pictures that each stand for so many milliseconds; for a profile that carries clips.
+
+    Together they stand no longer than :func:`mmsprep.transcode.mezzanine.longest_clip_s`.
+    """
     assert profile.video is not None
-    mezzanine = mezzanine_of_pictures(frames, profile.video, workspace)
+    mezzanine = mezzanine_of_pictures(frames, profile.video, profile.message.limit_bytes, workspace)
     hardness = _hardness(mezzanine, workspace)
     work = _Work(mezzanine, None, Material.MUSIC, hardness, mezzanine.picture_s, ())
     return VideoSource(work, profile.video, workspace)
