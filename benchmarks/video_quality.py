@@ -29,9 +29,10 @@ import ffmpeg as graph
 from mmsprep import inspect, prepare
 from mmsprep.errors import MmsprepError
 from mmsprep.formats import FORMATS
-from mmsprep.model import Kind, MediaInfo, Part
+from mmsprep.model import Attachment, Kind, MediaInfo, Part
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
+from mmsprep.tools.mediainfo import read_tracks
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.clip_model import seen_quality
 
@@ -91,7 +92,7 @@ def main() -> None:
                 continue
             seconds = part.duration_s or 1.0
             made = workspace.put(part.data, ".3gp")
-            fps = _frame_rate(made, workspace)
+            fps = _frame_rate(made)
             ours = _vmaf(clip, made, seconds, clip.fps)
             every = 2 if fps < 0.7 * min(clip.fps, 30) else 1
             seen = seen_quality(_vmaf(clip, made, seconds, fps), every)
@@ -203,8 +204,8 @@ def _vmaf(clip: Clip, made: Path, seconds: float, fps: float) -> float:
     return float(json.loads(log.read_text())["pooled_metrics"]["vmaf"]["mean"])
 
 
-def _frame_rate(path: Path, workspace: Workspace) -> float:
-    tracks = workspace.tracks(path.name, path)
+def _frame_rate(path: Path) -> float:
+    tracks = read_tracks(Attachment(0, path.name, path.stat().st_size, path=path))
     return float(str(next(track["frame_rate"] for track in tracks if track["track_type"] == "Video")))
 
 

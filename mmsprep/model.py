@@ -57,8 +57,9 @@ class FileMark:
 class Attachment:
     """One thing to send, as the caller gave it: a file to read in place, or bytes in memory.
 
-    ``name`` is for people and reports alone; nothing is decided by it. Exactly one of ``path`` and
-    ``data`` is set. ``mark`` is the file's when it was taken in.
+    ``name`` is for people and reports alone; nothing is decided by it. Exactly one of ``path``, ``data`` and
+    ``descriptor`` is set. ``mark`` is the file's when it was taken in; ``descriptor`` is an open file, which a worker
+    that may open none is handed.
     """
 
     index: int
@@ -67,6 +68,7 @@ class Attachment:
     path: Path | None = None
     data: bytes | None = field(default=None, repr=False)
     mark: FileMark | None = field(default=None, repr=False)
+    descriptor: int | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import ffmpeg as graph
 
@@ -21,6 +22,7 @@ from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.frames import AMR_FRAME_BYTES, Frame, mpeg_audio_frame
+from mmsprep.tools.isolation import isolated
 from mmsprep.tools.plaintext import clean, decode
 from mmsprep.tools.workspace import Workspace, read_bytes
 
@@ -53,15 +55,20 @@ def rewrap(attachment: Attachment, info: MediaInfo, plan: Plan, workspace: Works
         OverInputLimit: ffmpeg needed more than the settings allow.
         ToolMissing: there is no ffmpeg.
     """
+    if info.format in ("3gp", "mp4"):
+        return _remux(attachment, info, workspace)
+    return isolated(workspace, strip, attachment, info.format)
+
+
+def strip(attachment: Attachment, format_slug: str) -> bytes:
+    """The media of a file that is not made of boxes, in this process: for a worker; raises as :func:`rewrap`."""
     try:
-        if info.format in ("3gp", "mp4"):
-            return _remux(attachment, info, workspace)
-        return _STRIPPERS[info.format](read_bytes(attachment))
+        return _STRIPPERS[format_slug](read_bytes(attachment))
     except (IndexError, struct.error):
         problem = "it ends in the middle"
     except _BadStructureError as error:
         problem = str(error)
-    raise Damaged(attachment.name, f"is a damaged {FORMATS[info.format].title}: {problem}; get the file again")
+    raise Damaged(attachment.name, f"is a damaged {FORMATS[format_slug].title}: {problem}; get the file again")
 
 
 def strip_jpeg(data: bytes) -> bytes:
@@ -357,21 +364,29 @@ def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> byt
         with ffmpeg.decoding(attachment.name, "is damaged"):
             ffmpeg.run(workspace, graph.output(*streams, str(target), **options))
             data = workspace.read(target)
-        # ffmpeg's AAC encoder signs the first frame, in a part of it that every decoder skips.
-        return _AAC_SIGNATURE.sub(lambda found: bytes(len(found[0])), _without_tag_list(data))
+        made = replace(attachment, size_bytes=len(data), path=None, mark=None, data=data)
+        return isolated(workspace, without_signatures, made)
     finally:
         target.unlink(missing_ok=True)
 
 
-def _without_tag_list(data: bytes) -> bytes:
-    """Our own new MP4 with a free box where ffmpeg wrote an empty list of tags: no offset moves."""
+def without_signatures(attachment: Attachment) -> bytes:
+    """A new MP4 with a free box where ffmpeg wrote an empty list of tags: no offset moves; without its encoder's name.
+
+    Raises:
+        Damaged: ffmpeg made no boxes.
+    """
+    data = read_bytes(attachment)
     position, end = 0, len(data)
-    while position < end:
+    while position + 8 <= end:
         length, name = struct.unpack_from(">I4s", data, position)
+        if length < 8:
+            raise Damaged(attachment.name, "cannot be repackaged; get the file again")
         if name == b"moov":
             position, end = position + 8, position + length
             continue
         if name == b"udta":
             data = data[: position + 4] + b"free" + bytes(length - 8) + data[position + length :]
         position += length
-    return data
+    # ffmpeg's AAC encoder signs the first frame, in a part of it that every decoder skips.
+    return _AAC_SIGNATURE.sub(lambda found: bytes(len(found[0])), data)

@@ -40,9 +40,9 @@ class Settings:
     decoder or of ffmpeg, ``tool_timeout_s`` the time that a run of ffmpeg takes by the clock, ``decode_timeout_s``
     a picture's decoding.
 
-    ``isolate`` has pictures decoded in worker processes, and keeps those, MediaInfo and ffmpeg from the network, from
+    ``isolate`` has files looked at and decoded in worker processes, and keeps those and ffmpeg from the network, from
     other files and from starting programs where the system can. Off (``MMSPREP_ISOLATE=0``), it is for input
-    that is trusted.
+    that is trusted; ``require_isolation`` (``MMSPREP_ISOLATE=required``) refuses to work where a defence is missing.
     """
 
     ffmpeg: str = ""
@@ -60,6 +60,7 @@ class Settings:
     tool_timeout_s: float = 600.0
     decode_timeout_s: float = 60.0
     isolate: bool = True
+    require_isolation: bool = False
 
     @property
     def worker_count(self) -> int:
@@ -117,10 +118,14 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raw = environment.get(variable, "").strip()
         if not raw:
             continue
+        if entry.name == "isolate" and raw.lower() == "required":
+            values["require_isolation"] = True
+            continue
         try:
             values[entry.name] = value = _PARSERS[str(entry.type)](raw)
         except KeyError:
-            raise SettingsError(f"{variable}: found {raw!r}, expected 0 or 1") from None
+            expected = "0, 1 or required" if entry.name == "isolate" else "0 or 1"
+            raise SettingsError(f"{variable}: found {raw!r}, expected {expected}") from None
         except ValueError as error:
             raise SettingsError(f"{variable}: found {raw!r}, expected a number") from error
         if not isinstance(value, (str, bool)) and not 0 < value < float("inf"):

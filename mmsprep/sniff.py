@@ -65,6 +65,7 @@ _GUIDS_OF_PROTECTION = tuple(
 )
 """ASF's Content Encryption Object and Extended Content Encryption Object."""
 _ALIEN_CHUNKS = 1_000
+_LOOK_TIMEOUT_S = 15.0
 _MIDI_BYTES_READ = 1_000_000
 _MELODIES: dict[str, Callable[[str], Melody]] = {"imelody": parse_imelody, "emelody": parse_emelody}
 _SPOKEN_WITH_VOWEL = ("A", "E", "I", "O", "a", "e", "i", "o", "MP", "M4", "SVG", "XML", "HTML", "ffmpeg")
@@ -87,14 +88,20 @@ def sniff(attachment: Attachment, settings: Settings, workspace: Workspace) -> M
         UnsafeReference: the content leads to other files.
         ToolMissing: a library that reads the facts is not installed.
     """
+    info = isolated(workspace, look, attachment, settings, timeout_s=_LOOK_TIMEOUT_S)
+    sizes = (info.width_px, info.height_px, info.frame_count, info.duration_s, info.size_bytes)
+    if info.format not in FORMATS or any(size is not None and not size >= 0 for size in sizes):
+        raise senseless(attachment.name)
+    return info
+
+
+def look(attachment: Attachment, settings: Settings) -> MediaInfo:
+    """:func:`sniff` in this process, without a bound on its time: for a worker; raises as it does."""
     with Content(attachment) as content:
         if not content.size_bytes:
             raise Empty(content.name, "is empty (0 bytes)")
         family = strong_family(content)
-        if family:
-            info = _binary_info(content, family, attachment, settings, workspace)
-        else:
-            info = _other_info(content, settings)
+        info = _binary_info(content, family, attachment, settings) if family else _other_info(content, settings)
     _check_limits(attachment.name, info, settings)
     told = _name_note(attachment.name, FORMATS[info.format])
     return replace(info, notes=(told, *info.notes)) if told else info
@@ -126,9 +133,7 @@ def _exact_format(content: Content, family: str) -> tuple[str, Movie | None]:
     return (_REFINED[family](content) if family in _REFINED else family), None
 
 
-def _binary_info(
-    content: Content, family: str, attachment: Attachment, settings: Settings, workspace: Workspace
-) -> MediaInfo:
+def _binary_info(content: Content, family: str, attachment: Attachment, settings: Settings) -> MediaInfo:
     """The facts about content with a known magic; ``family`` may still be several formats."""
     slug, movie = _exact_format(content, family)
     kind = FORMATS[slug].kind
@@ -137,15 +142,12 @@ def _binary_info(
     if kind is Kind.IMAGE:
         if content.size_bytes > settings.max_image_bytes:
             _over_limit(content.name, f"{content.size_bytes:,} bytes", "max_image_bytes", settings)
-        if slug == "tiff" and isolated(workspace, is_raw_tiff, attachment):
+        if slug == "tiff" and is_raw_tiff(attachment):
             slug = "dng"
-        info = isolated(workspace, read_picture, attachment, slug, settings.max_frames)
-        if info.format != slug or info.kind is not Kind.IMAGE:
-            raise senseless(content.name)
-        return info
+        return read_picture(attachment, slug, settings.max_frames)
     if slug == "midi":
         return _midi_info(content)
-    return media_info(content, slug, movie, attachment, workspace)
+    return media_info(content, slug, movie, attachment)
 
 
 def _other_format(content: Content) -> str:

@@ -12,8 +12,10 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mmsprep.codec_levels import level_allowed, profile_allowed, split_codec_profile
 from mmsprep.errors import Damaged, InputError, MmsprepError, ToolError, VerifyError
@@ -21,17 +23,17 @@ from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Kind, Rendition
 from mmsprep.profile import Profile, VideoRules
 from mmsprep.tools import ffmpeg
-from mmsprep.tools.boxes import read_movie
+from mmsprep.tools.boxes import Movie, read_movie
 from mmsprep.tools.content import Content
 from mmsprep.tools.emelody import parse_emelody
-from mmsprep.tools.exact import SOUNDS, read_sound
+from mmsprep.tools.exact import SOUNDS, Sound, read_sound
 from mmsprep.tools.imelody import parse_imelody
 from mmsprep.tools.isolation import isolated
-from mmsprep.tools.mediainfo import Track
+from mmsprep.tools.mediainfo import Track, read_tracks
 from mmsprep.tools.melody import MelodyError
 from mmsprep.tools.plaintext import clean
 from mmsprep.tools.structure import STRUCTURED, read_structure
-from mmsprep.tools.workspace import Workspace
+from mmsprep.tools.workspace import Workspace, read_bytes
 
 _DURATION_TOLERANCE = 0.1
 _DURATION_TOLERANCE_S = 0.3
@@ -78,101 +80,119 @@ def _error(name: str, rendition: Rendition, problem: str) -> MmsprepError:
     return Damaged(name, f"{problem}; it cannot be sent as it is")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBack:
+    """What strict readers make of an output; ``fault`` says what is wrong with it (empty: nothing).
+
+    ``sound`` is a recording's, ``tracks`` are MediaInfo's, ``movie`` are the boxes of a clip of ours.
+    """
+
+    fault: str = ""
+    width_px: int | None = None
+    height_px: int | None = None
+    sound: Sound | None = None
+    tracks: tuple[Track, ...] = ()
+    movie: Movie | None = None
+
+
 def _check(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> None:
     if not rendition.data:
         raise _Fault("is empty")
-    match rendition.format:
-        case "jpeg" | "gif" | "bmp":
-            _check_picture(name, rendition, workspace)
-        case "wbmp":
-            _check_wbmp(rendition)
-        case "midi":
-            _check_midi(rendition.data)
-        case "imelody" | "emelody":
-            _check_melody(rendition)
-        case "text" | "vcard":
-            _check_text(rendition.data)
-            if rendition.action is Action.TRANSCODE:
-                _check_clean(rendition.data.decode(), profile)
-        case _:
-            _check_stream(name, rendition, profile, workspace)
-
-
-def _check_picture(name: str, rendition: Rendition, workspace: Workspace) -> None:
-    picture = Attachment(0, name, rendition.size_bytes, data=rendition.data)
+    attachment = Attachment(0, name, rendition.size_bytes, data=rendition.data)
     try:
-        found = isolated(workspace, read_back, picture, rendition.format)
+        found = isolated(workspace, read_back, attachment, rendition.format, rendition.action, profile.text.line_ends)
     except InputError as error:
         raise _Fault(error.problem) from error
-    if (found.width_px, found.height_px) != (rendition.width_px, rendition.height_px):
-        raise _Fault(f"is {found.width_px}x{found.height_px} px, expected {rendition.width_px}x{rendition.height_px}")
-    if found.metadata:
-        raise _Fault(f"still has metadata ({', '.join(found.metadata)})")
-    if rendition.format in STRUCTURED:
-        _check_structure(rendition)
+    if found.fault:
+        raise _Fault(found.fault)
+    if FORMATS[rendition.format].kind is Kind.IMAGE:
+        size_px = (found.width_px, found.height_px)
+        if size_px != (rendition.width_px, rendition.height_px):
+            wanted = f"{rendition.width_px}x{rendition.height_px}"
+            raise _Fault(f"is {size_px[0]}x{size_px[1]} px, expected {wanted}")
+    elif found.tracks:
+        _check_stream(rendition, profile, workspace, found)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBack:
-    """What a picture turned out to be once every frame of it was decoded."""
-
-    width_px: int
-    height_px: int
-    metadata: tuple[str, ...]
-
-
-def read_back(attachment: Attachment, format_slug: str) -> ReadBack:
-    """Decode every frame of a picture that is to be sent.
+def read_back(attachment: Attachment, format_slug: str, action: Action, line_ends: Literal["crlf", "lf"]) -> ReadBack:
+    """Read an output to its last byte, in this process: for a worker.
 
     Raises:
-        Damaged: one does not decode.
+        Damaged: a frame of a picture does not decode, or MediaInfo cannot read it.
     """
+    data = read_bytes(attachment)
+    try:
+        match format_slug:
+            case "jpeg" | "gif" | "bmp":
+                found = _read_picture(attachment, data, format_slug)
+                if format_slug in STRUCTURED:
+                    _check_structure(attachment, format_slug)
+                return found
+            case "wbmp":
+                return _read_wbmp(data)
+            case "midi":
+                _check_midi(data)
+            case "imelody" | "emelody":
+                _check_melody(data, format_slug)
+            case "text" | "vcard":
+                _check_text(data)
+                if action is Action.TRANSCODE:
+                    _check_clean(data.decode(), line_ends)
+            case _:
+                return _read_stream(attachment, data, format_slug, action)
+    except _Fault as fault:
+        return ReadBack(fault=str(fault))
+    return ReadBack()
+
+
+def _read_picture(attachment: Attachment, data: bytes, format_slug: str) -> ReadBack:
+    """Every frame decoded, nothing beside them."""
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(attachment.data or b""), formats=[_PILLOW_NAMES[format_slug]]) as image:
+        with Image.open(io.BytesIO(data), formats=[_PILLOW_NAMES[format_slug]]) as image:
             for frame in range(getattr(image, "n_frames", 1)):
                 image.seek(frame)
                 image.load()
             left = [key for key in ("exif", "comment", "xmp", "icc_profile", "photoshop") if image.info.get(key)]
             if image.getexif() and "exif" not in left:
                 left.append("exif")
-            return ReadBack(*image.size, tuple(left))
+            if left:
+                raise _Fault(f"still has metadata ({', '.join(left)})")
+            return ReadBack(width_px=image.width, height_px=image.height)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Damaged(attachment.name, f"does not decode ({error})") from error
 
 
-def _check_structure(rendition: Rendition) -> None:
+def _check_structure(attachment: Attachment, format_slug: str) -> None:
     """Baseline JPEG of 8 bits in YCbCr or grey, nothing in a JPEG or GIF beside the picture."""
-    attachment = Attachment(0, "picture", rendition.size_bytes, data=rendition.data)
     with Content(attachment) as content:
-        found = read_structure(content, rendition.format, max_frames=sys.maxsize)
+        found = read_structure(content, format_slug, max_frames=sys.maxsize)
     if found.metadata or found.missing:
         raise _Fault(f"is not a picture and nothing else ({found.missing or ', '.join(found.metadata)})")
-    if rendition.format == "jpeg" and (
+    if format_slug == "jpeg" and (
         found.encoding != "baseline" or found.colour not in ("ycbcr", "grey") or found.bit_depth != 8
     ):
         kind = f"{found.encoding} JPEG in {found.colour} of {found.bit_depth} bits"
         raise _Fault(f"is a {kind}, expected baseline in ycbcr or grey of 8 bits")
 
 
-def _check_wbmp(rendition: Rendition) -> None:
+def _read_wbmp(data: bytes) -> ReadBack:
     """WAP-237, 4.5: type 0, fixed header 0, width and height as multi-byte integers, rows of whole bytes."""
     values, position = [], 2
     for _ in range(2):
         value = 0
         while True:
-            byte = rendition.data[position]
+            byte = data[position]
             position += 1
             value = value << 7 | byte & 0x7F
             if not byte & 0x80:
                 break
         values.append(value)
     width_px, height_px = values
-    if rendition.data[:2] != b"\0\0" or len(rendition.data) != position + (width_px + 7) // 8 * height_px:
+    if data[:2] != b"\0\0" or len(data) != position + (width_px + 7) // 8 * height_px:
         raise _Fault("is not a whole WBMP of type 0")
-    if (width_px, height_px) != (rendition.width_px, rendition.height_px):
-        raise _Fault(f"is {width_px}x{height_px} px, expected {rendition.width_px}x{rendition.height_px}")
+    return ReadBack(width_px=width_px, height_px=height_px)
 
 
 def _check_midi(data: bytes) -> None:
@@ -187,10 +207,10 @@ def _check_midi(data: bytes) -> None:
         raise _Fault(f"is MIDI of format {song.form} with {song.note_count} notes, expected format 0 or 1 and a note")
 
 
-def _check_melody(rendition: Rendition) -> None:
-    _check_text(rendition.data)
+def _check_melody(data: bytes, format_slug: str) -> None:
+    _check_text(data)
     try:
-        (parse_imelody if rendition.format == "imelody" else parse_emelody)(rendition.data.decode())
+        (parse_imelody if format_slug == "imelody" else parse_emelody)(data.decode())
     except MelodyError as error:
         raise _Fault(f"does not parse ({error})") from error
 
@@ -204,24 +224,35 @@ def _check_text(data: bytes) -> None:
         raise _Fault(f"is not UTF-8 ({error})") from error
 
 
-def _check_clean(text: str, profile: Profile) -> None:
+def _check_clean(text: str, line_ends: Literal["crlf", "lf"]) -> None:
     """The profile's line ends, composed accents, no control characters: cleaning it again changes nothing."""
-    if text != clean(text, profile.text.line_ends):
-        raise _Fault(f"has control characters or line ends other than {profile.text.line_ends}")
+    if text != clean(text, line_ends):
+        raise _Fault(f"has control characters or line ends other than {line_ends}")
 
 
-def _check_stream(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> None:
+def _read_stream(attachment: Attachment, data: bytes, format_slug: str, action: Action) -> ReadBack:
+    """Sound and clips: every byte of a recording, the boxes of a clip of ours, MediaInfo's tracks."""
+    sound = movie = None
+    if format_slug in SOUNDS and action is not Action.KEEP:
+        try:
+            sound = read_sound(data, format_slug)
+        except ValueError as error:
+            raise _Fault(str(error)) from error
+    if FORMATS[format_slug].kind is Kind.VIDEO and action is Action.TRANSCODE:
+        with Content(attachment) as content:
+            movie = read_movie(content)
+    return ReadBack(sound=sound, movie=movie, tracks=tuple(read_tracks(attachment)))
+
+
+def _check_stream(rendition: Rendition, profile: Profile, workspace: Workspace, found: ReadBack) -> None:
     """Sound and clips: container, codecs, size, duration, and a decode to the end."""
-    path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
-    tracks = workspace.tracks(name, path)
-    general = tracks[0] if tracks else {}
+    general = found.tracks[0] if found.tracks else {}
     expected = _CONTAINERS.get(rendition.format)
     if expected and general.get("format") != expected:
         raise _Fault(f"reads as {general.get('format')}, expected {expected}")
-    if rendition.format in SOUNDS and rendition.action is not Action.KEEP:
-        _check_sound(rendition, profile)
     if rendition.action is Action.TRANSCODE:
-        _check_ours(rendition, profile, tracks)
+        _check_ours(rendition, profile, found)
+    path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
     decoded_s, complaints = _decode(rendition, workspace, path)
     path.unlink()
     wanted_s = rendition.duration_s or 0
@@ -231,23 +262,19 @@ def _check_stream(name: str, rendition: Rendition, profile: Profile, workspace: 
         raise _Fault(f"does not decode cleanly ({complaints})")
 
 
-def _check_ours(rendition: Rendition, profile: Profile, tracks: list[Track]) -> None:
-    left = [key for key in _METADATA for track in tracks if track.get(key)]
+def _check_ours(rendition: Rendition, profile: Profile, found: ReadBack) -> None:
+    left = [key for key in _METADATA for track in found.tracks if track.get(key)]
     if left:
         raise _Fault(f"still has metadata ({', '.join(left)})")
-    if FORMATS[rendition.format].kind is Kind.VIDEO:
-        _check_boxes(rendition, profile)
-        _check_clip(rendition, profile, tracks)
+    if found.sound is not None:
+        _check_sound(found.sound, profile)
+    if found.movie is not None:
+        _check_boxes(found.movie, profile)
+        _check_clip(rendition, profile, found.tracks)
 
 
-def _check_sound(rendition: Rendition, profile: Profile) -> None:
-    """Every byte is a frame or a sample; what we encoded is a rung of the ladder."""
-    try:
-        sound = read_sound(rendition.data, rendition.format)
-    except ValueError as error:
-        raise _Fault(str(error)) from error
-    if rendition.action is not Action.TRANSCODE:
-        return
+def _check_sound(sound: Sound, profile: Profile) -> None:
+    """What we encoded is a rung of the ladder."""
     rungs = [
         step
         for step in profile.audio.ladder
@@ -259,11 +286,8 @@ def _check_sound(rendition: Rendition, profile: Profile) -> None:
         raise _Fault(f"is {found} at {min(sound.rates_kbps):g} kbit/s, which is no rung of the profile's ladder")
 
 
-def _check_boxes(rendition: Rendition, profile: Profile) -> None:
+def _check_boxes(movie: Movie, profile: Profile) -> None:
     """The container: the profile's brand, the index first, one picture and at most one sound track, no tags."""
-    attachment = Attachment(0, "clip", rendition.size_bytes, data=rendition.data)
-    with Content(attachment) as content:
-        movie = read_movie(content)
     if profile.video is None or movie.brand != profile.video.brand:
         raise _Fault(f"has the brand {movie.brand}, expected {profile.video.brand if profile.video else 'no clip'}")
     if not movie.moov_first:
@@ -273,7 +297,7 @@ def _check_boxes(rendition: Rendition, profile: Profile) -> None:
         raise _Fault(f"has the tracks {', '.join(handlers)}, expected one of pictures and at most one of sound")
 
 
-def _check_clip(rendition: Rendition, profile: Profile, tracks: list[Track]) -> None:
+def _check_clip(rendition: Rendition, profile: Profile, tracks: Sequence[Track]) -> None:
     """The streams: codec, profile, level, size, frame rate and sound as the profile says."""
     rules = profile.video
     assert rules is not None

@@ -62,7 +62,7 @@ def test_only_one_place_starts_programs_and_only_the_command_line_knows_typer(mo
         assert not any(name.split(".")[0] in ("typer", "click") for name in imports)
 
 
-_CHILDREN = {"confine.py", "decoder_child.py", "mediainfo_child.py"}
+_CHILDREN = {"confine.py", "decoder_child.py"}
 """Programs of their own: what they write is read by a parent."""
 
 

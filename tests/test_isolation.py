@@ -19,22 +19,25 @@ import msgspec
 import pytest
 from PIL import Image
 
-from mmsprep import inspect
-from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolError, TypeNotAllowed
+from mmsprep import inspect, prepare
+from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, SettingsError, ToolError, TypeNotAllowed
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.tools import wire
-from mmsprep.tools.confine import FILES, NETWORK, PROGRAMS
+from mmsprep.tools.confine import DEATH, DEFENCES, FILES, LIMITS, NETWORK, PROGRAMS
 from mmsprep.tools.isolation import _Workers, isolated
+from mmsprep.tools.libraries import share
 from mmsprep.tools.process import Cage, ProcessGroup, defences
-from mmsprep.tools.workspace import Workspace
+from mmsprep.tools.workspace import Workspace, read_bytes
+
+share(__name__)
 
 _SOME = Attachment(0, "photo.jpg", 3, data=b"abc")
 _DEADLINE_S = 30.0
 
 
 def answer(attachment: Attachment, number: int) -> tuple[int, bytes, int]:
-    return os.getpid(), attachment.data or b"", number
+    return os.getpid(), read_bytes(attachment), number
 
 
 def picture(attachment: Attachment, size: tuple[int, int]) -> Image.Image:
@@ -121,8 +124,8 @@ def forge(attachment: Attachment, reply: bytes) -> int:
     os._exit(0)
 
 
-def forged_facts(attachment: Attachment, format_slug: str, max_frames: int) -> MediaInfo:
-    """What ``read_picture`` would answer if a file had taken it over; the file says which lie."""
+def forged_facts(attachment: Attachment, settings: Settings) -> MediaInfo:
+    """What a look would answer if a file had taken it over; the file says which lie."""
     lies: dict[bytes, dict[str, object]] = {
         b"width": {"width_px": -5},
         b"format": {"format": "no-such"},
@@ -163,7 +166,7 @@ def test_workers_are_reused(workspace: Workspace) -> None:
     assert isolated(workspace, answer, _SOME, 1)[0] == isolated(workspace, answer, _SOME, 2)[0]
 
 
-def test_a_file_on_disk_reaches_the_worker_as_bytes(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_file_on_disk_reaches_the_worker_open(workspace: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"xyz")
     assert isolated(workspace, answer, Attachment(0, "photo.jpg", 3, path=path), 1)[1] == b"xyz"
@@ -335,7 +338,7 @@ def test_a_worker_that_was_taken_over_cannot_blame_another_file(workspace: Works
 
 @pytest.mark.parametrize("lie", ["width", "format", "nan"])
 def test_facts_that_no_picture_has_are_damage(monkeypatch: pytest.MonkeyPatch, sample_media: Path, lie: str) -> None:
-    monkeypatch.setattr("mmsprep.sniff.read_picture", forged_facts)
+    monkeypatch.setattr("mmsprep.sniff.look", forged_facts)
     data = (sample_media / "formats/photo.jpg").read_bytes() + f" {lie}".encode()
     (report,) = inspect([("photo.jpg", data)])
     assert isinstance(report.error, Damaged)
@@ -402,9 +405,9 @@ def test_cancelled_work_is_not_waited_for() -> None:
 
 
 def _is_busy(pid: int) -> bool:
-    """Whether the worker has taken the question: no reader waits in its pipe."""
+    """Whether the worker has taken the question: it waits for none at its socket."""
     try:
-        return b"pipe_read" not in Path(f"/proc/{pid}/wchan").read_bytes()
+        return b"unix_stream" not in Path(f"/proc/{pid}/wchan").read_bytes()
     except OSError:
         return True
 
@@ -468,6 +471,22 @@ def test_a_caged_program_reads_and_writes_what_it_was_given_and_nothing_else(tmp
         done = group.run([sys.executable, "-I", "-c", code], cage=cage)
     assert done.stdout.split() == [b"refused"] * 3
     assert (room / "out").read_text() == "given"
+
+
+def test_required_isolation_refuses_to_work_where_a_defence_is_missing(
+    monkeypatch: pytest.MonkeyPatch, sample_media: Path
+) -> None:
+    """On a system without one (here: as if this were one), and where isolation is switched off, nothing is opened."""
+    monkeypatch.setenv("MMSPREP_ISOLATE", "required")
+    photo = sample_media / "formats/photo.jpg"
+    if set(DEFENCES) <= set(defences()):
+        assert prepare([photo]).parts
+    monkeypatch.setattr("mmsprep.tools.process.defences", lambda: (LIMITS, DEATH))
+    with pytest.raises(SettingsError, match="files, rights, network, programs cannot be had"):
+        prepare([photo])
+    monkeypatch.setattr("mmsprep.tools.process.defences", lambda: DEFENCES)
+    with pytest.raises(SettingsError, match="cannot be had"):
+        prepare([photo], settings=Settings(isolate=False, require_isolation=True))
 
 
 _INTRUSIONS = """
@@ -561,7 +580,7 @@ sys.path.insert(0, {tests!r})
 from test_isolation import _SOME, answer, hang
 from mmsprep.settings import Settings
 from mmsprep.tools.isolation import isolated
-from mmsprep.tools.workspace import Workspace
+from mmsprep.tools.workspace import Workspace, read_bytes
 with Workspace(Settings()) as workspace:
     print(isolated(workspace, answer, _SOME, 1)[0], flush=True)
     {rest}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import pytest
 from PIL import Image, ImageCms
 
 from mmsprep.errors import Damaged, ToolMissing
-from mmsprep.model import FileMark, Kind, MediaInfo
-from mmsprep.tools.mediainfo import MediaInfoReader
-from mmsprep.tools.process import ProcessGroup
-from mmsprep.tools.untrusted import mark_of
+from mmsprep.model import Attachment, Kind, MediaInfo
+from mmsprep.tools.isolation import isolated
+from mmsprep.tools.mediainfo import read_tracks
+from mmsprep.tools.workspace import Workspace
 
 Look = Callable[[bytes], MediaInfo]
 Make = Callable[..., bytes]
@@ -230,32 +230,19 @@ def test_recordings(look: Look, make: Make) -> None:
         look(amr + b"\x60" * 40)
 
 
-def _mark(path: Path) -> FileMark:
-    with path.open("rb") as file:
-        return mark_of(file)
-
-
-def test_a_file_that_makes_mediainfo_loop_is_damaged(make: Make, tmp_path: Path) -> None:
-    """A table of four thousand million entries costs the child its life, and the next file is read again."""
+def test_a_file_that_makes_mediainfo_loop_is_ended_by_the_clock(make: Make, workspace: Workspace) -> None:
+    """A table of four thousand million entries costs the worker its life, and the next file is read again."""
     good = make(f"{SOUND} -c:a aac", "m4a")
     bad = bytearray(good)
     at = bad.index(b"elst") + 8
     bad[at : at + 4] = b"\xff\xff\xff\xff"
-    (tmp_path / "good").write_bytes(good)
-    (tmp_path / "bad").write_bytes(bad)
-    with ProcessGroup(60) as processes, closing(MediaInfoReader(processes, timeout_s=1.5)) as reader:
-        with pytest.raises(Damaged, match="reasonable time"):
-            reader.tracks("bad", tmp_path / "bad", _mark(tmp_path / "bad"))
-        assert len(reader.tracks("good", tmp_path / "good", _mark(tmp_path / "good"))) == 2
+    with pytest.raises(Damaged, match="reasonable time"):
+        isolated(workspace, read_tracks, Attachment(0, "bad", len(bad), data=bytes(bad)), timeout_s=1.5)
+    assert len(isolated(workspace, read_tracks, Attachment(0, "good", len(good), data=good))) == 2
 
 
-def test_a_missing_library_is_said_with_advice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_library_is_said_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where MediaInfo does not load, the error says how to get it."""
-    (tmp_path / "pymediainfo.py").write_text("raise ImportError('no library here')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with (
-        ProcessGroup(60) as processes,
-        closing(MediaInfoReader(processes)) as reader,
-        pytest.raises(ToolMissing, match="pip install"),
-    ):
-        reader.tracks("song", tmp_path / "song", FileMark(0, 0, 0, 0))
+    monkeypatch.setitem(sys.modules, "pymediainfo", None)
+    with pytest.raises(ToolMissing, match="pip install"):
+        read_tracks(Attachment(0, "song", 4, data=b"song"))

@@ -22,6 +22,8 @@ from mmsprep.model import Attachment
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg, untrusted
 from mmsprep.tools.content import Content
+from mmsprep.tools.isolation import isolated
+from mmsprep.tools.mediainfo import read_tracks
 from mmsprep.tools.untrusted import Found, list_untrusted, open_attachment, open_untrusted, read_untrusted
 from mmsprep.tools.workspace import Workspace, read_bytes
 
@@ -300,29 +302,22 @@ def test_a_clip_swapped_for_a_link_after_the_look_never_reaches_ffmpeg(
 
 
 @pytest.mark.parametrize("other", ["link", "pipe"])
-def test_a_clip_swapped_after_the_last_check_tells_mediainfo_nothing_of_another_file(
-    tmp_path: Path, sample_media: Path, other: str, monkeypatch: pytest.MonkeyPatch
+def test_a_clip_that_is_swapped_tells_a_worker_nothing_of_another_file(
+    tmp_path: Path, sample_media: Path, other: str
 ) -> None:
     clip, private = tmp_path / "clip.mp4", tmp_path / "private.mp4"
     clip.write_bytes((sample_media / "formats/mute.mp4").read_bytes())
     private.write_bytes((sample_media / "formats/clip.mp4").read_bytes())
     with Workspace(Settings()) as workspace:
         (attachment,), _ = take_in([clip], workspace.settings)
-        path = workspace.path_of(attachment)
-        assert len(workspace.tracks("clip", path)) == 2
-        ask = workspace.mediainfo._ask
-
-        def late(asked: Path) -> Any:
-            clip.unlink()
-            if other == "link":
-                clip.symlink_to(private)
-            else:
-                os.mkfifo(clip)
-            return ask(asked)
-
-        monkeypatch.setattr(workspace.mediainfo, "_ask", late)
-        with pytest.raises(Unreadable, match="replaced"):
-            workspace.tracks("clip", path)
+        assert len(isolated(workspace, read_tracks, attachment)) == 2
+        clip.unlink()
+        if other == "link":
+            clip.symlink_to(private)
+        else:
+            os.mkfifo(clip)
+        with pytest.raises(Unreadable, match=r"replaced|regular"):
+            isolated(workspace, read_tracks, attachment)
 
 
 def test_the_mark_of_a_file_does_not_hinder_an_attachment_without_one(folder: Path) -> None:

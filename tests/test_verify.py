@@ -201,7 +201,7 @@ def test_sounds_that_are_not_quite_right_are_noticed(profile: Profile, workspace
         (wav[:22] + b"\2" + wav[23:], "wav", "contradicts itself"),
         (make(f"{bare} -ar 8000", "wav"), "wav", "no rung"),
         (make(f"{bare} -ar 16000 -c:a pcm_f32le", "wav"), "wav", "expected PCM"),
-        (wav, "mp3", "reads as"),
+        (wav, "mp3", "no whole frame"),
     ):
         assert words in fault(rendition(data, slug, duration_s=1.0), good, workspace)
     assert "decodes for" in fault(rendition(wav, "wav", duration_s=4.0), good, workspace)

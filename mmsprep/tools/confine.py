@@ -26,6 +26,7 @@ except ImportError:  # Windows
 
 LIMITS, DEATH, FILES, RIGHTS = "limits", "end with parent", "files", "rights"
 NETWORK, PROGRAMS = "network", "programs"
+DEFENCES = (LIMITS, DEATH, FILES, RIGHTS, NETWORK, PROGRAMS)
 """The defences, by the names that :func:`confine` returns."""
 
 NOT_STARTED = 127

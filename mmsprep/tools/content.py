@@ -28,7 +28,7 @@ class Content:
 
     def __init__(self, attachment: Attachment) -> None:
         self.name = attachment.name
-        self._file = open_attachment(attachment) if attachment.path else io.BytesIO(attachment.data or b"")
+        self._file = io.BytesIO(attachment.data) if attachment.data is not None else open_attachment(attachment)
         try:
             self.size_bytes = self._file.seek(0, os.SEEK_END)
         except OSError as error:

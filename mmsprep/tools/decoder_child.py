@@ -1,57 +1,86 @@
-"""A worker process: reads strangers' pictures for the process that started it.
+"""A worker process: reads strangers' files for the process that started it.
 
-Comes in: on standard input, where Python's modules lie, then questions (:class:`mmsprep.tools.wire.Call`). Goes out:
-on standard output, for each an empty message once the question is read, then the answer: ``V`` and the value, or
-``E`` and the error. Never: a file, the network or another
-program; it was caged before its first line ran (:mod:`mmsprep.tools.confine`).
+Comes in: as its standard input a line of questions (:mod:`mmsprep.tools.wire`); the first says where Python's modules
+lie, the others are :class:`mmsprep.tools.wire.Call`, most of them with an open file. Goes out: on standard output, for
+each an empty message once the question is read, then the answer: ``V`` and the value, or ``E`` and the error. Never: a
+file of its own choice, the network or another program; it was caged before its first line ran
+(:mod:`mmsprep.tools.confine`).
 
 It is started by its path, so it works in programs that cannot import themselves a second time.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import sys
 from contextlib import suppress
-from typing import IO, Any
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from typing import Any
 
 
 def main() -> None:
-    """Answer until standard input ends."""
-    questions = sys.stdin.buffer
+    """Answer until the line is closed."""
     # What decoders print must not get between the answers.
     answers = os.fdopen(os.dup(1), "wb")
-    quiet = os.open(os.devnull, os.O_WRONLY)
+    quiet = os.open(os.devnull, os.O_RDWR)
+    line: Any = sys.stdin.buffer
+    if hasattr(socket, "send_fds") and hasattr(socket, "AF_UNIX"):
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=os.dup(0))
+        os.dup2(quiet, 0)
     os.dup2(quiet, 1)
-    sys.path[:] = _read_path(questions)
+    first = json.loads(_first(line.recv if isinstance(line, socket.socket) else line.read))
+    sys.path[:] = first["search"]
+    sys.meta_path.insert(0, _Packages(first["packages"]))
     os.dup2(quiet, 2)
     from mmsprep.tools.memory import keep_freed_memory
-    from mmsprep.tools.wire import receive, send
+    from mmsprep.tools.wire import hear, send
 
     keep_freed_memory()
     with suppress(EOFError, OSError):
         while True:
-            question = receive(questions)
+            question, descriptor = hear(line)
             send(answers, b"")
-            send(answers, _answer(question))
+            answer = _answer(question, descriptor)
+            if descriptor is not None:
+                os.close(descriptor)
+            send(answers, answer)
 
 
-def _read_path(stream: IO[bytes]) -> list[str]:
-    """The first message, read before anything of ours can be imported: a list of text in MessagePack."""
-    import msgspec
+def _first(read: Any) -> bytes:
+    """The first message, read before anything of ours can be imported."""
+    length = int.from_bytes(read(8), "big")
+    pieces = b""
+    while len(pieces) < length:
+        pieces += read(length - len(pieces))
+    return pieces
 
-    length = int.from_bytes(stream.read(8), "big")
-    return msgspec.msgpack.decode(stream.read(length), type=list[str])
+
+class _Packages:
+    """Finds packages in folders that may not be listed themselves."""
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self._places = places
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+        place = self._places.get(name)
+        if place is None:
+            return None
+        if place.endswith((".py", ".so", ".pyd")):
+            return spec_from_file_location(name, place)
+        return spec_from_file_location(name, f"{place}/__init__.py", submodule_search_locations=[place])
 
 
-def _answer(question: bytes) -> bytes:
+def _answer(question: bytes, descriptor: int | None) -> bytes:
     from mmsprep.errors import MmsprepError, OverInputLimit
     from mmsprep.tools.wire import Call, Failure, decode, encode
 
     call: Call = decode(question, Call)
     _allow_processor_time(call.cpu_s)
     try:
-        return b"V" + encode(_run(call))
+        return b"V" + encode(_run(call, descriptor))
     except MmsprepError as error:
         arguments = tuple(str(one) for one in error.args)
         return b"E" + encode(Failure(error.code, arguments))
@@ -61,7 +90,8 @@ def _answer(question: bytes) -> bytes:
         return b"E" + encode(Failure("", (type(error).__name__, str(error))))
 
 
-def _run(call: Any) -> Any:
+def _run(call: Any, descriptor: int | None) -> Any:
+    from dataclasses import replace
     from importlib import import_module
     from inspect import signature
     from typing import get_type_hints
@@ -72,7 +102,8 @@ def _run(call: Any) -> Any:
     function = getattr(import_module(module), name)
     hints = get_type_hints(function)
     expected = tuple.__class_getitem__(tuple(hints[parameter] for parameter in signature(function).parameters))
-    return function(*decode(call.arguments, expected))
+    attachment, *arguments = decode(call.arguments, expected)
+    return function(attachment if descriptor is None else replace(attachment, descriptor=descriptor), *arguments)
 
 
 def _allow_processor_time(seconds: float) -> None:

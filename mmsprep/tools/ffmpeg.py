@@ -150,7 +150,7 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Com
                 [*command, *arguments],
                 stdin=stdin,
                 descriptors=[*handed] if _HANDS_OVER else (),
-                cage=workspace.cage(reads=[_place_of(*one) for one in handed.items()]),
+                cage=workspace.cage([_place_of(*one) for one in handed.items()]),
                 max_output_bytes=settings.max_decoded_bytes,
                 watch=workspace.check_disk,
             )

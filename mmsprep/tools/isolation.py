@@ -13,13 +13,16 @@ that dies meanwhile is replaced without a word. Safe from threads; a forked proc
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple, get_type_hints
 
@@ -29,8 +32,10 @@ from mmsprep.errors import AttachmentError, Damaged, MmsprepError, OverInputLimi
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings, processors
 from mmsprep.tools import process
+from mmsprep.tools.libraries import libraries
 from mmsprep.tools.process import Cage
-from mmsprep.tools.wire import Call, Failure, decode, encode, receive, send
+from mmsprep.tools.untrusted import open_attachment
+from mmsprep.tools.wire import HANDS_OVER, Call, Failure, Line, ask, decode, encode, receive
 from mmsprep.tools.workspace import Workspace, read_bytes
 
 _CHILD = Path(__file__).with_name("decoder_child.py")
@@ -46,11 +51,13 @@ def isolated(
     function: Callable[[Attachment, *_Arguments], _Result],
     attachment: Attachment,
     *args: *_Arguments,
+    timeout_s: float | None = None,
 ) -> _Result:
     """``function(attachment, *args)``, run by a worker; in this process where the settings say so.
 
     ``function`` is one of mmsprep's own, at the top of its module; all its arguments and its result are typed and
-    plain (dataclasses, tuples, numbers, text, bytes) or pictures of Pillow's. It is given the attachment's bytes.
+    plain (dataclasses, tuples, numbers, text, bytes) or pictures of Pillow's. It is handed the attachment's file, open,
+    or its bytes. ``timeout_s`` is for work that never takes long (default: the setting ``decode_timeout_s``).
 
     Raises:
         MmsprepError: what ``function`` raised.
@@ -65,9 +72,16 @@ def isolated(
         return function(attachment, *args)
     # A name of bytes that are no text cannot be told to a worker; it is the caller's again in what comes back.
     label = attachment.name.encode("utf-8", "replace").decode()
-    plain = replace(attachment, name=label, path=None, mark=None, data=read_bytes(attachment))
-    request = encode(Call(f"{function.__module__}:{function.__qualname__}", settings.max_cpu_s, encode([plain, *args])))
-    reply = _WORKERS.ask(request, workspace, attachment.name)
+    plain = replace(attachment, name=label, path=None, mark=None)
+    limit_s = min(timeout_s or settings.decode_timeout_s, settings.decode_timeout_s)
+    with ExitStack() as opened:
+        descriptor = None
+        if attachment.data is None and HANDS_OVER:
+            descriptor = opened.enter_context(open_attachment(attachment)).fileno()
+        elif attachment.data is None:
+            plain = replace(plain, data=read_bytes(attachment))
+        call = Call(f"{function.__module__}:{function.__qualname__}", settings.max_cpu_s, encode([plain, *args]))
+        reply = _WORKERS.ask(_Question(attachment.name, encode(call), descriptor, limit_s), workspace)
     try:
         if reply[:1] == b"E":
             raise _rebuilt(decode(reply[1:], Failure), attachment.name)
@@ -104,14 +118,11 @@ def _rebuilt(failure: Failure, name: str) -> MmsprepError:
     return _BY_CODE[failure.code](name, problem)
 
 
-def _fate(name: str, worker: _Worker, settings: Settings) -> MmsprepError:
+def _fate(question: _Question, worker: _Worker, settings: Settings) -> MmsprepError:
     """What became of a worker that did not answer."""
-    status = worker.child.returncode
+    status, name = worker.child.returncode, question.name
     if worker.late:
-        return OverInputLimit(
-            name,
-            f"takes longer to decode than the {settings.decode_timeout_s:.0f} s that MMSPREP_DECODE_TIMEOUT_S allows",
-        )
+        return question.late(settings)
     if status == -getattr(signal, "SIGXCPU", 0):
         return OverInputLimit(
             name, f"takes more than the {settings.max_cpu_s:.0f} s of processor time that MMSPREP_MAX_CPU_S allows"
@@ -141,6 +152,24 @@ def _kinds(kind: type[AttachmentError]) -> Iterator[type[AttachmentError]]:
 _BY_CODE = {kind.code: kind for kind in _kinds(AttachmentError) if "code" in vars(kind)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What a worker is asked: about the file that messages call ``name``, open as ``descriptor``."""
+
+    name: str
+    request: bytes
+    descriptor: int | None
+    limit_s: float
+
+    def late(self, settings: Settings) -> MmsprepError:
+        """The error when the answer took too long."""
+        if self.limit_s < settings.decode_timeout_s:
+            problem = "its structure cannot be read in reasonable time and memory; get the file again"
+            return Damaged(self.name, problem)
+        allowed = f"the {self.limit_s:.0f} s that MMSPREP_DECODE_TIMEOUT_S allows"
+        return OverInputLimit(self.name, f"takes longer to decode than {allowed}")
+
+
 class _Worker:
     """One child process.
 
@@ -152,29 +181,36 @@ class _Worker:
         self.memory_bytes = settings.max_memory_bytes
         self.heard = self.late = self.cancelled = False
         self.idle_since_s = 0.0
-        libraries = [place for place in (sys.prefix, sys.base_prefix, *sys.path) if place and Path(place).exists()]
+        found = libraries()
         cage = Cage(
             memory_bytes=settings.max_memory_bytes,
             # For all the files of a worker's life; each file's own share is set where it is known, in the child.
             cpu_s=settings.max_cpu_s,
             file_bytes=0,
-            reads=(*libraries, Path(__file__).parents[2]),
+            reads=(*found.readable, str(_CHILD)),
         )
-        self.child = process.start([sys.executable, "-I", str(_CHILD)], cage)
-        assert self.child.stdin is not None
-        send(self.child.stdin, encode(sys.path))
+        self._line: Line
+        if HANDS_OVER:
+            self._line, its_end = socket.socketpair()
+            with its_end:
+                self.child = process.start([sys.executable, "-I", str(_CHILD)], cage, its_end.fileno())
+        else:
+            self.child = process.start([sys.executable, "-I", str(_CHILD)], cage)
+            assert self.child.stdin is not None
+            self._line = self.child.stdin
+        with suppress(OSError, ValueError):  # one that does not start is noticed with the first question
+            ask(self._line, json.dumps({"search": found.search, "packages": found.packages}).encode())
 
-    def ask(self, request: bytes, timeout_s: float) -> bytes | None:
+    def ask(self, question: _Question) -> bytes | None:
         """The answer; ``None`` when the worker died, or was killed because it was late."""
-        assert self.child.stdin is not None
         assert self.child.stdout is not None
         self.files += 1
         self.heard = False
-        watchdog = threading.Timer(timeout_s, self._give_up)
+        watchdog = threading.Timer(question.limit_s, self._give_up)
         watchdog.daemon = True
         watchdog.start()
         try:
-            send(self.child.stdin, request)
+            ask(self._line, question.request, question.descriptor)
             receive(self.child.stdout)
             self.heard = True
             return receive(self.child.stdout)
@@ -182,6 +218,12 @@ class _Worker:
             return None
         finally:
             watchdog.cancel()
+
+    def end(self) -> None:
+        """End it; harmless when it has ended."""
+        process.end(self.child)
+        with suppress(OSError):
+            self._line.close()
 
     def _give_up(self) -> None:
         self.late = True
@@ -196,26 +238,26 @@ class _Workers:
         self._idle: list[_Worker] = []
         self._sweep: threading.Timer | None = None
 
-    def ask(self, request: bytes, workspace: Workspace, name: str) -> bytes:
+    def ask(self, question: _Question, workspace: Workspace) -> bytes:
         worker = self._take(workspace.settings)
-        answer = self._asked(worker, request, workspace)
+        answer = self._asked(worker, question, workspace)
         if answer is None and not (worker.heard or worker.late or worker.cancelled):
             # The system, or somebody, ended it before it knew of this file. A new one is asked; once.
             worker = _Worker(workspace.settings)
-            answer = self._asked(worker, request, workspace)
+            answer = self._asked(worker, question, workspace)
         if answer is None:
-            raise _fate(name, worker, workspace.settings)
+            raise _fate(question, worker, workspace.settings)
         return answer
 
-    def _asked(self, worker: _Worker, request: bytes, workspace: Workspace) -> bytes | None:
+    def _asked(self, worker: _Worker, question: _Question, workspace: Workspace) -> bytes | None:
         answer: bytes | None = None
         try:
             workspace.processes.adopt(worker.child)
-            answer = worker.ask(request, workspace.settings.decode_timeout_s)
+            answer = worker.ask(question)
         finally:
             worker.cancelled = workspace.processes.release(worker.child)
             if answer is None or worker.files >= _FILES_A_WORKER:
-                process.end(worker.child)
+                worker.end()
             else:
                 self._give_back(worker)
         return answer
@@ -262,7 +304,7 @@ class _Workers:
             over = [worker for worker in self._idle if is_over(worker)]
             self._idle = [worker for worker in self._idle if worker not in over]
         for worker in over:
-            process.end(worker.child)
+            worker.end()
 
 
 _WORKERS = _Workers()

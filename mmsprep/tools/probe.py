@@ -18,9 +18,8 @@ from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.tools.boxes import Movie
 from mmsprep.tools.content import Content
 from mmsprep.tools.frames import adts_facts, caf_pcm_duration_s, voice_duration_s
-from mmsprep.tools.mediainfo import Track
+from mmsprep.tools.mediainfo import Track, read_tracks
 from mmsprep.tools.tags import mp3_tags, wave_layout
-from mmsprep.tools.workspace import Workspace
 
 _VIDEO_CODECS = {
     "AVC": "h264",
@@ -77,7 +76,6 @@ def media_info(
     format_slug: str,
     movie: Movie | None,
     attachment: Attachment,
-    workspace: Workspace,
 ) -> MediaInfo:
     """Read the facts about the clip or recording in ``content``, which is ``attachment``'s.
 
@@ -93,10 +91,7 @@ def media_info(
         return _voice_info(content, format_slug)
     if format_slug == "qcp":
         return _qcp_info(content)
-    path = workspace.path_of(attachment)
-    tracks = workspace.tracks(content.name, path)
-    if attachment.path is None:
-        path.unlink()
+    tracks = read_tracks(attachment)
     general = next((track for track in tracks if track.get("track_type") == "General"), {})
     sounds = [track for track in tracks if track.get("track_type") == "Audio"]
     pictures = [track for track in tracks if track.get("track_type") == "Video"]

@@ -22,7 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from mmsprep.errors import ToolError, ToolMissing, ToolOverLimit, ToolTimeout
+from mmsprep.errors import SettingsError, ToolError, ToolMissing, ToolOverLimit, ToolTimeout
+from mmsprep.settings import Settings
 from mmsprep.tools import confine
 
 _LAST_WORDS_BYTES = 2_000
@@ -98,6 +99,20 @@ def defences() -> tuple[str, ...]:
         done = group.run([sys.executable, "-I", "-S", confine.__file__, "end=with-parent", "memory_bytes=1000000000"])
         return tuple(done.stdout.decode().splitlines())
     return ()
+
+
+def require_defences(settings: Settings) -> None:
+    """Make sure that children will be held by all of :data:`mmsprep.tools.confine.DEFENCES`.
+
+    Raises:
+        SettingsError: one is missing here, or isolation is switched off.
+    """
+    missing = [name for name in confine.DEFENCES if not settings.isolate or name not in defences()]
+    if missing:
+        raise SettingsError(
+            f"MMSPREP_ISOLATE=required: {', '.join(missing)} cannot be had here, so nothing was opened;"
+            " 'mmsprep doctor' says what each needs"
+        )
 
 
 def can_cage(wanted: bool) -> bool:
@@ -198,7 +213,13 @@ class ProcessGroup:
         with self._lock:
             if self._closed:
                 raise ToolError(f"{program}: not started, the work was cancelled")
-            child = _start(argv, cage, with_stdin=stdin is not None, folder=folder, descriptors=descriptors)
+            child = _start(
+                argv,
+                cage,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                folder=folder,
+                descriptors=descriptors,
+            )
             self._running.add(child)
         talk = _Talk(child, stdin, max_output_bytes)
         try:
@@ -216,8 +237,10 @@ class ProcessGroup:
         return Completed(talk.output, talk.complaints)
 
 
-def start(argv: Sequence[str], cage: Cage | None = None) -> Child:
+def start(argv: Sequence[str], cage: Cage | None = None, stdin: int = subprocess.PIPE) -> Child:
     """Start a child to talk with through its pipes; whoever starts it ends it with :func:`end`.
+
+    ``stdin`` is a descriptor to be its standard input in place of a pipe.
 
     The system ends a caged child when the thread ends that started it, so all of these start from one thread
     that lives as long as this process.
@@ -225,7 +248,7 @@ def start(argv: Sequence[str], cage: Cage | None = None) -> Child:
     Raises:
         ToolMissing: there is no such program.
     """
-    return _starter().submit(_start, argv, cage, with_stdin=True, folder=None).result()
+    return _starter().submit(_start, argv, cage, stdin=stdin, folder=None).result()
 
 
 @lru_cache(maxsize=1)
@@ -241,7 +264,7 @@ def _start(
     argv: Sequence[str],
     cage: Cage | None,
     *,
-    with_stdin: bool,
+    stdin: int,
     folder: Path | None,
     descriptors: Sequence[int] = (),
 ) -> Child:
@@ -249,7 +272,7 @@ def _start(
     try:
         return subprocess.Popen(
             command,
-            stdin=subprocess.PIPE if with_stdin else subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=folder,

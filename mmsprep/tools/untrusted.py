@@ -83,6 +83,9 @@ def open_attachment(attachment: Attachment) -> BufferedReader:
         NotFound: it is gone.
         Unreadable: it cannot be read, or is not what it was when it was first looked at.
     """
+    if attachment.descriptor is not None:
+        os.lseek(attachment.descriptor, 0, os.SEEK_SET)
+        return os.fdopen(os.dup(attachment.descriptor), "rb")
     assert attachment.path is not None
     file = open_untrusted(attachment.path, attachment.name)
     if attachment.mark not in (None, mark_of(file)):

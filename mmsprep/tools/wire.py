@@ -2,10 +2,15 @@
 
 Comes in: dataclasses, structs, tuples, numbers, text, bytes and Pillow's pictures. Goes out: MessagePack, and the
 same values again, checked against the types that are expected. Never: pickle, or a picture's ``info`` (its metadata).
+
+A question may carry an open file. Questions go through a socket for that, but where files cannot be handed over
+(Windows), through a pipe.
 """
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -15,6 +20,12 @@ _LENGTH_BYTES = 8
 _MAX_MESSAGE_BYTES = 4_000_000_000
 _BYTES_A_PIXEL = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _PIECE_BYTES = 1 << 20
+
+HANDS_OVER = hasattr(socket, "send_fds") and hasattr(socket, "AF_UNIX")
+"""Whether an open file can go with a question."""
+
+Line = socket.socket | IO[bytes]
+"""What questions go through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,35 @@ def decode(data: bytes, expected: Any) -> Any:
     return msgspec.msgpack.decode(data, type=expected, dec_hook=_to_picture)
 
 
+def ask(line: Line, question: bytes, descriptor: int | None = None) -> None:
+    """Send a question, and an open file with it.
+
+    Raises:
+        OSError, ValueError: the other end is gone.
+    """
+    if not isinstance(line, socket.socket):
+        return send(line, question)
+    length = len(question).to_bytes(_LENGTH_BYTES, "big")
+    socket.send_fds(line, [length], [] if descriptor is None else [descriptor])
+    line.sendall(question)
+    return None
+
+
+def hear(line: Line) -> tuple[bytes, int | None]:
+    """Wait for a question; the open file that came with it is the caller's to close.
+
+    Raises:
+        EOFError: the other end is gone.
+    """
+    if not isinstance(line, socket.socket):
+        return receive(line), None
+    length, descriptors, _, _ = socket.recv_fds(line, _LENGTH_BYTES, 1)
+    if len(length) < _LENGTH_BYTES:
+        raise EOFError
+    question = _pieces(line.recv, int.from_bytes(length, "big"))
+    return question, descriptors[0] if descriptors else None
+
+
 def send(stream: IO[bytes], message: bytes) -> None:
     """Write one message.
 
@@ -74,17 +114,17 @@ def receive(stream: IO[bytes]) -> bytes:
         EOFError: the other end is gone.
         ValueError: it announces more than anybody would send.
     """
-    length = int.from_bytes(_exactly(stream, _LENGTH_BYTES), "big")
+    length = int.from_bytes(_pieces(stream.read, _LENGTH_BYTES), "big")
     if length > _MAX_MESSAGE_BYTES:
         raise ValueError(f"a message of {length:,} bytes")
-    return _exactly(stream, length)
+    return _pieces(stream.read, length)
 
 
-def _exactly(stream: IO[bytes], length: int) -> bytes:
+def _pieces(read: Callable[[int], bytes], length: int) -> bytes:
     """In pieces, so that a length that is a lie costs no memory."""
     pieces = []
     while length:
-        piece = stream.read(min(length, _PIECE_BYTES))
+        piece = read(min(length, _PIECE_BYTES))
         if not piece:
             raise EOFError
         pieces.append(piece)

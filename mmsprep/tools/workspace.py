@@ -10,7 +10,6 @@ is, and nothing is written over what is there already.
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -23,22 +22,18 @@ from typing import BinaryIO
 from mmsprep.errors import InputError, OutputError, ToolError, ToolOverLimit, Unreadable
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings
-from mmsprep.tools.mediainfo import MediaInfoReader, Track
-from mmsprep.tools.process import Cage, ProcessGroup, can_cage
-from mmsprep.tools.untrusted import Found, mark_of, open_attachment, open_untrusted
-
-_MEDIAINFO_BYTES = 2e9
-"""Honest files take far less; a damaged one's tables can make it ask for anything."""
+from mmsprep.tools.process import Cage, ProcessGroup, can_cage, require_defences
+from mmsprep.tools.untrusted import Found, open_attachment, open_untrusted
 
 
 class Workspace:
     """``with Workspace(settings) as workspace:`` a folder with mode 0700, and the children at work in it."""
 
     def __init__(self, settings: Settings) -> None:
+        if settings.require_isolation:
+            require_defences(settings)
         self.settings = settings
         self.processes = ProcessGroup(settings.tool_timeout_s)
-        cage = self.cage(reads=None, writes=False, most_memory_bytes=_MEDIAINFO_BYTES)
-        self.mediainfo = MediaInfoReader(self.processes, cage=cage)
         self._counter = itertools.count(1)
         self._attachments: dict[str, Attachment] = {}
         try:
@@ -53,32 +48,24 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.processes.kill_all()
-        self.mediainfo.close()
         self._folder.cleanup()
 
     def new_path(self, suffix: str) -> Path:
         """A path that nothing uses yet, ending in ``suffix`` (with its dot)."""
         return Path(self._folder.name) / f"{next(self._counter)}{suffix}"
 
-    def cage(
-        self, *, reads: Sequence[str] | None, writes: bool = True, most_memory_bytes: float = math.inf
-    ) -> Cage | None:
-        """What a child may do; ``None`` where the settings trust every input.
-
-        Args:
-            reads: the files that it may read (``None``: any).
-            writes: whether it may read and write in this folder.
-            most_memory_bytes: what it never needs more than, however much the settings allow.
-        """
+    def cage(self, reads: Sequence[str]) -> Cage | None:
+        """What a child may do that reads the files ``reads`` and works in this folder; ``None`` where the settings
+        trust every input."""
         settings = self.settings
         if not can_cage(settings.isolate):
             return None
         return Cage(
-            memory_bytes=int(min(settings.max_memory_bytes, most_memory_bytes)),
+            memory_bytes=settings.max_memory_bytes,
             cpu_s=settings.max_cpu_s,
-            file_bytes=settings.max_temp_bytes if writes else 0,
+            file_bytes=settings.max_temp_bytes,
             reads=reads,
-            writes=[self._folder.name] if writes else [],
+            writes=[self._folder.name],
         )
 
     def check_disk(self) -> None:
@@ -137,11 +124,6 @@ class Workspace:
             if os.fstat(file.fileno()).st_size > self.settings.max_temp_bytes:
                 raise self._over_limit()
             return file.read()
-
-    def tracks(self, called: str, path: Path) -> list[Track]:
-        """What MediaInfo says of the file at ``path``; raises as :meth:`open` and :meth:`MediaInfoReader.tracks`."""
-        with self.open(path) as file:
-            return self.mediainfo.tracks(called, path, mark_of(file))
 
     def size_bytes(self, path: Path) -> int:
         """The size of what a child left here, 0 if it left nothing; raises as :meth:`open`."""

@@ -6,6 +6,8 @@ melody that does not parse.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, MediaInfo, Plan
@@ -13,6 +15,7 @@ from mmsprep.profile import Profile
 from mmsprep.tools import midi
 from mmsprep.tools.emelody import parse_emelody
 from mmsprep.tools.imelody import parse_imelody
+from mmsprep.tools.isolation import isolated
 from mmsprep.tools.melody import MelodyError
 from mmsprep.tools.plaintext import decode
 from mmsprep.tools.workspace import Workspace, read_bytes
@@ -33,19 +36,36 @@ def open_source(
     Raises:
         Damaged: it does not parse; the message names line and column.
     """
+    made = isolated(workspace, as_sent, attachment, info.format, plan.target, info.brand == "smf2")
+    duration_s = info.duration_s if made.duration_s is None else made.duration_s
+    return FixedSource(made.data, made.format, duration_s=duration_s, notes=made.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A melody as it will be sent; ``duration_s`` is ``None`` where it plays as before."""
+
+    data: bytes
+    format: str
+    duration_s: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def as_sent(attachment: Attachment, format_slug: str, target: str, in_patterns: bool) -> Made:
+    """A melody as it will be sent, in this process: for a worker; raises as :func:`open_source`."""
     data = read_bytes(attachment)
     try:
-        if info.format == "midi":
-            if info.brand == "smf2":
+        if format_slug == "midi":
+            if in_patterns:
                 data = midi.as_one_track(data[max(0, data.find(b"MThd")) :])
-            return FixedSource(data, "midi", duration_s=info.duration_s)
-        if plan.target == info.format:
-            return FixedSource(data, info.format, duration_s=info.duration_s)
+            return Made(data, "midi")
+        if target == format_slug:
+            return Made(data, format_slug)
         decoded = decode(data)
         if decoded is None:
             raise MelodyError("it is no text")
-        melody = _PARSERS[info.format](decoded[0])
+        melody = _PARSERS[format_slug](decoded[0])
     except ValueError as error:
-        title = FORMATS[info.format].title
+        title = FORMATS[format_slug].title
         raise Damaged(attachment.name, f"is a damaged {title}: {error}; get the file again") from error
-    return FixedSource(midi.from_melody(melody), "midi", duration_s=round(melody.duration_s, 3), notes=melody.notes)
+    return Made(midi.from_melody(melody), "midi", round(melody.duration_s, 3), melody.notes)

@@ -10,11 +10,13 @@ terminal escapes (taken out), accents (composed, NFC: old phones draw a separate
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mmsprep.errors import Damaged, UnknownType
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition, Source
 from mmsprep.profile import Profile
+from mmsprep.tools.isolation import isolated
 from mmsprep.tools.plaintext import clean as clean_text
 from mmsprep.tools.plaintext import decode
 from mmsprep.tools.workspace import Workspace, read_bytes
@@ -51,12 +53,10 @@ def open_source(
         Damaged: it is no text any more.
         Unreadable: the file went away.
     """
-    data = read_bytes(attachment)
-    if plan.action is not Action.KEEP:
-        decoded = decode(data)
-        if decoded is None:
-            raise Damaged(attachment.name, "is no text any more; it changed while it was being read")
-        data = clean_text(decoded[0], profile.text.line_ends).encode()
+    if plan.action is Action.KEEP:
+        data = read_bytes(attachment)
+    else:
+        data = isolated(workspace, cleaned, attachment, profile.text.line_ends)
     row = profile.row_of(plan.target)
     entry = FORMATS[plan.target]
     return _FixedSource(
@@ -68,6 +68,14 @@ def open_source(
             quality=_WHOLE_QUALITY,
         )
     )
+
+
+def cleaned(attachment: Attachment, line_ends: Literal["crlf", "lf"]) -> bytes:
+    """A text in clean UTF-8, in this process: for a worker; raises as :func:`open_source`."""
+    decoded = decode(read_bytes(attachment))
+    if decoded is None:
+        raise Damaged(attachment.name, "is no text any more; it changed while it was being read")
+    return clean_text(decoded[0], line_ends).encode()
 
 
 def decode_text(data: bytes, name: str = "text") -> tuple[str, str]:
