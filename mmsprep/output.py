@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -176,6 +176,59 @@ def message_files(message: Message) -> dict[str, bytes]:
     """What a message's folder holds: its parts in order, then ``message.json``."""
     report = (json_text(document(message), indent=2) + "\n").encode()
     return {part.name: part.data for part in message.parts} | {REPORT_NAME: report}
+
+
+def write_new_folder(files: Mapping[str, bytes], folder: Path) -> list[Path]:
+    """Write ``files`` into a folder that is not there yet, or empty; it appears whole or not at all.
+
+    Returns:
+        The paths of the files in order.
+
+    Raises:
+        OutputError: the folder is there with something in it, or cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.is_dir():
+            folder.rmdir()
+        with tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder.parent) as name:
+            staged = Path(name) / "files"
+            staged.mkdir()
+            for file_name, data in files.items():
+                with (staged / file_name).open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            staged.rename(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror or error}); nothing was changed there, choose another folder"
+        ) from error
+    return [folder / name for name in files]
+
+
+def write_new_file(data: bytes, path: Path, *, overwrite: bool = False) -> None:
+    """Write ``data`` under a name that is not there yet, or replace what is; it appears whole or not at all.
+
+    Raises:
+        OutputError: something is there and ``overwrite`` does not say so, or it cannot be written.
+    """
+    if os.path.lexists(path) and not overwrite:
+        raise OutputError(f"{path}: is there already and stays as it is; --force replaces it, -o names another file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=_STAGING, dir=path.parent) as name:
+            staged = Path(name) / "file"
+            with staged.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            staged.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); nothing was changed there"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import typer
 from mmsprep.cli.batch import batch, watch
 from mmsprep.cli.inbox import inbox_app
 from mmsprep.cli.look import doctor, inspect, profiles_app, status
+from mmsprep.cli.mm1 import pack, unpack
 from mmsprep.cli.prepare import prepare
 from mmsprep.cli.printing import prepare_streams, put, reported, stop_cleanly
 from mmsprep.cli.receive import receive
@@ -36,9 +37,11 @@ app.command(rich_help_panel=_PREPARE)(batch)
 app.command(rich_help_panel=_PREPARE)(watch)
 app.command(rich_help_panel=_SEND)(send)
 app.command(rich_help_panel=_SEND)(status)
+app.command(rich_help_panel=_SEND)(pack)
 app.add_typer(sandbox_app, name="sandbox", rich_help_panel=_SEND)
 app.command(rich_help_panel=_RECEIVE)(receive)
 app.add_typer(inbox_app, name="inbox", rich_help_panel=_RECEIVE)
+app.command(rich_help_panel=_RECEIVE)(unpack)
 app.add_typer(profiles_app, name="profiles", rich_help_panel=_LOOK)
 app.command(rich_help_panel=_LOOK)(doctor)
 

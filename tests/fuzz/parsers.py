@@ -18,6 +18,7 @@ from pathlib import Path
 from random import Random
 
 from mmsprep.errors import MmsprepError
+from mmsprep.mm1 import encode_retrieved, unpack
 from mmsprep.mm7 import parse_push, parse_reply, parse_submit
 from mmsprep.model import Attachment
 from mmsprep.profile import load_profile, profile_folder
@@ -127,6 +128,10 @@ _OURS = (MmsprepError,)
 _ACCEPTED = b"Success. ID = {1234567890123456}"
 _FAILURE = b"FAILURE: 2004 Multimedia, larger than 300kb"
 _REQUEST = WireRequest(via=Via.HTTP, url="", recipient="61409317436", transaction_id="t", headers={}, body=b"")
+_RETRIEVED = encode_retrieved(
+    Entity(_HEADER, _MULTIPART), message_id="m", sent_at_s=1_800_000_000, sender="61400000000", subject="Grüße"
+)
+_SEND_CONF = b"\x8c\x81\x98T1\0\x8d\x90\x92\xe3\x93\x0e\xeaNo such user\0\x8bid\0"
 
 
 def _answer(data: bytes) -> WireResponse:
@@ -144,6 +149,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("imelody", lambda data: parse_imelody(_text(data)), (MelodyError,), _files("formats/*.imy")),
     Parser("emelody", lambda data: parse_emelody(_text(data)), (MelodyError,), _files("formats/*.emy")),
     Parser("multipart", lambda data: parse_multipart(Entity(_HEADER, data)), _OURS, [_MULTIPART]),
+    Parser("mm1", lambda data: unpack(data, "pdu"), _OURS, [_RETRIEVED, _SEND_CONF]),
     Parser("mm7 reply", parse_reply, _OURS, [_REPLY, _FAULT]),
     Parser("form answer", lambda data: form.parse_response(_answer(data), _REQUEST), _OURS, [_ACCEPTED, _FAILURE]),
     Parser("mm7 answer", lambda data: soap.parse_response(_answer(data), _REQUEST), _OURS, [_REPLY, _FAULT]),
