@@ -30,8 +30,8 @@ from PIL import Image, ImageChops, ImageStat
 from mmsprep import MmsprepError, inspect, prepare
 from mmsprep.errors import InputError, OverBudget, Rejected
 from mmsprep.formats import FORMATS
-from mmsprep.job import Inspection
 from mmsprep.model import Kind, MediaInfo, Part
+from mmsprep.pipeline.job import Inspection
 from mmsprep.settings import Settings
 from mmsprep.tools.ffmpeg import executable
 

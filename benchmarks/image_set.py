@@ -27,10 +27,10 @@ from photos import SAMPLES, load_photos, opened
 from PIL import Image
 from ssimulacra import Judge
 
-from mmsprep.fit import Candidate, Shortfall, divide, fit
 from mmsprep.model import Rendition
-from mmsprep.transcode.image import is_graphic
-from mmsprep.transcode.photo import PhotoSource
+from mmsprep.pipeline.fit import Candidate, Shortfall, divide, fit
+from mmsprep.transcode.image.photo import PhotoSource
+from mmsprep.transcode.image.still import is_graphic
 
 BUDGET_BYTES = 290_000
 _TOGETHER = 6

@@ -16,7 +16,7 @@ from mmsprep import inspect
 from mmsprep.model import Attachment, Kind
 from mmsprep.profile import load_profile
 from mmsprep.settings import load_settings
-from mmsprep.transcode import pixels
+from mmsprep.transcode.image import pixels
 
 SAMPLES = Path(__file__).parent.parent / "sample_media"
 _SMALLEST_PX = 320

@@ -3,7 +3,7 @@
     python benchmarks/score_calibration.py [FOLDER ...]
 
 Every picture is encoded at five sizes and six scales, each encode scored by both. Prints the constants for
-``mmsprep/transcode/score.py``, the error of the fit (leave one picture out) and that of the constants in use, for
+``mmsprep/transcode/image/score.py``, the error of the fit (leave one picture out) and that of the constants in use, for
 photos; then how the constants in use do on drawn pictures, GIFs of few colours included.
 """
 
@@ -23,9 +23,9 @@ from PIL import Image
 from scipy.optimize import least_squares
 from ssimulacra import Judge
 
-from mmsprep.transcode.image import is_graphic
-from mmsprep.transcode.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
-from mmsprep.transcode.score import CEILING, OFFSET, WEIGHTS, Reference, quality_of
+from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
+from mmsprep.transcode.image.score import CEILING, OFFSET, WEIGHTS, Reference, quality_of
+from mmsprep.transcode.image.still import is_graphic
 
 _FACTORS = (1.0, 0.79, 0.5, 0.35, 0.25)
 _SCALES = (0.03, 0.1, 0.25, 0.6, 1.2, 2.2)

@@ -18,8 +18,8 @@ from PIL import Image
 from plain import plain_loop
 from ssimulacra import Judge
 
-from mmsprep.transcode.image import is_graphic
-from mmsprep.transcode.photo import PhotoSource
+from mmsprep.transcode.image.photo import PhotoSource
+from mmsprep.transcode.image.still import is_graphic
 
 mpl.use("Agg")
 

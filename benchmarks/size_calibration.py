@@ -3,8 +3,8 @@
     python benchmarks/size_calibration.py [FOLDER ...]
 
 Every picture is encoded at two sizes, with whole and with halved chroma, at twelve scales. Prints the constants for
-``mmsprep/transcode/spectrum.py``; how far the fit (leave one picture out) and the constants in use are off for photos
-and for drawn pictures; and how much of that is left from one scale to the next, once an encode has corrected it.
+``mmsprep/transcode/image/spectrum.py``; how far the fit (leave one picture out) and the constants in use are off for
+photos and for drawn pictures; and how much of that is left from one scale to the next, once an encode has corrected it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy.typing as npt
 from photos import SAMPLES, load_photos, shrunk
 from PIL import Image
 
-from mmsprep.transcode.image import is_graphic
-from mmsprep.transcode.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
-from mmsprep.transcode.rate_model import SURELY_FULL
-from mmsprep.transcode.spectrum import FILE_BYTES, WEIGHTS, Spectrum
+from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
+from mmsprep.transcode.image.rate_model import SURELY_FULL
+from mmsprep.transcode.image.spectrum import FILE_BYTES, WEIGHTS, Spectrum
+from mmsprep.transcode.image.still import is_graphic
 
 _FACTORS = (1.0, 0.5)
 _SCALES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.16, 0.25, 0.4, 0.64, 1.0, 1.6, 2.5)

@@ -5,7 +5,7 @@
 
 Every recording of the folder that is speech is encoded at every rung that a profile has, as it is and as a telephone
 would carry it (8 kHz), decoded again and compared in pieces of 8 s. The means are the tables in
-``mmsprep/transcode/audio.py``. Music is left out: PESQ knows speech alone.
+``mmsprep/transcode/sound/recording.py``. Music is left out: PESQ knows speech alone.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from mmsprep.profile import AudioStep, load_profile, profile_names
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.audio import encoder_options, heard_in, rung_quality
-from mmsprep.transcode.pcm import decode_pcm
-from mmsprep.transcode.speech import Material
+from mmsprep.transcode.sound.pcm import decode_pcm
+from mmsprep.transcode.sound.recording import encoder_options, heard_in, rung_quality
+from mmsprep.transcode.sound.speech import Material
 
 _HZ = 16_000
 _PIECE = 8 * _HZ

@@ -12,7 +12,7 @@ import argparse
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from mmsprep.tools.plaintext import decode
+from mmsprep.formats.text import decode
 
 _WESTERN = ("cp1252", "cp850", "mac_roman")
 _CENTRAL = ("cp1250", "iso8859-2", "cp852")

@@ -34,7 +34,7 @@ from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.mediainfo import read_tracks
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.clip_model import seen_quality
+from mmsprep.transcode.video.model import seen_quality
 
 _RESERVE_BYTES = 2_000
 _SCRIPT_SOUND_KBPS = 24

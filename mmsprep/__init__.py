@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from mmsprep.batch.outcome import Failed, Outcome, Prepared
     from mmsprep.delivery import deliver
     from mmsprep.hook import pre_send, pre_send_async
-    from mmsprep.job import Inspection, Job
     from mmsprep.message import Forecast, Message
+    from mmsprep.message.folder import read_message
     from mmsprep.model import Part, Progress
-    from mmsprep.output import read_message
     from mmsprep.pipeline import forecast, inspect, prepare, split
+    from mmsprep.pipeline.job import Inspection, Job
     from mmsprep.profile import Profile, load_profile
     from mmsprep.sender import Account, Journal, Patience, Receipt, load_account, send, send_async
     from mmsprep.settings import Settings
@@ -32,8 +32,8 @@ _PLACES = {
     "Account": "sender",
     "Failed": "batch.outcome",
     "Forecast": "message",
-    "Inspection": "job",
-    "Job": "job",
+    "Inspection": "pipeline.job",
+    "Job": "pipeline.job",
     "Journal": "sender",
     "Message": "message",
     "Outcome": "batch.outcome",
@@ -53,7 +53,7 @@ _PLACES = {
     "pre_send_async": "hook",
     "prepare": "pipeline",
     "prepare_many": "batch.many",
-    "read_message": "output",
+    "read_message": "message.folder",
     "send": "sender",
     "send_async": "sender",
     "split": "pipeline",

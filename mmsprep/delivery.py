@@ -24,10 +24,10 @@ from mmsprep.errors import (
     SendError,
     Unreadable,
 )
-from mmsprep.intake import take_in
-from mmsprep.job import Job
 from mmsprep.message import Message
 from mmsprep.model import Attachment
+from mmsprep.pipeline.intake import take_in
+from mmsprep.pipeline.job import Job
 from mmsprep.profile import Profile, load_profile
 from mmsprep.sender import (
     Account,

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mmsprep.errors import OutputError, UsageError
-from mmsprep.intake import AttachmentInput
 from mmsprep.model import Action, Part
 from mmsprep.pipeline import prepare
+from mmsprep.pipeline.intake import AttachmentInput
 from mmsprep.profile import DEFAULT_PROFILE, Profile
 from mmsprep.sender.address import msisdn
 from mmsprep.settings import Settings

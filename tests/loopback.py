@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
 from mmsprep import mm7
-from mmsprep.tools.multipart import Entity, parse_multipart
+from mmsprep.message.mime import Entity, parse_multipart
 
 
 @dataclass

@@ -15,9 +15,9 @@ import httpx
 from PIL import Image
 
 from mmsprep import mm7
+from mmsprep.message.mime import Entity, build_related
 from mmsprep.mm7 import Submit
 from mmsprep.sandbox import Sandbox
-from mmsprep.tools.multipart import Entity, build_related
 
 NUMBER = "61409317436"
 AUTHORIZATION = "Basic " + base64.b64encode(b"sandbox:sandbox").decode("ascii")

@@ -27,7 +27,7 @@ from mmsprep import MmsprepError, Settings, prepare
 from mmsprep.errors import Damaged, OverInputLimit, SettingsError, SeveralErrors, ToolError, ToolOverLimit
 from mmsprep.formats import FORMATS
 from mmsprep.message import Message
-from mmsprep.report import document
+from mmsprep.message.document import document
 from mmsprep.settings import load_settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.confine import FILES, NETWORK

@@ -19,9 +19,9 @@ from mmsprep.settings import Settings
 from mmsprep.sniff import sniff
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.audio import rung_quality, sound_bytes
-from mmsprep.transcode.pcm import decode_pcm
-from mmsprep.transcode.speech import Material, material, measure
+from mmsprep.transcode.sound.pcm import decode_pcm
+from mmsprep.transcode.sound.recording import rung_quality, sound_bytes
+from mmsprep.transcode.sound.speech import Material, material, measure
 
 Levels = NDArray[np.float32]
 _HZ = 16_000

@@ -14,7 +14,7 @@ from test_batch import contents, picture, put, run, statuses
 from mmsprep import Job, Prepared, prepare_many
 from mmsprep.batch import Batch, Status, run_batch
 from mmsprep.errors import NotFound, ToolError, UsageError
-from mmsprep.output import REPORT_NAME
+from mmsprep.message.folder import REPORT_NAME
 
 fsspec = pytest.importorskip("fsspec", reason="needs the extra 'remote'")
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsprep import classify as module
-from mmsprep.classify import classify
-from mmsprep.codec_levels import level_allowed, level_rank, profile_allowed, split_codec_profile
 from mmsprep.errors import TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Kind, MediaInfo, Support
+from mmsprep.pipeline import classify as module
+from mmsprep.pipeline.classify import classify
+from mmsprep.pipeline.codec_levels import level_allowed, level_rank, profile_allowed, split_codec_profile
 from mmsprep.profile import ImageRules, Profile, Row, Use, load_profile
 
 

@@ -45,8 +45,8 @@ from mmsprep.errors import (
     SendOutcomeUnknown,
     SendRejected,
 )
-from mmsprep.job import Job
 from mmsprep.message import Message
+from mmsprep.pipeline.job import Job
 from mmsprep.sender.journal import State
 
 ONE, TWO, THREE = "61400000001", "61400000002", "61400000003"

@@ -14,9 +14,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from mmsprep.fit import Candidate, Share, Shortfall, divide, fit, pack_in_order
 from mmsprep.model import Action, Curve, CurvePoint, Rendition
-from mmsprep.transcode.photo import PhotoSource
+from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit, pack_in_order
+from mmsprep.transcode.image.photo import PhotoSource
 
 
 @dataclass

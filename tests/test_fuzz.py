@@ -16,7 +16,7 @@ from PIL import Image
 
 from mmsprep.errors import ProfileError
 from mmsprep.profile import load_profile
-from mmsprep.transcode.jpeg import FULL_CHROMA, encode, tables_at
+from mmsprep.transcode.image.jpeg import FULL_CHROMA, encode, tables_at
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -22,7 +22,7 @@ from mmsprep.model import Part
 from mmsprep.profile import Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.mezzanine import mezzanine_of_pictures
+from mmsprep.transcode.video.mezzanine import mezzanine_of_pictures
 
 _Frames = list[tuple[NDArray[np.uint8], int]]
 

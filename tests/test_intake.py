@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmsprep.errors import Empty, EmptyFolder, NotFound, OverInputLimit, Unreadable, UsageError
-from mmsprep.intake import AttachmentInput, take_in
+from mmsprep.pipeline.intake import AttachmentInput, take_in
 from mmsprep.settings import Settings
 
 

@@ -15,15 +15,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from mmsprep.classify import classify
 from mmsprep.errors import Damaged
+from mmsprep.formats.emelody import parse_emelody
+from mmsprep.formats.imelody import ENDLESS_S, parse_imelody
+from mmsprep.formats.melody import MOST_TONES, MelodyError
+from mmsprep.formats.midi import TICKS_A_QUARTER, as_one_track, from_melody, read_song
 from mmsprep.model import Action, MediaInfo
 from mmsprep.pipeline import prepare
+from mmsprep.pipeline.classify import classify
 from mmsprep.profile import Profile, Use
-from mmsprep.tools.emelody import parse_emelody
-from mmsprep.tools.imelody import ENDLESS_S, parse_imelody
-from mmsprep.tools.melody import MOST_TONES, MelodyError
-from mmsprep.tools.midi import TICKS_A_QUARTER, as_one_track, from_melody, read_song
 
 Look = Callable[..., MediaInfo]
 SEMITONES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsprep.message import Message, build_smil, part_name
+from mmsprep.message import Message
+from mmsprep.message.message import build_smil, part_name
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
 
 _TYPES = {

@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 from mmsprep.cli import app
 from mmsprep.errors import Damaged, InputError, OverInputLimit, Unreadable
 from mmsprep.message import Message
+from mmsprep.message.mime import Entity, build_related
 from mmsprep.mm1 import decode, encode_retrieved, encode_send, pack_message, read_pdu, unpack, write_unpacked, wsp
 from mmsprep.mm1.content import _MEDIA_TYPES, decode_parts
 from mmsprep.mm1.wsp import Reader
 from mmsprep.pipeline import prepare
-from mmsprep.tools.multipart import Entity, build_related
 
 
 @pytest.fixture(scope="module")

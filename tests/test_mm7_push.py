@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mmsprep import mm7
 from mmsprep.errors import MalformedEnvelope
-from mmsprep.tools.multipart import Entity, parse_multipart
+from mmsprep.message.mime import Entity, parse_multipart
 
 _NUMBERS = st.from_regex(r"[0-9]{5,15}", fullmatch=True)
 _WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn", "Zs"]), min_size=1, max_size=30)

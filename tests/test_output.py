@@ -14,8 +14,8 @@ import pytest
 from mmsprep import prepare, read_message
 from mmsprep.errors import Altered, MmsprepError, NotFound, OutputError, Unreadable
 from mmsprep.message import Message
+from mmsprep.message.folder import write_messages
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
-from mmsprep.output import write_messages
 
 
 def _message(names: list[str], source: str = "x") -> Message:

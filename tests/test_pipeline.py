@@ -22,8 +22,8 @@ from mmsprep.errors import (
     TooManyAttachments,
     UsageError,
 )
-from mmsprep.intake import AttachmentInput
 from mmsprep.model import Action, Kind
+from mmsprep.pipeline.intake import AttachmentInput
 from mmsprep.profile import load_profile, profile_names
 
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
 from mmsprep.errors import Damaged, OverInputLimit, ToolMissing, TypeNotAllowed
-from mmsprep.formats import FORMATS
+from mmsprep.formats import FORMATS, wbmp
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
-from mmsprep.transcode import pixels, wbmp
+from mmsprep.transcode.image import pixels
 
 RULES = ImageRules(max_long_px=1024, max_short_px=1024, tall_max_long_px=4096)
 SETTINGS = Settings()

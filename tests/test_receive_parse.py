@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from mmsprep import mm7
 from mmsprep.errors import MalformedPush, PushTooLarge
+from mmsprep.message.mime import Entity, build_related
 from mmsprep.receive.incoming import Door, Incoming, PushedPart, What
 from mmsprep.receive.limits import Limits
 from mmsprep.receive.look import look
 from mmsprep.receive.parse_form import parse_form
 from mmsprep.receive.parse_mm7 import parse_mm7
-from mmsprep.tools.multipart import Entity, build_related
 
 URLENCODED = "application/x-www-form-urlencoded"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 3

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from pymediainfo import MediaInfo as Facts
 
-from mmsprep.classify import classify
 from mmsprep.errors import Damaged
+from mmsprep.formats.frames import mpeg_audio_frame
 from mmsprep.model import Action, Attachment, Kind, MediaInfo, Plan, Support
+from mmsprep.pipeline.classify import classify
+from mmsprep.pipeline.rewrap import rewrap
 from mmsprep.profile import Profile
-from mmsprep.rewrap import rewrap
 from mmsprep.settings import Settings
 from mmsprep.sniff import sniff
 from mmsprep.tools import ffmpeg
-from mmsprep.tools.frames import mpeg_audio_frame
 from mmsprep.tools.workspace import Workspace
 
 _HARMLESS_JPEG_INFO = {

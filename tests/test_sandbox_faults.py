@@ -13,9 +13,9 @@ pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not insta
 from sandbox_client import AUTHORIZATION, JPEG, fields, part, post_form, post_mm7, smil, submit_request
 
 from mmsprep.errors import UsageError
+from mmsprep.message.mime import build_related
+from mmsprep.mm7.status import STATUSES
 from mmsprep.sandbox import Door, Fault, Sandbox, parse_fault
-from mmsprep.status import STATUSES
-from mmsprep.tools.multipart import build_related
 
 CONTENT = build_related([smil('<img src="photo.jpg"/>'), part("photo.jpg", "image/jpeg", JPEG)], "application/smil")
 

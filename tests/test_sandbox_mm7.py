@@ -16,11 +16,11 @@ pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not insta
 from sandbox_client import AUTHORIZATION, JPEG, NUMBER, part, post_mm7, smil, submit_request
 
 from mmsprep import mm7
+from mmsprep.message.mime import Entity, build_related
 from mmsprep.mm7 import REL_5, REL_6, Submit
 from mmsprep.sandbox import Account, Sandbox
 from mmsprep.sandbox.exchange import WireRequest
 from mmsprep.sandbox.soap import answer, judge
-from mmsprep.tools.multipart import Entity, build_related
 
 PHOTO = part("photo.jpg", "image/jpeg", JPEG)
 TEXT = part("hello.txt", "text/plain; charset=utf-8", "Grüße".encode())

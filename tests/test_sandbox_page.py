@@ -28,8 +28,8 @@ from sandbox_client import (
     submit_request,
 )
 
+from mmsprep.message.mime import build_related
 from mmsprep.sandbox import Sandbox
-from mmsprep.tools.multipart import build_related
 
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 _WAIT_MS = 60_000

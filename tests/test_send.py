@@ -47,10 +47,10 @@ from mmsprep.errors import (
     UsageError,
 )
 from mmsprep.message import Message
+from mmsprep.mm7.status import STATUSES
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
 from mmsprep.sender import Timeouts, Via
 from mmsprep.sender.http import _tls
-from mmsprep.status import STATUSES
 
 PASSWORD = "s3cret/&+pass <word>"
 TO = "61409317436"

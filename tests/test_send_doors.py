@@ -28,7 +28,7 @@ from mmsprep.errors import (
     UsageError,
 )
 from mmsprep.message import Message
-from mmsprep.mm7_schema import SUBMIT_REQ, problems_of
+from mmsprep.mm7.schema import SUBMIT_REQ, problems_of
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
 from mmsprep.sender import Account, WireRequest, WireResponse, form, soap
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from mmsprep.errors import ToolMissing
-from mmsprep.transcode import shrink
-from mmsprep.transcode.shrink import shrunk
+from mmsprep.transcode.image import shrink
+from mmsprep.transcode.image.shrink import shrunk
 
 DEADLINE_S = 30.0
 

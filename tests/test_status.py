@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from mmsprep.cli import app
-from mmsprep.status import STATUSES, Advice, StatusClass, status_of
+from mmsprep.mm7.status import STATUSES, Advice, StatusClass, status_of
 
 _PUBLISHED = [0, 1000, 1100, *range(2000, 2010), *range(3000, 3005), *range(4000, 4009)]
 

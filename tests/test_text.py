@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsprep.classify import classify
 from mmsprep.errors import UnknownType
 from mmsprep.model import Action, Attachment, Rendition
+from mmsprep.pipeline.classify import classify
 from mmsprep.profile import Profile
 from mmsprep.sniff import sniff
 from mmsprep.tools.workspace import Workspace

@@ -11,12 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mmsprep.model import Action, Plan, Source, Support
 from mmsprep.profile import Profile
-from mmsprep.transcode.image import from_picture, is_graphic
-from mmsprep.transcode.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
-from mmsprep.transcode.photo import PhotoSource
-from mmsprep.transcode.rate_model import COARSEST, RateModel
-from mmsprep.transcode.score import Reference
-from mmsprep.transcode.spectrum import Spectrum
+from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
+from mmsprep.transcode.image.photo import PhotoSource
+from mmsprep.transcode.image.rate_model import COARSEST, RateModel
+from mmsprep.transcode.image.score import Reference
+from mmsprep.transcode.image.spectrum import Spectrum
+from mmsprep.transcode.image.still import from_picture, is_graphic
 
 
 @pytest.fixture

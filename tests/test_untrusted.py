@@ -17,11 +17,11 @@ import pytest
 from mmsprep import Job, prepare, prepare_many
 from mmsprep.delivery import key_of
 from mmsprep.errors import Damaged, MmsprepError, NotFound, ToolError, Unreadable
-from mmsprep.intake import take_in
+from mmsprep.formats.content import Content
 from mmsprep.model import Attachment
+from mmsprep.pipeline.intake import take_in
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg, untrusted
-from mmsprep.tools.content import Content
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.mediainfo import read_tracks
 from mmsprep.tools.untrusted import Found, list_untrusted, open_attachment, open_untrusted, read_untrusted

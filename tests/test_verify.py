@@ -14,12 +14,12 @@ from PIL import Image
 
 from mmsprep.errors import Damaged, MmsprepError, VerifyError
 from mmsprep.formats import FORMATS
+from mmsprep.formats.sounds import read_sound
 from mmsprep.model import Action, Part, Rendition, Support
 from mmsprep.pipeline import prepare
+from mmsprep.pipeline.verify import verify
 from mmsprep.profile import AudioStep, Profile, Row, Use, load_profile
-from mmsprep.tools.exact import read_sound
 from mmsprep.tools.workspace import Workspace
-from mmsprep.verify import verify
 
 Make = Callable[[str, str], bytes]
 

@@ -18,7 +18,7 @@ from mmsprep.errors import BelowFloor
 from mmsprep.model import Part
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
-from mmsprep.transcode.clip_model import (
+from mmsprep.transcode.video.model import (
     CODEC_COST,
     Hardness,
     Shape,

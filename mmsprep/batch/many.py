@@ -14,7 +14,7 @@ from mmsprep.batch.executors import LOCAL, Workforce, failure_of, open_executor
 from mmsprep.batch.flow import Flow, in_order
 from mmsprep.batch.outcome import Failed, Outcome, Prepared
 from mmsprep.errors import UsageError
-from mmsprep.job import Job
+from mmsprep.pipeline.job import Job
 from mmsprep.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from mmsprep.errors import MmsprepError
 
 if TYPE_CHECKING:
-    from mmsprep.job import Job
     from mmsprep.message import Message
+    from mmsprep.pipeline.job import Job
 
 SCHEMA = 1
 Json = dict[str, Any]

@@ -24,10 +24,10 @@ from mmsprep.batch.listing import InputFile
 from mmsprep.batch.outcome import Json, Made, OutputFile
 from mmsprep.batch.storage import Storage, is_remote, open_storage
 from mmsprep.errors import InputError, OutputError, SettingsError, Unreadable
-from mmsprep.job import Job
-from mmsprep.output import REPORT_NAME, message_files
+from mmsprep.message.document import document
+from mmsprep.message.folder import REPORT_NAME, message_files
+from mmsprep.pipeline.job import Job
 from mmsprep.profile import Profile
-from mmsprep.report import document
 from mmsprep.settings import Settings
 from mmsprep.tools.untrusted import open_untrusted
 

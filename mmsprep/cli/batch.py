@@ -151,7 +151,7 @@ def watch(
 
 def _teller() -> Callable[[ItemOutcome], None]:
     from mmsprep.cli.batch_progress import failure_lines
-    from mmsprep.report import size
+    from mmsprep.message.document import size
 
     say("watching; Ctrl-C stops")
 

@@ -16,8 +16,8 @@ from mmsprep.batch.outcome import ItemOutcome, Status
 from mmsprep.batch.tree import AtWork, OpenBatch
 from mmsprep.cli.printing import console_for
 from mmsprep.errors import AttachmentError, MmsprepError
+from mmsprep.message.document import size
 from mmsprep.printable import printable
-from mmsprep.report import size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -29,8 +29,8 @@ def pack(
     It is an M-Send.req, what a phone hands to its relay, or with --retrieved an M-Retrieve.conf.
     """
     with reported():
+        from mmsprep.message.folder import read_message, write_new_file
         from mmsprep.mm1 import pack_message
-        from mmsprep.output import read_message, write_new_file
         from mmsprep.sender.address import msisdn
 
         recipients = [msisdn(one, country).digits for one in to or []]

@@ -17,7 +17,7 @@ from mmsprep.cli.printing import inputs_of
 from mmsprep.errors import UsageError
 
 if TYPE_CHECKING:
-    from mmsprep.job import Job
+    from mmsprep.pipeline.job import Job
 
 
 class OnError(StrEnum):
@@ -68,7 +68,7 @@ def job_of(
     Raises:
         MmsprepError: an option makes no sense, or the text's file cannot be read.
     """
-    from mmsprep.job import Job
+    from mmsprep.pipeline.job import Job
 
     if text and text_file:
         raise UsageError("give -m or --message-file, not both")
@@ -105,8 +105,8 @@ def parse_size(text: str) -> int:
 def _read_text(path: Path) -> str:
     """A text file in whatever encoding."""
     from mmsprep.errors import NotFound, OverInputLimit, TypeNotAllowed, Unreadable
+    from mmsprep.formats.text import decode
     from mmsprep.settings import load_settings
-    from mmsprep.tools.plaintext import decode
 
     limit = load_settings().max_text_bytes
     try:

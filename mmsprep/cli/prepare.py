@@ -33,8 +33,8 @@ from mmsprep.cli.printing import (
 )
 
 if TYPE_CHECKING:
-    from mmsprep.job import Job
     from mmsprep.message import Forecast, Message
+    from mmsprep.pipeline.job import Job
 
 
 def prepare(
@@ -79,7 +79,7 @@ def prepare(
 
 def _prepare(job: Job, *, output: Path, json_output: bool, dry_run: bool, split: bool, force: bool) -> None:
     from mmsprep import pipeline
-    from mmsprep.output import write_messages
+    from mmsprep.message.folder import write_messages
 
     with progress_bar(shown=not json_output) as progress:
         if dry_run:
@@ -93,7 +93,7 @@ def _prepare(job: Job, *, output: Path, json_output: bool, dry_run: bool, split:
 
 
 def _show_results(results: Sequence[Message | Forecast], folders: Sequence[Path | None], *, json_output: bool) -> None:
-    from mmsprep.report import SCHEMA, document, message_table, summary
+    from mmsprep.message.document import SCHEMA, document, message_table, summary
 
     if json_output:
         documents = [document(result) for result in results]

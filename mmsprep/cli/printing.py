@@ -25,8 +25,8 @@ from mmsprep.printable import json_text, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mmsprep.intake import AttachmentInput
     from mmsprep.model import ProgressCallback
+    from mmsprep.pipeline.intake import AttachmentInput
 
 _NARROWEST_TABLE = 110
 _LONGEST_NAME = 60

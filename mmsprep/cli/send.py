@@ -44,8 +44,8 @@ from mmsprep.errors import MmsprepError, UsageError
 if TYPE_CHECKING:
     from mmsprep.delivery import Delivery
     from mmsprep.errors import EarlierOutcomeUnknown
-    from mmsprep.job import Job
     from mmsprep.message import Message
+    from mmsprep.pipeline.job import Job
     from mmsprep.sender import Account
 
 
@@ -195,7 +195,7 @@ def _ask(error: EarlierOutcomeUnknown) -> bool:
 
 def _prepared_folder(files: Sequence[str]) -> Path | None:
     """The folder of a prepared message, where that is what was given."""
-    from mmsprep.output import REPORT_NAME
+    from mmsprep.message.folder import REPORT_NAME
 
     folders = [Path(file) for file in files if file != "-" and (Path(file) / REPORT_NAME).is_file()]
     if folders and len(files) > 1:
@@ -207,8 +207,8 @@ def _ready(folder: Path | None, job: Job, *, refit: bool, json_output: bool) -> 
     """The message, and what makes it the same send in another run."""
     from mmsprep import pipeline
     from mmsprep.delivery import key_of
-    from mmsprep.job import Job
-    from mmsprep.output import read_message
+    from mmsprep.message.folder import read_message
+    from mmsprep.pipeline.job import Job
 
     if folder is None:
         with progress_bar(shown=not json_output) as progress:
@@ -225,7 +225,7 @@ def _ready(folder: Path | None, job: Job, *, refit: bool, json_output: bool) -> 
 
 
 def _show(message: Message, recipients: Sequence[str], account: Account, via: str, sender: str) -> None:
-    from mmsprep.report import message_table, summary
+    from mmsprep.message.document import message_table, summary
 
     console = console_for(stderr=True)
     console.print(message_table(message))
@@ -248,7 +248,7 @@ def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequen
     Returns:
         The exit status: what is worst about them all.
     """
-    from mmsprep.report import delivery_document
+    from mmsprep.message.document import delivery_document
 
     done: list[Delivery] = []
     told = 0

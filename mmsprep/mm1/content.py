@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from email.message import Message as Headers
 
 from mmsprep.errors import OverInputLimit
+from mmsprep.message.mime import Entity
 from mmsprep.mm1 import wsp
 from mmsprep.mm1.wsp import CHARSETS, Reader
-from mmsprep.tools.multipart import Entity
 
 MOST_PARTS = 100
 _DEEPEST = 3

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mmsprep.message.mime import Entity, parse_multipart
 from mmsprep.mm1 import wsp
 from mmsprep.mm1.content import decode_content_type, decode_parts, encode_content_type, encode_parts
 from mmsprep.mm1.wsp import Reader
-from mmsprep.tools.multipart import Entity, parse_multipart
 
 MESSAGE_TYPES = {
     128: "m-send-req",

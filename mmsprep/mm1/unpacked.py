@@ -12,15 +12,15 @@ from pathlib import Path
 
 from mmsprep.errors import Damaged, MalformedEnvelope, MmsprepError
 from mmsprep.formats import Format
-from mmsprep.message import SMIL_CONTENT_TYPE, numbered_name
+from mmsprep.message.folder import write_new_folder
+from mmsprep.message.message import SMIL_CONTENT_TYPE, numbered_name
+from mmsprep.message.mime import Entity, root_of
 from mmsprep.mm1.pdu import Pdu, decode
 from mmsprep.mm1.report import document
 from mmsprep.mm1.wsp import characters
 from mmsprep.model import Attachment
-from mmsprep.output import write_new_folder
 from mmsprep.printable import json_text
 from mmsprep.sniff import identify
-from mmsprep.tools.multipart import Entity, root_of
 from mmsprep.tools.untrusted import read_untrusted
 
 REPORT_NAME = "pdu.json"

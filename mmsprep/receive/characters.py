@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 
-from mmsprep.tools import plaintext
+from mmsprep.formats import text as plaintext
 
 _UNFIT_CODECS = frozenset(("idna", "punycode", "unicode_escape", "raw-unicode-escape", "undefined", "mbcs", "oem"))
 """Codecs of Python that are no encodings of text, or take quadratic time on a stranger's bytes."""

@@ -10,7 +10,7 @@ import logging
 
 from mmsprep.errors import MmsprepError
 from mmsprep.formats import Format
-from mmsprep.message import numbered_name
+from mmsprep.message.message import numbered_name
 from mmsprep.model import Attachment
 from mmsprep.receive.incoming import Incoming, PushedPart, StoredPart
 from mmsprep.sniff import identify

@@ -17,10 +17,10 @@ from email.message import Message as Headers
 from urllib.parse import unquote_to_bytes
 
 from mmsprep.errors import MalformedEnvelope, MalformedPush, PushTooLarge
+from mmsprep.message.mime import Entity, parse_multipart
 from mmsprep.receive.characters import characters_of, storable
 from mmsprep.receive.incoming import Door, Incoming, PushedPart, What
 from mmsprep.receive.limits import Limits, within
-from mmsprep.tools.multipart import Entity, parse_multipart
 
 _NUMBERED = re.compile(r"(attachment|content_type|content_name)\[?([0-9]{1,9})\]?", re.ASCII | re.IGNORECASE)
 _MOST_ENTITIES = 10_000

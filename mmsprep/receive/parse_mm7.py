@@ -14,10 +14,10 @@ from email.message import Message as Headers
 
 from mmsprep import mm7
 from mmsprep.errors import MalformedEnvelope, MalformedPush
+from mmsprep.message.mime import Entity, parse_multipart, root_of
 from mmsprep.receive.characters import characters_of, storable
 from mmsprep.receive.incoming import Door, Incoming, PushedPart, What
 from mmsprep.receive.limits import Limits, within
-from mmsprep.tools.multipart import Entity, parse_multipart, root_of
 
 _KINDS = {"DeliverReq": What.MESSAGE, "DeliveryReportReq": What.DELIVERY_REPORT, "ReadReplyReq": What.READ_REPLY}
 _MOST_NESTED = 5

@@ -16,12 +16,13 @@ from defusedxml import ElementTree as SafeElementTree
 
 from mmsprep.errors import MalformedEnvelope
 from mmsprep.formats import Format
-from mmsprep.message import SMIL_CONTENT_TYPE, SMIL_NAME, TEXT_NAME, Message
-from mmsprep.mm7_schema import local_name
+from mmsprep.message import Message
+from mmsprep.message.message import SMIL_CONTENT_TYPE, SMIL_NAME, TEXT_NAME
+from mmsprep.message.mime import Entity, parse_multipart, root_of
+from mmsprep.mm7.schema import local_name
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
 from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Content, Refused, ShownPart, Slide
 from mmsprep.sandbox.rules import MAX_ATTACHMENTS, MULTIMEDIA, check_media
-from mmsprep.tools.multipart import Entity, parse_multipart, root_of
 
 _MOST_SLIDES = 100
 """No phone shows that many; the page must not either."""

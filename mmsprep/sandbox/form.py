@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl
 
 from mmsprep.errors import MalformedEnvelope
 from mmsprep.formats import Format
+from mmsprep.message.mime import Entity, parse_multipart
+from mmsprep.mm7.status import status_of
 from mmsprep.sandbox.content import compose, read_content
 from mmsprep.sandbox.exchange import Account, Judgement, Refused, Submission, WireAnswer, WireRequest
 from mmsprep.sandbox.rules import (
@@ -25,8 +27,6 @@ from mmsprep.sandbox.rules import (
     check_number,
     decode_base64,
 )
-from mmsprep.status import status_of
-from mmsprep.tools.multipart import Entity, parse_multipart
 
 CLIENT_ERROR = 2000
 BAD_CREDENTIALS = 2008

@@ -15,12 +15,12 @@ import jinja2
 from markupsafe import Markup
 
 from mmsprep.formats import FORMATS
+from mmsprep.mm7.status import STATUSES, status_of
 from mmsprep.printable import printable
 from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Door, Exchange, ShownPart
 from mmsprep.sandbox.faults import Fault, Trouble
 from mmsprep.sandbox.playback import sources
 from mmsprep.sandbox.push import Delivery
-from mmsprep.status import STATUSES, status_of
 
 _SHOWN_CHARACTERS = 30_000
 _LONG_RUN = re.compile(r"[^\s&=<>]{160,}")

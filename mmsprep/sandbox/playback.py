@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mmsprep.formats.content import Content
+from mmsprep.formats.signatures import wbmp_size_px
 from mmsprep.model import Attachment, Kind
 from mmsprep.sandbox.exchange import ShownPart
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
-from mmsprep.tools.content import Content
-from mmsprep.tools.signatures import wbmp_size_px
 from mmsprep.tools.workspace import Workspace
 
 AS_IT_IS = {"jpeg": "image/jpeg", "gif": "image/gif", "bmp": "image/bmp", "mp3": "audio/mpeg"}

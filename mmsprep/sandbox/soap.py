@@ -15,12 +15,12 @@ from typing import TypeVar
 
 from mmsprep import mm7
 from mmsprep.errors import MalformedEnvelope
+from mmsprep.message.mime import Entity, parse_multipart, root_of
 from mmsprep.mm7 import Reply, Submit
+from mmsprep.mm7.status import status_of
 from mmsprep.sandbox.content import read_content
 from mmsprep.sandbox.exchange import Account, Judgement, Refused, Submission, WireAnswer, WireRequest
 from mmsprep.sandbox.rules import FORMAT_CORRUPT, MULTIMEDIA, check_number
-from mmsprep.status import status_of
-from mmsprep.tools.multipart import Entity, parse_multipart, root_of
 
 BAD_CREDENTIALS = 2008
 MANY_ADDRESSES = 3003

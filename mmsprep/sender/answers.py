@@ -15,8 +15,8 @@ from mmsprep.errors import (
     SendOutcomeUnknown,
     SendRejected,
 )
+from mmsprep.mm7.status import Advice, StatusClass, status_of
 from mmsprep.sender.wire import WireRequest, WireResponse
-from mmsprep.status import Advice, StatusClass, status_of
 
 CONTENT_CODES = frozenset((2004,))
 ACCOUNT_CODES = frozenset((2001, 2008, 4001, 4007, 4008))

@@ -19,11 +19,11 @@ from mmsprep.errors import (
     UsageError,
 )
 from mmsprep.message import Message
+from mmsprep.mm7.status import STATUSES, StatusClass
 from mmsprep.model import Kind, Part
 from mmsprep.sender.account import Account
 from mmsprep.sender.answers import BUSY_HTTP, http_refusal, refusal, unknown
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
-from mmsprep.status import STATUSES, StatusClass
 
 PATH = "/mms/sendmms.php"
 MAX_ATTACHMENTS = 15

@@ -14,12 +14,13 @@ from dataclasses import replace
 
 from mmsprep import mm7
 from mmsprep.errors import MalformedEnvelope, SendError, SendOutcomeUnknown, SendRejected
-from mmsprep.message import SMIL_CONTENT_TYPE, Message
+from mmsprep.message import Message
+from mmsprep.message.message import SMIL_CONTENT_TYPE
+from mmsprep.message.mime import Entity, build_related, parse_multipart, root_of
+from mmsprep.mm7.status import StatusClass, status_of
 from mmsprep.sender.account import Account
 from mmsprep.sender.answers import http_refusal, refusal, unknown
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
-from mmsprep.status import StatusClass, status_of
-from mmsprep.tools.multipart import Entity, build_related, parse_multipart, root_of
 
 PATH = "/mms/mm7.php"
 _ENVELOPE_ID = "mm7-envelope"

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from mmsprep.errors import Damaged, ToolMissing
+from mmsprep.formats.content import Content
 from mmsprep.model import Attachment
-from mmsprep.tools.content import Content
 
 Track = dict[str, Any]
 """One track's facts, by pymediainfo's names; ``track_type`` is ``General``, ``Video``, ``Audio``, ..."""

@@ -23,15 +23,15 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
         return melody.open_source(attachment, info, plan, profile, workspace)
     match info.kind:
         case Kind.IMAGE:
-            from mmsprep.transcode import image
+            from mmsprep.transcode.image import still as image
 
             return image.open_source(attachment, info, plan, profile, workspace)
         case Kind.AUDIO:
-            from mmsprep.transcode import audio
+            from mmsprep.transcode.sound import recording as audio
 
             return audio.open_source(attachment, info, plan, profile, workspace)
         case Kind.VIDEO:
-            from mmsprep.transcode import video
+            from mmsprep.transcode.video import clip as video
 
             return video.open_source(attachment, info, plan, profile, workspace)
         case Kind.TEXT:
@@ -47,6 +47,7 @@ def open_poster(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
         Damaged: no frame of the clip decodes.
         ToolError: ffmpeg failed for another reason.
     """
-    from mmsprep.transcode import image, mezzanine
+    from mmsprep.transcode.image import still as image
+    from mmsprep.transcode.video import mezzanine
 
     return image.from_picture(mezzanine.best_frame(attachment, info, workspace), plan, profile)

@@ -9,15 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mmsprep.errors import Damaged
-from mmsprep.formats import FORMATS
+from mmsprep.formats import FORMATS, midi
+from mmsprep.formats.emelody import parse_emelody
+from mmsprep.formats.imelody import parse_imelody
+from mmsprep.formats.melody import MelodyError
+from mmsprep.formats.text import decode
 from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.profile import Profile
-from mmsprep.tools import midi
-from mmsprep.tools.emelody import parse_emelody
-from mmsprep.tools.imelody import parse_imelody
 from mmsprep.tools.isolation import isolated
-from mmsprep.tools.melody import MelodyError
-from mmsprep.tools.plaintext import decode
 from mmsprep.tools.workspace import Workspace, read_bytes
 from mmsprep.transcode.fixed import FixedSource
 

@@ -14,11 +14,11 @@ from typing import Literal
 
 from mmsprep.errors import Damaged, UnknownType
 from mmsprep.formats import FORMATS
+from mmsprep.formats.text import clean as clean_text
+from mmsprep.formats.text import decode
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition, Source
 from mmsprep.profile import Profile
 from mmsprep.tools.isolation import isolated
-from mmsprep.tools.plaintext import clean as clean_text
-from mmsprep.tools.plaintext import decode
 from mmsprep.tools.workspace import Workspace, read_bytes
 
 __all__ = ["clean_text", "decode_text", "open_source"]

@@ -18,23 +18,23 @@ from pathlib import Path
 from random import Random
 
 from mmsprep.errors import MmsprepError
+from mmsprep.formats.content import Content
+from mmsprep.formats.emelody import parse_emelody
+from mmsprep.formats.frames import adts_facts, after_id3, starts_with_frames
+from mmsprep.formats.imelody import parse_imelody
+from mmsprep.formats.isobmff import read_movie
+from mmsprep.formats.jxl import jxl_size_px
+from mmsprep.formats.matroska import read_matroska
+from mmsprep.formats.melody import MelodyError
+from mmsprep.formats.pictures import STRUCTURED, read_structure
+from mmsprep.formats.signatures import foreign_family, strong_family
+from mmsprep.formats.text import decode
+from mmsprep.message.mime import Entity, parse_multipart
 from mmsprep.mm1 import encode_retrieved, unpack
 from mmsprep.mm7 import parse_push, parse_reply, parse_submit
 from mmsprep.model import Attachment
 from mmsprep.profile import load_profile, profile_folder
 from mmsprep.sender import Via, WireRequest, WireResponse, form, soap
-from mmsprep.tools.boxes import read_movie
-from mmsprep.tools.content import Content
-from mmsprep.tools.emelody import parse_emelody
-from mmsprep.tools.frames import adts_facts, after_id3, starts_with_frames
-from mmsprep.tools.imelody import parse_imelody
-from mmsprep.tools.jxl import jxl_size_px
-from mmsprep.tools.matroska import read_matroska
-from mmsprep.tools.melody import MelodyError
-from mmsprep.tools.multipart import Entity, parse_multipart
-from mmsprep.tools.plaintext import decode
-from mmsprep.tools.signatures import foreign_family, strong_family
-from mmsprep.tools.structure import STRUCTURED, read_structure
 
 from .mutations import mutate
 

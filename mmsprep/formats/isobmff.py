@@ -1,0 +1,253 @@
+"""The boxes of an MP4, QuickTime, 3GP or HEIF file: just enough to know what may be opened, and by whom.
+
+Comes in: content whose first box is a movie's. Goes out: a :class:`Movie`: brands, kinds of tracks, what is
+protected, what lies outside the file, what it says about its maker. Never: the media themselves; MediaInfo
+and ffmpeg read those, and neither may see a file whose references lead out of it.
+
+ISO/IEC 14496-12; Apple's QuickTime File Format for ``cmov``, ``rmra`` and ``alis``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmsprep.errors import Damaged
+from mmsprep.formats.content import Content
+
+_MAX_BOXES = 200_000
+_MAX_MOOV_BYTES = 64_000_000
+_ENCRYPTED_ENTRIES = (b"enca", b"encv", b"encs", b"enct", b"encm", b"drms", b"drmi", b"drmt", b"p608")
+_STILL_ENTRIES = ("jpeg", "mjpa", "mjpb", "png ", "tiff")
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One track: its number, its handler (``vide``, ``soun``, ...), its sample entries, its references."""
+
+    number: int
+    handler: str
+    entries: tuple[str, ...]
+    chapters: tuple[int, ...]
+    protected: bool
+    outside: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movie:
+    """What the boxes say.
+
+    ``outside`` describes the first reference that leads out of the file (empty: none), ``missing_bytes``
+    how much of the last box is missing, ``trailing_bytes`` what follows the last one and is no box.
+    """
+
+    brand: str
+    compatible: tuple[str, ...]
+    tracks: tuple[Track, ...]
+    item_types: tuple[str, ...]
+    has_moov: bool
+    moov_first: bool
+    fragmented: bool
+    protected: bool
+    outside: str
+    metadata: tuple[str, ...]
+    missing_bytes: int
+    trailing_bytes: int
+
+    def has_track(self, handler: str) -> bool:
+        """Whether a track of this kind is there; pictures for chapters and covers are no video."""
+        chapters = {number for track in self.tracks for number in track.chapters}
+        return any(
+            track.handler == handler
+            and track.number not in chapters
+            and not (handler == "vide" and self._is_audio_brand and set(track.entries) <= set(_STILL_ENTRIES))
+            for track in self.tracks
+        )
+
+    @property
+    def _is_audio_brand(self) -> bool:
+        return self.brand in ("M4A ", "M4B ", "M4P ")
+
+
+_Box = tuple[bytes, memoryview]
+
+
+def read_movie(content: Content) -> Movie:
+    """Read the boxes of ``content``.
+
+    Raises:
+        Damaged: more boxes than any honest file has, or a header that makes no sense.
+    """
+    brand = ""
+    compatible: tuple[str, ...] = ()
+    moov = meta = None
+    moov_at = mdat_at = None
+    fragmented = False
+    missing = trailing = position = 0
+    for _ in range(_MAX_BOXES):
+        if position >= content.size_bytes:
+            break
+        name, header_length, size = _box_header(content, position)
+        if size < header_length or not _is_box_name(name):
+            trailing = content.size_bytes - position
+            break
+        match name:
+            case b"ftyp":
+                brand, compatible = _brands(content.read(position + header_length, min(size, 4096) - header_length))
+            case b"moov" if moov_at is None:
+                moov_at = position
+                moov = _whole(content, position + header_length, size - header_length)
+            case b"meta" if meta is None:
+                meta = _whole(content, position + header_length, size - header_length)
+            case b"mdat" if mdat_at is None:
+                mdat_at = position
+            case b"moof" | b"styp" | b"sidx":
+                fragmented = True
+        position += size
+    else:
+        raise Damaged(content.name, f"consists of more than {_MAX_BOXES:,} boxes; it is damaged or made to harm")
+    missing = max(0, position - content.size_bytes)
+    tracks, metadata, protected, outside = _read_moov(moov) if moov is not None else ((), (), False, "")
+    return Movie(
+        brand=brand,
+        compatible=compatible,
+        tracks=tracks,
+        item_types=_item_types(meta) if meta is not None else (),
+        has_moov=moov is not None,
+        moov_first=moov_at is not None and (mdat_at is None or moov_at < mdat_at),
+        fragmented=fragmented,
+        protected=protected or any(track.protected for track in tracks) or brand in ("odcf", "opf2", "M4P "),
+        outside=outside or next((track.outside for track in tracks if track.outside), ""),
+        metadata=metadata,
+        missing_bytes=missing,
+        trailing_bytes=trailing,
+    )
+
+
+def _box_header(content: Content, position: int) -> tuple[bytes, int, int]:
+    """Name, length of the header and of the whole box; size 0 means: to the end of the file."""
+    header = content.read(position, 16)
+    if len(header) < 8:
+        return b"", 8, 0
+    size, name = struct.unpack(">I4s", header[:8])
+    if size == 1 and len(header) == 16:
+        return name, 16, struct.unpack(">Q", header[8:])[0]
+    if size == 0:
+        return name, 8, content.size_bytes - position
+    return name, 8, size
+
+
+def _is_box_name(name: bytes) -> bool:
+    return len(name) == 4 and all(byte == 0xA9 or 32 <= byte < 127 for byte in name)
+
+
+def _whole(content: Content, offset: int, length: int) -> memoryview:
+    if length > _MAX_MOOV_BYTES:
+        raise Damaged(content.name, f"has an index of {length:,} bytes; it is damaged or made to harm")
+    return memoryview(content.read(offset, length))
+
+
+def _brands(data: bytes) -> tuple[str, tuple[str, ...]]:
+    names = [data[start : start + 4].decode("latin-1") for start in range(0, len(data) - 3, 4)]
+    return (names[0] if names else "", tuple(names[2:]))
+
+
+def _children(box: memoryview) -> Iterator[_Box]:
+    """The boxes inside a box; ends quietly where they stop making sense."""
+    position = 0
+    while position + 8 <= len(box):
+        size, name = struct.unpack(">I4s", box[position : position + 8])
+        header_length = 8
+        if size == 1 and position + 16 <= len(box):
+            size, header_length = struct.unpack(">Q", box[position + 8 : position + 16])[0], 16
+        size = size or len(box) - position
+        if size < header_length:
+            return
+        yield name, box[position + header_length : position + size]
+        position += size
+
+
+def _child(box: memoryview, *path: bytes) -> memoryview:
+    """The first box at ``path``; an empty one where there is none."""
+    for name in path:
+        box = next((body for found, body in _children(box) if found == name), memoryview(b""))
+    return box
+
+
+def _read_moov(moov: memoryview) -> tuple[tuple[Track, ...], tuple[str, ...], bool, str]:
+    tracks: list[Track] = []
+    metadata: list[str] = []
+    protected, outside = False, ""
+    for name, body in _children(moov):
+        match name:
+            case b"trak":
+                tracks.append(_read_track(body))
+                metadata += _tags(_child(body, b"udta"))
+            case b"mvhd":
+                if _created(body):
+                    metadata.append("creation_time")
+            case b"udta":
+                metadata += _tags(body)
+            case b"meta":
+                metadata += _tags(body)
+            case b"pssh":
+                protected = True
+            case b"cmov":
+                outside = "an index in compressed form, which may refer to other files"
+            case b"rmra":
+                outside = "a reference to another movie"
+    return tuple(tracks), tuple(dict.fromkeys(metadata)), protected, outside
+
+
+def _created(mvhd: memoryview) -> bool:
+    return len(mvhd) >= 12 and any(mvhd[4:12] if mvhd[0] else mvhd[4:8])
+
+
+def _tags(box: memoryview) -> list[str]:
+    """``tags`` if a metadata box holds anything, with ``gps`` and ``cover`` where it holds those."""
+    if not len(box):
+        return []
+    data = bytes(box)
+    found = ["tags"]
+    if b"\xa9xyz" in data or b"loci" in data or b"com.apple.quicktime.location" in data:
+        found.append("gps")
+    if b"covr" in data:
+        found.append("cover")
+    return found
+
+
+def _read_track(trak: memoryview) -> Track:
+    tkhd, media = _child(trak, b"tkhd"), _child(trak, b"mdia")
+    number_at = 20 if len(tkhd) and tkhd[0] else 12
+    handler = bytes(_child(media, b"hdlr")[8:12]).decode("latin-1")
+    chapters = _child(trak, b"tref", b"chap")
+    entries = list(_children(_child(media, b"minf", b"stbl", b"stsd")[8:]))
+    return Track(
+        number=int.from_bytes(tkhd[number_at : number_at + 4], "big"),
+        handler=handler,
+        entries=tuple(name.decode("latin-1") for name, _ in entries),
+        chapters=tuple(number for (number,) in struct.iter_unpack(">I", chapters[: len(chapters) // 4 * 4])),
+        protected=any(name in _ENCRYPTED_ENTRIES or b"sinf" in bytes(body) for name, body in entries),
+        outside=_outside_reference(_child(media, b"minf", b"dinf", b"dref")),
+    )
+
+
+def _outside_reference(dref: memoryview) -> str:
+    """The first data reference that is not "in this file" (flag 1) and names a place."""
+    for name, body in _children(dref[8:]):
+        self_contained = len(body) >= 4 and body[3] & 1
+        if not self_contained and len(bytes(body[4:]).strip(b"\x00")):
+            return f"a data reference ({name.decode('latin-1').strip()}) to another file"
+    return ""
+
+
+def _item_types(meta: memoryview) -> tuple[str, ...]:
+    """The types of a HEIF file's items (``hvc1``, ``av01``, ``grid``, ``Exif``, ...)."""
+    iinf = _child(meta[4:], b"iinf")
+    entries = _children(iinf[6 if len(iinf) and not iinf[0] else 8 :])
+    return tuple(
+        bytes(body[8 if body[0] == 2 else 10 :][:4]).decode("latin-1")
+        for name, body in entries
+        if name == b"infe" and len(body) >= 12
+    )

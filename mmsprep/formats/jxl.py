@@ -1,0 +1,71 @@
+"""The size of a JPEG XL picture, from the first bits of its codestream.
+
+Comes in: content that is JPEG XL. Goes out: width and height as displayed. Never: anything behind the header.
+ISO/IEC 18181-1, clauses on SizeHeader and ImageMetadata; ISO/IEC 18181-2 for the boxes.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from mmsprep.errors import Damaged
+from mmsprep.formats.content import Content
+
+_RATIOS = (None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+_MAX_BOXES = 1_000
+
+
+class _Bits:
+    """Bits of a codestream, least significant first; zeros behind its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "little")
+
+    def take(self, count: int) -> int:
+        taken = self._value & (1 << count) - 1
+        self._value >>= count
+        return taken
+
+
+def jxl_size_px(content: Content) -> tuple[int, int]:
+    """Width and height as a decoder delivers them, after the orientation in the header.
+
+    Raises:
+        Damaged: there is no codestream in the file.
+    """
+    bits = _Bits(_codestream_start(content)[2:])
+    width_px, height_px = _size(bits)
+    all_default = bits.take(1)
+    turned = not all_default and bits.take(1) and bits.take(3) + 1 >= 5
+    return (height_px, width_px) if turned else (width_px, height_px)
+
+
+def _codestream_start(content: Content) -> bytes:
+    if content.head[:2] == b"\xff\x0a":
+        return content.head[:64]
+    position = 0
+    for _ in range(_MAX_BOXES):
+        header = content.read(position, 16)
+        if len(header) < 8:
+            break
+        size, name = struct.unpack_from(">I4s", header)
+        header_length = 8
+        if size == 1 and len(header) == 16:
+            (size,), header_length = struct.unpack_from(">Q", header, 8), 16
+        if name in (b"jxlc", b"jxlp"):
+            return content.read(position + header_length + (4 if name == b"jxlp" else 0), 64)
+        if size < header_length:
+            break
+        position += size
+    raise Damaged(content.name, "begins as JPEG XL, but has no picture in it; get the file again")
+
+
+def _size(bits: _Bits) -> tuple[int, int]:
+    small = bits.take(1)
+
+    def side() -> int:
+        return (bits.take(5) + 1) * 8 if small else bits.take((9, 13, 18, 30)[bits.take(2)]) + 1
+
+    height_px = side()
+    ratio = _RATIOS[bits.take(3)]
+    return (side() if ratio is None else height_px * ratio[0] // ratio[1]), height_px

@@ -1,0 +1,72 @@
+"""The two things about a Matroska file that must be known before anything reads it.
+
+Comes in: content that is EBML. Goes out: its document type, and whether a track is encrypted. Never: media.
+RFC 8794 (EBML) and RFC 9559 (Matroska).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmsprep.formats.content import Content
+
+_EBML, _DOCTYPE = 0x1A45DFA3, 0x4282
+_SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
+_TO_ENCRYPTION = (0x1654AE6B, 0xAE, 0x6D80, 0x6240, 0x5035)
+"""From the segment: Tracks, TrackEntry, ContentEncodings, ContentEncoding, ContentEncryption."""
+_MAX_ELEMENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Matroska:
+    """``doctype`` is ``matroska``, ``webm`` or what else stands there."""
+
+    doctype: str
+    encrypted: bool
+
+
+def read_matroska(content: Content) -> Matroska:
+    """Read the document type, and every track's content encodings."""
+    doctype, encrypted = "", False
+    walk = _Walk(content)
+    for element, start, end in walk.elements(0, content.size_bytes):
+        if element == _EBML:
+            found = next((span for name, *span in walk.elements(start, end) if name == _DOCTYPE), [0, 0])
+            doctype = content.read(found[0], min(found[1] - found[0], 64)).decode("latin-1").strip("\0")
+        elif element == _SEGMENT:
+            encrypted = encrypted or walk.has(start, end, _TO_ENCRYPTION)
+    return Matroska(doctype, encrypted)
+
+
+class _Walk:
+    """Walks through nested elements, over a limited number of them in all."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._left = _MAX_ELEMENTS
+
+    def has(self, start: int, end: int, path: tuple[int, ...]) -> bool:
+        """Whether an element lies at ``path`` below the one whose content spans ``start`` to ``end``."""
+        return not path or any(
+            self.has(inner, last, path[1:]) for element, inner, last in self.elements(start, end) if element == path[0]
+        )
+
+    def elements(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """Identifier, start and end of the content of every element up to the first cluster."""
+        while start < end and self._left:
+            self._left -= 1
+            header = self._content.read(start, 12)
+            id_length = 9 - header[0].bit_length() if header else 9
+            if id_length > 4 or len(header) <= id_length or not header[id_length]:
+                return
+            size_length = 9 - header[id_length].bit_length()
+            inner = start + id_length + size_length
+            unknown = (1 << 7 * size_length) - 1
+            size = int.from_bytes(header[id_length : id_length + size_length], "big") & unknown
+            last = end if size == unknown else min(end, inner + size)
+            element = int.from_bytes(header[:id_length], "big")
+            if element == _CLUSTER:
+                return
+            yield element, inner, last
+            start = last

@@ -1,0 +1,178 @@
+"""Text and its encoding: is it text, which characters does it hold, which text format is it.
+
+Comes in: bytes. Goes out: characters and the encoding's name, and the slug of a text format. Never: a file or
+an address that the text names is opened.
+
+BOMs and valid UTF-8 decide at once. UTF-16 and UTF-32 without a BOM give themselves away by their zero bytes.
+The 8-bit and East Asian encodings are told apart by ``legacy_text.py``.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from typing import Literal
+
+from mmsprep.formats.legacy_text import KEPT_CONTROLS, MAX_CONTROL_SHARE, decode_legacy, is_natural, try_decode
+
+SAMPLE_BYTES = 65_536
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"\x84\x31\x95\x33", "gb18030"),
+)
+_CJK_CHARSETS = ("gb2312", "shift_jis", "euc_kr", "big5")
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_LINE_ENDS = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")
+
+
+def decode(data: bytes, *, whole: bool = True) -> tuple[str, str] | None:
+    """The characters of ``data`` and the name of their encoding; ``None`` if it is no text.
+
+    ``whole`` false: ``data`` is the beginning of something longer and may end inside a character.
+    """
+    for bom, encoding in _BOMS:
+        if data.startswith(bom) and (text := try_decode(data, encoding, whole=whole)) is not None:
+            return (text.removeprefix("\ufeff"), encoding) if is_natural(text) else None
+    narrow = data.rstrip(b"\x00\x1a") if whole else data
+    text = try_decode(narrow, "utf-8", whole=whole)
+    if text is not None and is_natural(text):
+        if re.search(rb"\x1b\$[@B]", data) and (japanese := try_decode(data, "iso2022_jp", whole=whole)) is not None:
+            return japanese, "iso2022_jp"
+        return text, "ascii" if text.isascii() else "utf-8"
+    if b"\x00" in data[:SAMPLE_BYTES]:
+        return _decode_wide(data, whole=whole)
+    return _decode_legacy(data, whole=whole)
+
+
+def _decode_wide(data: bytes, *, whole: bool) -> tuple[str, str] | None:
+    """UTF-32 or UTF-16 without a BOM: the decoding that yields nothing but ordinary characters.
+
+    The zero bytes are the upper halves of ASCII, so they stand where the encoding has its upper halves.
+    """
+    zeros = [data[start:SAMPLE_BYTES:2].count(0) for start in (0, 1)]
+    units = (
+        ("utf-32-le", 4, True),
+        ("utf-32-be", 4, True),
+        ("utf-16-le", 2, zeros[1] > zeros[0]),
+        ("utf-16-be", 2, zeros[0] > zeros[1]),
+    )
+    for encoding, unit, is_possible in units:
+        if not is_possible or (whole and len(data) % unit):
+            continue
+        text = try_decode(data, encoding, whole=whole)
+        if text and "\x00" not in text and is_natural(text) and _is_readable(text):
+            return text, encoding
+    return None
+
+
+def _is_readable(text: str) -> bool:
+    """Nearly all characters are of alphabets, or East Asian ones in everyday use."""
+    sample = text[:4096]
+    known = sum(_is_common(char) for char in sample)
+    return known >= 0.9 * len(sample)
+
+
+def _is_common(char: str) -> bool:
+    if ord(char) < 0x2E00:
+        return char.isprintable() or char.isspace()
+    if not 0x2E00 <= ord(char) <= 0xD7FF:
+        return ord(char) >= 0xFE00
+    return any(char.encode(charset, "ignore") for charset in _CJK_CHARSETS)
+
+
+def _decode_legacy(data: bytes, *, whole: bool) -> tuple[str, str] | None:
+    """One of the encodings from before Unicode; no text has many control characters."""
+    sample = data[:SAMPLE_BYTES]
+    controls = sum(byte < 32 and chr(byte) not in KEPT_CONTROLS for byte in sample)
+    return None if controls > MAX_CONTROL_SHARE * len(sample) else decode_legacy(data, whole=whole)
+
+
+def clean(text: str, line_ends: Literal["crlf", "lf"]) -> str:
+    """``text`` as any phone can show it: no control characters, one kind of line end, composed accents (NFC).
+
+    What emoji are made of (joiners, variation selectors, tags) stays.
+    """
+    text = _LINE_ENDS.sub("\n", _ESCAPES.sub("", text))
+    text = text.translate({ord(char): None for char in set(text) if _is_unwanted(char)})
+    text = unicodedata.normalize("NFC", text)
+    return text.replace("\n", "\r\n") if line_ends == "crlf" else text
+
+
+def _is_unwanted(char: str) -> bool:
+    if char in "\n\t":
+        return False
+    code = ord(char)
+    return char == "\ufeff" or code & 0xFFFE == 0xFFFE or unicodedata.category(char) in ("Cc", "Cs")
+
+
+def oddities(text: str) -> tuple[str, ...]:
+    """The line ends (``crlf``, ``lf``, ``cr``, ``mixed_line_ends``) and what else :func:`clean` changes."""
+    ends = {match[0] for match in _LINE_ENDS.finditer(text)}
+    names = {"\r\n": "crlf", "\n": "lf", "\r": "cr"}
+    found = [names.get(end, "mixed_line_ends") for end in ends] if len(ends) == 1 else []
+    found += ["mixed_line_ends"] if len(ends) > 1 else []
+    if any(_is_unwanted(char) and char != "\r" for char in set(text)):
+        found.append("control_characters")
+    if not unicodedata.is_normalized("NFC", text):
+        found.append("decomposed")
+    return tuple(found)
+
+
+_MARKUP_ROOTS = {
+    **dict.fromkeys(("!doctype html", "html", "head", "body", "script", "style", "meta", "title", "link"), "html"),
+    **dict.fromkeys(("div", "p", "span", "table", "h1", "h2", "h3", "ul", "ol", "a", "b", "i", "br"), "html"),
+    **dict.fromkeys(("img", "font", "center", "iframe", "form"), "html"),
+    "svg": "svg",
+    "!doctype svg": "svg",
+    **dict.fromkeys(("smil", "!doctype smil"), "smil"),
+    **dict.fromkeys(("mpd", "asx", "playlist", "wpl", "smoothstreamingmedia", "media-presentation"), "playlist"),
+}
+_PROLOGUE = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->)", re.DOTALL)
+_ROOT = re.compile(r"\s*<(!doctype\s+[\w:-]+|[\w-]+:)?([\w-]*)", re.IGNORECASE)
+_PATTERNS = tuple(
+    (slug, re.compile(pattern, re.IGNORECASE | re.MULTILINE))
+    for slug, pattern in (
+        ("concat", r"\Affconcat\s+version"),
+        ("concat", r"\A(?:#[^\n]*\n\s*)*file\s+'[^'\n]*'\s*$"),
+        ("playlist", r"\A#EXTM3U"),
+        ("playlist", r"^#EXT(?:INF:|-X-)"),
+        ("playlist", r"\A\[playlist\]"),
+        ("playlist", r"\A<\?wpl\b"),
+        ("playlist", r"\A\[Reference\]\s+Ref1="),
+        ("playlist", r"\Av=0\s+o=[^\n]*\n\s*s="),
+        ("playlist", r'^[ \t]*FILE\s+(?:"[^"]*"|\S+)\s+(?:WAVE|MP3|AIFF|BINARY|FLAC)\s+TRACK\s+\d+'),
+        ("vcard", r"\ABEGIN:VCARD\b"),
+        ("imelody", r"\ABEGIN:IMELODY\b"),
+        ("emelody", r"\ABEGIN:EMELODY\b"),
+        ("office", r"\A\{\\rtf"),
+        ("pdf", r"\A%PDF-"),
+        ("postscript", r"\A%!PS"),
+        ("executable", r"\A#!\s*/"),
+        ("executable", r"\A@echo off\b"),
+    )
+)
+
+
+def text_format(text: str) -> str:
+    """The slug of what a text is, ``text`` for plain text; blanks and BOMs in front do not count."""
+    start = text.lstrip("\ufeff\x00 \t\r\n\v\f")[:SAMPLE_BYTES]
+    found = next((slug for slug, pattern in _PATTERNS if pattern.search(start)), None)
+    return found or _markup_format(start) or "text"
+
+
+def _markup_format(start: str) -> str | None:
+    is_xml = start.startswith("<?xml")
+    while prologue := _PROLOGUE.match(start):
+        start = start[prologue.end() :]
+    root = _ROOT.match(start)
+    if root is None:
+        return "xml" if is_xml else None
+    doctype = re.sub(r"\s+", " ", (root[1] or "").rstrip(":")).lower()
+    found = _MARKUP_ROOTS.get(doctype if doctype.startswith("!") else root[2].lower())
+    return found or ("xml" if is_xml or doctype.startswith("!") else None)

@@ -1,0 +1,7 @@
+"""The message: its parts and presentation, its exact size, its folder and ``message.json``."""
+
+from __future__ import annotations
+
+from mmsprep.message.message import Forecast, Message
+
+__all__ = ["Forecast", "Message"]

@@ -1,0 +1,212 @@
+"""The message: parts in order, their names, the presentation, the exact size.
+
+Comes in: finished parts, text, subject. Goes out: a :class:`Message` and its bytes as MIME carries them.
+Never: an encoding decision, or anything about a gateway.
+
+What counts against a limit is the whole message as operators count it: media, text, subject, SMIL and the
+headers of every part, in binary (base64 is a matter of transport).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from xml.etree import ElementTree
+
+from mmsprep.formats import FORMATS
+from mmsprep.message.mime import Entity, build_related
+from mmsprep.model import Kind, Part, PartReport, Rejection
+
+TEXT_NAME = "text.txt"
+TEXT_CONTENT_TYPE = "text/plain"
+SMIL_NAME = "slides.smil"
+SMIL_CONTENT_TYPE = "application/smil"
+_SLIDE_S = 5.0
+_NAME_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """A message that was planned but not encoded: sizes and qualities are predictions."""
+
+    profile: str
+    limit_bytes: int
+    total_bytes: int
+    overhead_bytes: int
+    parts: tuple[PartReport, ...]
+    text: str
+    subject: str
+    rejected: tuple[Rejection, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One MMS, ready to send: every part verified, ``total_bytes`` never above ``limit_bytes``.
+
+    ``total_bytes`` is the exact length of :meth:`mime`, subject included; ``overhead_bytes`` is all of it
+    that is not a part's data: text, subject, SMIL and headers. ``picture_limit_px`` is the longest side that the
+    profile gives a picture; 0 where nobody said.
+    """
+
+    profile: str
+    limit_bytes: int
+    parts: tuple[Part, ...]
+    picture_limit_px: int = 0
+    text: str = ""
+    subject: str = ""
+    rejected: tuple[Rejection, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def overhead_bytes(self) -> int:
+        """What is not a part's data: text, subject, SMIL, headers, in bytes."""
+        return overhead_bytes(self.parts, self.text, self.subject)
+
+    @property
+    def total_bytes(self) -> int:
+        """Exact size of the whole message in bytes."""
+        return self.overhead_bytes + sum(part.size_bytes for part in self.parts)
+
+    @property
+    def sha256(self) -> str:
+        """What the recipient gets, as a hash: text, subject, and the parts in order with types and names."""
+        parts = [
+            [part.name, part.content_type, hashlib.sha256(part.data).hexdigest(), list(part.shown_at or (place,))]
+            for place, part in enumerate(self.parts)
+        ]
+        content = json.dumps([self.text, self.subject, parts], separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def smil(self) -> bytes:
+        """The presentation: one slide a picture or clip, sound and text with the picture before them."""
+        return build_smil(self.parts, self.text)
+
+    def mime(self, *, text_at_end: bool = False) -> bytes:
+        """The message as a binary ``multipart/related`` with its subject before it."""
+        bodies = [part.data for part in self.parts]
+        return _mime(self.parts, bodies, self.text, self.subject, text_at_end)
+
+    def content(self, *, text_at_end: bool = False) -> Entity:
+        """Presentation, text and parts as one ``multipart/related`` entity, as MM7 carries it.
+
+        ``text_at_end`` shows the message's own text on the last slide in place of the first.
+        """
+        return _content(self.parts, [part.data for part in self.parts], self.text, text_at_end)
+
+    def write(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write the parts and ``message.json`` into ``folder``; see :func:`mmsprep.message.folder.write_message`."""
+        from mmsprep.message.folder import write_message
+
+        return write_message(self, Path(folder), overwrite=overwrite)
+
+
+def overhead_bytes(parts: Sequence[PartReport], text: str, subject: str) -> int:
+    """Bytes that a message of these parts needs beyond the parts' own data."""
+    return len(_mime(parts, [b""] * len(parts), text, subject))
+
+
+def part_name(position: int, kind: Kind, format_slug: str, source_name: str | None) -> str:
+    """A safe ASCII name that keeps the order, e.g. ``01-image.jpg``.
+
+    ``source_name`` (asked for by the caller, otherwise ``None``: a name can tell on its owner) puts what is
+    safe of the original name in place of the kind.
+    """
+    return numbered_name(position, kind, FORMATS[format_slug].extension, source_name)
+
+
+def numbered_name(position: int, fallback: str, extension: str, source_name: str | None) -> str:
+    """A safe ASCII name: the position, what is safe of ``source_name`` (or ``fallback``), the extension.
+
+    It has no path, control character or name reserved by a system, and is unique where positions are.
+    """
+    stem = _safe_stem(source_name) if source_name else ""
+    return f"{position:02d}-{stem or fallback}.{extension}"
+
+
+def _safe_stem(source_name: str) -> str:
+    stem = PurePath(source_name.replace("\\", "/")).stem
+    ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_]+", "-", ascii_stem).strip("-")[:_NAME_LENGTH].strip("-")
+
+
+def build_smil(parts: Sequence[PartReport], text: str, text_at_end: bool = False) -> bytes:
+    """The SMIL presentation (the MMS subset of OMA-TS-MMS-CONF): layout, then slides in message order."""
+    smil = ElementTree.Element("smil")
+    layout = ElementTree.SubElement(ElementTree.SubElement(smil, "head"), "layout")
+    ElementTree.SubElement(layout, "root-layout", width="100%", height="100%")
+    for region, top, height in (("Image", "0%", "70%"), ("Text", "70%", "30%")):
+        ElementTree.SubElement(layout, "region", id=region, top=top, left="0%", height=height, width="100%", fit="meet")
+    body = ElementTree.SubElement(smil, "body")
+    for slide in _slides(parts, text, text_at_end):
+        duration_s = max(_SLIDE_S, *(part.duration_s or 0.0 if part else 0.0 for part in slide.values()))
+        paragraph = ElementTree.SubElement(body, "par", dur=f"{round(duration_s * 1000)}ms")
+        for tag, part in slide.items():
+            region = {"text": "Text", "audio": ""}.get(tag, "Image")
+            attributes = {"src": part.name if part else TEXT_NAME, **({"region": region} if region else {})}
+            ElementTree.SubElement(paragraph, tag, attributes)
+    return bytes(ElementTree.tostring(smil, encoding="utf-8"))
+
+
+_Slide = dict[str, PartReport | None]
+"""SMIL tag to part; ``None`` stands for the message's own text."""
+
+
+def _slides(parts: Sequence[PartReport], text: str, text_at_end: bool) -> list[_Slide]:
+    """Group parts into slides: at most one picture or clip, one sound and one text on each."""
+    slides: list[_Slide] = [{"text": None}] if text and not text_at_end else []
+    for part in _in_order(parts):
+        tag = {Kind.IMAGE: "img", Kind.VIDEO: "video", Kind.AUDIO: "audio", Kind.TEXT: "text"}[part.kind]
+        last = slides[-1] if slides else {}
+        joins = bool(slides) and tag not in last
+        if tag in ("img", "video"):
+            joins = joins and not ({"img", "video", "audio"} & last.keys())
+        elif tag == "audio":
+            joins = joins and "video" not in last
+        if joins:
+            last[tag] = part
+        else:
+            slides.append({tag: part})
+    if text and text_at_end:
+        if not slides or "text" in slides[-1]:
+            slides.append({})
+        slides[-1]["text"] = None
+    return slides
+
+
+def _in_order(parts: Sequence[PartReport]) -> list[PartReport]:
+    """The parts as they are shown; one that stands for several attachments comes several times."""
+    places = [(place, part) for index, part in enumerate(parts) for place in part.shown_at or (index,)]
+    return [part for _, part in sorted(places, key=lambda entry: entry[0])]
+
+
+def _mime(
+    parts: Sequence[PartReport], bodies: Sequence[bytes], text: str, subject: str, text_at_end: bool = False
+) -> bytes:
+    content = _content(parts, bodies, text, text_at_end)
+    head = f"Subject: {subject}\r\n" if subject else ""
+    return f"{head}Content-Type: {content.header('Content-Type')}\r\n\r\n".encode() + content.body
+
+
+def _content(parts: Sequence[PartReport], bodies: Sequence[bytes], text: str, text_at_end: bool) -> Entity:
+    entries = [(part.name, part.content_type, body) for part, body in zip(parts, bodies, strict=True)]
+    if text:
+        entries.insert(len(entries) if text_at_end else 0, (TEXT_NAME, TEXT_CONTENT_TYPE, text.encode()))
+    entries.insert(0, (SMIL_NAME, SMIL_CONTENT_TYPE, build_smil(parts, text, text_at_end)))
+    entities = []
+    for name, content_type, body in entries:
+        charset = "; charset=utf-8" if content_type.startswith(("text/", SMIL_CONTENT_TYPE)) else ""
+        headers = (
+            ("Content-Type", f'{content_type}{charset}; name="{name}"'),
+            ("Content-ID", f"<{name}>"),
+            ("Content-Location", name),
+            ("Content-Transfer-Encoding", "binary"),
+        )
+        entities.append(Entity(headers, body))
+    return build_related(entities, SMIL_CONTENT_TYPE)

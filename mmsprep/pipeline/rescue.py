@@ -1,0 +1,74 @@
+"""When the set does not fit: posters, cuts, several messages, or the error that says what would help.
+
+Comes in: opened entries and a shortfall. Goes out: entries that need less, groups, or an error. Never: an
+encode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from mmsprep.errors import BelowFloor
+from mmsprep.message.message import overhead_bytes
+from mmsprep.model import Kind
+from mmsprep.pipeline.assemble import HEADER_SLACK_BYTES, predict_part
+from mmsprep.pipeline.fit import Shortfall, duration_s, floor_bytes, pack_in_order, trimmed_to_fit
+from mmsprep.pipeline.running import Entry, OpenOnce, Run
+from mmsprep.transcode import open_poster
+
+
+def rescued(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> Sequence[Entry]:
+    """The entries with the neediest clip as a poster, or with all clips and recordings cut."""
+    clips = [place for place, entry in enumerate(entries) if entry.info.kind is Kind.VIDEO and not entry.poster]
+    if this.job.poster and clips:
+        place = max(clips, key=lambda place: shortfall.floor_bytes[place])
+        entry = entries[place]
+        opener = partial(open_poster, entry.attachment, entry.info, entry.plan, this.profile, this.workspace)
+        poster = replace(entry, poster=True, candidate=replace(entry.ready, source=OpenOnce(opener), original=None))
+        return [*entries[:place], poster, *entries[place + 1 :]]
+    shorter = trimmed_to_fit([entry.ready for entry in entries], budget_bytes) if this.job.trim else None
+    if shorter is None:
+        raise below_floor(this, entries, shortfall, budget_bytes)
+    return [replace(entry, candidate=candidate) for entry, candidate in zip(entries, shorter, strict=True)]
+
+
+def groups_in_order(this: Run, entries: Sequence[Entry]) -> list[list[int]] | None:
+    """The fewest consecutive groups that keep everyone above the floor; ``None`` where that cannot be."""
+    with_text = overhead_bytes([], this.text, this.subject)
+    without_text = overhead_bytes([], "", this.subject)
+    stubs = [predict_part(this, place, entry, None) for place, entry in enumerate(entries, start=1)]
+    needs = [
+        floor_bytes(entry.ready) + HEADER_SLACK_BYTES + overhead_bytes([stub], "", this.subject) - without_text
+        for entry, stub in zip(entries, stubs, strict=True)
+    ]
+    first_extra = with_text - without_text
+    budget_bytes = this.usable_bytes - without_text
+    return pack_in_order(needs, budget_bytes, this.profile.message.max_attachments, first_extra)
+
+
+def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> BelowFloor:
+    """The error that says how small the set gets, and what would help."""
+    smallest, at_floor = sum(shortfall.smallest_bytes), sum(shortfall.floor_bytes)
+    problem = (
+        f"the set needs {at_floor:,} bytes to be worth looking at and listening to (the smallest reached is"
+        f" {smallest:,}); the limit of {this.limit_bytes:,} leaves {budget_bytes:,} for attachments."
+    )
+    advice = []
+    shorter = trimmed_to_fit([entry.ready for entry in entries], budget_bytes)
+    for place, (entry, need) in enumerate(zip(entries, shortfall.floor_bytes, strict=True)):
+        seconds = duration_s(entry.ready.source())
+        line = f"{entry.attachment.name}: needs {need:,} bytes"
+        if seconds:
+            line += f" for {seconds:.0f} s"
+        if seconds and shorter:
+            line += f"; its first {duration_s(shorter[place].source()) or 0:.0f} s would fit (--trim)"
+        if seconds and entry.info.kind is Kind.VIDEO:
+            line += "; or send its best frame as a picture (--poster)"
+        advice.append(line)
+    groups = groups_in_order(this, entries)
+    if groups and len(groups) > 1:
+        advice.append(f"sent as {len(groups)} messages it would fit (--split)")
+    advice.append("or leave an attachment out, or give a larger --limit if the gateway takes it")
+    return BelowFloor(problem, smallest, this.limit_bytes, tuple(advice))

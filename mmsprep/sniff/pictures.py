@@ -1,0 +1,315 @@
+"""Facts about a picture, from its headers.
+
+Comes in: content, and the format that sniffing found. Goes out: a :class:`MediaInfo`. Never: decoded pixels,
+a decoder chosen by anything but that format, or Pillow's global pixel limit (the caller checks its own).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import replace
+from io import BytesIO
+from typing import Any
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    IcoImagePlugin,
+    Image,
+    ImageFile,
+    Jpeg2KImagePlugin,
+    PpmImagePlugin,
+    PsdImagePlugin,
+    TiffImagePlugin,
+)
+from PIL.ExifTags import IFD, Base
+
+from mmsprep.errors import Damaged, OverInputLimit, TypeNotAllowed
+from mmsprep.formats import FORMATS
+from mmsprep.formats.content import Content
+from mmsprep.formats.jxl import jxl_size_px
+from mmsprep.formats.pictures import STRUCTURED, read_structure
+from mmsprep.formats.signatures import wbmp_size_px
+from mmsprep.model import Attachment, Kind, MediaInfo
+
+FOREIGN_ERRORS = (
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, AttributeError, ArithmeticError),
+    *(RuntimeError, MemoryError, AssertionError, struct.error, zlib.error),
+)
+"""What Pillow, its plugins and pillow-heif raise on damaged input."""
+
+_UNSUPPORTED = ("Unsupported", "unknown pixel mode")
+"""How Pillow's complaints begin about sound headers that ask for more than it can do."""
+_RAW_PHOTOMETRICS = (32803, 34892)
+_BMP_CODINGS = {0: "uncompressed", 1: "rle8", 2: "rle4", 3: "bitfields"}
+_SRGB_NAMES = ("srgb", "c2ci")
+_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
+    "avif": AvifImagePlugin.AvifImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+    "ico": IcoImagePlugin.IcoImageFile,
+    "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "pnm": PpmImagePlugin.PpmImageFile,
+    "psd": PsdImagePlugin.PsdImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+}
+_MODES: dict[str, tuple[str, int]] = {
+    "1": ("grey", 1),
+    **dict.fromkeys(("L", "LA", "La"), ("grey", 8)),
+    **dict.fromkeys(("I", "F"), ("grey", 32)),
+    **dict.fromkeys(("P", "PA"), ("palette", 8)),
+    "CMYK": ("cmyk", 8),
+    "YCbCr": ("ycbcr", 8),
+    "LAB": ("lab", 8),
+    **dict.fromkeys(("I;16", "I;16L", "I;16B", "I;16N"), ("grey", 16)),
+    **dict.fromkeys(("RGB;16", "RGBA;16"), ("rgb", 16)),
+}
+"""Pillow's modes as colour and bits a channel; what is not here is RGB of 8 bits."""
+
+
+def picture_info(content: Content, format_slug: str, max_frames: int) -> MediaInfo:
+    """Read the facts about the picture in ``content``.
+
+    Raises:
+        Damaged: its headers cannot be read, or it ends too early.
+        TypeNotAllowed: a variant of the format that nothing decodes.
+        OverInputLimit: far more pixels than any photo has.
+    """
+    if format_slug in STRUCTURED:
+        return _structured(content, format_slug, max_frames)
+    if format_slug == "wbmp":
+        width_px, height_px = wbmp_size_px(content) or (0, 0)
+        return _info(content, "wbmp", (width_px, height_px), colour="grey", bit_depth=1)
+    if format_slug == "jxl":
+        return _info(content, "jxl", jxl_size_px(content), colour="rgb", bit_depth=8)
+    if format_slug == "heic":
+        return _heic(content)
+    if format_slug == "dng":
+        return _raw(content)
+    try:
+        image = _PLUGINS[format_slug](content.rewound())
+        return _opened(content, format_slug, image)
+    except Image.DecompressionBombError as error:
+        raise OverInputLimit(content.name, f"has more pixels than any photo ({error}); make it smaller") from error
+    except FOREIGN_ERRORS as error:
+        raise _damaged(content, format_slug, error) from error
+
+
+def read_picture(attachment: Attachment, format_slug: str, max_frames: int) -> MediaInfo:
+    """:func:`picture_info` of an attachment, for a worker (:mod:`mmsprep.tools.isolation`)."""
+    with Content(attachment) as content:
+        return picture_info(content, format_slug, max_frames)
+
+
+def _info(
+    content: Content,
+    format_slug: str,
+    size_px: tuple[int, int],
+    *,
+    orientation: int = 1,
+    colour: str | None = None,
+    bit_depth: int | None = None,
+    has_alpha: bool = False,
+    frame_count: int = 1,
+    duration_s: float | None = None,
+    encoding: str | None = None,
+    icc_profile: bytes = b"",
+    metadata: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> MediaInfo:
+    width_px, height_px = size_px if orientation < 5 else size_px[::-1]
+    return MediaInfo(
+        format=format_slug,
+        kind=Kind.IMAGE,
+        content_type=FORMATS[format_slug].content_type,
+        size_bytes=content.size_bytes,
+        width_px=width_px or None,
+        height_px=height_px or None,
+        duration_s=None if duration_s is None else round(duration_s, 3),
+        frame_count=frame_count,
+        orientation=orientation,
+        colour=colour,
+        bit_depth=bit_depth,
+        has_alpha=has_alpha,
+        progressive=encoding == "progressive",
+        encoding=encoding,
+        icc_profile=_profile_name(icc_profile),
+        metadata=metadata,
+        notes=notes,
+    )
+
+
+def _structured(content: Content, format_slug: str, max_frames: int) -> MediaInfo:
+    found = read_structure(content, format_slug, max_frames)
+    title = FORMATS[format_slug].title
+    if found.missing:
+        raise Damaged(content.name, f"is a {title} image that lacks {found.missing}; get the file again")
+    if format_slug == "jpeg" and found.bit_depth != 8 and found.encoding != "lossless":
+        raise TypeNotAllowed(
+            content.name,
+            f"is a JPEG image of {found.bit_depth} bits a channel, which no phone shows; save it with 8 bits",
+        )
+    orientation, inside = _read_exif(found.exif)
+    several = "extra_pictures" in found.metadata
+    return _info(
+        content,
+        format_slug,
+        (found.width_px, found.height_px),
+        orientation=orientation,
+        colour=found.colour,
+        bit_depth=found.bit_depth,
+        has_alpha=found.has_alpha,
+        frame_count=found.frame_count,
+        duration_s=found.duration_s,
+        encoding=found.encoding,
+        icc_profile=found.icc_profile,
+        metadata=tuple(dict.fromkeys((*found.metadata, *inside))),
+        notes=("holds more than one picture; the first one is sent",) if several else (),
+    )
+
+
+def _opened(content: Content, format_slug: str, image: Image.Image) -> MediaInfo:
+    """The facts of an image that Pillow has opened but not loaded."""
+    colour, bit_depth = _MODES.get(image.mode, ("rgb", 8))
+    # Of the others, asking for EXIF would load the pixels.
+    exif = image.getexif() if format_slug in ("avif", "tiff") else Image.Exif()
+    metadata = [*_inside_exif(exif), *(["xmp"] if image.info.get("xmp") else [])]
+    if format_slug == "avif":
+        metadata = ["exif", *metadata] if len(exif) else metadata
+    elif format_slug == "tiff":
+        bits = exif.get(Base.BitsPerSample, 1)
+        bit_depth = max(bits) if isinstance(bits, tuple) else int(bits)
+        # A second page looks like EXIF's thumbnail.
+        metadata = [name for name in metadata if name != "thumbnail"]
+    info = _info(
+        content,
+        format_slug,
+        image.size,
+        orientation=_orientation(exif),
+        colour=colour,
+        bit_depth=bit_depth,
+        has_alpha="A" in image.getbands() or "transparency" in image.info,
+        frame_count=getattr(image, "n_frames", 1) if format_slug == "avif" else 1,
+        encoding=_BMP_CODINGS.get(image.info.get("compression", 0)) if format_slug == "bmp" else None,
+        icc_profile=image.info.get("icc_profile") or b"",
+        metadata=tuple(metadata),
+    )
+    several = format_slug == "tiff" and _has_more(image)
+    return replace(info, notes=("has several pages; the first one is sent",)) if several else info
+
+
+def _has_more(image: Image.Image) -> bool:
+    """Whether there is a second page; counting them all takes minutes in a file made to harm."""
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
+
+
+def _heic(content: Content) -> MediaInfo:
+    """libheif turns the picture by its own boxes; its EXIF orientation must not turn it again."""
+    import pillow_heif
+
+    try:
+        heif = pillow_heif.open_heif(content.rewound(), convert_hdr_to_8bit=False)
+        main = heif[heif.primary_index]
+        about: dict[str, Any] = main.info
+        exif = about.get("exif") or b""
+        metadata = ["exif", *_read_exif(exif)[1]] if exif else []
+        metadata += [name for name, key in (("xmp", "xmp"), ("thumbnail", "thumbnails")) if about.get(key)]
+        count = len(heif)
+        return _info(
+            content,
+            "heic",
+            main.size,
+            colour=_MODES.get(main.mode, ("rgb", 8))[0],
+            bit_depth=int(about.get("bit_depth", 8)),
+            has_alpha=main.has_alpha,
+            icc_profile=about.get("icc_profile") or b"",
+            metadata=tuple(dict.fromkeys(metadata)),
+            notes=(f"holds {count} pictures; the main one is sent",) if count > 1 else (),
+        )
+    except FOREIGN_ERRORS as error:
+        raise _damaged(content, "heic", error) from error
+
+
+def is_raw_tiff(attachment: Attachment) -> bool:
+    """Whether a TIFF is a camera's raw file: DNG by its version tag, others by colour filter or thumbnail.
+
+    In the raw files of most makers (NEF, ARW, PEF, ...) the first directory is a reduced picture with further
+    directories below it, which no ordinary TIFF begins with.
+    """
+    with Content(attachment) as content:
+        file = content.rewound()
+        try:
+            directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+            file.seek(directory.next)
+            directory.load(file)
+        except FOREIGN_ERRORS:
+            return False
+    if Base.DNGVersion in directory or directory.get(Base.PhotometricInterpretation) in _RAW_PHOTOMETRICS:
+        return True
+    return Base.SubIFDs in directory and directory.get(Base.NewSubfileType) == 1
+
+
+def _raw(content: Content) -> MediaInfo:
+    """A camera's raw file: the size of its largest picture, where it is a TIFF that says so."""
+    size_px, orientation = (0, 0), 1
+    try:
+        with TiffImagePlugin.TiffImageFile(content.rewound()) as image:
+            size_px, orientation = image.size, _orientation(image.getexif())
+    except FOREIGN_ERRORS:
+        pass
+    note = "is a camera's raw file; the picture that the camera put into it is sent"
+    return _info(content, "dng", size_px, orientation=orientation, colour="rgb", metadata=("exif",), notes=(note,))
+
+
+def _read_exif(data: bytes) -> tuple[int, tuple[str, ...]]:
+    """Orientation, and what else the EXIF block holds; damaged EXIF counts as none."""
+    if not data:
+        return 1, ()
+    exif = Image.Exif()
+    try:
+        exif.load(data if data.startswith(b"Exif\0") else b"Exif\0\0" + data)
+        return _orientation(exif), _inside_exif(exif)
+    except FOREIGN_ERRORS:
+        return 1, ()
+
+
+def _orientation(exif: Image.Exif) -> int:
+    value = exif.get(Base.Orientation, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _inside_exif(exif: Image.Exif) -> tuple[str, ...]:
+    """``gps``, ``makernote`` and ``thumbnail`` where EXIF holds them."""
+    found = ["gps"] if exif.get_ifd(IFD.GPSInfo) else []
+    if Base.MakerNote in exif.get_ifd(IFD.Exif):
+        found.append("makernote")
+    if exif.get_ifd(IFD.IFD1):
+        found.append("thumbnail")
+    return tuple(found)
+
+
+def _profile_name(icc_profile: bytes) -> str | None:
+    """``srgb``, the profile's own description, or ``None`` where there is none."""
+    if not icc_profile:
+        return None
+    from PIL import ImageCms
+
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(icc_profile))).strip()
+    except (ImageCms.PyCMSError, *FOREIGN_ERRORS):
+        return "unreadable"
+    return "srgb" if name.lower().startswith(_SRGB_NAMES) or name.lower() == "c2" else name or "unnamed"
+
+
+def _damaged(content: Content, format_slug: str, error: BaseException) -> Damaged | TypeNotAllowed:
+    title = FORMATS[format_slug].title
+    reason = str(error) or type(error).__name__
+    if reason.startswith(_UNSUPPORTED):
+        return TypeNotAllowed(
+            content.name, f"is a {title} of a kind that nothing here decodes ({reason}); save it as PNG or JPEG"
+        )
+    return Damaged(content.name, f"begins as {title}, but its headers cannot be read ({reason}); get the file again")

@@ -1,0 +1,310 @@
+"""Facts about sound and moving pictures, read by MediaInfo.
+
+Comes in: content, and the container that *our* sniffing found in it. Goes out: a :class:`MediaInfo`. Never: a
+playlist or a file with references to others, which sniffing has refused before; MediaInfo is given bytes and
+no path, so it has no folder to look for other files in.
+
+Codecs and pixel sizes are translated to ffmpeg's names and to what is displayed.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+from mmsprep.errors import Damaged, ProtectedMedia
+from mmsprep.formats import FORMATS
+from mmsprep.formats.content import Content
+from mmsprep.formats.frames import adts_facts, caf_pcm_duration_s, voice_duration_s
+from mmsprep.formats.isobmff import Movie
+from mmsprep.formats.tags import mp3_tags, wave_layout
+from mmsprep.model import Attachment, Kind, MediaInfo
+from mmsprep.tools.mediainfo import Track, read_tracks
+
+_VIDEO_CODECS = {
+    "AVC": "h264",
+    "HEVC": "hevc",
+    "VVC": "vvc",
+    "AV1": "av1",
+    "VP8": "vp8",
+    "VP9": "vp9",
+    "H.263": "h263",
+    "Sorenson Spark": "flv1",
+    "MPEG-4 Visual": "mpeg4",
+    "ProRes": "prores",
+    "Theora": "theora",
+    "JPEG": "mjpeg",
+    "WMV1": "wmv1",
+    "WMV2": "wmv2",
+    "VC-1": "vc1",
+    "DV": "dvvideo",
+    "xvid": "mpeg4",
+    "XVID": "mpeg4",
+    "DIVX": "mpeg4",
+    "DX50": "mpeg4",
+}
+_AUDIO_CODECS = {
+    "Opus": "opus",
+    "Vorbis": "vorbis",
+    "FLAC": "flac",
+    "ALAC": "alac",
+    "AC-3": "ac3",
+    "E-AC-3": "eac3",
+    "DTS": "dts",
+    "QCELP": "qcelp",
+    "EVRC": "evrc",
+    "Speex": "speex",
+    "GSM": "gsm",
+}
+_NO_NUMBER = 1e15
+"""What reaches this was read from garbage, whatever it counts."""
+_WAVE_CODECS = {"2": "adpcm_ms", "6": "pcm_alaw", "7": "pcm_mulaw", "11": "adpcm_ima_wav", "49": "gsm_ms"}
+_EVRC_GUID = bytes.fromhex("8dd489e6")
+_HDR_TRANSFERS = {"PQ": "hdr-pq", "HLG": "hdr-hlg"}
+_SOUND_ONLY = {
+    **dict.fromkeys(("mp4", "mov", "3gp", "3g2"), "m4a"),
+    **dict.fromkeys(("mkv", "webm"), "mka"),
+    "wmv": "wma",
+    "ogv": "ogg",
+}
+"""What a container for clips is called when there is only sound in it; the others keep their name."""
+_WITH_PICTURES = {"mka": "mkv", "wma": "wmv", "ogg": "ogv"}
+
+
+def media_info(
+    content: Content,
+    format_slug: str,
+    movie: Movie | None,
+    attachment: Attachment,
+) -> MediaInfo:
+    """Read the facts about the clip or recording in ``content``, which is ``attachment``'s.
+
+    ``format_slug`` is the container's; the result's ``format`` and ``kind`` follow from what is in it.
+    ``movie`` are its boxes, if it is made of boxes.
+
+    Raises:
+        Damaged: it is cut short, or there is neither sound nor picture in it.
+        ProtectedMedia: it is encrypted.
+        ToolMissing: there is no MediaInfo library.
+    """
+    if format_slug in ("amr", "amr-wb", "evrc"):
+        return _voice_info(content, format_slug)
+    if format_slug == "qcp":
+        return _qcp_info(content)
+    tracks = read_tracks(attachment)
+    general = next((track for track in tracks if track.get("track_type") == "General"), {})
+    sounds = [track for track in tracks if track.get("track_type") == "Audio"]
+    pictures = [track for track in tracks if track.get("track_type") == "Video"]
+    if movie is not None and not movie.has_track("vide"):
+        pictures = []
+    _check_whole(content, format_slug, general)
+    if any(track.get("encryption") for track in tracks):
+        raise ProtectedMedia(content.name, "is encrypted, so it cannot be sent; use an unprotected copy")
+    if not sounds and not pictures:
+        raise Damaged(
+            content.name,
+            f"is {FORMATS[format_slug].title} with neither sound nor picture; get the file again",
+        )
+    durations = [_seconds(track) or 0.0 for track in (general, *pictures[:1], *sounds[:1])]
+    info = replace(
+        _base(content, format_slug, bool(pictures)),
+        duration_s=round(max(durations), 3) or None,
+        metadata=_metadata(general, sounds, pictures, movie),
+    )
+    if movie is not None:
+        info = replace(info, brand=movie.brand.strip() or None, moov_first=movie.moov_first)
+    elif format_slug == "wav":
+        layout = wave_layout(content)
+        duration_s = layout.duration_s or info.duration_s
+        info = replace(info, brand=layout.brand, metadata=layout.metadata, duration_s=duration_s)
+    elif format_slug == "mp3":
+        doubt = ("is shorter than its header says; it may have been cut short",)
+        notes = doubt if general.get("istruncated") else ()
+        info = replace(info, metadata=(*mp3_tags(content), *info.metadata), notes=notes)
+    if pictures:
+        info = _with_picture(info, pictures[0])
+    return _with_sound(info, sounds[0], content) if sounds else info
+
+
+def _base(content: Content, format_slug: str, has_picture: bool) -> MediaInfo:
+    names = _WITH_PICTURES if has_picture else _SOUND_ONLY
+    slug = names.get(format_slug, format_slug)
+    return MediaInfo(
+        format=slug,
+        kind=Kind.VIDEO if has_picture else Kind.AUDIO,
+        content_type=FORMATS[slug].content_type,
+        size_bytes=content.size_bytes,
+    )
+
+
+def _check_whole(content: Content, format_slug: str, general: Track) -> None:
+    """Refuse a file that says itself that it was longer; a stream may be cut anywhere and still be whole."""
+    if general.get("istruncated") and format_slug in ("aiff", "avi", "mkv", "webm"):
+        raise Damaged(content.name, f"is {FORMATS[format_slug].title} that was cut short; get the file again")
+
+
+def _number(value: object) -> float | None:
+    """MediaInfo gives numbers, texts of numbers, or several in one text ("44100 / 22050")."""
+    try:
+        number = float(str(value).partition("/")[0])
+    except ValueError:
+        return None
+    return number if abs(number) < _NO_NUMBER else None
+
+
+def _whole_number(value: object) -> int | None:
+    number = _number(value)
+    return None if number is None else round(number)
+
+
+def _seconds(track: Track) -> float | None:
+    milliseconds = _number(track.get("duration"))
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _kbps(track: Track) -> float | None:
+    rate_bps = _number(track.get("bit_rate"))
+    return None if rate_bps is None else round(rate_bps / 1000, 3)
+
+
+def _metadata(general: Track, sounds: list[Track], pictures: list[Track], movie: Movie | None) -> tuple[str, ...]:
+    found = list(movie.metadata) if movie else []
+    if movie:
+        found += ["fragmented"] if movie.fragmented else []
+        found += ["trailing"] if movie.trailing_bytes else []
+        found += ["extra_tracks"] if len(movie.tracks) > 2 else []
+    elif general.get("cover"):
+        found.append("cover")
+    if len(sounds) > 1 or len(pictures) > 1:
+        found.append("extra_tracks")
+    return tuple(dict.fromkeys(found))
+
+
+def _with_picture(info: MediaInfo, track: Track) -> MediaInfo:
+    """The facts of the first video track; sizes as displayed, with square pixels and turned upright."""
+    aspect = _number(track.get("pixel_aspect_ratio")) or 1.0
+    rotation_deg = (_whole_number(track.get("rotation")) or 0) % 360
+    width_px, height_px = _whole_number(track.get("width")), _whole_number(track.get("height"))
+    size = (round(width_px * aspect), height_px) if width_px and height_px else (None, None)
+    if rotation_deg in (90, 270):
+        size = size[::-1]
+    colour = next(
+        (name for word, name in _HDR_TRANSFERS.items() if word in str(track.get("transfer_characteristics") or "")),
+        None,
+    )
+    notes = list(info.notes)
+    frame_count = _whole_number(track.get("frame_count"))
+    if colour:
+        notes.append(f"is in high dynamic range ({colour.removeprefix('hdr-').upper()})")
+    if frame_count == 1:
+        notes.append("is a clip of one frame; it is sent as a picture")
+    return replace(
+        info,
+        width_px=size[0],
+        height_px=size[1],
+        frame_count=frame_count,
+        frame_rate_fps=_number(track.get("frame_rate")),
+        video_codec=_video_codec(track),
+        video_profile=str(track.get("format_profile") or "") or None,
+        video_rate_kbps=_kbps(track),
+        pixel_aspect=aspect,
+        interlaced=str(track.get("scan_type") or "").startswith(("Interlaced", "MBAFF")),
+        rotation_deg=rotation_deg,
+        colour=colour,
+        bit_depth=_whole_number(track.get("bit_depth")),
+        notes=tuple(notes),
+    )
+
+
+def _video_codec(track: Track) -> str:
+    name = str(track.get("format") or "unknown")
+    if name == "MPEG Video":
+        return "mpeg1video" if str(track.get("format_version")) == "Version 1" else "mpeg2video"
+    return _VIDEO_CODECS.get(name, name.lower().replace(" ", "_"))
+
+
+def _with_sound(info: MediaInfo, track: Track, content: Content) -> MediaInfo:
+    rate_kbps = _kbps(track)
+    duration_s = info.duration_s
+    if info.format == "aac":
+        measured_s, rate_kbps = adts_facts(content)
+        duration_s = round(measured_s, 3) or None
+        rate_kbps = round(rate_kbps, 3)
+    elif info.format == "caf":
+        duration_s = caf_pcm_duration_s(content) or duration_s
+    if rate_kbps is None and duration_s and info.kind is Kind.AUDIO:
+        rate_kbps = round(info.size_bytes * 8 / 1000 / duration_s, 3)
+    return replace(
+        info,
+        duration_s=duration_s,
+        audio_codec=_audio_codec(track),
+        audio_rate_kbps=rate_kbps,
+        sample_rate_hz=_whole_number(track.get("sampling_rate")),
+        channels=_whole_number(track.get("channel_s")),
+        bit_depth=info.bit_depth if info.kind is Kind.VIDEO else _whole_number(track.get("bit_depth")),
+    )
+
+
+def _audio_codec(track: Track) -> str:
+    name, profile = str(track.get("format") or "unknown"), str(track.get("format_profile") or "")
+    version, codec_id = str(track.get("format_version") or ""), str(track.get("codec_id") or "").upper()
+    codec = _AUDIO_CODECS.get(name)
+    if name == "MPEG Audio":
+        codec = {"Layer 1": "mp1", "Layer 2": "mp2"}.get(profile, "mp3")
+    elif name == "AMR":
+        codec = "amr_wb" if "Wide" in profile else "amr_nb"
+    elif name == "PCM":
+        codec = _pcm_codec(track)
+    elif name == "ADPCM":
+        codec = {"A-Law": "pcm_alaw", "U-Law": "pcm_mulaw"}.get(profile) or _WAVE_CODECS.get(codec_id, "adpcm")
+    elif name == "WMA":
+        codec = {"Version 1": "wmav1", "Version 2": "wmav2"}.get(version, "wma")
+    elif name.startswith("AAC"):
+        codec = "aac"
+    return codec or name.lower().replace(" ", "_")
+
+
+def _pcm_codec(track: Track) -> str:
+    bits = _whole_number(track.get("bit_depth")) or 16
+    settings = str(track.get("format_settings") or "")
+    letter = (
+        "f" if "Float" in str(track.get("format_profile") or "") + settings else "u" if "Unsigned" in settings else "s"
+    )
+    if bits == 8:
+        return "pcm_s8" if letter == "s" else "pcm_u8"
+    return f"pcm_{letter}{bits}{'be' if 'Big' in settings else 'le'}"
+
+
+def _voice_info(content: Content, format_slug: str) -> MediaInfo:
+    """AMR and EVRC files have no header to speak of; their frames are counted."""
+    duration_s, complete = voice_duration_s(content, format_slug)
+    return replace(
+        _base(content, format_slug, has_picture=False),
+        duration_s=round(duration_s, 3),
+        audio_codec={"amr": "amr_nb", "amr-wb": "amr_wb"}.get(format_slug, "evrc"),
+        audio_rate_kbps=round(content.size_bytes * 8 / 1000 / duration_s, 3),
+        sample_rate_hz=16_000 if format_slug == "amr-wb" else 8_000,
+        channels=1,
+        metadata=() if complete else ("trailing",),
+    )
+
+
+def _qcp_info(content: Content) -> MediaInfo:
+    """RFC 3625: codec, size of a packet and, at a variable rate, their number; MediaInfo reads no QCP."""
+    try:
+        rate_bps, packet_bytes, block_samples, sample_rate_hz = struct.unpack_from("<HHHH", content.head, 120)
+        counted = content.head.find(b"vrat", 120, 1024)
+        sound = content.head.find(b"data", 120, 1024)
+        packets = struct.unpack_from("<I", content.head, counted + 12)[0] if counted > 0 else 0
+        packets = packets or struct.unpack_from("<I", content.head, sound + 4)[0] // packet_bytes
+        duration_s = packets * block_samples / sample_rate_hz
+    except (struct.error, ZeroDivisionError) as error:
+        raise Damaged(content.name, "is QCP without a sound header; get the file again") from error
+    return replace(
+        _base(content, "qcp", has_picture=False),
+        duration_s=round(duration_s, 3) or None,
+        audio_codec="evrc" if content.head[22:26] == _EVRC_GUID else "qcelp",
+        audio_rate_kbps=rate_bps / 1000 or None,
+        sample_rate_hz=sample_rate_hz,
+        channels=1,
+    )

@@ -1,0 +1,477 @@
+"""Animations: made to fit by size and by frames left out, or a clip where that is not enough.
+
+Comes in: animated files. Goes out: GIF bytes; 3GP where a GIF would fall below the floor. Never: a change of how
+long an animation plays, but for the pauses of one that would be too long for a clip.
+
+What costs a GIF its bytes, and what is done about each:
+
+- a colour table a frame: there is one for all frames, from frames all over the animation;
+- pixels that hardly change from frame to frame: they stay what they are shown as, transparent in what is
+  written, as long as they are within a few levels of what they should be;
+- time stamps in hundredths of a second: the rounding is carried over, so that nothing runs early or late.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import GifImagePlugin, Image
+
+from mmsprep.errors import Damaged
+from mmsprep.formats import FORMATS
+from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Reason, Rendition
+from mmsprep.profile import ImageRules, Profile
+from mmsprep.settings import Settings
+from mmsprep.tools.isolation import isolated, senseless
+from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image.score import Reference
+from mmsprep.transcode.image.shrink import shrunk
+from mmsprep.transcode.video.clip import VideoSource, clip_of_pictures
+from mmsprep.transcode.video.mezzanine import longest_clip_s
+
+_MOST_FRAMES = 240
+_MOST_PIXELS = 48_000_000
+_COLOURS = 255
+_TABLE_COLOURS = 256
+_PALETTE_FRAMES = 12
+_PALETTE_PIXELS = 300_000
+_TOLERANCE = 8
+_DEFAULT_MS = 100
+_SHORTEST_MS = 20
+_SHOWN_AS_DEFAULT_MS = 10
+_SLOWEST_MS = 250
+_LONGEST_MS = 655_350
+"""A frame's time is 16 bits of hundredths of a second, how often all of it repeats 16 bits (GIF89a, Netscape)."""
+_MOST_REPEATS = 65_535
+_PAUSE_MS = 10_000
+_EVERY = (1, 2, 3, 4, 6)
+_FACTORS = tuple(0.88**step for step in range(20))
+_SMALLEST_LONG_PX = 48
+_MEASURED_FACTORS = (1.0, 0.6, 0.35, 0.2)
+_MEASURED_FRAMES = 3
+_PROBE_PIXELS = 1_500_000
+_SIZE_EXPONENT = 1.75
+_FRAMES_EXPONENT = 0.85
+_ENCODES = 5
+_AIM, _FILLED = 0.99, 0.985
+_STEADY = 6.0
+_CLIP_BELOW_BYTES = 20_000
+_LEAST_QUALITY = 30.0
+"""Below this, lettering in an animation cannot be read."""
+
+_Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is shown, and for how long."""
+
+    image: Image.Image
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Animation:
+    """Frames at the size they may be sent, and how often they are repeated (``None``: played once, 0: for ever)."""
+
+    frames: tuple[Frame, ...]
+    loop: int | None
+
+    @property
+    def duration_ms(self) -> int:
+        """How long it plays once."""
+        return sum(frame.duration_ms for frame in self.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """How much smaller, and every how manieth frame."""
+
+    factor: float
+    every: int
+
+
+class AnimationSource:
+    """An animation that can be made smaller and choppier, or a clip (see :class:`mmsprep.model.Source`)."""
+
+    def __init__(self, attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace) -> None:
+        self.floor_quality = max(profile.image.floor_quality, _LEAST_QUALITY)
+        self._profile = profile
+        self._workspace = workspace
+        self._animation = isolated(workspace, read_animation, attachment, info, profile.image, workspace.settings)
+        if not _makes_sense(self._animation):
+            raise senseless(attachment.name)
+        self._loop, self._notes = _countable(self._animation.loop)
+        self._made: dict[_Setting, bytes] = {}
+
+    def curve(self) -> Curve:
+        """From one small encode and a few frames' scores; what the clip can do below the floor."""
+        chosen = [self._best(size) for size in self._sizes()]
+        points = [CurvePoint(self._predicted_bytes(setting), self._quality(setting)) for setting in chosen]
+        enough = [point for point in points if point.quality >= self.floor_quality]
+        first = enough[0] if enough else points[-1]
+        if first.size_bytes > _CLIP_BELOW_BYTES and self._clip is not None:
+            points = [*self._clip_points(first), *enough]
+        return Curve(tuple(sorted(points, key=lambda point: point.size_bytes)))
+
+    def _clip_points(self, first: CurvePoint) -> list[CurvePoint]:
+        """What a clip gives in fewer bytes than ``first``, the first GIF that is good enough.
+
+        However good it looks, it counts for less: it does not repeat, and not every place shows it in the text.
+        """
+        assert self._clip is not None
+        floor = self.floor_quality
+        below = [point for point in self._clip.curve().points if point.size_bytes < first.size_bytes]
+        room = max(0.0, first.quality - floor) / 101
+        return [
+            point if point.quality < floor else CurvePoint(point.size_bytes, floor + room * point.quality)
+            for point in below
+        ]
+
+    def render(self, max_bytes: int) -> Rendition:
+        """The best GIF within ``max_bytes``; a clip when that would be below the floor."""
+        setting, data = self._fitted(max_bytes)
+        quality = self._quality(setting)
+        below = quality < self.floor_quality or len(data) > max_bytes
+        if below and self._clip is not None and self._clip.curve().points[0].size_bytes <= max_bytes:
+            clip = self._clip.render(max_bytes)
+            if clip.size_bytes <= max_bytes:
+                found = f"quality {quality:.0f} as a GIF of {max_bytes:,} bytes"
+                reason = Reason("animation_as_clip", found, f"quality {self.floor_quality:.0f} or better")
+                note = "became a clip, which plays once: a GIF in its share would be below the floor"
+                paused = sum(self._clip_times[1]) < self._animation.duration_ms
+                told = (f"pauses of more than {_PAUSE_MS // 1000} s are cut to that in the clip",) if paused else ()
+                return replace(clip, reasons=(reason,), notes=(*clip.notes, note, *told))
+        with Image.open(io.BytesIO(data)) as image:
+            size = image.size
+        every = setting.every
+        return Rendition(
+            data=data,
+            format="gif",
+            content_type=FORMATS["gif"].content_type,
+            action=Action.TRANSCODE,
+            quality=quality,
+            width_px=size[0],
+            height_px=size[1],
+            duration_s=self._animation.duration_ms / 1000,
+            notes=(*self._notes, *self._thinned(every)),
+        )
+
+    def _thinned(self, every: int) -> tuple[str, ...]:
+        return (f"every {_ordinal(every)} frame kept, timing unchanged",) if every > 1 else ()
+
+    def _fitted(self, max_bytes: int) -> tuple[_Setting, bytes]:
+        """Encode, correct the size, encode again, until ``max_bytes`` are filled; the smallest if nothing fits."""
+        setting = self._best(max_bytes)
+        best: tuple[_Setting, bytes] | None = None
+        for _ in range(_ENCODES):
+            data = self._encode(setting)
+            if len(data) <= max_bytes and (best is None or len(data) > len(best[1])):
+                best = setting, data
+            if best is not None and (len(best[1]) >= max_bytes * _FILLED or best[0].factor == 1.0):
+                break
+            growth = (max_bytes * _AIM / len(data)) ** (1 / _SIZE_EXPONENT)
+            setting = replace(setting, factor=min(1.0, max(self._smallest_factor, setting.factor * growth)))
+            if setting in self._made and best is not None:
+                break
+        return best or (setting, self._encode(setting))
+
+    def _best(self, max_bytes: int) -> _Setting:
+        """What is predicted to look best within ``max_bytes``; the smallest when nothing fits."""
+        settings = [_Setting(factor, every) for factor in self._factors for every in self._choppiness]
+        fitting = [one for one in settings if self._predicted_bytes(one) <= max_bytes]
+        return max(fitting, key=self._quality) if fitting else min(settings, key=self._predicted_bytes)
+
+    def _sizes(self) -> list[int]:
+        """Budgets to ask for a curve: from the smallest that can be made to the whole animation."""
+        least = self._predicted_bytes(_Setting(self._smallest_factor, self._choppiness[-1]))
+        most = max(least + 1, self._predicted_bytes(_Setting(1.0, 1)))
+        return [math.ceil(least * (most / least) ** (step / 16)) for step in range(17)]
+
+    @property
+    def _smallest_factor(self) -> float:
+        return min(1.0, _SMALLEST_LONG_PX / max(self._animation.frames[0].image.size))
+
+    @property
+    def _factors(self) -> list[float]:
+        return [factor for factor in _FACTORS if factor >= self._smallest_factor] or [1.0]
+
+    @property
+    def _choppiness(self) -> list[int]:
+        """How many frames may go: what is left must still move."""
+        mean_ms = self._animation.duration_ms / len(self._animation.frames)
+        return [every for every in _EVERY if every == 1 or mean_ms * every <= _SLOWEST_MS]
+
+    @cached_property
+    def _probe(self) -> tuple[float, int]:
+        """The factor and size of one small encode of all frames."""
+        width, height = self._animation.frames[0].image.size
+        factor = min(1.0, math.sqrt(_PROBE_PIXELS / (width * height * len(self._animation.frames))))
+        factor = max(factor, self._smallest_factor)
+        return factor, len(self._encode(_Setting(factor, 1)))
+
+    def _predicted_bytes(self, setting: _Setting) -> int:
+        factor, size = self._probe
+        if setting in self._made:
+            return len(self._made[setting])
+        growth = float((setting.factor / factor) ** _SIZE_EXPONENT / setting.every**_FRAMES_EXPONENT)
+        return max(100, round(size * growth))
+
+    @cached_property
+    def _scores(self) -> list[float]:
+        """What a few frames are worth at each of the measured factors."""
+        frames = self._animation.frames
+        places = sorted({len(frames) * place // _MEASURED_FRAMES for place in range(_MEASURED_FRAMES)})
+        palette, _ = self._palette
+        references = [(frames[place].image, Reference(frames[place].image)) for place in places]
+        scores = [
+            float(
+                np.mean(
+                    [
+                        reference.score(_indexed(_scaled(image, factor), palette).convert("RGB"))
+                        for image, reference in references
+                    ]
+                )
+            )
+            for factor in _MEASURED_FACTORS
+        ]
+        # Shrinking hides the bands of a coarse palette; it is no gain.
+        return list(accumulate(scores, min))
+
+    def _quality(self, setting: _Setting) -> float:
+        """The score of the frames, less for those that are missing (5 % for every other one, 13 % for two of three)."""
+        logs = [math.log(factor) for factor in reversed(_MEASURED_FACTORS)]
+        score = float(np.interp(math.log(setting.factor), logs, self._scores[::-1]))
+        return max(1.0, score * (1 - math.exp(-_STEADY / setting.every)) / (1 - math.exp(-_STEADY)))
+
+    @cached_property
+    def _palette(self) -> tuple[Image.Image, int]:
+        """One palette for all frames, exact where there are few colours, and its number of colours."""
+        frames = self._animation.frames
+        step = max(1, len(frames) // _PALETTE_FRAMES)
+        shown = [frame.image for frame in frames[::step]]
+        width, height = shown[0].size
+        mosaic = Image.new("RGB", (width, height * len(shown)))
+        for row, image in enumerate(shown):
+            mosaic.paste(image, (0, row * height))
+        exact = mosaic.getcolors(_COLOURS)
+        if exact:
+            return mosaic.quantize(len(exact)), len(exact)
+        thin = min(1.0, math.sqrt(_PALETTE_PIXELS / (mosaic.width * mosaic.height)))
+        size = max(1, round(mosaic.width * thin)), max(1, round(mosaic.height * thin))
+        return mosaic.resize(size, Image.Resampling.NEAREST).quantize(_COLOURS), _COLOURS
+
+    def _encode(self, setting: _Setting) -> bytes:
+        if setting not in self._made:
+            frames = self._animation.frames
+            palette, colours = self._palette
+            groups = [frames[start : start + setting.every] for start in range(0, len(frames), setting.every)]
+            images = [_scaled(group[0].image, setting.factor) for group in groups]
+            durations = [sum(frame.duration_ms for frame in group) for group in groups]
+            self._made[setting] = _gif(images, durations, self._loop, palette, colours)
+        return self._made[setting]
+
+    @cached_property
+    def _clip(self) -> VideoSource | None:
+        """The animation as a clip, where the profile carries clips; made when it is first asked for."""
+        rules = self._profile.video
+        frames = [(frame.image, duration_ms) for frame, duration_ms in zip(*self._clip_times, strict=True)]
+        if rules is None or not frames:
+            return None
+        return clip_of_pictures(frames, self._profile, self._workspace)
+
+    @cached_property
+    def _clip_times(self) -> tuple[Sequence[Frame], Sequence[int]]:
+        """The frames of the clip and how long each stands; none where even so it would be too long for one.
+
+        A pause costs a GIF nothing, a clip its frames: where it would be too long, pauses are made shorter.
+        """
+        frames = self._animation.frames
+        longest_ms = longest_clip_s(self._profile.message.limit_bytes) * 1000
+        times = [frame.duration_ms for frame in frames]
+        if sum(times) > longest_ms:
+            times = [min(duration_ms, _PAUSE_MS) for duration_ms in times]
+        return (frames, times) if sum(times) <= longest_ms else ((), ())
+
+
+def _makes_sense(animation: Animation) -> bool:
+    """Whether a decoder can have meant it."""
+    sizes = {frame.image.size for frame in animation.frames}
+    modes = {frame.image.mode for frame in animation.frames}
+    return len(sizes) == 1 and modes == {"RGB"} and min(frame.duration_ms for frame in animation.frames) > 0
+
+
+def _countable(loop: int | None) -> tuple[int | None, tuple[str, ...]]:
+    """How often a GIF can say that it repeats, and what is to be told about that."""
+    if loop is None or 0 <= loop <= _MOST_REPEATS:
+        return loop, ()
+    return _MOST_REPEATS, (f"repeats {_MOST_REPEATS:,} times instead of {loop:,}: a GIF counts no further",)
+
+
+def _scaled(image: Image.Image, factor: float) -> Image.Image:
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    return shrunk(image, size)
+
+
+def _indexed(image: Image.Image, palette: Image.Image) -> Image.Image:
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What one frame of a GIF draws: indices at a place, which of them to draw, and how long it then stands."""
+
+    indices: _Pixels
+    left_px: int
+    top_px: int
+    drawn: NDArray[np.bool_]
+    duration_ms: int
+
+
+def _gif(
+    images: Sequence[Image.Image], durations_ms: Sequence[int], loop: int | None, palette: Image.Image, colours: int
+) -> bytes:
+    """GIF89a: one colour table, of every frame only what changed, left in place for the next."""
+    table = bytes(palette.getpalette("RGB") or ())[: 3 * colours].ljust(3 * _TABLE_COLOURS, b"\0")
+    width, height = images[0].size
+    screen = width.to_bytes(2, "little") + height.to_bytes(2, "little") + b"\xf7\0\0"
+    parts = [b"GIF89a", screen, table]
+    if loop is not None:
+        parts.append(b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + loop.to_bytes(2, "little") + b"\0")
+    parts += [_written(change, colours) for change in _changes(images, durations_ms, palette)]
+    return b"".join(parts) + b";"
+
+
+def _changes(images: Sequence[Image.Image], durations_ms: Sequence[int], palette: Image.Image) -> list[_Change]:
+    """What each frame has to draw; one that has nothing to draw makes the one before it last longer."""
+    ends = [round(end / 10) for end in accumulate(durations_ms)]
+    delays_ms = [10 * (after - before) for before, after in pairwise([0, *ends])]
+    shown = np.asarray(_indexed(images[0], palette)).copy()
+    meant = np.asarray(images[0]).copy()
+    changes = [_Change(shown.copy(), 0, 0, np.ones(shown.shape, np.bool_), delays_ms[0])]
+    for image, delay_ms in zip(images[1:], delays_ms[1:], strict=True):
+        wanted, indices = np.asarray(image), np.asarray(_indexed(image, palette))
+        changed = (np.abs(wanted.astype(np.int16) - meant).max(axis=2) > _TOLERANCE) & (indices != shown)
+        if not changed.any():
+            changes[-1] = replace(changes[-1], duration_ms=changes[-1].duration_ms + delay_ms)
+            continue
+        shown[changed], meant[changed] = indices[changed], wanted[changed]
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        changes.append(_Change(shown[box].copy(), int(columns[0]), int(rows[0]), changed[box], delay_ms))
+    return changes
+
+
+def _written(change: _Change, colours: int) -> bytes:
+    """A frame in the file: what does not change is transparent or drawn again, whichever is shorter.
+
+    What stands longer than one frame can say stands on under frames of one pixel that is seen through.
+    """
+    first_ms = min(change.duration_ms, _LONGEST_MS)
+    parts = [_drawn(replace(change, duration_ms=first_ms), colours)]
+    nothing = _Change(np.full((1, 1), colours, np.uint8), 0, 0, np.zeros((1, 1), np.bool_), 0)
+    for done_ms in range(first_ms, change.duration_ms, _LONGEST_MS):
+        parts.append(_drawn(replace(nothing, duration_ms=min(change.duration_ms - done_ms, _LONGEST_MS)), colours))
+    return b"".join(parts)
+
+
+def _drawn(change: _Change, colours: int) -> bytes:
+    options: dict[str, Any] = {"duration": change.duration_ms, "disposal": 1}
+    forms = [(change.indices, options)] if change.drawn.any() else []
+    if not change.drawn.all():
+        see_through = np.where(change.drawn, change.indices, np.uint8(colours))
+        forms.append((see_through, options | {"transparency": colours}))
+    place = change.left_px, change.top_px
+    return min(
+        (b"".join(GifImagePlugin.getdata(Image.fromarray(form, "P"), place, **how)) for form, how in forms), key=len
+    )
+
+
+def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings) -> Animation:
+    """Decode an animation, frames that show the same as the one before it left out, their time kept.
+
+    Raises:
+        Damaged: it does not decode to its end.
+        OverInputLimit: more pixels than the settings let in.
+    """
+    with pixels.foreign_errors(attachment, info):
+        image = pixels.open_image(attachment, info, settings)
+        loop = _loop(image, info.format)
+        frames = tuple(_merged(list(_frames(image, rules, settings))))
+    if not frames:
+        raise Damaged(attachment.name, "has no frame that decodes")
+    return Animation(frames, loop)
+
+
+def _frames(image: Image.Image, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
+    count = getattr(image, "n_frames", 1)
+    size = pixels.target_size(image.width, image.height, rules)
+    shrink = min(1.0, math.sqrt(_MOST_PIXELS / (size[0] * size[1] * min(count, _MOST_FRAMES))))
+    size = max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
+    most = max(1, min(_MOST_FRAMES, settings.max_decoded_bytes // (size[0] * size[1] * 3)))
+    every = max(1, math.ceil(count / most))
+    waiting_ms = 0
+    kept: Image.Image | None = None
+    for number in range(count):
+        image.seek(number)
+        if number % every == 0:
+            if kept is not None:
+                yield Frame(kept, waiting_ms)
+            kept, waiting_ms = _flat(image, size, rules.background), 0
+        waiting_ms += _duration_ms(image)
+    if kept is not None:
+        yield Frame(kept, waiting_ms)
+
+
+def _duration_ms(image: Image.Image) -> int:
+    """How long viewers show the frame: all of them take 0 and 10 ms in a GIF for a mistake."""
+    duration_ms = round(image.info.get("duration") or 0)
+    if duration_ms <= (_SHOWN_AS_DEFAULT_MS if image.format == "GIF" else 0):
+        return _DEFAULT_MS
+    return max(_SHORTEST_MS, duration_ms)
+
+
+def _loop(image: Image.Image, format_slug: str) -> int | None:
+    """How often a GIF must say that it repeats: PNG and WebP count plays, GIF what comes after the first."""
+    loop = image.info.get("loop")
+    if format_slug == "avif":
+        return 0
+    if not isinstance(loop, int):
+        return None
+    if format_slug == "gif" or loop == 0:
+        return loop
+    return loop - 1 if loop > 1 else None
+
+
+def _merged(frames: list[Frame]) -> list[Frame]:
+    """Frames that show the same as the one before make it last longer."""
+    merged: list[Frame] = []
+    for frame in frames:
+        if merged and merged[-1].image.tobytes() == frame.image.tobytes():
+            merged[-1] = Frame(merged[-1].image, merged[-1].duration_ms + frame.duration_ms)
+        else:
+            merged.append(frame)
+    return merged
+
+
+def _flat(image: Image.Image, size: tuple[int, int], background: str) -> Image.Image:
+    """The frame as RGB on the background, at the size it may be sent."""
+    whole = image.convert("RGBA")
+    ground = Image.new("RGBA", whole.size, background)
+    ground.alpha_composite(whole)
+    flat = ground.convert("RGB")
+    flat.info = {}
+    return shrunk(flat, size)
+
+
+def _ordinal(number: int) -> str:
+    return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")

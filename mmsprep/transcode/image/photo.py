@@ -1,0 +1,229 @@
+"""A picture as JPEG: size in pixels and quantisation chosen together for the bytes there are.
+
+Comes in: a reference picture at the largest size allowed. Goes out: a curve, and renditions that fill what
+they are given. Never: an enlarged picture, or a byte too many.
+
+Two probes tell what size and quantisation are worth (``rate_model.py``); where bytes are plenty, full size is the
+best without them. The size chosen is encoded with the tables that its coefficients say will fill the bytes
+(``spectrum.py``), and once more where that was off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from PIL import Image, ImageChops
+
+from mmsprep.formats import FORMATS
+from mmsprep.model import Action, Curve, Rendition
+from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, Tables, encode, tables_at
+from mmsprep.transcode.image.rate_model import PROBE_SCALE, SURELY_FULL, RateModel, Setting, fine_quality
+from mmsprep.transcode.image.score import Reference
+from mmsprep.transcode.image.shrink import shrunk
+from mmsprep.transcode.image.spectrum import Spectrum
+
+_SMALLEST_LONG_PX = 64
+_FILLED = 0.985
+_AIM = 0.9935
+_FINE_CORRECTION = 1.012
+"""Real bytes over foretold ones up to ``SURELY_FULL``, in the mean; pictures differ by 2 %."""
+_TRIALS = 4
+_CLOSE = 1.1
+_SAME_PICTURE = 0.25
+_FINE_CHROMA_BELOW, _FINE_CHROMA_MORE, _FINE_CHROMA_MOST = 0.05, 10.0, 0.2
+_SHARP_CHROMA = 8
+_BAND_PX, _BANDS = 64, 3
+"""Sharp colour is looked for in bands, one of every three."""
+_SMALLER = 0.7
+
+
+@dataclass(slots=True)
+class _Search:
+    """One size of the picture, its coefficients, and what was encoded: tables to real bytes.
+
+    ``correction`` is what real bytes are of foretold ones before anything was encoded at this size.
+    """
+
+    image: Image.Image
+    subsampling: int
+    spectrum: Spectrum
+    wanted_bytes: int
+    correction: float
+    tried: dict[Tables, int] = field(default_factory=dict)
+
+    def tables_for(self, real_bytes: float) -> Tables:
+        """What should come to ``real_bytes``, going by the nearest encode, or by those close by on both sides."""
+        real = self.tried
+        over = min((tables for tables in real if real[tables] > real_bytes), key=real.__getitem__, default=None)
+        under = max((tables for tables in real if real[tables] <= real_bytes), key=real.__getitem__, default=None)
+        if over and under and real[over] < real[under] * _CLOSE:
+            part = (real_bytes - real[under]) / (real[over] - real[under])
+            return self.spectrum.between(under, over, part)
+        sides = [tables for tables in (over, under) if tables]
+        if not sides:
+            return self.spectrum.tables_for(real_bytes / self.correction)
+        nearest = min(sides, key=lambda tables: abs(math.log(real[tables] / real_bytes)))
+        return self.spectrum.tables_for(self.spectrum.bytes_at(nearest) * real_bytes / real[nearest])
+
+
+class PhotoSource:
+    """A source (see :class:`mmsprep.model.Source`) that makes JPEGs; ``trial_encodes`` counts its encodes.
+
+    ``graphic`` keeps the chroma whole, which lettering and logos need.
+    """
+
+    def __init__(
+        self,
+        reference: Image.Image,
+        *,
+        floor_quality: float,
+        graphic: bool = False,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.floor_quality = floor_quality
+        self.trial_encodes = 0
+        self.reference = reference
+        self.measure = Reference(reference)
+        self._graphic = graphic
+        self._notes = notes
+        self._search: _Search | None = None
+        self._correction = _FINE_CORRECTION
+        self._probed: dict[tuple[int, int], int] = {}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for the same pixels."""
+        head = f"{self.reference.mode}{self.reference.size}".encode()
+        return hashlib.sha256(head + self.reference.tobytes()).hexdigest()
+
+    @cached_property
+    def model(self) -> RateModel:
+        """What size and quantisation are worth, from one encode at full size and one at half."""
+        tables, subsampling = tables_at(PROBE_SCALE), self._probe_subsampling
+        half_image = self._resized(0.5)
+        full, half = (self._encode(image, tables, subsampling) for image in (self.reference, half_image))
+        self._correction = len(half) / Spectrum(half_image, subsampling).bytes_at(tables)
+        self._probed = {image.size: len(data) for image, data in ((self.reference, full), (half_image, half))}
+        return RateModel(len(full), self.measure.score(_luma(full)), len(half), self.measure.score(_luma(half)))
+
+    @property
+    def _probe_subsampling(self) -> int:
+        return FULL_CHROMA if self._graphic else SUBSAMPLED
+
+    @cached_property
+    def _spectrum(self) -> Spectrum:
+        """At full size."""
+        return Spectrum(self.reference, self._probe_subsampling)
+
+    def assured_quality(self, max_bytes: int) -> float | None:
+        """What ``max_bytes`` buy, where they are so plenty that it can be told without a probe."""
+        setting = self._plenty(max_bytes)
+        return fine_quality(setting.scale) if setting else None
+
+    def _plenty(self, max_bytes: int) -> Setting | None:
+        """The setting for ``max_bytes`` where that is full size for certain."""
+        scale = self._spectrum.scale_for(max_bytes * _AIM / _FINE_CORRECTION)
+        return Setting(1.0, scale) if scale < SURELY_FULL else None
+
+    def curve(self) -> Curve:
+        """Predict from the two probes."""
+        return self.model.curve()
+
+    def render(self, max_bytes: int) -> Rendition:
+        """The best JPEG within ``max_bytes``; when none is small enough, the smallest."""
+        search = self._begin(max_bytes)
+        best, smallest = b"", b""
+        aim = _AIM
+        for _ in range(_TRIALS):
+            tables = search.tables_for(max_bytes * aim)
+            if tables in search.tried:
+                aim -= 1 - _AIM
+                continue
+            data = self._encode(search.image, tables, search.subsampling)
+            search.tried[tables] = len(data)
+            smallest = min(smallest or data, data, key=len)
+            best = max(best, data, key=len) if len(data) <= max_bytes else best
+            if len(best) >= max_bytes * _FILLED:
+                break
+        self._search = search
+        if best or max(search.image.size) <= _SMALLEST_LONG_PX:
+            return self._rendition(best or smallest)
+        smaller = max(search.image.size) / max(self.reference.size) * _SMALLER
+        self._search = self._at_size(smaller, search.subsampling, max_bytes)
+        return self.render(max_bytes)
+
+    def _begin(self, max_bytes: int) -> _Search:
+        """The size for ``max_bytes``; near an earlier render of about as many bytes that one's is kept."""
+        last = self._search
+        if last and abs(math.log(max_bytes / last.wanted_bytes)) < _SAME_PICTURE:
+            return last
+        setting = None if self._probed else self._plenty(max_bytes)
+        setting = setting or self.model.setting_for(round(max_bytes * _AIM))
+        # Decided once: whole chroma costs a step in size, and a search must not meet that step half way.
+        fine_chroma = self._graphic or setting.scale < self._fine_chroma_below(setting)
+        return self._at_size(setting.factor, FULL_CHROMA if fine_chroma else SUBSAMPLED, max_bytes)
+
+    def _at_size(self, factor: float, subsampling: int, max_bytes: int) -> _Search:
+        image = self._resized(factor)
+        if image is not self.reference:
+            spectrum = Spectrum(image, subsampling)
+        elif subsampling == self._probe_subsampling:
+            spectrum = self._spectrum
+        else:
+            spectrum = Spectrum(image, subsampling, self._spectrum)
+        search = _Search(image, subsampling, spectrum, max_bytes, self._correction)
+        if image.size in self._probed and subsampling == self._probe_subsampling:
+            search.tried[tables_at(PROBE_SCALE)] = self._probed[image.size]
+        return search
+
+    def _fine_chroma_below(self, setting: Setting) -> float:
+        """The quantisation below which whole chroma pays: sharp edges of colour pay sooner (measured)."""
+        if setting.scale >= _FINE_CHROMA_MOST or self.reference.mode == "L":
+            return 0.0
+        sharp = sampled = 0
+        for plane in self._spectrum.chroma:
+            for top in range(0, plane.height, _BAND_PX * _BANDS):
+                band = plane.crop((0, top, plane.width, min(top + _BAND_PX, plane.height)))
+                coarse = band.reduce(2).resize(band.size, Image.Resampling.BILINEAR)
+                sharp += int(np.count_nonzero(np.asarray(ImageChops.difference(band, coarse)) > _SHARP_CHROMA))
+                sampled += band.width * band.height
+        share = sharp / max(1, sampled)
+        return min(_FINE_CHROMA_MOST, _FINE_CHROMA_BELOW + _FINE_CHROMA_MORE * share)
+
+    def _resized(self, factor: float) -> Image.Image:
+        width, height = self.reference.size
+        factor = min(1.0, max(factor, _SMALLEST_LONG_PX / max(width, height)))
+        if factor >= 0.995:
+            return self.reference
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        return shrunk(self.reference, size)
+
+    def _encode(self, image: Image.Image, tables: Tables, subsampling: int) -> bytes:
+        self.trial_encodes += 1
+        return encode(image, tables, subsampling)
+
+    def _rendition(self, data: bytes) -> Rendition:
+        image = _luma(data)
+        return Rendition(
+            data=data,
+            format="jpeg",
+            content_type=FORMATS["jpeg"].content_type,
+            action=Action.TRANSCODE,
+            quality=self.measure.score(image),
+            width_px=image.width,
+            height_px=image.height,
+            notes=self._notes,
+        )
+
+
+def _luma(data: bytes) -> Image.Image:
+    """What the score looks at; decoding the rest would take longer than scoring."""
+    image = Image.open(io.BytesIO(data), formats=["JPEG"])
+    image.draft("L", image.size)
+    image.load()
+    return image

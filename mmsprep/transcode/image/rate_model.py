@@ -1,0 +1,125 @@
+"""How bytes and quality of a JPEG follow from its size in pixels and its quantisation.
+
+Comes in: two trial encodes of a picture, at full size and at half. Goes out: the setting that is best for a
+number of bytes, and what bytes buy. Never: an encode.
+
+Measured on photographs, drawings, screenshots and frames of clips (``benchmarks/image_quality.py`` measures
+the result against an exhaustive search):
+
+- bytes are a power of the size in pixels, and near a power of the quantisation scale;
+- how coarse the quantisation should get before the picture is made smaller follows from how much quality
+  halving its size costs, against how many bytes that saves: lettering is kept large and coarse, what is
+  smooth is made smaller and fine.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mmsprep.model import Curve, CurvePoint
+from mmsprep.transcode.image.score import CEILING
+
+PROBE_SCALE = 0.64
+FINEST, COARSEST = 0.02, 4.0
+SURELY_FULL = 0.16
+"""No picture is better made smaller before the tables are coarser than this: ``best_scale`` where halving is free."""
+_FINE_LOSS, _FINE_POWER = 3.2824, 0.18698
+"""Of log quality lost at full size, up to ``SURELY_FULL``, over the logarithm of the scale: within one point."""
+_SLOPE, _BEND = 0.70, 0.03
+"""Of log bytes over the logarithm of the scale, from ``PROBE_SCALE`` on."""
+_USUAL_POWER, _STEEPER = 1.58, 0.55
+_LEAST_POWER = 0.8
+_COARSER_AT, _COARSER = -0.80, 0.08
+_USUAL_COST, _MOST_COST = 13.0, 30.0
+_QUALITY_POWER = 0.40
+_FACTORS = (0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 0.85)
+_KIND_FACTORS = ((1.0, 0.87, 1.0), (0.5, 0.4, 0.63), (0.25, 0.2, 0.315))
+"""Sizes, each with the sizes between which it is the better one: a new pixel of an exact half is whole old ones, and
+leaving the full size costs at once most of what 0.8 of it costs (measured: 1..4 points at the same bytes)."""
+_FINE_STEPS = 9
+_SMALLEST_BYTES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Sides times ``factor`` (at most 1), quantisation tables times ``scale``."""
+
+    factor: float
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateModel:
+    """Two encodes at ``PROBE_SCALE``: bytes and quality at full size and at half."""
+
+    full_bytes: int
+    full_quality: float
+    half_bytes: int
+    half_quality: float
+
+    @property
+    def power(self) -> float:
+        """Bytes grow with this power of the sides."""
+        return max(_LEAST_POWER, math.log2(self.full_bytes / self.half_bytes))
+
+    @property
+    def best_scale(self) -> float:
+        """The coarsest quantisation before a smaller picture is the better way to save bytes."""
+        cost = min(_MOST_COST, self._halving_cost / self.power)
+        return math.exp(_COARSER_AT + _COARSER * (cost - _USUAL_COST))
+
+    @property
+    def _halving_cost(self) -> float:
+        return max(1.0, self.full_quality - self.half_quality)
+
+    @property
+    def _steepness(self) -> float:
+        """Pictures that lose bytes fast with size lose them fast with quantisation too."""
+        return 1 + _STEEPER * (self.power - _USUAL_POWER)
+
+    def setting_for(self, max_bytes: int) -> Setting:
+        """The setting that should reach ``max_bytes``."""
+        at_full_size = self.bytes_at(Setting(1.0, self.best_scale))
+        factor = _kind_factor(min(1.0, math.pow(max_bytes / at_full_size, 1 / self.power)))
+        wanted = math.log(self.full_bytes * math.pow(factor, self.power) / max_bytes) / self._steepness
+        root = math.sqrt(max(0.0, _SLOPE**2 + 4 * _BEND * wanted))
+        return Setting(factor, bounded(PROBE_SCALE * math.exp((root - _SLOPE) / (2 * _BEND))))
+
+    def bytes_at(self, setting: Setting) -> float:
+        """What a setting should cost."""
+        distance = math.log(setting.scale / PROBE_SCALE)
+        fewer = self._steepness * (_SLOPE * distance + _BEND * distance**2)
+        return self.full_bytes * math.pow(setting.factor, self.power) * math.exp(-fewer)
+
+    def quality_at(self, setting: Setting) -> float:
+        """What a setting should be worth."""
+        finer = math.pow(setting.scale / PROBE_SCALE, _QUALITY_POWER)
+        octaves = -math.log2(setting.factor)
+        smaller = self._halving_cost * octaves * (0.77 + 0.23 * octaves)
+        return min(99.0, max(1.0, CEILING - (CEILING - self.full_quality) * finer - smaller))
+
+    def curve(self) -> Curve:
+        """What bytes buy, along the best settings."""
+        coarsest = self.best_scale
+        settings = [Setting(factor, coarsest) for factor in _FACTORS]
+        settings += [
+            Setting(1.0, coarsest * (FINEST / coarsest) ** (step / _FINE_STEPS)) for step in range(_FINE_STEPS + 1)
+        ]
+        points = [CurvePoint(max(_SMALLEST_BYTES, round(self.bytes_at(one))), self.quality_at(one)) for one in settings]
+        return Curve(tuple(points))
+
+
+def fine_quality(scale: float) -> float:
+    """What tables up to ``SURELY_FULL`` are worth at full size, for whatever picture."""
+    return CEILING - math.exp(_FINE_LOSS + _FINE_POWER * math.log(scale))
+
+
+def _kind_factor(factor: float) -> float:
+    """The nearest size that resampling is kind to, ``factor`` itself where none is near."""
+    return next((kind for kind, least, most in _KIND_FACTORS if least < factor <= most), factor)
+
+
+def bounded(scale: float) -> float:
+    """``scale`` within what the encoder can do."""
+    return min(COARSEST, max(FINEST, scale))

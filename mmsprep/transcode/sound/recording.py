@@ -1,0 +1,278 @@
+"""Recordings: decoded once, trimmed, levelled, then a rung of the profile's ladder.
+
+Comes in: any sound that ffmpeg reads. Goes out: MP3, AMR-NB or WAV. Never: a rung that the budget does not
+hold, a clipped sample, or a tag.
+
+What a rung is worth depends on what is heard (:mod:`mmsprep.transcode.sound.speech`): a speech codec ruins music,
+and loses nothing that a telephone has cut off before.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ffmpeg as graph
+import numpy as np
+
+from mmsprep.formats import FORMATS
+from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition
+from mmsprep.profile import AudioStep, Profile
+from mmsprep.tools import ffmpeg
+from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.sound.pcm import Pcm, decode_pcm
+from mmsprep.transcode.sound.speech import Material, material
+
+with warnings.catch_warnings():
+    # pydub looks for an ffmpeg on the PATH; it is never asked to run one here.
+    warnings.simplefilter("ignore")
+    from pydub.silence import detect_leading_silence
+
+SILENT_DBFS = -70.0
+_SILENCE_DBFS = -50.0
+_SILENCE_BELOW_PEAK_DB = 45.0
+_SILENCE_KEPT_MS = 100
+_PEAK_DBFS = -1.0
+_MOST_GAIN_DB = 20.0
+_BURST_SHARE = 0.001
+_BURST_ROOM_DB = 3.0
+_FADE_MS = 30
+_AMR_FRAME_BYTES = {4.75: 13, 5.15: 14, 5.9: 16, 6.7: 18, 7.4: 20, 7.95: 21, 10.2: 27, 12.2: 32}
+_STEREO_COST = 1.5
+
+_Table = tuple[tuple[float, float], ...]
+_WORTH: dict[Material, dict[str, _Table]] = {
+    # PESQ-WB, 1..4.64, from benchmarks/sound_quality.py; narrow: the same sentences through a telephone.
+    Material.SPEECH: {
+        "amr": ((4.75, 1.95), (5.9, 2.07), (7.95, 2.19), (10.2, 2.35), (12.2, 2.42)),
+        "mp3": ((16, 2.38), (24, 3.22), (32, 3.89), (40, 4.09), (48, 4.29), (64, 4.5), (128, 4.64)),
+        "aac": ((16, 2.0), (24, 2.73), (32, 3.06), (48, 3.8), (64, 4.27), (96, 4.5)),
+        "wav": ((128, 3.47), (256, 4.64)),
+        "wav-ima": ((32, 2.38), (64, 2.82), (176, 4.0)),
+    },
+    Material.NARROW_SPEECH: {
+        "amr": ((4.75, 2.69), (5.9, 2.94), (7.95, 3.28), (10.2, 3.59), (12.2, 3.77)),
+        "mp3": ((16, 3.45), (24, 4.22), (32, 4.45), (48, 4.55), (64, 4.6)),
+        "aac": ((16, 3.03), (24, 3.53), (32, 3.77), (48, 4.3), (64, 4.5)),
+        "wav": ((128, 4.64),),
+        "wav-ima": ((32, 3.2), (64, 3.5)),
+    },
+    # ViSQOL, 1..4.85.
+    Material.MUSIC: {
+        "amr": ((4.75, 1.4), (12.2, 1.5)),
+        "mp3": ((24, 1.6), (32, 2.0), (48, 3.0), (64, 4.4), (128, 4.7)),
+        "aac": ((16, 1.5), (24, 1.6), (32, 2.0), (48, 3.0), (64, 4.2), (96, 4.6)),
+        "wav": ((128, 1.6), (256, 1.9), (706, 4.85)),
+        "wav-ima": ((32, 1.6), (64, 1.9), (176, 4.0)),
+    },
+}
+_BEST = {Material.SPEECH: 4.64, Material.NARROW_SPEECH: 4.64, Material.MUSIC: 4.85}
+_BITS_A_SAMPLE = {"wav": 16, "wav-ima": 4}
+
+
+def rung_quality(step: AudioStep, heard: Material) -> float:
+    """What a rung is worth, 0..100 (the tables hold for one channel; two share the rate)."""
+    bits = _BITS_A_SAMPLE.get(step.format)
+    if bits:
+        rate_kbps = bits * step.sample_rate_hz / 1000
+    else:
+        rate_kbps = step.rate_kbps / (_STEREO_COST if step.channels == 2 else 1)
+    rates, scores = zip(*_WORTH[heard][step.format], strict=True)
+    return 100 * (float(np.interp(rate_kbps, rates, scores)) - 1) / (_BEST[heard] - 1)
+
+
+def heard_in(pcm: Pcm) -> Material:
+    """What a recording or a sound track is made of."""
+    return material(pcm.samples.mean(axis=1, dtype=np.float32), pcm.rate_hz)
+
+
+def open_source(
+    attachment: Attachment,
+    info: MediaInfo,
+    plan: Plan,
+    profile: Profile,
+    workspace: Workspace,
+) -> AudioSource:
+    """Decode a recording to PCM, once.
+
+    Raises:
+        Damaged: nothing in it can be decoded.
+    """
+    most = max(step.channels for step in profile.audio.ladder)
+    pcm = decode_pcm(attachment, info, workspace, max_channels=most)
+    sound, notes = _without_silence(pcm.segment)
+    heard = heard_in(Pcm(sound))
+    source_hz = info.sample_rate_hz or pcm.rate_hz
+    channels = 2 if heard is Material.MUSIC and not _is_really_mono(sound) else 1
+    ladder = [step for step in profile.audio.ladder if step.sample_rate_hz <= 3 * source_hz]
+    ladder = [step for step in ladder if step.channels <= channels] or list(profile.audio.ladder)
+    level = _levelled(sound, heard)
+    work = _Work(level, tuple(ladder), heard, profile.audio.floor_quality, (*pcm.notes, *notes))
+    return AudioSource(work, workspace)
+
+
+def _without_silence(sound: Any) -> tuple[Any, tuple[str, ...]]:
+    """Cut the quiet ends off; how quiet depends on how loud the rest is."""
+    if sound.max_dBFS < SILENT_DBFS:
+        return sound[:1000], ("holds nothing but silence",)
+    threshold = min(_SILENCE_DBFS, sound.max_dBFS - _SILENCE_BELOW_PEAK_DB)
+    lead = max(0, detect_leading_silence(sound, threshold) - _SILENCE_KEPT_MS)
+    tail = max(0, detect_leading_silence(sound.reverse(), threshold) - _SILENCE_KEPT_MS)
+    return sound[lead : len(sound) - tail], ()
+
+
+def _levelled(sound: Any, heard: Material) -> Any:
+    """Peaks brought to -1 dBFS, by no more than 20 dB, so that a hiss stays one.
+
+    In speech a few bursts (a cough, a knock on the microphone) do not keep the voice low: they are bent down.
+    """
+    if sound.max_dBFS < SILENT_DBFS:
+        return sound
+    peak_dbfs = sound.max_dBFS
+    if heard is Material.MUSIC:
+        return sound.apply_gain(min(_MOST_GAIN_DB, _PEAK_DBFS - peak_dbfs))
+    samples = np.frombuffer(sound.raw_data, np.int16).astype(np.float32) / 32_768
+    loud = float(np.quantile(np.abs(samples[:: max(1, len(samples) // 2_000_000)]), 1 - _BURST_SHARE))
+    voice_dbfs = min(peak_dbfs, 20 * float(np.log10(max(loud, 1e-5))) + _BURST_ROOM_DB)
+    gain_db = min(_MOST_GAIN_DB, _PEAK_DBFS - voice_dbfs)
+    if peak_dbfs + gain_db <= _PEAK_DBFS:
+        return sound.apply_gain(gain_db)
+    bent = _bent(samples * np.float32(10 ** (gain_db / 20)), np.float32(10 ** (_PEAK_DBFS / 20)))
+    return sound._spawn(np.round(bent * 32_767).astype("<i2").tobytes())
+
+
+def _bent(samples: Any, ceiling: Any) -> Any:
+    """Samples above half the ceiling bent smoothly towards it; none reaches it, the others stay."""
+    knee = ceiling / 2
+    over = np.maximum(np.abs(samples) - knee, 0)
+    room = ceiling - knee
+    return np.where(over > 0, np.sign(samples) * (knee + room * np.tanh(over / room)), samples)
+
+
+def _is_really_mono(sound: Any) -> bool:
+    if sound.channels == 1:
+        return True
+    both = np.frombuffer(sound.raw_data, np.int16).reshape(-1, 2).astype(np.float32)
+    difference = float(np.abs(both[:, 0] - both[:, 1]).mean())
+    return difference < 0.02 * (float(np.abs(both).mean()) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What an audio source works with; ``sound`` is a pydub ``AudioSegment``."""
+
+    sound: Any
+    ladder: tuple[AudioStep, ...]
+    heard: Material
+    floor_quality: float
+    notes: tuple[str, ...]
+
+
+class AudioSource:
+    """A recording that can be made at every rung of a ladder (see :class:`mmsprep.model.TimedSource`)."""
+
+    def __init__(self, work: _Work, workspace: Workspace) -> None:
+        self._work = work
+        self._workspace = workspace
+
+    @property
+    def floor_quality(self) -> float:
+        """From the profile."""
+        return self._work.floor_quality
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of sound after silence was trimmed."""
+        return len(self._work.sound) / 1000
+
+    def curve(self) -> Curve:
+        """The ladder's rungs; those that cost more for less are left out by the division."""
+        points = [CurvePoint(self._size(step), self._quality(step)) for step in self._work.ladder]
+        return Curve(tuple(sorted(points, key=lambda point: point.size_bytes)), steps=True)
+
+    def render(self, max_bytes: int) -> Rendition:
+        """The best rung whose encode is within ``max_bytes``; the smallest when none is."""
+        ladder = sorted(self._work.ladder, key=self._quality, reverse=True)
+        fitting = [step for step in ladder if self._size(step) <= max_bytes]
+        smallest = min(ladder, key=self._size)
+        for step in [*fitting, smallest]:
+            rendition = self._encode(step)
+            if rendition.size_bytes <= max_bytes:
+                return rendition
+        return rendition
+
+    def trimmed(self, duration_s: float) -> AudioSource:
+        """The first ``duration_s`` seconds, faded out at the cut."""
+        cut = self._work.sound[: round(duration_s * 1000)].fade_out(_FADE_MS)
+        note = f"cut to its first {duration_s:.0f} s"
+        notes = (*(one for one in self._work.notes if not one.startswith("cut")), note)
+        return AudioSource(replace(self._work, sound=cut, notes=notes), self._workspace)
+
+    def _quality(self, step: AudioStep) -> float:
+        return rung_quality(step, self._work.heard)
+
+    def _size(self, step: AudioStep) -> int:
+        return sound_bytes(step, self.duration_s)
+
+    def _encode(self, step: AudioStep) -> Rendition:
+        format_slug = "wav" if step.format.startswith("wav") else step.format
+        sound = self._work.sound.set_channels(step.channels)
+        raw = graph.input("pipe:0", f="s16le", ar=sound.frame_rate, ac=sound.channels)
+        output = raw.output("pipe:1", **encoder_options(step))
+        data = ffmpeg.run(self._workspace, output, stdin=sound.raw_data).stdout
+        if format_slug == "wav":
+            data = _with_true_sizes(data)
+        return Rendition(
+            data=data,
+            format=format_slug,
+            content_type=FORMATS[format_slug].content_type,
+            action=Action.TRANSCODE,
+            quality=self._quality(step),
+            duration_s=self.duration_s,
+            notes=self._work.notes,
+        )
+
+
+def sound_bytes(step: AudioStep, duration_s: float) -> int:
+    """How large a sound of ``duration_s`` gets on this rung, within a frame or two."""
+    match step.format:
+        case "amr":
+            return 6 + _AMR_FRAME_BYTES[step.rate_kbps] * (int(duration_s * 50) + 2)
+        case "wav":
+            return 44 + 2 * step.channels * round(step.sample_rate_hz * duration_s)
+        case "wav-ima":
+            return 100 + round(step.sample_rate_hz * step.channels * duration_s * 0.5 * 1.02)
+    samples = 1152 if step.sample_rate_hz >= 32_000 else 576
+    frame_s = samples / step.sample_rate_hz
+    return round((duration_s + 4 * frame_s) * step.rate_kbps * 125)
+
+
+def encoder_options(step: AudioStep) -> dict[str, str | int]:
+    """ffmpeg's options for a rung: no tags, no encoder's name."""
+    options: dict[str, str | int] = {
+        "ar": step.sample_rate_hz,
+        "ac": step.channels,
+        "map_metadata": -1,
+        "fflags": "+bitexact",
+        "flags:a": "+bitexact",
+    }
+    rate = {"b:a": f"{round(step.rate_kbps * 1000)}"}
+    match step.format:
+        case "mp3":
+            return options | rate | {"c:a": "libmp3lame", "f": "mp3", "write_xing": 0, "id3v2_version": 0}
+        case "amr":
+            return options | rate | {"c:a": "libopencore_amrnb", "f": "amr"}
+        case "wav-ima":
+            return options | {"c:a": "adpcm_ima_wav", "f": "wav"}
+        case "wav":
+            return options | {"c:a": "pcm_s16le", "f": "wav"}
+    return options | rate | {"c:a": "aac"}
+
+
+def _with_true_sizes(data: bytes) -> bytes:
+    """ffmpeg cannot go back in a pipe to write a WAV's sizes."""
+    place = data.find(b"data", 12)
+    body = len(data) - place - 8
+    sized = data[: place + 4] + body.to_bytes(4, "little") + data[place + 8 :]
+    return sized[:4] + (len(sized) - 8).to_bytes(4, "little") + sized[8:]

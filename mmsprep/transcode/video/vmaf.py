@@ -1,0 +1,74 @@
+"""VMAF of an encoded clip, from the mezzanine's reference frames.
+
+Comes in: an encoded clip and the mezzanine it was made from. Goes out: VMAF 0..100 at the display size. Never: a
+decode of the source, or a score for a frame that was left out.
+
+Of every group of references one frame is scored; the next one is there because VMAF needs to see what moves. A
+dozen frames cost a third of a second and are within two points of all frames.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ffmpeg as graph
+
+from mmsprep.errors import ToolError
+from mmsprep.tools import ffmpeg
+from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.video.mezzanine import REFERENCE_FRAMES, Mezzanine
+
+_THREADS = 2
+_SMALLEST_PX = 64
+
+
+def available(workspace: Workspace) -> bool:
+    """Whether the ffmpeg in use was built with libvmaf; other builds go by the prediction alone."""
+    return "libvmaf" in ffmpeg.filters(workspace.settings)
+
+
+def vmaf_of(
+    clip: Path, demuxer: str, mezzanine: Mezzanine, every: int, inner_px: tuple[int, int], workspace: Workspace
+) -> float:
+    """The mean VMAF of the frames that are there.
+
+    Args:
+        clip: the encoded clip, which may end earlier than the mezzanine.
+        demuxer: ffmpeg's name of its container.
+        mezzanine: what it was made from.
+        every: 1 where it has every frame of the mezzanine, 2 where it has every other one.
+        inner_px: width and height of the picture inside it, without bars.
+        workspace: room for the log, and the ffmpeg.
+    """
+    log = workspace.new_path(".json")
+    period = mezzanine.reference_every // every
+    encoded = graph.input(f"file:{clip}", f=demuxer).video.filter("select", f"lt(mod(n,{period}),2)")
+    encoded = encoded.filter("crop", *inner_px)
+    unseen = 2 if every == 1 else 1
+    original = graph.input(f"file:{mezzanine.references}", f="yuv4mpegpipe").video
+    original = original.filter("select", f"not(eq(mod(n,{REFERENCE_FRAMES}),{unseen}))")
+    # Its filters reach over more pixels than the smallest icons have, and libvmaf reads beyond them.
+    width_px, height_px = (max(_SMALLEST_PX, side_px) for side_px in mezzanine.display_px)
+    pair = [_aligned(stream, (width_px, height_px)) for stream in (encoded, original)]
+    score = graph.filter(
+        pair, "libvmaf", n_subsample=2, n_threads=_THREADS, shortest=1, log_fmt="json", log_path=str(log)
+    )
+    ffmpeg.run(workspace, score.output("pipe:1", f="null"))
+    try:
+        pooled = float(json.loads(workspace.read(log))["pooled_metrics"]["vmaf"]["mean"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolError(f"ffmpeg: its report of VMAF makes no sense ({error})") from None
+    log.unlink()
+    return pooled
+
+
+def _aligned(stream: Any, size: tuple[int, int]) -> Any:
+    """The frames at the display size, numbered instead of timed, so that pairs meet."""
+    return (
+        stream.filter("scale", *size, flags="bicubic")
+        .filter("format", "yuv420p")
+        .filter("settb", "1/1000")
+        .filter("setpts", "N")
+    )
