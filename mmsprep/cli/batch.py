@@ -151,7 +151,7 @@ def watch(
 
 def _teller() -> Callable[[ItemOutcome], None]:
     from mmsprep.cli.batch_progress import failure_lines
-    from mmsprep.message.document import size
+    from mmsprep.cli.tables import size
 
     say("watching; Ctrl-C stops")
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from mmsprep.batch.outcome import ItemOutcome, Status
 from mmsprep.batch.tree import AtWork, OpenBatch
 from mmsprep.cli.printing import console_for
+from mmsprep.cli.tables import size
 from mmsprep.errors import AttachmentError, MmsprepError
-from mmsprep.message.document import size
 from mmsprep.printable import printable
 
 if TYPE_CHECKING:

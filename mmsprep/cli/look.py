@@ -21,7 +21,8 @@ def inspect(files: Files, profile: ProfileOption = "smsglobal", json_output: Jso
     """Say what each file really is and what prepare would do with it; nothing is encoded."""
     with reported(json_output):
         from mmsprep import pipeline
-        from mmsprep.message.document import inspection_document, inspection_table
+        from mmsprep.cli.documents import inspection_document
+        from mmsprep.cli.tables import inspection_table
         from mmsprep.profile import load_profile
 
         rules = load_profile(profile)
@@ -52,7 +53,7 @@ def profiles(context: typer.Context) -> None:
 def profiles_show(name: Annotated[str, typer.Argument(help="A profile's name, or a .toml file.")]) -> None:
     """Show a profile's limits, targets and compatibility table."""
     with reported():
-        from mmsprep.message.document import profile_table
+        from mmsprep.cli.tables import profile_table
         from mmsprep.profile import load_profile
 
         console_for().print(profile_table(load_profile(name)))
@@ -78,7 +79,8 @@ def status(
 ) -> None:
     """Explain a status code of the gateway: what it means and what to do."""
     with reported(json_output):
-        from mmsprep.message.document import status_document, status_table
+        from mmsprep.cli.documents import status_document
+        from mmsprep.cli.tables import status_table
         from mmsprep.mm7.status import STATUSES, status_of
 
         found = list(STATUSES.values()) if code is None else [status_of(code)]

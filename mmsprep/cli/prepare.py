@@ -93,7 +93,8 @@ def _prepare(job: Job, *, output: Path, json_output: bool, dry_run: bool, split:
 
 
 def _show_results(results: Sequence[Message | Forecast], folders: Sequence[Path | None], *, json_output: bool) -> None:
-    from mmsprep.message.document import SCHEMA, document, message_table, summary
+    from mmsprep.cli.tables import message_table, summary
+    from mmsprep.message.document import SCHEMA, document
 
     if json_output:
         documents = [document(result) for result in results]

@@ -225,7 +225,7 @@ def _ready(folder: Path | None, job: Job, *, refit: bool, json_output: bool) -> 
 
 
 def _show(message: Message, recipients: Sequence[str], account: Account, via: str, sender: str) -> None:
-    from mmsprep.message.document import message_table, summary
+    from mmsprep.cli.tables import message_table, summary
 
     console = console_for(stderr=True)
     console.print(message_table(message))
@@ -248,7 +248,7 @@ def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequen
     Returns:
         The exit status: what is worst about them all.
     """
-    from mmsprep.message.document import delivery_document
+    from mmsprep.cli.documents import delivery_document
 
     done: list[Delivery] = []
     told = 0

@@ -1,0 +1,100 @@
+"""What ``--json`` prints beside ``message.json``: inspections, deliveries, statuses.
+
+The documents are a contract, described in ``docs/message-json.md``: keys are only ever added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from mmsprep.message.message import Message
+from mmsprep.mm7.status import Status
+from mmsprep.pipeline.job import Inspection
+from mmsprep.profile import Profile
+
+if TYPE_CHECKING:
+    from mmsprep.delivery import Delivery
+    from mmsprep.errors import MmsprepError
+from mmsprep.message.document import SCHEMA, Json, document, info_document
+
+
+def inspection_document(inspections: Iterable[Inspection], profile: Profile) -> Json:
+    """What ``inspect --json`` prints."""
+    return {
+        "schema": SCHEMA,
+        "profile": profile.name,
+        "files": [
+            {
+                "path": one.name,
+                "size_bytes": one.size_bytes,
+                "source": info_document(one.info) if one.info else None,
+                "row": one.plan.row if one.plan else None,
+                "support": one.plan.support if one.plan else None,
+                "action": one.plan.action if one.plan else None,
+                "target": one.plan.target if one.plan else None,
+                "reasons": [asdict(reason) for reason in one.plan.reasons] if one.plan else [],
+                "error": {"code": one.error.code, "message": str(one.error)} if one.error else None,
+            }
+            for one in inspections
+        ],
+    }
+
+
+def delivery_document(deliveries: Iterable[Delivery], message: Message, stopped: MmsprepError | None = None) -> Json:
+    """What ``send --json`` prints: the message as it was prepared, and what became of each recipient.
+
+    ``stopped`` is what ended it before all recipients were reached.
+    """
+    return {
+        "schema": SCHEMA,
+        "message": document(message),
+        "recipients": [_delivery(one) for one in deliveries],
+        "error": _error(stopped),
+    }
+
+
+def _error(error: MmsprepError | None) -> Json | None:
+    return {"code": error.code, "message": str(error), "exit_status": error.exit_status} if error else None
+
+
+def _delivery(delivery: Delivery) -> Json:
+    receipt, error = delivery.receipt, delivery.error
+    told = receipt or error
+    return {
+        "to": delivery.recipient,
+        "accepted": receipt is not None,
+        "earlier": receipt is not None and receipt.earlier,
+        "message_id": receipt.message_id if receipt else None,
+        "via": receipt.via if receipt else None,
+        "attempts": receipt.attempts if receipt else None,
+        "transaction_id": (told.transaction_id if told else "") or None,
+        "status_code": told.status_code if told else None,
+        "raw_reply": told.raw_reply if told else "",
+        "error": _error(error),
+        "steps": list(delivery.steps),
+        "profile": delivery.message.profile,
+        "total_bytes": delivery.message.total_bytes,
+        "sha256": delivery.message.sha256,
+    }
+
+
+def status_document(statuses: Iterable[Status]) -> Json:
+    """What ``status --json`` prints."""
+    return {
+        "schema": SCHEMA,
+        "statuses": [
+            {
+                "code": one.code,
+                "text": one.text,
+                "meaning": one.meaning,
+                "class": one.status_class,
+                "advice": one.advice,
+                "next_step": one.next_step,
+                "repeated": one.repeated,
+                "known": one.known,
+            }
+            for one in statuses
+        ],
+    }
