@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from mmsprep.batch.outcome import Failed, Outcome, Prepared
     from mmsprep.delivery import deliver
     from mmsprep.hook import pre_send, pre_send_async
-    from mmsprep.message import Forecast, Message
-    from mmsprep.message.folder import read_message
+    from mmsprep.message import Forecast, Message, read_message
     from mmsprep.model import Part, Progress
     from mmsprep.pipeline import forecast, inspect, prepare, split
     from mmsprep.pipeline.job import Inspection, Job
@@ -53,7 +52,7 @@ _PLACES = {
     "pre_send_async": "hook",
     "prepare": "pipeline",
     "prepare_many": "batch.many",
-    "read_message": "message.folder",
+    "read_message": "message",
     "send": "sender",
     "send_async": "sender",
     "split": "pipeline",

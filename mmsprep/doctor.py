@@ -6,16 +6,15 @@ Comes in: settings. Goes out: checks for ``mmsprep doctor``. Never: a change to 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmsprep.errors import MmsprepError
 from mmsprep.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    pass
 
 _ENCODERS = {
     "libx264": "H.264 clips",
@@ -143,20 +142,3 @@ def _ffmpeg(settings: Settings) -> list[Check]:
         ok = encoder in available
         checks.append(Check(f"ffmpeg: {encoder}", use if ok else f"missing: no {use}", ok, False, _GET_FFMPEG))
     return checks
-
-
-def diagnosis_document(checks: Sequence[Check]) -> dict[str, Any]:
-    """What ``doctor --json`` prints."""
-    return {"schema": 1, "checks": [asdict(check) for check in checks]}
-
-
-def diagnosis_table(checks: Sequence[Check]) -> RenderableType:
-    """The checks for people."""
-    from rich.table import Column, Table
-
-    table = Table.grid("", "", Column(overflow="fold"), padding=(0, 2, 0, 0))
-    for check in checks:
-        mark = "ok" if check.ok else "MISSING" if check.needed else "missing"
-        words = check.found if check.ok else f"{check.found}; {check.advice}"
-        table.add_row(mark, check.name, words)
-    return table

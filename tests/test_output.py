@@ -13,8 +13,7 @@ import pytest
 
 from mmsprep import prepare, read_message
 from mmsprep.errors import Altered, MmsprepError, NotFound, OutputError, Unreadable
-from mmsprep.message import Message
-from mmsprep.message.folder import write_messages
+from mmsprep.message import Message, write_messages
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
 
 

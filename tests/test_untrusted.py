@@ -17,14 +17,13 @@ import pytest
 from mmsprep import Job, prepare, prepare_many
 from mmsprep.delivery import key_of
 from mmsprep.errors import Damaged, MmsprepError, NotFound, ToolError, Unreadable
-from mmsprep.formats.content import Content
 from mmsprep.model import Attachment
 from mmsprep.pipeline.intake import take_in
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg, untrusted
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.mediainfo import read_tracks
-from mmsprep.tools.untrusted import Found, list_untrusted, open_attachment, open_untrusted, read_untrusted
+from mmsprep.tools.untrusted import Found, content_of, list_untrusted, open_attachment, open_untrusted, read_untrusted
 from mmsprep.tools.workspace import Workspace, read_bytes
 
 SECRET = b"a stranger's diary, which must not leave this machine"
@@ -263,7 +262,7 @@ def test_a_file_swapped_between_look_and_read_is_refused_at_every_door(
     for door in (
         lambda: read_bytes(attachment),
         lambda: open_attachment(attachment),
-        lambda: Content(attachment),
+        lambda: content_of(attachment),
         lambda: workspace.open(path),
         lambda: ffmpeg.run(workspace, ffmpeg.safe_input(path, "wav").output("pipe:1", f="null")),
     ):

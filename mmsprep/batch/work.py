@@ -25,7 +25,7 @@ from mmsprep.batch.outcome import Json, Made, OutputFile
 from mmsprep.batch.storage import Storage, is_remote, open_storage
 from mmsprep.errors import InputError, OutputError, SettingsError, Unreadable
 from mmsprep.message.document import document
-from mmsprep.message.folder import REPORT_NAME, message_files
+from mmsprep.message.folder import REPORT_NAME
 from mmsprep.pipeline.job import Job
 from mmsprep.profile import Profile
 from mmsprep.settings import Settings
@@ -237,7 +237,7 @@ def _check_unchanged(work: Assignment, source: Storage) -> None:
 def _files_of(work: Assignment, message: Message) -> dict[str, bytes]:
     """The files to write, in the order to write them."""
     if work.message:
-        return {_output_name(work, name): data for name, data in message_files(message).items()}
+        return {_output_name(work, name): data for name, data in message.files().files.items()}
     (part,) = message.parts
     return {_output_name(work, PurePosixPath(part.name).suffix): part.data}
 

@@ -5,10 +5,11 @@ The documents are a contract, described in ``docs/message-json.md``: keys are on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from mmsprep.doctor import Check
 from mmsprep.message.message import Message
 from mmsprep.mm7.status import Status
 from mmsprep.pipeline.job import Inspection
@@ -98,3 +99,8 @@ def status_document(statuses: Iterable[Status]) -> Json:
             for one in statuses
         ],
     }
+
+
+def diagnosis_document(checks: Sequence[Check]) -> Json:
+    """What ``doctor --json`` prints."""
+    return {"schema": 1, "checks": [asdict(check) for check in checks]}

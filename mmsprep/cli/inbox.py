@@ -38,8 +38,9 @@ def list_messages(
 ) -> None:
     """List what came in, newest first."""
     with reported(json_output):
+        from mmsprep.cli.inbox_tables import listing
         from mmsprep.receive.incoming import ForwardState
-        from mmsprep.receive.report import document, listing
+        from mmsprep.receive.report import document
 
         wanted = {ForwardState.DEAD: dead, ForwardState.PENDING: pending}
         states = [state for state, chosen in wanted.items() if chosen] or list(ForwardState)
@@ -62,7 +63,8 @@ def show(
 ) -> None:
     """Show one message: text, attachments, what became of it."""
     with reported(json_output):
-        from mmsprep.receive.report import details, document
+        from mmsprep.cli.inbox_tables import details
+        from mmsprep.receive.report import document
 
         with _open(store, database) as inbox:
             found = inbox.find(name)

@@ -62,7 +62,9 @@ def profiles_show(name: Annotated[str, typer.Argument(help="A profile's name, or
 def doctor(json_output: JsonFlag = False) -> None:
     """Say what is installed, which ffmpeg is used, what is missing and how to get it."""
     with reported(json_output):
-        from mmsprep.doctor import diagnose, diagnosis_document, diagnosis_table
+        from mmsprep.cli.documents import diagnosis_document
+        from mmsprep.cli.tables import diagnosis_table
+        from mmsprep.doctor import diagnose
 
         found = diagnose()
         if json_output:

@@ -29,7 +29,8 @@ def pack(
     It is an M-Send.req, what a phone hands to its relay, or with --retrieved an M-Retrieve.conf.
     """
     with reported():
-        from mmsprep.message.folder import read_message, write_new_file
+        from mmsprep.message import read_message
+        from mmsprep.message.folder import write_new_file
         from mmsprep.mm1 import pack_message
         from mmsprep.sender.address import msisdn
 
@@ -53,7 +54,8 @@ def unpack(
 ) -> None:
     """Read an MM1 PDU of any kind: show what it says, and with -o write its parts into a folder."""
     with reported(json_output):
-        from mmsprep.mm1 import document, pdu_table, read_pdu, write_unpacked
+        from mmsprep.cli.tables import pdu_table
+        from mmsprep.mm1 import document, read_pdu, write_unpacked
 
         found = read_pdu(file)
         if output:

@@ -79,7 +79,7 @@ def prepare(
 
 def _prepare(job: Job, *, output: Path, json_output: bool, dry_run: bool, split: bool, force: bool) -> None:
     from mmsprep import pipeline
-    from mmsprep.message.folder import write_messages
+    from mmsprep.message import write_messages
 
     with progress_bar(shown=not json_output) as progress:
         if dry_run:

@@ -207,7 +207,7 @@ def _ready(folder: Path | None, job: Job, *, refit: bool, json_output: bool) -> 
     """The message, and what makes it the same send in another run."""
     from mmsprep import pipeline
     from mmsprep.delivery import key_of
-    from mmsprep.message.folder import read_message
+    from mmsprep.message import read_message
     from mmsprep.pipeline.job import Job
 
     if folder is None:

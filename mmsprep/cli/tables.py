@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mmsprep.doctor import Check
 from mmsprep.formats import FORMATS
 from mmsprep.message.message import Forecast, Message
+from mmsprep.mm1.unpacked import Unpacked
 from mmsprep.mm7.status import Advice, Status
 from mmsprep.model import Action, MediaInfo, PartReport, Plan, Reason
 from mmsprep.pipeline.job import Inspection
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _QUALITY_WORDS = ((90, "excellent"), (70, "high"), (50, "medium"), (30, "low"), (0, "poor"))
 _DONE_WORDS = {Action.KEEP: "kept as it is", Action.REWRAP: "kept, metadata removed"}
 _REASONS_SHOWN = 4
+_LONGEST_TEXT = 2_000
 _LONGEST_CELL = 400
 """Characters of a name or a remark that a table shows."""
 _REASON_WORDS = {
@@ -264,3 +267,41 @@ def _two_lines(first: str, second: str) -> Text:
 
     below = "\n" + printable(second, most=_LONGEST_CELL) if second else ""
     return Text.assemble(printable(first, most=_LONGEST_CELL), (below, "dim"))
+
+
+def diagnosis_table(checks: Sequence[Check]) -> RenderableType:
+    """The checks for people."""
+    from rich.table import Column, Table
+
+    table = Table.grid("", "", Column(overflow="fold"), padding=(0, 2, 0, 0))
+    for check in checks:
+        mark = "ok" if check.ok else "MISSING" if check.needed else "missing"
+        words = check.found if check.ok else f"{check.found}; {check.advice}"
+        table.add_row(mark, check.name, words)
+    return table
+
+
+def pdu_table(unpacked: Unpacked) -> RenderableType:
+    """The header fields, the text and the parts."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, value in unpacked.pdu.fields:
+        facts.add_row(name, printable(value, most=_LONGEST_TEXT) or "-")
+    if unpacked.text:
+        facts.add_row("Text", Text(printable(unpacked.text[:_LONGEST_TEXT], lines=True)))
+    facts.add_row("Size", f"{unpacked.size_bytes:,} bytes")
+    if not unpacked.parts:
+        return facts
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("Part", "What it is", "Declared as"):
+        table.add_column(column, overflow="fold")
+    table.add_column("Size", justify="right", no_wrap=True)
+    for part in unpacked.parts:
+        declared = part.declared_type + (f" ({part.charset})" if part.charset else "")
+        table.add_row(part.name, part.format or "unknown", declared, f"{len(part.data):,}")
+    return Group(facts, "", table)

@@ -1,34 +1,30 @@
-"""Reading an attachment here and there, without loading it whole.
+"""Reading a file here and there, without loading it whole.
 
-Comes in: an attachment, on disk or in memory. Goes out: bytes at an offset, and a file object for libraries.
+Comes in: an open file of a stranger's. Goes out: bytes at an offset, and a file object for libraries.
 Never: a write, a second file, or a read of more than was asked for.
 """
 
 from __future__ import annotations
 
-import io
 import os
 from types import TracebackType
 from typing import BinaryIO
 
 from mmsprep.errors import Unreadable
-from mmsprep.model import Attachment
-from mmsprep.tools.untrusted import open_attachment
 
 HEAD_BYTES = 65_536
 
 
 class Content:
-    """``with Content(attachment) as content:`` random access to its bytes; for one thread.
+    """``with Content(name, file) as content:`` random access to its bytes; for one thread. The file is closed with it.
 
     Raises:
-        NotFound: the file is gone.
-        Unreadable: it is no regular file or no longer the same one, or reading it fails.
+        Unreadable: reading it fails.
     """
 
-    def __init__(self, attachment: Attachment) -> None:
-        self.name = attachment.name
-        self._file = io.BytesIO(attachment.data) if attachment.data is not None else open_attachment(attachment)
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self.name = name
+        self._file = file
         try:
             self.size_bytes = self._file.seek(0, os.SEEK_END)
         except OSError as error:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mmsprep.message.message import Forecast, Message
+from mmsprep.message.message import Forecast, Message, read_message, write_messages
 
-__all__ = ["Forecast", "Message"]
+__all__ = ["Forecast", "Message", "read_message", "write_messages"]

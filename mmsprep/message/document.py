@@ -8,20 +8,49 @@ The document is a contract, described in ``docs/message-json.md``: keys are only
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from mmsprep.message.message import Forecast, Message
-from mmsprep.model import MediaInfo, Part, PartReport
-
-if TYPE_CHECKING:
-    pass
+from mmsprep.model import MediaInfo, Part, PartReport, Rejection
 
 SCHEMA = 1
 Json = dict[str, Any]
 
 
-def document(message: Message | Forecast) -> Json:
+class Reported(Protocol):
+    """What a report tells of: a message, or a forecast of one.
+
+    ``predicted`` is true for a forecast, which has no ``sha256`` and no ``picture_limit_px``.
+    """
+
+    @property
+    def profile(self) -> str: ...
+    @property
+    def limit_bytes(self) -> int: ...
+    @property
+    def total_bytes(self) -> int: ...
+    @property
+    def overhead_bytes(self) -> int: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def predicted(self) -> bool: ...
+    @property
+    def sha256(self) -> str | None: ...
+    @property
+    def picture_limit_px(self) -> int | None: ...
+    @property
+    def parts(self) -> Sequence[PartReport]: ...
+    @property
+    def rejected(self) -> Sequence[Rejection]: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+
+
+def document(message: Reported) -> Json:
     """The report of a message (or of a forecast, with ``predicted`` true) as ``message.json`` holds it."""
     return {
         "schema": SCHEMA,
@@ -31,9 +60,9 @@ def document(message: Message | Forecast) -> Json:
         "overhead_bytes": message.overhead_bytes,
         "subject": message.subject,
         "text": message.text,
-        "predicted": isinstance(message, Forecast),
-        "sha256": message.sha256 if isinstance(message, Message) else None,
-        "picture_limit_px": message.picture_limit_px if isinstance(message, Message) else None,
+        "predicted": message.predicted,
+        "sha256": message.sha256,
+        "picture_limit_px": message.picture_limit_px,
         "parts": [_part(part) for part in message.parts],
         "rejected": [
             {"path": rejection.name, "code": rejection.code, "message": rejection.message}

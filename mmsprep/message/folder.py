@@ -1,7 +1,7 @@
 """A message in a folder: its parts and ``message.json``, written by rename, whole or not at all, and read back.
 
-Comes in: a finished message and a folder. Goes out: files under their final names, or the message that a folder
-holds. Never: a file of somebody else's overwritten, another message replaced unasked or by half, an original
+Comes in: a message's files and a folder. Goes out: files under their final names, or the files that a folder holds.
+Never: a file of somebody else's overwritten, another message replaced unasked or by half, an original
 touched, or a message that is not what was written.
 """
 
@@ -14,19 +14,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from mmsprep.errors import Altered, InputError, NotFound, OutputError, Unreadable
-from mmsprep.message.document import SCHEMA, document
-from mmsprep.message.message import Message
-from mmsprep.model import Part
-from mmsprep.printable import json_text
+from mmsprep.message.document import SCHEMA
 from mmsprep.tools.untrusted import Found, open_untrusted, read_untrusted
 
 try:
@@ -42,8 +37,21 @@ _LARGEST_PART_BYTES = 1_000_000_000
 _NAMES_TOLD = 3
 
 
-def write_message(message: Message, folder: Path, *, overwrite: bool = False) -> list[Path]:
-    """Write every part and ``message.json`` into ``folder``, which is made if it is not there.
+@dataclass(frozen=True, slots=True)
+class MessageFiles:
+    """A message as files by name, ``message.json`` last; its hash; the names of what it was made of."""
+
+    files: Mapping[str, bytes]
+    sha256: str
+    source_names: tuple[str, ...]
+
+
+Intact = Callable[[Path], str]
+"""The hash of the message in a folder, read back; raises an :class:`InputError` where it is not as it was written."""
+
+
+def write_folder(message: MessageFiles, folder: Path, intact: Intact, *, overwrite: bool = False) -> list[Path]:
+    """Write a message's files into ``folder``, which is made if it is not there.
 
     A message that lies there already is replaced if it is the same (text, subject, parts and their names), or if
     ``overwrite`` says so; its files are those that its ``message.json`` names. Anything else under a name that is
@@ -57,16 +65,15 @@ def write_message(message: Message, folder: Path, *, overwrite: bool = False) ->
         OutputError: the folder cannot be written, holds another message, or something else is in the way; what became
             of the folder is in the message.
     """
-    files = message_files(message)
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _only_writer(folder):
             _undo_killed_runs(folder)
-            earlier = _earlier_message(folder)
-            _refuse_to_replace(folder, earlier, message, overwrite=overwrite)
-            _refuse_to_overwrite(folder, files, earlier.names, (part.source_name for part in message.parts))
-            _put(folder, files, earlier.names)
+            earlier = _earlier_message(folder, intact)
+            _refuse_to_replace(folder, earlier, message.sha256, overwrite=overwrite)
+            _refuse_to_overwrite(folder, message.files, earlier.names, message.source_names)
+            _put(folder, message.files, earlier.names)
         if is_new:
             _sync(folder.parent)
     except OSError as error:
@@ -74,21 +81,23 @@ def write_message(message: Message, folder: Path, *, overwrite: bool = False) ->
             f"{folder}: cannot be written ({error.strerror or error}); nothing was changed there,"
             " choose another folder with -o"
         ) from error
-    return [folder / name for name in files]
+    return [folder / name for name in message.files]
 
 
-def write_messages(messages: Sequence[Message], folder: Path, *, overwrite: bool = False) -> list[Path]:
+def write_folders(
+    messages: Sequence[MessageFiles], folder: Path, intact: Intact, *, overwrite: bool = False
+) -> list[Path]:
     """Write one message into ``folder``, several into its subfolders ``1``, ``2``, ...; none, if one is refused.
 
     Returns:
         The folder of each message.
 
     Raises:
-        OutputError: as :func:`write_message`, or a message of another set lies in ``folder`` or the next subfolder,
+        OutputError: as :func:`write_folder`, or a message of another set lies in ``folder`` or the next subfolder,
             where it would be taken for one of these.
     """
     if len(messages) == 1:
-        write_message(messages[0], folder, overwrite=overwrite)
+        write_folder(messages[0], folder, intact, overwrite=overwrite)
         return [folder]
     folders = [folder / str(number) for number in range(1, len(messages) + 1)]
     for other in (folder, folder / str(len(messages) + 1)):
@@ -98,40 +107,19 @@ def write_messages(messages: Sequence[Message], folder: Path, *, overwrite: bool
                 " remove it, or choose another folder with -o"
             )
     for message, place in zip(messages, folders, strict=True):
-        _refuse_to_replace(place, _earlier_message(place), message, overwrite=overwrite)
+        _refuse_to_replace(place, _earlier_message(place, intact), message.sha256, overwrite=overwrite)
     for message, place in zip(messages, folders, strict=True):
-        write_message(message, place, overwrite=overwrite)
+        write_folder(message, place, intact, overwrite=overwrite)
     return folders
 
 
-def read_message(folder: str | Path) -> Message:
-    """The message that :func:`write_message` put into ``folder``, every part checked against its hash.
-
-    ``folder`` may be a link, what is in it may not.
+def read_report(folder: Path) -> dict[str, Any]:
+    """The ``message.json`` of a folder.
 
     Raises:
-        NotFound: there is no ``message.json``, or a part is missing.
-        Unreadable: something cannot be read, or ``message.json`` is not a message's report.
-        Altered: a part, the text, the subject or a type is not what was written.
+        NotFound: there is none.
+        Unreadable: it is not a message's report.
     """
-    folder = Path(folder)
-    place = str(folder / REPORT_NAME)
-    report = _report_of(folder)
-    try:
-        message = _message_of(report, folder)
-    except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
-        raise Unreadable(place, f"is not the report of a prepared message ({error}); prepare it again") from None
-    if report.get("sha256") not in (None, message.sha256):
-        raise Altered(place, "text, subject, names or types are not those that were prepared; prepare it again")
-    if message.total_bytes > message.limit_bytes:
-        raise Altered(
-            place,
-            f"the message has {message.total_bytes:,} bytes, its limit is {message.limit_bytes:,}; prepare it again",
-        )
-    return message
-
-
-def _report_of(folder: Path) -> dict[str, Any]:
     place = str(folder / REPORT_NAME)
     try:
         report = json.loads(read_untrusted(Found(folder, REPORT_NAME), place, _LARGEST_REPORT_BYTES).decode("utf-8"))
@@ -144,25 +132,21 @@ def _report_of(folder: Path) -> dict[str, Any]:
     return report
 
 
-def _message_of(report: dict[str, Any], folder: Path) -> Message:
-    parts = [part | {"source_name": part["source"]["path"], "data": b""} for part in report["parts"]]
-    rejected = [entry | {"name": entry["path"]} for entry in report["rejected"]]
-    message = msgspec.convert(report | {"parts": parts, "rejected": rejected}, Message)
-    hashes = [part["sha256"] for part in report["parts"]]
-    read = (
-        replace(part, data=_checked(folder, part, sha256)) for part, sha256 in zip(message.parts, hashes, strict=True)
-    )
-    return replace(message, parts=tuple(read))
+def read_part(folder: Path, name: str, part_bytes: int, sha256: str) -> bytes:
+    """A part of the message in ``folder``, as its report describes it.
 
-
-def _checked(folder: Path, part: Part, sha256: str) -> bytes:
-    path = str(folder / part.name)
-    if Path(part.name).name != part.name:
-        raise Altered(str(folder / REPORT_NAME), f"names a part outside the folder: {part.name!r}")
+    Raises:
+        NotFound: it is missing.
+        Unreadable: it cannot be read.
+        Altered: it has another size or hash, or would lie outside the folder.
+    """
+    path = str(folder / name)
+    if Path(name).name != name:
+        raise Altered(str(folder / REPORT_NAME), f"names a part outside the folder: {name!r}")
     try:
-        with open_untrusted(Found(folder, part.name), path) as file:
+        with open_untrusted(Found(folder, name), path) as file:
             size_bytes = os.fstat(file.fileno()).st_size
-            data = file.read(size_bytes) if size_bytes == part.size_bytes <= _LARGEST_PART_BYTES else None
+            data = file.read(size_bytes) if size_bytes == part_bytes <= _LARGEST_PART_BYTES else None
     except NotFound:
         raise NotFound(path, f"is missing, {REPORT_NAME} names it; prepare the message again") from None
     except OSError as error:
@@ -170,12 +154,6 @@ def _checked(folder: Path, part: Part, sha256: str) -> bytes:
     if data is None or hashlib.sha256(data).hexdigest() != sha256:
         raise Altered(path, f"is not what {REPORT_NAME} says (another SHA-256); prepare the message again")
     return data
-
-
-def message_files(message: Message) -> dict[str, bytes]:
-    """What a message's folder holds: its parts in order, then ``message.json``."""
-    report = (json_text(document(message), indent=2) + "\n").encode()
-    return {part.name: part.data for part in message.parts} | {REPORT_NAME: report}
 
 
 def write_new_folder(files: Mapping[str, bytes], folder: Path) -> list[Path]:
@@ -240,7 +218,7 @@ class _Earlier:
     made_of: str = ""
 
 
-def _earlier_message(folder: Path) -> _Earlier:
+def _earlier_message(folder: Path, intact: Intact) -> _Earlier:
     """Only what its report names, only plain names, and only files: nothing else is the message's."""
     place = folder / REPORT_NAME
     if not os.path.lexists(place):
@@ -253,15 +231,15 @@ def _earlier_message(folder: Path) -> _Earlier:
         raise OutputError(f"{place}: is in the way and not a message's report; choose another folder with -o") from None
     sha256 = None
     with suppress(InputError):
-        sha256 = read_message(folder).sha256
+        sha256 = intact(folder)
     more = f" and {len(sources) - _NAMES_TOLD} more" if len(sources) > _NAMES_TOLD else ""
     made_of = (", ".join(sources[:_NAMES_TOLD]) + more) if sources else "a text"
     files = {name for name in names if Path(name).name == name and _is_file(folder / name)}
     return _Earlier(frozenset(files | {REPORT_NAME}), sha256, made_of)
 
 
-def _refuse_to_replace(folder: Path, earlier: _Earlier, message: Message, *, overwrite: bool) -> None:
-    if earlier.names and earlier.sha256 != message.sha256 and not overwrite:
+def _refuse_to_replace(folder: Path, earlier: _Earlier, sha256: str, *, overwrite: bool) -> None:
+    if earlier.names and earlier.sha256 != sha256 and not overwrite:
         what = "another message" if earlier.sha256 else "an earlier message that was changed since"
         raise OutputError(
             f"{folder}: holds {what}, made of {earlier.made_of}; nothing was changed there."
@@ -270,7 +248,7 @@ def _refuse_to_replace(folder: Path, earlier: _Earlier, message: Message, *, ove
 
 
 def _refuse_to_overwrite(
-    folder: Path, files: dict[str, bytes], ours: frozenset[str], source_names: Iterable[str]
+    folder: Path, files: Mapping[str, bytes], ours: frozenset[str], source_names: Iterable[str]
 ) -> None:
     sources = [Path(name) for name in source_names]
     for name in files.keys() | ours:
@@ -285,7 +263,7 @@ def _refuse_to_overwrite(
                     raise OutputError(f"{path}: is one of the originals; choose another folder with -o")
 
 
-def _put(folder: Path, files: dict[str, bytes], ours: frozenset[str]) -> None:
+def _put(folder: Path, files: Mapping[str, bytes], ours: frozenset[str]) -> None:
     """Stage the new files, move the earlier ones aside, the new ones in; or put everything back."""
     staged = Path(tempfile.mkdtemp(prefix=_STAGING, dir=folder))
     try:

@@ -14,13 +14,20 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
+
+from mmsprep.errors import Altered, Unreadable
 from mmsprep.formats import FORMATS
+from mmsprep.message.document import document
+from mmsprep.message.folder import REPORT_NAME, MessageFiles, read_part, read_report, write_folder, write_folders
 from mmsprep.message.mime import Entity, build_related
 from mmsprep.model import Kind, Part, PartReport, Rejection
+from mmsprep.printable import json_text
 
 TEXT_NAME = "text.txt"
 TEXT_CONTENT_TYPE = "text/plain"
@@ -44,6 +51,21 @@ class Forecast:
     rejected: tuple[Rejection, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def predicted(self) -> bool:
+        """Whether this is a prediction: always."""
+        return True
+
+    @property
+    def sha256(self) -> None:
+        """Nothing was encoded that could have a hash."""
+        return None
+
+    @property
+    def picture_limit_px(self) -> None:
+        """Nothing is to be sent yet."""
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -62,6 +84,11 @@ class Message:
     subject: str = ""
     rejected: tuple[Rejection, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def predicted(self) -> bool:
+        """Whether this is a prediction: never."""
+        return False
 
     @property
     def overhead_bytes(self) -> int:
@@ -101,10 +128,62 @@ class Message:
         return _content(self.parts, [part.data for part in self.parts], self.text, text_at_end)
 
     def write(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
-        """Write the parts and ``message.json`` into ``folder``; see :func:`mmsprep.message.folder.write_message`."""
-        from mmsprep.message.folder import write_message
+        """Write the parts and ``message.json`` into ``folder``; see :func:`mmsprep.message.folder.write_folder`."""
+        return write_folder(self.files(), Path(folder), _intact, overwrite=overwrite)
 
-        return write_message(self, Path(folder), overwrite=overwrite)
+    def files(self) -> MessageFiles:
+        """What the message's folder holds: its parts in order, then ``message.json``."""
+        report = (json_text(document(self), indent=2) + "\n").encode()
+        files = {part.name: part.data for part in self.parts} | {REPORT_NAME: report}
+        return MessageFiles(files, self.sha256, tuple(part.source_name for part in self.parts))
+
+
+def write_messages(messages: Sequence[Message], folder: Path, *, overwrite: bool = False) -> list[Path]:
+    """Write one message into ``folder``, several into its subfolders: :func:`~mmsprep.message.folder.write_folders`."""
+    return write_folders([message.files() for message in messages], folder, _intact, overwrite=overwrite)
+
+
+def read_message(folder: str | Path) -> Message:
+    """The message that :meth:`Message.write` put into ``folder``, every part checked against its hash.
+
+    ``folder`` may be a link, what is in it may not.
+
+    Raises:
+        NotFound: there is no ``message.json``, or a part is missing.
+        Unreadable: something cannot be read, or ``message.json`` is not a message's report.
+        Altered: a part, the text, the subject or a type is not what was written.
+    """
+    folder = Path(folder)
+    place = str(folder / REPORT_NAME)
+    report = read_report(folder)
+    try:
+        message = _message_of(report, folder)
+    except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(place, f"is not the report of a prepared message ({error}); prepare it again") from None
+    if report.get("sha256") not in (None, message.sha256):
+        raise Altered(place, "text, subject, names or types are not those that were prepared; prepare it again")
+    if message.total_bytes > message.limit_bytes:
+        raise Altered(
+            place,
+            f"the message has {message.total_bytes:,} bytes, its limit is {message.limit_bytes:,}; prepare it again",
+        )
+    return message
+
+
+def _message_of(report: dict[str, Any], folder: Path) -> Message:
+    parts = [part | {"source_name": part["source"]["path"], "data": b""} for part in report["parts"]]
+    rejected = [entry | {"name": entry["path"]} for entry in report["rejected"]]
+    message = msgspec.convert(report | {"parts": parts, "rejected": rejected}, Message)
+    hashes = [part["sha256"] for part in report["parts"]]
+    read = (
+        replace(part, data=read_part(folder, part.name, part.size_bytes, sha256))
+        for part, sha256 in zip(message.parts, hashes, strict=True)
+    )
+    return replace(message, parts=tuple(read))
+
+
+def _intact(folder: Path) -> str:
+    return read_message(folder).sha256
 
 
 def overhead_bytes(parts: Sequence[PartReport], text: str, subject: str) -> int:

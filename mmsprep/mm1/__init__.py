@@ -6,8 +6,7 @@ Comes in: a prepared message, or the bytes of a PDU. Goes out: the other. Never:
 
 from mmsprep.mm1.packed import pack_message
 from mmsprep.mm1.pdu import Pdu, decode, encode_retrieved, encode_send
-from mmsprep.mm1.report import document, pdu_table
-from mmsprep.mm1.unpacked import Unpacked, UnpackedPart, read_pdu, unpack, write_unpacked
+from mmsprep.mm1.unpacked import Unpacked, UnpackedPart, document, read_pdu, unpack, write_unpacked
 
 __all__ = [
     "Pdu",
@@ -18,7 +17,6 @@ __all__ = [
     "encode_retrieved",
     "encode_send",
     "pack_message",
-    "pdu_table",
     "read_pdu",
     "unpack",
     "write_unpacked",

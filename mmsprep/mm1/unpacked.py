@@ -6,9 +6,11 @@ content decoded, a name that could lead out of a folder, or a file overwritten.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mmsprep.errors import Damaged, MalformedEnvelope, MmsprepError
 from mmsprep.formats import Format
@@ -16,7 +18,6 @@ from mmsprep.message.folder import write_new_folder
 from mmsprep.message.message import SMIL_CONTENT_TYPE, numbered_name
 from mmsprep.message.mime import Entity, root_of
 from mmsprep.mm1.pdu import Pdu, decode
-from mmsprep.mm1.report import document
 from mmsprep.mm1.wsp import characters
 from mmsprep.model import Attachment
 from mmsprep.printable import json_text
@@ -154,3 +155,39 @@ def _identified(position: int, data: bytes) -> Format | None:
         return identify(Attachment(position - 1, f"part {position}", len(data), data=data))
     except MmsprepError:
         return None
+
+
+def document(unpacked: Unpacked) -> dict[str, Any]:
+    """What ``unpack --json`` prints and ``pdu.json`` holds: the contract of ``docs/mm1.md``."""
+    pdu = unpacked.pdu
+    return {
+        "schema": 1,
+        "kind": pdu.kind,
+        "size_bytes": unpacked.size_bytes,
+        "from": _plain_address(pdu.field("From")),
+        "to": [_plain_address(one) for one in pdu.all("To")],
+        "cc": [_plain_address(one) for one in pdu.all("Cc")],
+        "subject": pdu.field("Subject"),
+        "text": unpacked.text,
+        "content_type": pdu.content_type,
+        "fields": [list(pair) for pair in pdu.fields],
+        "parts": [
+            {
+                "name": part.name,
+                "format": part.format,
+                "declared_type": part.declared_type,
+                "declared_name": part.declared_name,
+                "charset": part.charset,
+                "content_id": part.content_id,
+                "is_presentation": part.is_presentation,
+                "size_bytes": len(part.data),
+                "sha256": hashlib.sha256(part.data).hexdigest(),
+            }
+            for part in unpacked.parts
+        ],
+    }
+
+
+def _plain_address(written: str) -> str:
+    """An address without its type."""
+    return written.partition("/TYPE=")[0]

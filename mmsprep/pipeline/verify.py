@@ -19,7 +19,6 @@ from typing import Literal
 
 from mmsprep.errors import Damaged, InputError, MmsprepError, ToolError, VerifyError
 from mmsprep.formats import FORMATS
-from mmsprep.formats.content import Content
 from mmsprep.formats.emelody import parse_emelody
 from mmsprep.formats.imelody import parse_imelody
 from mmsprep.formats.isobmff import Movie, read_movie
@@ -33,6 +32,7 @@ from mmsprep.profile import Profile, VideoRules
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.mediainfo import Track, read_tracks
+from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace, read_bytes
 
 _DURATION_TOLERANCE = 0.1
@@ -166,7 +166,7 @@ def _read_picture(attachment: Attachment, data: bytes, format_slug: str) -> Read
 
 def _check_structure(attachment: Attachment, format_slug: str) -> None:
     """Baseline JPEG of 8 bits in YCbCr or grey, nothing in a JPEG or GIF beside the picture."""
-    with Content(attachment) as content:
+    with content_of(attachment) as content:
         found = read_structure(content, format_slug, max_frames=sys.maxsize)
     if found.metadata or found.missing:
         raise _Fault(f"is not a picture and nothing else ({found.missing or ', '.join(found.metadata)})")
@@ -239,7 +239,7 @@ def _read_stream(attachment: Attachment, data: bytes, format_slug: str, action: 
         except ValueError as error:
             raise _Fault(str(error)) from error
     if FORMATS[format_slug].kind is Kind.VIDEO and action is Action.TRANSCODE:
-        with Content(attachment) as content:
+        with content_of(attachment) as content:
             movie = read_movie(content)
     return ReadBack(sound=sound, movie=movie, tracks=tuple(read_tracks(attachment)))
 

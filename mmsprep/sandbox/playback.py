@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mmsprep.formats.content import Content
 from mmsprep.formats.signatures import wbmp_size_px
 from mmsprep.model import Attachment, Kind
 from mmsprep.sandbox.exchange import ShownPart
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
+from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace
 
 AS_IT_IS = {"jpeg": "image/jpeg", "gif": "image/gif", "bmp": "image/bmp", "mp3": "audio/mpeg"}
@@ -81,7 +81,7 @@ def _png_of_wbmp(original: Path) -> bytes:
     """WAP-237: a header of two bytes, width, height, then rows of whole bytes in which 1 is white."""
     from PIL import Image
 
-    with Content(Attachment(0, original.name, original.stat().st_size, path=original)) as content:
+    with content_of(Attachment(0, original.name, original.stat().st_size, path=original)) as content:
         size_px = wbmp_size_px(content)
     if size_px is None:
         raise KeyError("png")

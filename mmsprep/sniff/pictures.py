@@ -32,6 +32,7 @@ from mmsprep.formats.jxl import jxl_size_px
 from mmsprep.formats.pictures import STRUCTURED, read_structure
 from mmsprep.formats.signatures import wbmp_size_px
 from mmsprep.model import Attachment, Kind, MediaInfo
+from mmsprep.tools.untrusted import content_of
 
 FOREIGN_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, AttributeError, ArithmeticError),
@@ -97,7 +98,7 @@ def picture_info(content: Content, format_slug: str, max_frames: int) -> MediaIn
 
 def read_picture(attachment: Attachment, format_slug: str, max_frames: int) -> MediaInfo:
     """:func:`picture_info` of an attachment, for a worker (:mod:`mmsprep.tools.isolation`)."""
-    with Content(attachment) as content:
+    with content_of(attachment) as content:
         return picture_info(content, format_slug, max_frames)
 
 
@@ -240,7 +241,7 @@ def is_raw_tiff(attachment: Attachment) -> bool:
     In the raw files of most makers (NEF, ARW, PEF, ...) the first directory is a reduced picture with further
     directories below it, which no ordinary TIFF begins with.
     """
-    with Content(attachment) as content:
+    with content_of(attachment) as content:
         file = content.rewound()
         try:
             directory = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))

@@ -41,6 +41,7 @@ from mmsprep.settings import Settings
 from mmsprep.sniff.pictures import is_raw_tiff, read_picture
 from mmsprep.sniff.recordings import media_info
 from mmsprep.tools.isolation import isolated, senseless
+from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace
 
 _HEIC_BRANDS = frozenset(("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"))
@@ -97,7 +98,7 @@ def sniff(attachment: Attachment, settings: Settings, workspace: Workspace) -> M
 
 def look(attachment: Attachment, settings: Settings) -> MediaInfo:
     """:func:`sniff` in this process, without a bound on its time: for a worker; raises as it does."""
-    with Content(attachment) as content:
+    with content_of(attachment) as content:
         if not content.size_bytes:
             raise Empty(content.name, "is empty (0 bytes)")
         family = strong_family(content)
@@ -117,7 +118,7 @@ def identify(attachment: Attachment) -> Format:
         NotFound, Unreadable, Empty: there is nothing to look at.
         Damaged, UnknownType, TypeNotAllowed, ProtectedMedia, UnsafeReference: it is nothing that can be named.
     """
-    with Content(attachment) as content:
+    with content_of(attachment) as content:
         if not content.size_bytes:
             raise Empty(content.name, "is empty (0 bytes)")
         family = strong_family(content)

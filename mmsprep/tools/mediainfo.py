@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from mmsprep.errors import Damaged, ToolMissing
-from mmsprep.formats.content import Content
 from mmsprep.model import Attachment
+from mmsprep.tools.untrusted import content_of
 
 Track = dict[str, Any]
 """One track's facts, by pymediainfo's names; ``track_type`` is ``General``, ``Video``, ``Audio``, ..."""
@@ -38,7 +38,7 @@ def read_tracks(attachment: Attachment) -> list[Track]:
             raise ImportError("the library cannot be loaded")
     except ImportError as error:
         raise ToolMissing(f"MediaInfo: {error}; {_ADVICE}") from error
-    with Content(attachment) as content:
+    with content_of(attachment) as content:
         try:
             found = MediaInfo.parse(content.rewound(), encoding_errors="replace")
         except Exception as error:  # whatever MediaInfo's answer to a broken file breaks

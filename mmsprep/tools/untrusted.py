@@ -18,11 +18,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from mmsprep.errors import InputError, NotFound, Unreadable
+from mmsprep.formats.content import Content
 from mmsprep.model import Attachment, FileMark
 
 _READ = os.O_RDONLY
@@ -92,6 +93,13 @@ def open_attachment(attachment: Attachment) -> BufferedReader:
         file.close()
         raise replaced(attachment.name)
     return file
+
+
+def content_of(attachment: Attachment) -> Content:
+    """An attachment's bytes, on disk or in memory, to be read here and there; raises as :func:`open_attachment`."""
+    if attachment.data is not None:
+        return Content(attachment.name, BytesIO(attachment.data))
+    return Content(attachment.name, open_attachment(attachment))
 
 
 def replaced(called: str) -> Unreadable:

@@ -35,6 +35,7 @@ from mmsprep.mm7 import parse_push, parse_reply, parse_submit
 from mmsprep.model import Attachment
 from mmsprep.profile import load_profile, profile_folder
 from mmsprep.sender import Via, WireRequest, WireResponse, form, soap
+from mmsprep.tools.untrusted import content_of
 
 from .mutations import mutate
 
@@ -55,7 +56,7 @@ class Parser:
 
 def _on_content(read: Callable[[Content], object]) -> Callable[[bytes], object]:
     def reading(data: bytes) -> object:
-        with Content(Attachment(0, "file", len(data), data=data)) as content:
+        with content_of(Attachment(0, "file", len(data), data=data)) as content:
             return read(content)
 
     return reading
