@@ -338,7 +338,7 @@ def test_a_worker_that_was_taken_over_cannot_blame_another_file(workspace: Works
 
 @pytest.mark.parametrize("lie", ["width", "format", "nan"])
 def test_facts_that_no_picture_has_are_damage(monkeypatch: pytest.MonkeyPatch, sample_media: Path, lie: str) -> None:
-    monkeypatch.setattr("mmsprep.sniff.look", forged_facts)
+    monkeypatch.setattr("mmsprep.sniff.recognise.look", forged_facts)
     data = (sample_media / "formats/photo.jpg").read_bytes() + f" {lie}".encode()
     (report,) = inspect([("photo.jpg", data)])
     assert isinstance(report.error, Damaged)
