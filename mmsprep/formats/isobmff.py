@@ -108,12 +108,13 @@ def read_movie(content: Content) -> Movie:
     else:
         raise Damaged(content.name, f"consists of more than {_MAX_BOXES:,} boxes; it is damaged or made to harm")
     missing = max(0, position - content.size_bytes)
-    tracks, metadata, protected, outside = _read_moov(moov) if moov is not None else ((), (), False, "")
+    walk = _Walk(content.name)
+    tracks, metadata, protected, outside = _read_moov(moov, walk) if moov is not None else ((), (), False, "")
     return Movie(
         brand=brand,
         compatible=compatible,
         tracks=tracks,
-        item_types=_item_types(meta) if meta is not None else (),
+        item_types=_item_types(meta, walk) if meta is not None else (),
         has_moov=moov is not None,
         moov_first=moov_at is not None and (mdat_at is None or moov_at < mdat_at),
         fragmented=fragmented,
@@ -153,6 +154,40 @@ def _brands(data: bytes) -> tuple[str, tuple[str, ...]]:
     return (names[0] if names else "", tuple(names[2:]))
 
 
+class _Walk:
+    """A walk through the boxes in a file, which looks at no more of them than any honest file has."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._left = _MAX_BOXES
+
+    def children(self, box: memoryview) -> Iterator[_Box]:
+        """The boxes inside a box.
+
+        Raises:
+            Damaged: it was too many.
+        """
+        self._count()
+        for one in _children(box):
+            self._count()
+            yield one
+
+    def child(self, box: memoryview, *path: bytes) -> memoryview:
+        """The first box at ``path``; an empty one where there is none.
+
+        Raises:
+            Damaged: it was too many.
+        """
+        for name in path:
+            box = next((body for found, body in self.children(box) if found == name), memoryview(b""))
+        return box
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise Damaged(self._name, f"consists of more than {_MAX_BOXES:,} boxes; it is damaged or made to harm")
+
+
 def _children(box: memoryview) -> Iterator[_Box]:
     """The boxes inside a box; ends quietly where they stop making sense."""
     position = 0
@@ -168,22 +203,15 @@ def _children(box: memoryview) -> Iterator[_Box]:
         position += size
 
 
-def _child(box: memoryview, *path: bytes) -> memoryview:
-    """The first box at ``path``; an empty one where there is none."""
-    for name in path:
-        box = next((body for found, body in _children(box) if found == name), memoryview(b""))
-    return box
-
-
-def _read_moov(moov: memoryview) -> tuple[tuple[Track, ...], tuple[str, ...], bool, str]:
+def _read_moov(moov: memoryview, walk: _Walk) -> tuple[tuple[Track, ...], tuple[str, ...], bool, str]:
     tracks: list[Track] = []
     metadata: list[str] = []
     protected, outside = False, ""
-    for name, body in _children(moov):
+    for name, body in walk.children(moov):
         match name:
             case b"trak":
-                tracks.append(_read_track(body))
-                metadata += _tags(_child(body, b"udta"))
+                tracks.append(_read_track(body, walk))
+                metadata += _tags(walk.child(body, b"udta"))
             case b"mvhd":
                 if _created(body):
                     metadata.append("creation_time")
@@ -217,35 +245,35 @@ def _tags(box: memoryview) -> list[str]:
     return found
 
 
-def _read_track(trak: memoryview) -> Track:
-    tkhd, media = _child(trak, b"tkhd"), _child(trak, b"mdia")
+def _read_track(trak: memoryview, walk: _Walk) -> Track:
+    tkhd, media = walk.child(trak, b"tkhd"), walk.child(trak, b"mdia")
     number_at = 20 if len(tkhd) and tkhd[0] else 12
-    handler = bytes(_child(media, b"hdlr")[8:12]).decode("latin-1")
-    chapters = _child(trak, b"tref", b"chap")
-    entries = list(_children(_child(media, b"minf", b"stbl", b"stsd")[8:]))
+    handler = bytes(walk.child(media, b"hdlr")[8:12]).decode("latin-1")
+    chapters = walk.child(trak, b"tref", b"chap")
+    entries = list(walk.children(walk.child(media, b"minf", b"stbl", b"stsd")[8:]))
     return Track(
         number=int.from_bytes(tkhd[number_at : number_at + 4], "big"),
         handler=handler,
         entries=tuple(name.decode("latin-1") for name, _ in entries),
         chapters=tuple(number for (number,) in struct.iter_unpack(">I", chapters[: len(chapters) // 4 * 4])),
         protected=any(name in _ENCRYPTED_ENTRIES or b"sinf" in bytes(body) for name, body in entries),
-        outside=_outside_reference(_child(media, b"minf", b"dinf", b"dref")),
+        outside=_outside_reference(walk.child(media, b"minf", b"dinf", b"dref"), walk),
     )
 
 
-def _outside_reference(dref: memoryview) -> str:
+def _outside_reference(dref: memoryview, walk: _Walk) -> str:
     """The first data reference that is not "in this file" (flag 1) and names a place."""
-    for name, body in _children(dref[8:]):
+    for name, body in walk.children(dref[8:]):
         self_contained = len(body) >= 4 and body[3] & 1
         if not self_contained and len(bytes(body[4:]).strip(b"\x00")):
             return f"a data reference ({name.decode('latin-1').strip()}) to another file"
     return ""
 
 
-def _item_types(meta: memoryview) -> tuple[str, ...]:
+def _item_types(meta: memoryview, walk: _Walk) -> tuple[str, ...]:
     """The types of a HEIF file's items (``hvc1``, ``av01``, ``grid``, ``Exif``, ...)."""
-    iinf = _child(meta[4:], b"iinf")
-    entries = _children(iinf[6 if len(iinf) and not iinf[0] else 8 :])
+    iinf = walk.child(meta[4:], b"iinf")
+    entries = walk.children(iinf[6 if len(iinf) and not iinf[0] else 8 :])
     return tuple(
         bytes(body[8 if body[0] == 2 else 10 :][:4]).decode("latin-1")
         for name, body in entries

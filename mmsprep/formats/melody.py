@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 MOST_TONES = 4_000
 """A melody with all its repeats is cut here; no ringtone is a tenth as long."""
@@ -82,37 +83,40 @@ def read_headers(text: str, kind: str) -> Mapping[str, Placed]:
     Raises:
         MelodyError: a line that is no header, one that stands there twice, no beginning or end, no melody.
     """
-    found: dict[str, Placed] = {}
+    found: dict[str, list[tuple[str, int, int]]] = {}
     last = ""
     number = 0
     for number, line in enumerate(_LINE_END.split(text), start=1):
         header = _HEADER.match(line)
         if last and (line[:1] in (" ", "\t") or (last == "MELODY" and header is None)):
             blank = line[:1] in (" ", "\t")
-            found[last] = _continued(found[last], line[blank:], number, 1 + blank)
+            found[last].append((line[blank:], number, 1 + blank))
         elif header is None:
             if line.strip():
                 raise MelodyError(f"line {number}, column 1: found {line[:20]!r}, expected a header such as MELODY:")
         else:
             last = header[1].upper()
-            value = Placed(line[header.end() :], ((0, number, header.end() + 1),))
-            if not found and (last, value.text.strip().upper()) != ("BEGIN", kind):
+            value = line[header.end() :], number, header.end() + 1
+            if not found and (last, value[0].strip().upper()) != ("BEGIN", kind):
                 raise MelodyError(f"line {number}, column 1: found {line[:20]!r}, expected BEGIN:{kind}")
             if last in found:
                 raise MelodyError(f"line {number}, column 1: {last}: stands there twice")
             if last == "END":
-                _check_end(value, kind)
+                _check_end(_put_together([value]), kind)
                 break
-            found[last] = value
+            found[last] = [value]
     else:
         raise MelodyError(f"line {number}: the line END:{kind} is missing")
     if "MELODY" not in found:
         raise MelodyError(f"line {number}: the line MELODY: is missing before the end")
-    return found
+    return {name: _put_together(lines) for name, lines in found.items()}
 
 
-def _continued(value: Placed, more: str, line: int, column: int) -> Placed:
-    return Placed(value.text + more, (*value.pieces, (len(value.text), line, column)))
+def _put_together(lines: Sequence[tuple[str, int, int]]) -> Placed:
+    """The text of lines that are each given with the line and column where they begin."""
+    offsets = accumulate((len(text) for text, _, _ in lines), initial=0)
+    pieces = tuple((offset, line, column) for offset, (_, line, column) in zip(offsets, lines, strict=False))
+    return Placed("".join(text for text, _, _ in lines), pieces)
 
 
 def _check_end(value: Placed, kind: str) -> None:

@@ -17,6 +17,9 @@ from typing import Literal
 from mmsprep.formats.legacy_text import KEPT_CONTROLS, MAX_CONTROL_SHARE, decode_legacy, is_natural, try_decode
 
 SAMPLE_BYTES = 65_536
+_MOST_MARKS = 30
+_JOINER = "\u034f"
+"""COMBINING GRAPHEME JOINER: nothing is seen of it."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -100,8 +103,19 @@ def clean(text: str, line_ends: Literal["crlf", "lf"]) -> str:
     """
     text = _LINE_ENDS.sub("\n", _ESCAPES.sub("", text))
     text = text.translate({ord(char): None for char in set(text) if _is_unwanted(char)})
-    text = unicodedata.normalize("NFC", text)
+    text = _composed(text)
     return text.replace("\n", "\r\n") if line_ends == "crlf" else text
+
+
+def _composed(text: str) -> str:
+    """NFC. More marks on one letter than any language has are parted as UAX #15 says (Stream-Safe Text Format).
+
+    Bringing marks into their order takes the square of their number.
+    """
+    marks = "".join(char for char in set(text) if unicodedata.combining(char))
+    if marks:
+        text = re.sub(f"[{re.escape(marks)}]{{{_MOST_MARKS}}}(?=[{re.escape(marks)}])", rf"\g<0>{_JOINER}", text)
+    return unicodedata.normalize("NFC", text)
 
 
 def _is_unwanted(char: str) -> bool:
@@ -119,7 +133,7 @@ def oddities(text: str) -> tuple[str, ...]:
     found += ["mixed_line_ends"] if len(ends) > 1 else []
     if any(_is_unwanted(char) and char != "\r" for char in set(text)):
         found.append("control_characters")
-    if not unicodedata.is_normalized("NFC", text):
+    if _composed(text) != text:
         found.append("decomposed")
     return tuple(found)
 
