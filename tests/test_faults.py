@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fuzz.machine import ADDRESS_SPACE_BYTES, kill_idle_children, python_that_refuses_limits
 
 from mmsprep import Settings, prepare, read_message
 from mmsprep.errors import Damaged, OutputError, ToolError, ToolMissing, VerifyError
@@ -229,7 +230,7 @@ _STREAMS = ("song.ogg", "note.amr", "clip.mp4", "photo.bmp", "animated.webp")
 @pytest.mark.parametrize("sample", _STREAMS)
 def test_everything_is_prepared_where_address_space_is_limited(room: Path, sample_media: Path, sample: str) -> None:
     """``ulimit -v``, as shared hosts and clusters have it; it cannot be raised again, nor set to more."""
-    held = "import resource as r; r.setrlimit(r.RLIMIT_AS, (1_900_000_000, 1_900_000_000))\n"
+    held = f"import resource as r; r.setrlimit(r.RLIMIT_AS, ({ADDRESS_SPACE_BYTES}, {ADDRESS_SPACE_BYTES}))\n"
     code = f"{held}from mmsprep.cli import main; main()"
     command = [sys.executable, "-c", code, "prepare", str(sample_media / "formats" / sample), "-o", str(room / "out")]
     environment = os.environ | {"TMPDIR": str(room / "tmp")}
@@ -243,22 +244,7 @@ def test_everything_is_prepared_where_a_limit_cannot_be_set(
     room: Path, sample_media: Path, monkeypatch: pytest.MonkeyPatch, sample: str, refused: str
 ) -> None:
     """macOS answers a limit on address space with EINVAL, which Python makes a ValueError."""
-    python = room / "python"
-    python.write_text(
-        f"#!{sys.executable} -I\n"
-        "import resource, runpy, sys\n"
-        "set_limit = resource.setrlimit\n"
-        "def refuse(kind, limits):\n"
-        f"    if {refused!r} == 'all' or kind == resource.{refused if refused != 'all' else 'RLIMIT_AS'}:\n"
-        "        raise ValueError('current limit exceeds maximum limit')\n"
-        "    set_limit(kind, limits)\n"
-        "resource.setrlimit = refuse\n"
-        "while sys.argv[1].startswith('-'):\n"
-        "    del sys.argv[1]\n"
-        "del sys.argv[0]\n"
-        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
-    )
-    python.chmod(0o755)
+    python = python_that_refuses_limits(room, all_of_them=refused == "all")
     monkeypatch.setattr(sys, "executable", str(python))
     # Workers that were started without the fault would hide it; none has these limits.
     settings = Settings(max_memory_bytes=3_500_000_000 + len(refused))
@@ -270,17 +256,8 @@ def test_idle_children_that_are_killed_between_two_messages_are_not_missed(sampl
     """The system ends whatever it likes where memory runs out; the next file is healthy."""
     sources = [sample_media / "formats" / name for name in ("photo.bmp", "song.ogg")]
     before = [part.data for part in prepare(sources).parts]
-    killed = _idle_children()
-    assert killed
-    for pid in killed:
-        os.kill(pid, signal.SIGKILL)
+    assert kill_idle_children()
     assert [part.data for part in prepare(sources).parts] == before
-
-
-def _idle_children() -> list[int]:
-    """What this process has started and keeps."""
-    threads = Path("/proc/self/task").iterdir()
-    return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
 
 
 @_needs_proc

@@ -9,6 +9,7 @@ The reader is mido's; RIFF wrappings (RMI) are taken off by the caller.
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ import mido
 from mmsprep.formats.melody import Melody
 
 TICKS_A_QUARTER = 480
+_ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{4096}")
 _FIRST_TEMPO = 500_000
 """Microseconds a quarter until the file says otherwise."""
 _SOUNDING = {"S0": 20 / 21, "S1": 1.0, "S2": 0.5}
@@ -87,6 +89,9 @@ def from_melody(melody: Melody) -> bytes:
 
 
 def _parsed(data: bytes) -> Any:
+    if _ENDLESS_NUMBER.search(data):
+        # mido would put it together bit by bit, in the square of its length.
+        raise ValueError("a number in it is thousands of bytes long")
     try:
         song = mido.MidiFile(file=io.BytesIO(data))
     except Exception as error:  # mido raises whatever its parsing runs into

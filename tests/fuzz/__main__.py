@@ -12,15 +12,18 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 from random import SystemRandom
 
 from .files import SLOW_S, make_case, try_case, warm_up
+from .machine import limit_address_space, python_that_refuses_limits
 from .parsers import PARSERS, fuzz_parsers, fuzz_with_atheris
 
 _SLICE = 100
+_MACHINES = ("ordinary", "address-space", "ordinary", "no-limits")
 
 
 def main() -> int:
@@ -29,7 +32,7 @@ def main() -> int:
     if options.parser:
         fuzz_with_atheris(options.parser, options.minutes * 60)
     if options.slice:
-        return _run_slice(options.seed, options.count)
+        return _run_slice(options.seed, options.count, options.machine)
     seed = SystemRandom().randrange(1 << 40) if options.seed is None else options.seed
     deadline = time.monotonic() + options.minutes * 60
     tried = found = 0
@@ -42,10 +45,11 @@ def main() -> int:
     while (tried < options.count) if options.count else (time.monotonic() < deadline):
         size = min(_SLICE, options.count - tried) if options.count else _SLICE
         left_s = max(5.0, deadline - time.monotonic()) if not options.count else float("inf")
-        done, problems = _watch_slice(seed + tried, size, left_s)
+        machine = options.machine or _MACHINES[tried // _SLICE % len(_MACHINES)]
+        done, problems = _watch_slice(seed + tried, size, left_s, machine)
         for number, problem in problems:
             found += 1
-            _save(options.save, number, problem)
+            _save(options.save, number, f"{problem} (machine: {machine})")
         tried += done
         print(f"{tried} files, {found} findings", file=sys.stderr, flush=True)
     print(f"{tried} files from seed {seed}, {len(PARSERS)} parsers for {parser_s:.0f} s, {found} findings")
@@ -59,13 +63,23 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="of the first file; the next one has the next number")
     parser.add_argument("--save", type=Path, default=Path("fuzz-findings"))
     parser.add_argument("--parser", choices=[one.name for one in PARSERS], help="this one alone, with atheris")
+    parser.add_argument("--machine", choices=_MACHINES, help="one that is short of something; else each in turn")
     parser.add_argument("--slice", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _run_slice(seed: int, count: int) -> int:
+def _run_slice(seed: int, count: int, machine: str) -> int:
     """In the child: a line before each case, a line after a bad one."""
-    warm_up()
+    if machine == "address-space":
+        limit_address_space()
+    with tempfile.TemporaryDirectory() as folder:
+        if machine == "no-limits":
+            sys.executable = str(python_that_refuses_limits(Path(folder)))
+        warm_up()
+        return _run_cases(seed, count)
+
+
+def _run_cases(seed: int, count: int) -> int:
     for number in range(seed, seed + count):
         print(json.dumps({"case": number}), flush=True)
         # One that stands still ends the process, even where it holds Python's lock.
@@ -77,9 +91,10 @@ def _run_slice(seed: int, count: int) -> int:
     return 0
 
 
-def _watch_slice(seed: int, count: int, left_s: float) -> tuple[int, list[tuple[int, str]]]:
+def _watch_slice(seed: int, count: int, left_s: float, machine: str) -> tuple[int, list[tuple[int, str]]]:
     """How many cases were tried in a child, and what was found, its own death and standstill included."""
     command = [sys.executable, "-m", "tests.fuzz", "--slice", "--seed", str(seed), "--count", str(count)]
+    command += ["--machine", machine]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert child.stdout is not None
     time_is_up = threading.Timer(min(left_s, threading.TIMEOUT_MAX), child.kill)
