@@ -8,7 +8,7 @@ bytes a second time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from os import PathLike
 
@@ -27,14 +27,16 @@ from mmsprep.errors import (
 from mmsprep.message import Message
 from mmsprep.model import Attachment
 from mmsprep.pipeline.intake import take_in
-from mmsprep.pipeline.job import Job
+from mmsprep.pipeline.job import Job, check_type
 from mmsprep.profile import Profile, load_profile
 from mmsprep.sender import (
     Account,
     Journal,
     Patience,
     Receipt,
+    Recipients,
     Via,
+    as_recipients,
     load_account,
     msisdn,
     opened_journal,
@@ -66,7 +68,7 @@ class Delivery:
 def deliver(
     message: Message,
     *,
-    to: Sequence[str],
+    to: Recipients,
     account: Account | None = None,
     via: Via | str = Via.HTTP,
     sender: str = "",
@@ -86,7 +88,7 @@ def deliver(
 
     Args:
         message: as :func:`mmsprep.send` takes it; so are the other arguments that have the same names.
-        to: the recipients; one that is given twice is sent to once.
+        to: one recipient or several; one that is given twice is sent to once.
         resend_unknown: whether to send what the journal calls unknown, or who decides about each.
         refit: the job that ``message`` was made of: it is prepared again under the next stricter profile, at most
             twice, when the gateway refuses the content. Its attachments must be readable again: paths or bytes.
@@ -96,7 +98,9 @@ def deliver(
         SettingsError: there is no account.
         JournalError: the journal cannot be used; nothing more was sent.
     """
-    recipients = list(dict.fromkeys(msisdn(number, country).digits for number in to))
+    recipients = list(dict.fromkeys(msisdn(number, country).digits for number in as_recipients(to)))
+    check_type(message, "message", Message, "a Message")
+    check_type(refit, "refit", (Job, type(None)), "a Job")
     sender_digits = msisdn(sender, country).digits if sender else ""
     account = account or load_account()
     with opened_journal(journal) as book:

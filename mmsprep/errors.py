@@ -9,7 +9,7 @@ ever added to. The message is for people: which file, what was found, what was e
     ├── UsageError                 2   usage
     │   ├── TooManyAttachments     2   too_many_attachments
     │   └── AddressError           2   address
-    ├── InputError                 3   (an attachment, by name)
+    ├── InputError                 3   (an attachment, by its index and name)
     │   ├── NotFound               3   not_found
     │   ├── Unreadable             3   unreadable
     │   ├── Empty                  3   empty
@@ -99,15 +99,22 @@ class AddressError(UsageError):
 
 
 class AttachmentError(MmsprepError):
-    """An error about one attachment: ``name`` is what the caller called it, ``problem`` the sentence."""
+    """An error about one attachment: ``name`` is what the caller called it, ``problem`` the sentence.
 
-    def __init__(self, name: str, problem: str) -> None:
+    ``index`` is its place among what was given, from 0, which tells it from others of the same name; ``None`` for an
+    error about a file that was not given to be prepared. ``is_namesake`` says that another one has the same name.
+    """
+
+    def __init__(self, name: str, problem: str, index: int | None = None, is_namesake: bool = False, /) -> None:
         super().__init__(name, problem)
         self.name = name
         self.problem = problem
+        self.index = index
+        self.is_namesake = is_namesake
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.problem}"
+        which = f" (attachment {self.index + 1})" if self.is_namesake and self.index is not None else ""
+        return f"{self.name}{which}: {self.problem}"
 
 
 class InputError(AttachmentError):

@@ -14,7 +14,7 @@ import dataclasses
 import io
 import os
 import tempfile
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,13 +22,13 @@ from typing import Any, TypeVar
 from mmsprep.errors import OutputError, UsageError
 from mmsprep.model import Action, Part
 from mmsprep.pipeline import prepare
-from mmsprep.pipeline.intake import AttachmentInput
+from mmsprep.pipeline.intake import AttachmentInput, as_attachments, is_file, is_one
+from mmsprep.pipeline.job import as_text
 from mmsprep.profile import DEFAULT_PROFILE, Profile
-from mmsprep.sender.address import msisdn
+from mmsprep.sender.address import as_recipients, is_one_recipient, msisdn
 from mmsprep.settings import Settings
 
 _Outgoing = TypeVar("_Outgoing")
-_GiveBack = Callable[[Part], object]
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "recipient": ("recipient", "to", "number"),
@@ -65,8 +65,9 @@ def pre_send(
 
     Args:
         outgoing: a mapping or an object (dataclass, named tuple, model, ...) with any of the fields in
-            :data:`FIELDS`. Attachments are paths, bytes, ``(name, bytes)``, ``(name, bytes, type)`` or files open
-            in binary mode, uploads of Django and Starlette included. A recipient may be a list.
+            :data:`FIELDS`. Attachments are one or several of what :func:`mmsprep.prepare` takes, but no folders:
+            paths, bytes, ``(name, bytes)``, ``(name, bytes, type)``, open files and uploads. So are recipients: numbers
+            as ``str``, ``int`` or as phone libraries parse them; they come back as ``str``.
         profile, limit_bytes, trim, poster, settings: as :func:`mmsprep.prepare` takes them.
         country: two letters; completes national numbers.
         folder: where conforming files are written for attachments that are paths, in a new folder inside it that
@@ -85,29 +86,25 @@ def pre_send(
     changes: dict[str, object] = {}
     if found.get("recipient"):
         changes[names["recipient"]] = _recipients(found["recipient"], country)
-    items = list(found.get("attachments") or ())
-    taken = [_take(item, place, folder) for place, item in enumerate(items, start=1)]
+    given = found.get("attachments")
+    items = as_attachments(() if given is None else given)
     message = prepare(
-        [source for source, _ in taken],
-        text=_text(found, "text"),
-        subject=_text(found, "subject"),
+        [_no_folder(item, place) for place, item in enumerate(items, start=1)],
+        text=as_text(found.get("text") or "", "text"),
+        subject=as_text(found.get("subject") or "", "subject"),
         profile=profile,
         limit_bytes=limit_bytes,
         trim=trim,
         poster=poster,
         settings=settings,
     )
-    ready: dict[int, object] = {}
-    for index, part in enumerate(message.parts):
-        for place in part.shown_at or (index,):
-            ready[place] = taken[place][1](part)
     if "text" in names:
         changes[names["text"]] = message.text
     if "subject" in names:
         changes[names["subject"]] = message.subject
-    if "attachments" in names:
-        attachments = [ready[place] for place in range(len(items))]
-        changes[names["attachments"]] = tuple(attachments) if isinstance(found["attachments"], tuple) else attachments
+    if given is not None:
+        parts = {index: part for part in message.parts for index in part.indexes}
+        changes[names["attachments"]] = _given_back(given, parts, folder)
     changed: _Outgoing = _changed(outgoing, changes)
     return changed
 
@@ -163,51 +160,48 @@ def _names_in(outgoing: object, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _has(outgoing: object, name: str) -> bool:
-    return name in outgoing if isinstance(outgoing, Mapping) else hasattr(outgoing, name)
+    """Whether there is such a field; a method of that name, as Django's ``EmailMessage.message``, is none."""
+    return name in outgoing if isinstance(outgoing, Mapping) else not callable(getattr(outgoing, name, _has))
 
 
 def _get(outgoing: object, name: str) -> Any:
-    return outgoing[name] if isinstance(outgoing, Mapping) else getattr(outgoing, name)
+    value = outgoing[name] if isinstance(outgoing, Mapping) else getattr(outgoing, name)
+    # What can be gone through once only is needed twice: to prepare, and to give back in the same forms.
+    return list(value) if isinstance(value, Iterator) and not is_file(value) else value
 
 
-def _text(found: Mapping[str, Any], field: str) -> str:
-    value = found.get(field) or ""
-    if not isinstance(value, str):
-        raise UsageError(f"the {field} is a {type(value).__name__}, expected a str")
-    return value
+def _recipients(value: Any, country: str) -> object:
+    digits = [msisdn(number, country).digits for number in as_recipients(value, "recipient")]
+    if is_one_recipient(value):
+        return digits[0]
+    return type(value)(digits) if type(value) in (tuple, set, frozenset) else digits
 
 
-def _recipients(value: object, country: str) -> object:
-    if isinstance(value, str):
-        return msisdn(value, country).digits
-    if isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(number, str) for number in value):
-        return type(value)(msisdn(number, country).digits for number in value)
-    raise UsageError(f"the recipient is a {type(value).__name__}, expected a str or a list of them")
+def _no_folder(item: AttachmentInput, place: int) -> AttachmentInput:
+    """The item; a folder would come back as several."""
+    path = item[1] if isinstance(item, tuple) else item
+    if isinstance(path, (str, os.PathLike)) and os.path.isdir(path):  # noqa: PTH112 - takes any name for an answer
+        raise UsageError(f"attachment {place} is a folder, {path}; give its files")
+    return item
 
 
-def _take(item: Any, place: int, folder: str | os.PathLike[str] | None) -> tuple[AttachmentInput, _GiveBack]:
-    """What ``prepare`` takes of an attachment, and how its part goes back."""
+def _given_back(given: Any, parts: Mapping[int, Part], folder: str | os.PathLike[str] | None) -> object:
+    """The parts in the forms in which the attachments came, by their places."""
+    if is_one(given):
+        return _in_form(given, parts[0], folder)
+    ready = [_in_form(item, parts[place], folder) for place, item in enumerate(given)]
+    return tuple(ready) if isinstance(given, tuple) else ready
+
+
+def _in_form(item: Any, part: Part, folder: str | os.PathLike[str] | None) -> object:
     match item:
         case str() | os.PathLike():
-            if Path(item).is_dir():
-                raise UsageError(f"attachment {place} is a folder, {item}; give its files")
-            return item, partial(_as_path, item, folder)
+            return _as_path(item, folder, part)
         case bytes() | bytearray() | memoryview():
-            return bytes(item), lambda part: part.data
-        case (str(name), bytes(data)):
-            return (name, data), lambda part: (part.name, part.data)
-        case (str(name), bytes(data), str() | None):
-            return (name, data), lambda part: (part.name, part.data, part.content_type)
-    file = item.file if hasattr(getattr(item, "file", None), "read") else item
-    if not hasattr(file, "read"):
-        raise UsageError(
-            f"attachment {place} is a {type(item).__name__}; expected a path, bytes, (name, bytes) or an open file"
-        )
-    data = file.read()
-    if not isinstance(data, bytes):
-        raise UsageError(f"attachment {place} is open in text mode, or must be awaited; expected a binary file")
-    names = (getattr(item, "filename", None), getattr(item, "name", None))
-    return (next((name for name in names if isinstance(name, str) and name), f"attachment {place}"), data), ReadyFile
+            return part.data
+        case (_, content, *kind) if isinstance(item, tuple):
+            return (part.name, _in_form(content, part, folder), *([part.content_type] if kind else []))
+    return ReadyFile(part)
 
 
 def _as_path(original: str | os.PathLike[str], folder: str | os.PathLike[str] | None, part: Part) -> object:
@@ -243,5 +237,8 @@ def _changed(outgoing: Any, changes: Mapping[str, object]) -> Any:
         return outgoing.model_copy(update=dict(changes))
     changed = copy.copy(outgoing)
     for name, value in changes.items():
-        setattr(changed, name, value)
+        try:
+            setattr(changed, name, value)
+        except AttributeError as error:
+            raise UsageError(f"{name}: cannot be set in a {type(outgoing).__name__} ({error})") from None
     return changed

@@ -57,9 +57,10 @@ class FileMark:
 class Attachment:
     """One thing to send, as the caller gave it: a file to read in place, or bytes in memory.
 
-    ``name`` is for people and reports alone; nothing is decided by it. Exactly one of ``path``, ``data`` and
-    ``descriptor`` is set. ``mark`` is the file's when it was taken in; ``descriptor`` is an open file, which a worker
-    that may open none is handed.
+    ``index`` is its place among what was given, from 0: what it is told by. ``name`` is for people and reports alone;
+    several may share one, and nothing is decided by it. Exactly one of ``path``, ``data`` and ``descriptor`` is set.
+    ``mark`` is the file's when it was taken in; ``descriptor`` is an open file, which a worker that may open none is
+    handed.
     """
 
     index: int
@@ -229,8 +230,10 @@ class TimedSource(Source, Protocol):
 class PartReport:
     """The story of one part: what it is, where it came from, what was done and why.
 
-    In a forecast (a dry run) ``size_bytes`` and ``quality`` are predictions. ``shown_at`` are the part's
-    places in the message's order: more than one where attachments with the same content share it.
+    In a forecast (a dry run) ``size_bytes`` and ``quality`` are predictions. ``indexes`` are the attachments that it
+    was made of, by their places among what was given, from 0; ``source_name`` and ``source`` are the first one's.
+    ``shown_at`` are the part's places in the message's order. Both have several entries where attachments with the same
+    content share the part, and differ where something before it was left out or went with another message.
     """
 
     name: str
@@ -249,6 +252,7 @@ class PartReport:
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
     shown_at: tuple[int, ...] = ()
+    indexes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,11 +264,15 @@ class Part(PartReport):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An attachment that was left out, with the error's stable code and message."""
+    """An attachment that was left out, with the error's stable code and message.
+
+    ``index`` is its place among what was given, from 0.
+    """
 
     name: str
     code: str
     message: str
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

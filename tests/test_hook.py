@@ -172,7 +172,8 @@ def test_several_recipients_and_other_field_names(webp: Path) -> None:
     ("outgoing", "error"),
     [
         ({"to": "0409317436", "text": "x"}, AddressError),
-        ({"to": 61409317436, "text": "x"}, UsageError),
+        ({"to": True, "text": "x"}, UsageError),
+        ({"to": b"61409317436", "text": "x"}, UsageError),
         ({"to": "61409317436", "text": 5}, UsageError),
         ({"to": "61409317436"}, UsageError),
         ({"to": "61409317436", "text": "", "attachments": []}, UsageError),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def prepare_many(
-    jobs: Iterable[Job],
+    jobs: Job | Iterable[Job],
     *,
     executor: Executor | str = LOCAL,
     worker_count: int | None = None,
@@ -30,12 +30,12 @@ def prepare_many(
 ) -> Iterator[Outcome]:
     """Prepare ``jobs`` side by side; one that fails stops no other.
 
-    ``jobs`` may be a generator of any length: a few are taken for each worker, and results that wait for an
-    earlier one are bounded too. Nothing is written. With processes, call it below
+    ``jobs`` is one or several; it may be a generator of any length: a few are taken for each worker, and results that
+    wait for an earlier one are bounded too. Nothing is written. With processes, call it below
     ``if __name__ == "__main__":``, as always with Python's process pools.
 
     Args:
-        jobs: what to prepare. Attachments are paths or bytes; a file object goes nowhere but with ``serial``.
+        jobs: what to prepare. Attachments are paths or bytes; a file object or upload goes nowhere but with ``serial``.
         executor: ``"serial"``, ``"local"`` (processes of this machine), ``"dask://HOST:8786"``, or any
             ``concurrent.futures.Executor``; one of the caller's is left open.
         worker_count: how many processes ``"local"`` starts (default: one a core).
@@ -45,19 +45,24 @@ def prepare_many(
         For each job in turn :class:`Prepared` with its message, or :class:`Failed` with its error.
 
     Raises:
-        UsageError: there is no such executor.
+        UsageError: there is no such executor, or ``jobs`` is neither a job nor several.
         ToolMissing, ToolError: Dask is not installed, or not reached.
     """
     settings = settings or load_settings()
     with open_executor(executor, worker_count, settings) as workforce:
         if workforce.one_thread_each:
             settings = replace(settings, jobs=1)
-        flows = (_flow(index, job, settings, workforce) for index, job in enumerate(jobs))
+        if not isinstance(jobs, Iterable | Job):
+            raise UsageError(f"jobs: is a {type(jobs).__name__}; expected a Job, or several")
+        given = [jobs] if isinstance(jobs, Job) else jobs
+        flows = (_flow(index, job, settings, workforce) for index, job in enumerate(given))
         yield from in_order(flows, at_once=workforce.at_once, ahead=max(32, 8 * workforce.worker_count))
 
 
 def _flow(index: int, job: Job, settings: Settings, workforce: Workforce) -> Flow[Outcome]:
-    if workforce.one_thread_each and any(hasattr(given, "read") for given in job.attachments):
+    if not isinstance(job, Job):
+        return Failed(index, job, UsageError(f"jobs: number {index + 1} is a {type(job).__name__}; expected a Job"))
+    if workforce.one_thread_each and job.has_open_files:
         problem = "a file object cannot be handed to another process; give its path, or its name and bytes"
         return Failed(index, job, UsageError(problem))
     future = workforce.executor.submit(_run, job, settings)

@@ -57,8 +57,9 @@ _PART_KEYS = (
     "duration_s",
     "sha256",
     "notes",
+    "indexes",
 )
-_SOURCE_KEYS = ("path", "content_type", "format", "size_bytes", "width_px", "height_px", "duration_s")
+_SOURCE_KEYS = ("index", "path", "content_type", "format", "size_bytes", "width_px", "height_px", "duration_s")
 _NOT_IN_RESULTS = ("jobs", "ffmpeg")
 """Settings that cannot change a result: how much at once, and where the ffmpeg lies whose version counts."""
 

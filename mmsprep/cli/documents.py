@@ -28,6 +28,7 @@ def inspection_document(inspections: Iterable[Inspection], profile: Profile) -> 
         "profile": profile.name,
         "files": [
             {
+                "index": one.index,
                 "path": one.name,
                 "size_bytes": one.size_bytes,
                 "source": info_document(one.info) if one.info else None,

@@ -171,7 +171,9 @@ def reported(json_output: bool = False, *, one_line: bool = False) -> Iterator[N
                 {
                     "schema": 1,
                     "error": {"code": error.code, "message": str(error), "exit_status": error.exit_status},
-                    "errors": [{"code": one.code, "message": str(one)} for one in errors],
+                    "errors": [
+                        {"index": getattr(one, "index", None), "code": one.code, "message": str(one)} for one in errors
+                    ],
                 },
                 one_line=one_line,
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmsprep.doctor import Check
 from mmsprep.formats import FORMATS
-from mmsprep.message.message import Forecast, Message
+from mmsprep.message.message import Forecast, Message, labels
 from mmsprep.mm1.unpacked import Unpacked
 from mmsprep.mm7.status import Advice, Status
 from mmsprep.model import Action, MediaInfo, PartReport, Plan, Reason
@@ -85,18 +85,27 @@ def message_table(message: Message | Forecast) -> RenderableType:
     table.add_column("Size", size(message.overhead_bytes), justify="right", no_wrap=True)
     table.add_column("Share", _percent(message.overhead_bytes, message.limit_bytes), justify="right", no_wrap=True)
     table.add_column("Quality", no_wrap=True)
+    names = _names(message)
     for part in message.parts:
         before, after = size(part.source.size_bytes), size(part.size_bytes)
         table.add_row(
-            _two_lines(_short(part.source_name), _what(part.source)),
+            _two_lines(", ".join(map(names.__getitem__, part.indexes)) or _short(part.source_name), _what(part.source)),
             _two_lines(_done(part), _because(part.reasons)),
             after if part.action is Action.KEEP else Text(f"{before}\n-> {after}"),
             _percent(part.size_bytes, message.limit_bytes),
             f"{part.quality:.0f} {_quality_word(part)}",
         )
     for rejection in message.rejected:
-        table.add_row(_two_lines(_short(rejection.name), ""), _two_lines("left out", rejection.message))
+        name = _short(rejection.name) if rejection.index is None else names[rejection.index]
+        table.add_row(_two_lines(name, ""), _two_lines("left out", rejection.message))
     return table
+
+
+def _names(message: Message | Forecast) -> dict[int, str]:
+    """What people know each attachment by; those that share a name get their number."""
+    parts = {index: _short(part.source_name) for part in message.parts for index in part.indexes}
+    left_out = {one.index: _short(one.name) for one in message.rejected if one.index is not None}
+    return labels(parts | left_out)
 
 
 def summary(message: Message | Forecast) -> str:
@@ -119,10 +128,11 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("Table row: support", overflow="fold", max_width=24)
     table.add_column("What prepare would do, and why", overflow="fold")
+    names = labels({one.index: _short(one.name) for one in inspections})
     for one in inspections:
         problem = getattr(one.error, "problem", str(one.error)) if one.error else ""
         table.add_row(
-            _two_lines(_short(one.name), _what(one.info) if one.info else ""),
+            _two_lines(names[one.index], _what(one.info) if one.info else ""),
             size(one.size_bytes),
             f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-",
             _two_lines(_planned(one.plan), _found(one)) if one.plan else _two_lines("refuse", problem),

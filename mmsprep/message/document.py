@@ -65,7 +65,12 @@ def document(message: Reported) -> Json:
         "picture_limit_px": message.picture_limit_px,
         "parts": [_part(part) for part in message.parts],
         "rejected": [
-            {"path": rejection.name, "code": rejection.code, "message": rejection.message}
+            {
+                "index": rejection.index,
+                "path": rejection.name,
+                "code": rejection.code,
+                "message": rejection.message,
+            }
             for rejection in message.rejected
         ],
         "warnings": list(message.warnings),
@@ -86,10 +91,15 @@ def _part(part: PartReport) -> Json:
         "duration_s": part.duration_s,
         "quality": part.quality,
         "sha256": hashlib.sha256(part.data).hexdigest() if isinstance(part, Part) and part.data else None,
-        "source": {"path": part.source_name, **info_document(part.source)},
+        "source": {
+            "index": part.indexes[0] if part.indexes else None,
+            "path": part.source_name,
+            **info_document(part.source),
+        },
         "reasons": [asdict(reason) for reason in part.reasons],
         "notes": list(part.notes),
         "shown_at": list(part.shown_at),
+        "indexes": list(part.indexes),
     }
 
 

@@ -13,7 +13,8 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -189,6 +190,12 @@ def _intact(folder: Path) -> str:
 def overhead_bytes(parts: Sequence[PartReport], text: str, subject: str) -> int:
     """Bytes that a message of these parts needs beyond the parts' own data."""
     return len(_mime(parts, [b""] * len(parts), text, subject))
+
+
+def labels(names: Mapping[int, str]) -> dict[int, str]:
+    """What people call attachments of these names, by index: those that share one get their number, from 1."""
+    count = Counter(names.values())
+    return {index: f"{name} (attachment {index + 1})" if count[name] > 1 else name for index, name in names.items()}
 
 
 def part_name(position: int, kind: Kind, format_slug: str, source_name: str | None) -> str:

@@ -52,6 +52,7 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
         reasons=reasons,
         notes=(*info.notes, *entry.notes, *rendition.notes),
         shown_at=entry.shown_at,
+        indexes=entry.indexes,
         data=rendition.data,
     )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -45,13 +46,14 @@ class Candidate:
     ``source`` gives its source (the same one at every call; the first may be costly), ``original`` is set
     when the attachment can go as it is, ``priority`` shifts the division: 2 asks for half the loss.
     ``source_bytes`` is the attachment's own size: once a result is hard to tell from it, it is not made larger
-    than that (``None``: no such bound).
+    than that (``None``: no such bound). ``about`` surrounds the work on it, so that what goes wrong is told as its own.
     """
 
     source: Callable[[], Source]
     original: Rendition | None = None
     priority: float = 1.0
     source_bytes: int | None = None
+    about: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +162,11 @@ def _assured(candidate: Candidate, budget_bytes: int) -> Share | None:
     """The whole budget, where that is certain to be right: what it buys is good, and not more than the source had."""
     if candidate.original is not None or (candidate.source_bytes or budget_bytes) < budget_bytes:
         return None
-    source = candidate.source()
-    if not hasattr(source, "assured_quality"):
-        return None
-    quality = cast(AssuringSource, source).assured_quality(budget_bytes)
+    with candidate.about():
+        source = candidate.source()
+        if not hasattr(source, "assured_quality"):
+            return None
+        quality = cast(AssuringSource, source).assured_quality(budget_bytes)
     if quality is None or quality < source.floor_quality:
         return None
     return Share(budget_bytes, quality, keeps_original=False, final=True)
@@ -219,7 +222,8 @@ def trimmed_to_fit(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[
         if not timed or min(timed.values()) * part < SHORTEST_S:
             return None
         for place, seconds in timed.items():
-            shorter = cast(TimedSource, trimmed[place].source()).trimmed(seconds * part)
+            with trimmed[place].about():
+                shorter = cast(TimedSource, trimmed[place].source()).trimmed(seconds * part)
             trimmed[place] = replace(trimmed[place], source=partial(_same, shorter), original=None)
     return None
 
@@ -343,8 +347,9 @@ def _ask(candidate: Candidate, keep: bool) -> _Ask:
     original = candidate.original
     if keep and original is not None:
         return _Ask((CurvePoint(original.size_bytes, _PERFECT),), True, 0, candidate.priority)
-    source = candidate.source()
-    curve = source.curve()
+    with candidate.about():
+        source = candidate.source()
+        curve = source.curve()
     points = _rising(curve)
     if original is not None:
         smaller = [point for point in points if point.size_bytes < original.size_bytes]

@@ -1,16 +1,18 @@
 """What the caller hands over, made into attachments.
 
-Comes in: paths, folders, bytes with a name, file objects. Goes out: :class:`Attachment` values in the
-caller's order. Never: a look at what is inside (``sniff.py`` does), or a change to an original.
+Comes in: paths, folders, bytes with a name, file objects, uploads; one or many. Goes out: :class:`Attachment` values
+in the caller's order. Never: a look at what is inside (``sniff.py`` does), or a change to an original.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from inspect import isawaitable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, Protocol, TypeGuard
 
 from mmsprep.errors import (
     Empty,
@@ -24,36 +26,142 @@ from mmsprep.model import Attachment
 from mmsprep.settings import Settings
 from mmsprep.tools.untrusted import Found, is_link, list_untrusted, mark_of, open_untrusted
 
-AttachmentInput = str | os.PathLike[str] | bytes | tuple[str, bytes | os.PathLike[str]] | BinaryIO
-"""A path (a folder means its files), bytes, a name with bytes or with a path, or a binary file object."""
+
+class ReadableFile(Protocol):
+    """A file object that is open in binary mode."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
+        ...
 
 
-def take_in(inputs: Iterable[AttachmentInput], settings: Settings) -> tuple[list[Attachment], list[InputError]]:
-    """Make attachments of ``inputs``; what cannot be used comes back as errors, in order.
+class FileUpload(Protocol):
+    """An upload that keeps its content in ``file``, as Starlette's and Django's do."""
 
-    A folder stands for its files, sorted by name, hidden ones and subfolders left out. A path may be a link; what is
-    found in a folder may not.
+    @property
+    def file(self) -> Any:
+        """The file object."""
+        ...
+
+
+class StreamUpload(Protocol):
+    """An upload that keeps its content in ``stream``, as Werkzeug's does."""
+
+    @property
+    def stream(self) -> Any:
+        """The file object."""
+        ...
+
+
+FileInput = ReadableFile | FileUpload | StreamUpload
+Data = bytes | bytearray | memoryview
+AttachmentInput = (
+    str
+    | os.PathLike[str]
+    | Data
+    | tuple[str, Data | os.PathLike[str] | FileInput]
+    | tuple[str, Data | os.PathLike[str] | FileInput, str | None]
+    | FileInput
+)
+"""A path (a folder means its files), bytes, a file object, an upload, or a name with one of these (and with a type,
+which is not believed)."""
+Attachments = AttachmentInput | Iterable[AttachmentInput]
+"""One attachment, or several in order."""
+
+_DATA = (bytes, bytearray, memoryview)
+_PIECE_BYTES = 1_000_000
+_MIME_TYPE = re.compile(r"(application|audio|image|model|multipart|text|video|x-\w+)/[\w.+-]+\s*(;.*)?", re.IGNORECASE)
+_EXPECTED = "a path, bytes, an open file, an upload, or (name, bytes)"
+
+
+class Inputs(tuple[AttachmentInput, ...]):
+    """What :func:`as_attachments` has told apart and checked."""
+
+    __slots__ = ()
+
+
+def as_attachments(value: Attachments, argument: str = "attachments") -> Inputs:
+    """One attachment or many, as many.
+
+    A path, bytes, a file, an upload, and a tuple of a name and its content are one; what else can be iterated over
+    holds several. Arrays of bytes are copied, so that nobody changes them later.
 
     Raises:
-        UsageError: something is no path, bytes or binary file object.
+        UsageError: something is no attachment; ``argument`` is what the message calls it.
+    """
+    if isinstance(value, Inputs):
+        return value
+    if is_one(value):
+        return Inputs((_checked(value, argument),))
+    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+        return Inputs(_checked(one, f"{argument}: number {place}") for place, one in enumerate(value, start=1))
+    raise UsageError(f"{argument}: is a {type(value).__name__}; expected {_EXPECTED}, or several of them")
+
+
+def is_one(value: Attachments) -> TypeGuard[AttachmentInput]:
+    """Whether ``value`` is one attachment, not several.
+
+    A tuple of two paths is two attachments, whatever their types; a name with bytes or with a file is one.
+    """
+    if isinstance(value, (str, os.PathLike, *_DATA)) or is_file(value):
+        return True
+    match value:
+        case (str(), content) | (str(), content, None) if type(value) is tuple:
+            return isinstance(content, _DATA) or is_file(content)
+        case (str(), content, str(kind)) if type(value) is tuple:
+            return (isinstance(content, _DATA) or is_file(content)) and bool(_MIME_TYPE.fullmatch(kind))
+    return False
+
+
+def is_file(value: object) -> TypeGuard[FileInput]:
+    """Whether ``value`` is a file object or an upload."""
+    if isinstance(value, (type, str, os.PathLike, *_DATA)):
+        return False
+    return _can_be_read(value) or _can_be_read(_part(value, "file")) or _can_be_read(_part(value, "stream"))
+
+
+def take_in(inputs: Attachments, settings: Settings) -> tuple[list[Attachment], list[InputError]]:
+    """Make attachments of ``inputs``; what cannot be used comes back as errors, each with its index.
+
+    A folder stands for its files, sorted by name, hidden ones and subfolders left out. A path may be a link; what is
+    found in a folder may not. A file object is read from where it stands, from its start if it stands at its end.
+
+    Raises:
+        UsageError: something is no attachment, or a file in text mode, or one that must be awaited.
     """
     attachments: list[Attachment] = []
     problems: list[InputError] = []
-    for entry in inputs:
-        for one in _spread(entry):
+    spread = (one for entry in as_attachments(inputs) for one in _spread(entry))
+    for index, one in enumerate(spread):
+        try:
             if isinstance(one, InputError):
-                problems.append(one)
-                continue
-            try:
-                attachments.append(_take_one(one, len(attachments), settings))
-            except InputError as error:
-                problems.append(error)
+                raise one
+            attachments.append(_take_one(one, index, settings))
+        except InputError as error:
+            error.index = index
+            problems.append(error)
     return attachments, problems
+
+
+def _checked(item: Any, called: str) -> AttachmentInput:
+    match item:
+        case str():
+            return item
+        case bytes() | bytearray() | memoryview():
+            return bytes(item)
+        case (str(name), content) | (str(name), content, str() | None) if isinstance(item, tuple):
+            if isinstance(content, (*_DATA, os.PathLike)) or is_file(content):
+                return name, bytes(content) if isinstance(content, _DATA) else content
+        case os.PathLike():
+            return item if isinstance(item, (Path, Found)) else Path(os.fsdecode(item))
+        case _ if is_file(item):
+            return item
+    raise UsageError(f"{called}: is a {type(item).__name__}; expected {_EXPECTED}")
 
 
 def _spread(entry: AttachmentInput) -> Iterator[AttachmentInput | InputError]:
     """A folder as its files; anything else as it is."""
-    if not isinstance(entry, (str, os.PathLike)):
+    if not isinstance(entry, (str, os.PathLike)) or entry == "":  # which would be the working folder
         yield entry
         return
     folder = Path(entry)
@@ -71,7 +179,7 @@ def _spread(entry: AttachmentInput) -> Iterator[AttachmentInput | InputError]:
         for name, status in entries
         if not name.startswith(".")
         and not stat.S_ISDIR(status.st_mode)
-        and not (is_link(status) and (folder / name).is_dir())
+        and not (is_link(status) and os.path.isdir(folder / name))  # noqa: PTH112
     ]
     if not names:
         yield EmptyFolder(str(folder), "the folder has no files in it; name files, or a folder that has some")
@@ -87,14 +195,12 @@ def _take_one(entry: AttachmentInput, index: int, settings: Settings) -> Attachm
             return _from_bytes(name, data, index, settings)
         case (str(name), os.PathLike() as path):
             return _from_path(path, index, settings, name)
+        case (str(name), file):
+            return _from_bytes(name, _content_of(file, name, settings), index, settings)
         case str() | os.PathLike():
             return _from_path(entry, index, settings, str(Path(entry)) if isinstance(entry, Found) else str(entry))
-    if hasattr(entry, "read"):
-        return _from_file(entry, index, settings)
-    raise UsageError(
-        f"attachment {index + 1} is a {type(entry).__name__};"
-        " expected a path, bytes, (name, bytes or path) or a file opened in binary mode"
-    )
+    name = _name_of(entry) or f"attachment {index + 1}"
+    return _from_bytes(name, _content_of(entry, name, settings), index, settings)
 
 
 def _from_path(path: str | os.PathLike[str], index: int, settings: Settings, name: str) -> Attachment:
@@ -109,16 +215,70 @@ def _from_bytes(name: str, data: bytes, index: int, settings: Settings) -> Attac
     return Attachment(index, name, len(data), data=data)
 
 
-def _from_file(file: BinaryIO, index: int, settings: Settings) -> Attachment:
-    raw_name = getattr(file, "name", None)
-    name = raw_name if isinstance(raw_name, str) else f"attachment {index + 1}"
+def _part(value: object, attribute: str) -> Any:
+    """An attribute of somebody's object, ``None`` where there is none or asking for it fails."""
     try:
-        data = file.read(settings.max_input_bytes + 1)
-    except (OSError, ValueError) as error:
-        raise Unreadable(name, f"cannot be read ({error})") from error
-    if not isinstance(data, bytes):
-        raise UsageError(f"{name}: the file is open in text mode; open it with mode 'rb'")
-    return _from_bytes(name, data, index, settings)
+        return getattr(value, attribute, None)
+    except Exception:
+        return None
+
+
+def _can_be_read(value: object) -> bool:
+    return callable(_part(value, "read"))
+
+
+def _name_of(file: object) -> str:
+    """What a file or an upload is called; an upload's ``name`` may be that of a form's field."""
+    for attribute in ("filename", "name"):
+        name = _part(file, attribute)
+        if isinstance(name, (str, bytes, os.PathLike)) and name:
+            return os.fsdecode(name)
+    return ""
+
+
+def _content_of(file: object, name: str, settings: Settings) -> bytes:
+    """What is left to read, from the start where nothing is left, one byte more than is allowed at most.
+
+    It may come in pieces of any length, as from a pipe.
+    """
+    # The file inside an upload: the upload's own ``read`` may have to be awaited.
+    inside = (_part(file, "file"), file, _part(file, "stream"))
+    source: Any = next(one for one in inside if _can_be_read(one))
+    pieces, left = [], settings.max_input_bytes + 1
+    try:
+        while left > 0 and (piece := _piece(source, min(left, _PIECE_BYTES), name)):
+            pieces.append(piece)
+            left -= len(piece)
+        if not pieces and _rewound(source):
+            return _content_of(source, name, settings)
+    except (InputError, UsageError):
+        raise
+    except Exception as error:  # whatever somebody's file object raises
+        raise Unreadable(name, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    return b"".join(pieces)
+
+
+def _piece(source: Any, size_bytes: int, name: str) -> bytes:
+    piece = source.read(size_bytes)
+    if isinstance(piece, _DATA):
+        return bytes(piece)
+    if piece is None:
+        raise Unreadable(name, "has nothing to read yet and does not wait; give a file that blocks, or bytes")
+    if isawaitable(piece):
+        getattr(piece, "close", lambda: None)()
+        raise UsageError(f"{name}: the file is read with 'await'; await its content and give the bytes")
+    raise UsageError(f"{name}: the file is open in text mode; open it with mode 'rb'")
+
+
+def _rewound(source: Any) -> bool:
+    """Whether the file stood at its end, not at its start, and could be set back."""
+    try:
+        if source.tell() == 0:
+            return False
+        source.seek(0)
+        return bool(source.tell() == 0)
+    except (AttributeError, OSError, TypeError, ValueError):
+        return False
 
 
 def _check_size(name: str, size_bytes: int, settings: Settings) -> None:

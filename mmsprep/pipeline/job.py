@@ -1,33 +1,43 @@
-"""What a caller asks for, and the answer of a look without work.
+"""What a caller asks for, checked, and the answer of a look without work.
 
-Comes in: nothing. Goes out: :class:`Job` and :class:`Inspection`. Never: work.
+Comes in: the arguments of a call. Goes out: :class:`Job` and :class:`Inspection`. Never: work.
 """
 
 from __future__ import annotations
 
+import math
+import operator
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, SupportsIndex, cast
 
-from mmsprep.errors import MmsprepError
+from mmsprep.errors import MmsprepError, UsageError
 from mmsprep.model import MediaInfo, Plan
-from mmsprep.pipeline.intake import AttachmentInput
+from mmsprep.pipeline.intake import Attachments, as_attachments, is_file
 from mmsprep.profile import DEFAULT_PROFILE, Profile
+
+LEAST_PRIORITY = 0.01
+MOST_PRIORITY = 100
+_ON_ERROR = ("fail", "skip")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One message to prepare.
 
-    ``profile`` is a name, a path or a read profile; ``limit_bytes`` replaces the profile's limit.
-    ``on_error="skip"`` leaves out what cannot be sent and reports it. ``trim`` cuts clips and recordings
-    that cannot reach the profile's quality floor, ``poster`` sends a clip's best frame instead.
+    ``attachments`` is one attachment or several. ``profile`` is a name, a path or a read profile; ``limit_bytes``
+    replaces the profile's limit. ``on_error="skip"`` leaves out what cannot be sent and reports it. ``trim`` cuts clips
+    and recordings that cannot reach the profile's quality floor, ``poster`` sends a clip's best frame instead.
     ``keep_names`` lets what is safe of the original names be seen by the recipient. ``priorities`` maps an
-    attachment's name to its weight (2 asks for half the loss of the others).
+    attachment's name, with or without its folder, or its index to its weight (2 asks for half the loss of the others).
+
+    Raises:
+        UsageError: a value is of no type that its field takes, or makes no sense; the message names the field.
     """
 
-    attachments: tuple[AttachmentInput, ...]
+    attachments: Attachments
     text: str = ""
     subject: str = ""
     profile: str | Path | Profile = DEFAULT_PROFILE
@@ -36,15 +46,99 @@ class Job:
     trim: bool = False
     poster: bool = False
     keep_names: bool = False
-    priorities: Mapping[str, float] = field(default_factory=dict)
+    priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checked: dict[str, object] = {
+            "attachments": as_attachments(self.attachments),
+            "text": as_text(self.text, "text"),
+            "subject": as_text(self.subject, "subject"),
+            "limit_bytes": _as_limit(self.limit_bytes),
+            "priorities": _as_priorities(self.priorities),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        for name in ("trim", "poster", "keep_names"):
+            check_type(getattr(self, name), name, bool, "True or False")
+        check_type(self.profile, "profile", (str, os.PathLike, Profile), "a name, the path of a TOML file or a Profile")
+        if self.on_error not in _ON_ERROR:
+            raise UsageError(f"on_error: is {self.on_error!r}; expected one of {', '.join(map(repr, _ON_ERROR))}")
+
+    @property
+    def has_open_files(self) -> bool:
+        """Whether an attachment is a file object or an upload, which cannot go to another process."""
+        given = as_attachments(self.attachments)
+        return any(is_file(one[1] if isinstance(one, tuple) else one) for one in given)
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What one attachment is and what would be done with it; ``error`` is set when it cannot be sent."""
+    """What one attachment is and what would be done with it; ``error`` is set when it cannot be sent.
+
+    ``index`` is its place among what was given, from 0.
+    """
 
     name: str
     size_bytes: int
     info: MediaInfo | None = None
     plan: Plan | None = None
     error: MmsprepError | None = None
+    index: int = 0
+
+
+def check_type(value: object, argument: str, expected: type | tuple[type, ...], words: str) -> None:
+    """Refuse an argument of a wrong type.
+
+    Raises:
+        UsageError: ``value`` is none of ``expected``, which ``words`` say for people.
+    """
+    if not isinstance(value, expected):
+        shown = f" ({value!r})" if isinstance(value, (str, int, float)) else ""
+        raise UsageError(f"{argument}: is a {type(value).__name__}{shown}; expected {words}")
+
+
+def as_text(value: object, argument: str) -> str:
+    """A text; one that is translated only when it is shown (``gettext_lazy``) counts too.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(value, str) and not isinstance(value, type) and callable(getattr(value, "casefold", None)):
+        return str(value)
+    check_type(value, argument, str, "a str")
+    return cast(str, value)
+
+
+def _as_limit(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        shown = f" ({value!r})" if isinstance(value, (str, float, bool)) else ""
+        raise UsageError(
+            f"limit_bytes: is a {type(value).__name__}{shown}; expected a whole number of bytes, like 100000"
+        )
+    limit_bytes = operator.index(value)
+    if limit_bytes <= 0:
+        raise UsageError(f"limit_bytes: is {limit_bytes}; expected more than 0 bytes")
+    return limit_bytes
+
+
+def _as_priorities(value: object) -> dict[str | int, float]:
+    check_type(value, "priorities", Mapping, "a mapping of names or indexes to weights")
+    priorities: dict[str | int, float] = {}
+    for name, weight in cast(Mapping[object, object], value).items():
+        if isinstance(name, os.PathLike):
+            name = os.fsdecode(name)  # noqa: PLW2901
+        if isinstance(name, bool) or not isinstance(name, (str, int)):
+            raise UsageError(f"priorities: {name!r} is a {type(name).__name__}; expected a name or an index")
+        try:
+            number = math.nan if isinstance(weight, (bool, str, bytes)) else float(weight)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            number = math.nan
+        if not LEAST_PRIORITY <= number <= MOST_PRIORITY:
+            raise UsageError(
+                f"priorities: {name!r} has the weight {weight!r}; expected a number from {LEAST_PRIORITY} to"
+                f" {MOST_PRIORITY}, 1 being normal"
+            )
+        priorities[name] = number
+    return priorities

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn, TypeVar
 
 from mmsprep.errors import (
     AttachmentError,
     MmsprepError,
-    SeveralErrors,
     TooManyAttachments,
     UsageError,
     VerifyError,
@@ -33,6 +32,7 @@ from mmsprep.model import (
     MediaInfo,
     Part,
     PartReport,
+    Plan,
     ProgressCallback,
     Rejection,
     Rendition,
@@ -40,11 +40,11 @@ from mmsprep.model import (
 from mmsprep.pipeline.assemble import budget_bytes_of, make_part, predict_part
 from mmsprep.pipeline.classify import classify
 from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit
-from mmsprep.pipeline.intake import AttachmentInput, take_in
+from mmsprep.pipeline.intake import Attachments, take_in
 from mmsprep.pipeline.job import Inspection, Job
 from mmsprep.pipeline.rescue import below_floor, groups_in_order, rescued
 from mmsprep.pipeline.rewrap import rewrap
-from mmsprep.pipeline.running import Entry, OpenOnce, Run, started
+from mmsprep.pipeline.running import Entry, OpenOnce, Run, one_of, started
 from mmsprep.pipeline.verify import verify
 from mmsprep.profile import DEFAULT_PROFILE, Profile
 from mmsprep.settings import Settings
@@ -52,9 +52,11 @@ from mmsprep.sniff import sniff
 from mmsprep.tools.workspace import read_bytes
 from mmsprep.transcode import open_source
 
+_Result = TypeVar("_Result")
+
 
 def prepare(
-    attachments: Iterable[AttachmentInput] = (),
+    attachments: Attachments = (),
     *,
     text: str = "",
     subject: str = "",
@@ -64,7 +66,7 @@ def prepare(
     trim: bool = False,
     poster: bool = False,
     keep_names: bool = False,
-    priorities: Mapping[str, float] | None = None,
+    priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] | None = None,
     settings: Settings | None = None,
     progress: ProgressCallback | None = None,
 ) -> Message:
@@ -74,7 +76,8 @@ def prepare(
     touched and nothing is written.
 
     Args:
-        attachments: paths (a folder means its files), bytes, ``(name, bytes)`` or binary file objects.
+        attachments: one attachment or several in order: a path (a folder means its files), bytes, ``(name, bytes)``, a
+            file object in binary mode or an upload. Names may repeat; what counts is the place, the index.
         text: the message's own text.
         subject: the message's subject.
         profile: name of a profile, path of a TOML file, or a read profile.
@@ -83,7 +86,8 @@ def prepare(
         trim: cut clips and recordings that cannot reach the quality floor to what fits.
         poster: send the best frame of a clip that cannot reach the quality floor.
         keep_names: name the parts after the originals.
-        priorities: an attachment's name, with or without its folder, to its weight, 1 being normal.
+        priorities: an attachment's name, with or without its folder, or its index (from 0) to its weight, 1 being
+            normal. A name that fits several is an error.
         settings: limits of this machine (default: from the environment).
         progress: called after every step, from any thread.
 
@@ -94,7 +98,7 @@ def prepare(
         MmsprepError: see :mod:`mmsprep.errors`; nothing is half done.
     """
     job = Job(
-        attachments=tuple(attachments),
+        attachments=attachments,
         text=text,
         subject=subject,
         profile=profile,
@@ -103,7 +107,7 @@ def prepare(
         trim=trim,
         poster=poster,
         keep_names=keep_names,
-        priorities=dict(priorities or {}),
+        priorities={} if priorities is None else priorities,
     )
     return run(job, settings=settings, progress=progress)
 
@@ -111,9 +115,8 @@ def prepare(
 def run(job: Job, *, settings: Settings | None = None, progress: ProgressCallback | None = None) -> Message:
     """Prepare ``job`` as one message; :func:`prepare` with its arguments in one value."""
     with started(job, settings, progress) as this:
-        entries = _open(this, _understand(this))
-        _check_count(this, entries)
-        return _finish_what_is_sound(this, entries)
+        message = _of_what_is_sound(this, _open(this, _understand(this)), partial(_finish, this))
+        return message or _nothing_left(this)
 
 
 def split(job: Job, *, settings: Settings | None = None, progress: ProgressCallback | None = None) -> list[Message]:
@@ -125,15 +128,12 @@ def split(job: Job, *, settings: Settings | None = None, progress: ProgressCallb
         MmsprepError: as :func:`prepare`; also when one attachment alone does not fit a message.
     """
     with started(job, settings, progress) as this:
-        entries = _open(this, _understand(this))
-        groups = groups_in_order(this, entries)
-        if groups is None:
-            return [_finish_what_is_sound(this, entries)]
+        entries = _open(this, _understand(this, any_number=True), any_number=True)
+        groups = _of_what_is_sound(this, entries, partial(_grouped, this)) or _nothing_left(this)
         following = replace(this, job=replace(job, text=""))
-        return [
-            _finish_what_is_sound(this if place == 0 else following, [entries[index] for index in group])
-            for place, group in enumerate(groups)
-        ]
+        runs = [this, *[following] * (len(groups) - 1)]
+        made = [_of_what_is_sound(one, group, partial(_finish, one)) for one, group in zip(runs, groups, strict=True)]
+        return [message for message in made if message] or [_nothing_left(this)]
 
 
 def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCallback | None = None) -> Forecast:
@@ -144,8 +144,7 @@ def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCa
     """
     with started(job, settings, progress) as this:
         entries = _open(this, _understand(this))
-        _check_count(this, entries)
-        divided, shares = _divided(this, entries)
+        divided, shares = _of_what_is_sound(this, entries, partial(_divided, this)) or _nothing_left(this)
         parts = [
             predict_part(this, position, entry, share)
             for position, (entry, share) in enumerate(zip(divided, shares, strict=True), start=1)
@@ -160,103 +159,148 @@ def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCa
             text=this.text,
             subject=this.subject,
             rejected=_rejections(this),
-            warnings=_warnings(parts),
+            warnings=_warnings(this, parts),
         )
 
 
 def inspect(
-    attachments: Iterable[AttachmentInput],
+    attachments: Attachments,
     *,
     profile: str | Path | Profile = DEFAULT_PROFILE,
     settings: Settings | None = None,
 ) -> list[Inspection]:
-    """Say what each attachment really is and what :func:`prepare` would do with it; nothing is decoded."""
-    job = Job(attachments=tuple(attachments), profile=profile, on_error="skip")
+    """Say what each attachment really is and what :func:`prepare` would do with it; nothing is decoded.
+
+    Args:
+        attachments, profile, settings: as :func:`prepare` takes them.
+
+    Returns:
+        One a attachment, in the order in which they were given; one with an ``error`` stands in its place.
+    """
+    job = Job(attachments=attachments, profile=profile, on_error="skip")
     with started(job, settings, None) as this:
-        taken, problems = take_in(job.attachments, this.settings)
-        missing = [Inspection(problem.name, 0, error=problem) for problem in problems]
-        return [*this.pool.map(partial(_inspect_one, this), taken), *missing]
+        return _inspected(this)[1]
+
+
+def _inspected(this: Run, most: int | None = None) -> tuple[list[Attachment], list[Inspection]]:
+    """Take in, sniff, classify: what could be taken in, and what is known of everything that was given, in order.
+
+    ``most`` is how many there may be.
+    """
+    taken, problems = take_in(this.job.attachments, this.settings)
+    missing = [Inspection(problem.name, 0, error=problem, index=problem.index or 0) for problem in problems]
+    this.know({one.index: one.name for one in taken} | {one.index: one.name for one in missing})
+    if most is not None and len(taken) > most:
+        raise _too_many(this, len(taken))
+    found = [*this.pool.map(partial(_inspect_one, this), taken), *missing]
+    return taken, sorted(found, key=lambda one: one.index)
 
 
 def _inspect_one(this: Run, attachment: Attachment) -> Inspection:
     info: MediaInfo | None = None
+    plan: Plan | None = None
+    failure: MmsprepError | None = None
     try:
-        info = sniff(attachment, this.settings, this.workspace)
-        plan = classify(attachment.name, info, this.profile)
+        with this.about(attachment):
+            info = sniff(attachment, this.settings, this.workspace)
+            plan = classify(attachment.name, info, this.profile)
     except MmsprepError as error:
-        return Inspection(attachment.name, attachment.size_bytes, info, error=error)
-    return Inspection(attachment.name, attachment.size_bytes, info, plan)
+        failure = error
+    return Inspection(attachment.name, attachment.size_bytes, info, plan, failure, attachment.index)
 
 
-def _understand(this: Run) -> list[Entry]:
-    """Take in, sniff, classify; what cannot be sent is collected or raised, as the job says."""
-    attachments, problems = take_in(this.job.attachments, this.settings)
-    this.check_priorities(attachments)
-    found = list(this.pool.map(partial(_inspect_one, this), attachments))
-    this.leave_out([*problems, *(one.error for one in found if one.error)])
+def _understand(this: Run, *, any_number: bool = False) -> list[Entry]:
+    """Take in, sniff, classify; what cannot be sent is collected or raised, as the job says.
+
+    Where nothing can be left out any more, more than the profile allows are refused before anybody looks at them.
+    """
+    all_count = this.job.on_error == "fail" and not this.profile.message.share_duplicates
+    most = this.profile.message.max_attachments if all_count and not any_number else None
+    attachments, found = _inspected(this, most)
+    this.leave_out({one.index: one.error for one in found if one.error})
+    understood = {one.index: one for one in found}
     entries = [
-        Entry(attachment, one.info, one.plan)
-        for attachment, one in zip(attachments, found, strict=True)
-        if one.info and one.plan
+        Entry(attachment, one.info, one.plan, indexes=(attachment.index,), shown_at=(attachment.index,))
+        for attachment in attachments
+        if (one := understood[attachment.index]) and one.info and one.plan
     ]
     _check_something_is_left(this, entries)
     for entry in entries:
-        this.tell(entry, "look", len(entries))
+        this.tell(entry, "look")
     return entries
 
 
-def _open(this: Run, entries: Sequence[Entry]) -> list[Entry]:
-    """Give every entry its candidate for the division; what must be encoded is decoded here, once."""
+def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> list[Entry]:
+    """Give every entry its candidate for the division; what must be encoded is decoded here, once.
 
-    def attempt(entry: Entry) -> Entry | MmsprepError:
+    No more are decoded than it takes to know that there are too many.
+    """
+
+    def attempt(entry: Entry) -> Entry | AttachmentError:
         try:
-            ready = replace(entry, candidate=_candidate(this, entry))
+            with this.about(entry.attachment):
+                ready = replace(entry, candidate=_candidate(this, entry))
         except AttachmentError as error:
             return error
-        this.tell(entry, "open", len(entries))
+        this.tell(entry, "open")
         return ready
 
-    outcomes = list(this.pool.map(attempt, entries))
-    this.leave_out([outcome for outcome in outcomes if isinstance(outcome, MmsprepError)])
-    opened = [outcome for outcome in outcomes if isinstance(outcome, Entry)]
-    _check_something_is_left(this, opened)
-    return _tell_duplicates(this, opened)
+    most = len(entries) if any_number else this.profile.message.max_attachments
+    opened = _Different(this, entries)
+    problems: dict[int, MmsprepError] = {}
+    waiting = list(entries)
+    while waiting:
+        step = max(most + 1 - len(opened.entries), this.settings.worker_count)
+        now, waiting = waiting[:step], waiting[step:]
+        for entry, outcome in zip(now, this.pool.map(attempt, now), strict=True):
+            if isinstance(outcome, Entry):
+                opened.add(outcome)
+            else:
+                problems[entry.attachment.index] = outcome
+        if len(opened.entries) > most:
+            raise _too_many(this, len(entries))
+    this.leave_out(problems)
+    _check_something_is_left(this, opened.entries)
+    return opened.entries
 
 
-def _tell_duplicates(this: Run, entries: Sequence[Entry]) -> list[Entry]:
-    """Say which attachments are the same; carry them once where the profile lets slides share a part."""
-    first: dict[str, int] = {}
-    told: list[Entry] = []
-    sizes = Counter(entry.info.size_bytes for entry in entries)
-    for place, entry in enumerate(entries):
-        content = _content_of(entry, sizes)
-        shown = replace(entry, shown_at=(place,))
-        if content not in first:
-            first[content] = len(told)
-            told.append(shown)
-            continue
-        twin = told[first[content]]
-        if this.profile.message.share_duplicates:
-            note = f"{entry.attachment.name} is the same: carried once, shown twice"
-            both = replace(twin, shown_at=(*twin.shown_at, place), notes=(*twin.notes, note))
-            told[first[content]] = both
-        else:
-            note = f"the same as {twin.attachment.name}; leave one out to give the others its bytes"
-            told.append(replace(shown, notes=(note,)))
-    return told
+class _Different:
+    """Opened entries; those that are the same are told, and carried once where the profile lets slides share a part."""
+
+    def __init__(self, this: Run, understood: Sequence[Entry]) -> None:
+        self.entries: list[Entry] = []
+        self._this = this
+        self._first: dict[object, int] = {}
+        self._sizes = Counter(entry.info.size_bytes for entry in understood)
+
+    def add(self, entry: Entry) -> None:
+        place = self._first.setdefault(_content_of(entry, self._sizes), len(self.entries))
+        if place == len(self.entries):
+            self.entries.append(entry)
+            return
+        twin, label = self.entries[place], self._this.label
+        if not self._this.profile.message.share_duplicates:
+            note = f"the same as {label(twin.attachment.index)}; leave one out to give the others its bytes"
+            self.entries.append(replace(entry, notes=(note,)))
+            return
+        note = f"{label(entry.attachment.index)} is the same: carried once, shown twice"
+        both = (*twin.indexes, *entry.indexes)
+        self.entries[place] = replace(twin, indexes=both, shown_at=both, notes=(*twin.notes, note))
+        self._this.reached.end(entry.attachment.index)
 
 
-def _content_of(entry: Entry, sizes: Counter[int]) -> str:
+def _content_of(entry: Entry, sizes: Counter[int]) -> object:
     """What two attachments have in common when they show the same: the pixels, else the bytes."""
+    alone = ("attachment", entry.attachment.index)
     if sizes.total() == 1:
-        return entry.attachment.name
+        return alone
     original = entry.ready.original
     fingerprint = None if original else getattr(entry.ready.source(), "fingerprint", None)
     if fingerprint:
-        return str(fingerprint)
+        return ("pixels", fingerprint)
     if sizes[entry.info.size_bytes] == 1:
-        return entry.attachment.name
-    return hashlib.sha256(original.data if original else read_bytes(entry.attachment)).hexdigest()
+        return alone
+    return ("bytes", hashlib.sha256(original.data if original else read_bytes(entry.attachment)).digest())
 
 
 def _candidate(this: Run, entry: Entry) -> Candidate:
@@ -265,7 +309,8 @@ def _candidate(this: Run, entry: Entry) -> Candidate:
     original = _original(this, entry)
     if original is None:
         source()
-    return Candidate(source, original, this.priority_of(attachment), info.size_bytes)
+    about = partial(this.about, attachment)
+    return Candidate(source, original, this.priority_of(attachment), info.size_bytes, about)
 
 
 def _original(this: Run, entry: Entry) -> Rendition | None:
@@ -293,6 +338,12 @@ def _original(this: Run, entry: Entry) -> Rendition | None:
     )
 
 
+def _grouped(this: Run, entries: Sequence[Entry]) -> list[Sequence[Entry]]:
+    """The entries of each message; all in one where no division helps, which then says what would."""
+    groups = groups_in_order(this, entries)
+    return [[entries[place] for place in group] for group in groups] if groups else [entries]
+
+
 def _divided(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Share]]:
     """Divide the budget; what is too long becomes a poster or is cut, if the job says so."""
     budget_bytes = budget_bytes_of(this, entries)
@@ -303,18 +354,29 @@ def _divided(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequ
     return entries, shares
 
 
-def _finish_what_is_sound(this: Run, entries: Sequence[Entry]) -> Message:
-    """Finish; what turns out to be damaged only now is left out, where the job says so."""
-    while True:
+def _placed(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with their places in a message that is made of them alone."""
+    places = {index: place for place, index in enumerate(sorted(index for one in entries for index in one.indexes))}
+    return [replace(one, shown_at=tuple(places[index] for index in one.indexes)) for one in entries]
+
+
+def _of_what_is_sound(
+    this: Run, entries: Sequence[Entry], work: Callable[[Sequence[Entry]], _Result]
+) -> _Result | None:
+    """``work(entries)``; what turns out to be damaged only now is left out, where the job says so.
+
+    ``None``: nothing is left.
+    """
+    while entries or this.text:
         try:
-            return _finish(this, entries)
+            return work(_placed(entries))
         except AttachmentError as error:
-            this.leave_out([error])
-            left = [entry for entry in entries if entry.attachment.name != error.name]
-            if len(left) == len(entries):
+            lost = [index for entry in entries if error.index in entry.indexes for index in entry.indexes]
+            if not lost:
                 raise
-            entries = left
-            _check_something_is_left(this, entries)
+            this.leave_out({index: type(error)(this.names[index], error.problem) for index in lost})
+            entries = [entry for entry in entries if error.index not in entry.indexes]
+    return None
 
 
 def _finish(this: Run, entries: Sequence[Entry]) -> Message:
@@ -327,8 +389,9 @@ def _finish(this: Run, entries: Sequence[Entry]) -> Message:
 
     def render_one(asked: tuple[int, int]) -> Rendition:
         place, max_bytes = asked
-        rendition = entries[place].ready.source().render(max_bytes)
-        this.tell(entries[place], "encode", len(entries))
+        with this.about(entries[place].attachment):
+            rendition = entries[place].ready.source().render(max_bytes)
+        this.tell(entries[place], "encode")
         return rendition
 
     renditions = fit([entry.ready for entry in entries], shares, budget_bytes, render_all)
@@ -337,8 +400,9 @@ def _finish(this: Run, entries: Sequence[Entry]) -> Message:
 
     def check(work: tuple[int, Entry, Rendition]) -> Part:
         position, entry, rendition = work
-        verify(entry.attachment.name, rendition, this.profile, this.workspace)
-        this.tell(entry, "check", len(entries))
+        with this.about(entry.attachment):
+            verify(entry.attachment.name, rendition, this.profile, this.workspace)
+        this.tell(entry, "check")
         return make_part(this, position, entry, rendition)
 
     parts = tuple(this.pool.map(check, zip(count(1), entries, renditions, strict=False)))
@@ -350,7 +414,7 @@ def _finish(this: Run, entries: Sequence[Entry]) -> Message:
         text=this.text,
         subject=this.subject,
         rejected=_rejections(this),
-        warnings=_warnings(parts),
+        warnings=_warnings(this, parts),
     )
     if message.total_bytes > this.usable_bytes:
         raise VerifyError(
@@ -362,27 +426,28 @@ def _finish(this: Run, entries: Sequence[Entry]) -> Message:
 
 def _rejections(this: Run) -> tuple[Rejection, ...]:
     return tuple(
-        Rejection(getattr(error, "name", ""), error.code, getattr(error, "problem", str(error)))
-        for error in this.rejected
+        Rejection(this.names[index], error.code, getattr(error, "problem", str(error)), index)
+        for index, error in sorted(this.rejected.items())
     )
 
 
-def _warnings(parts: Sequence[PartReport]) -> tuple[str, ...]:
-    return tuple(f"{part.source_name}: {note}" for part in parts for note in part.notes)
+def _warnings(this: Run, parts: Sequence[PartReport]) -> tuple[str, ...]:
+    return tuple(f"{this.label(part.indexes[0])}: {note}" for part in parts for note in part.notes)
 
 
 def _check_something_is_left(this: Run, entries: Sequence[Entry]) -> None:
-    if entries or this.text:
-        return
+    if not entries and not this.text:
+        _nothing_left(this)
+
+
+def _nothing_left(this: Run) -> NoReturn:
     if not this.rejected:
         raise UsageError("nothing to send: give a file or a text")
-    raise this.rejected[0] if len(this.rejected) == 1 else SeveralErrors(tuple(this.rejected))
+    raise one_of(this.rejected)
 
 
-def _check_count(this: Run, entries: Sequence[Entry]) -> None:
-    allowed = this.profile.message.max_attachments
-    if len(entries) > allowed:
-        raise TooManyAttachments(
-            f"{len(entries)} attachments, profile {this.profile.name!r} allows {allowed};"
-            " leave some out, or send several messages (--split)"
-        )
+def _too_many(this: Run, count: int) -> TooManyAttachments:
+    return TooManyAttachments(
+        f"{count} attachments, profile {this.profile.name!r} allows {this.profile.message.max_attachments};"
+        " leave some out, or send several messages (--split)"
+    )

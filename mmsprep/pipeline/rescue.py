@@ -59,7 +59,7 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
     shorter = trimmed_to_fit([entry.ready for entry in entries], budget_bytes)
     for place, (entry, need) in enumerate(zip(entries, shortfall.floor_bytes, strict=True)):
         seconds = duration_s(entry.ready.source())
-        line = f"{entry.attachment.name}: needs {need:,} bytes"
+        line = f"{this.label(entry.attachment.index)}: needs {need:,} bytes"
         if seconds:
             line += f" for {seconds:.0f} s"
         if seconds and shorter:

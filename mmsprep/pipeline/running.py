@@ -6,20 +6,21 @@ Comes in: a :class:`Job`. Goes out: a :class:`Run` and its entries. Never: the o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from threading import Lock
 
 import msgspec
 
-from mmsprep.errors import MmsprepError, SeveralErrors, UsageError
+from mmsprep.errors import AttachmentError, MmsprepError, SeveralErrors, UsageError
 from mmsprep.formats.text import clean
+from mmsprep.message.message import labels
 from mmsprep.model import Attachment, MediaInfo, Plan, Progress, ProgressCallback, Source
 from mmsprep.pipeline.fit import Candidate
-from mmsprep.pipeline.job import Job
+from mmsprep.pipeline.job import Job, check_type
 from mmsprep.profile import Profile, load_profile
 from mmsprep.settings import Settings, load_settings
 from mmsprep.tools.workspace import Workspace
@@ -31,7 +32,8 @@ STAGES = ("look", "open", "encode", "check")
 class Entry:
     """An attachment that was understood and, later, opened.
 
-    ``shown_at`` are its places in the message's order; more than one where a duplicate shares its bytes.
+    ``indexes`` are the attachments that it stands for, ``shown_at`` their places in the message's order; more than one
+    where a duplicate shares its bytes.
     """
 
     attachment: Attachment
@@ -39,6 +41,7 @@ class Entry:
     plan: Plan
     candidate: Candidate | None = None
     poster: bool = False
+    indexes: tuple[int, ...] = ()
     shown_at: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -48,17 +51,44 @@ class Entry:
         return self.candidate
 
 
+@dataclass(slots=True)
+class Reached:
+    """How far a run is: each attachment's last stage, told in an order in which nothing runs backwards."""
+
+    callback: ProgressCallback | None
+    names: Mapping[int, str] = field(default_factory=dict)
+    _stages: dict[int, int] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def tell(self, index: int, stage: str) -> None:
+        """``stage`` is done for an attachment."""
+        with self._lock:
+            self._stages[index] = max(self._stages.get(index, 0), STAGES.index(stage) + 1)
+            if self.callback:
+                done = sum(self._stages.values()) / (len(STAGES) * max(1, len(self.names)))
+                self.callback(Progress(index, self.names[index], stage, min(1.0, done)))
+
+    def end(self, index: int) -> None:
+        """There is nothing more to do for an attachment."""
+        with self._lock:
+            self._stages[index] = len(STAGES)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the stages of one run share."""
+    """What the stages of one run share.
+
+    ``names`` are those of what was given, by index; ``rejected`` is what was left out of it.
+    """
 
     job: Job
     profile: Profile
     settings: Settings
     workspace: Workspace
     pool: Executor
-    progress: ProgressCallback | None
-    rejected: list[MmsprepError]
+    reached: Reached
+    names: dict[int, str] = field(default_factory=dict)
+    rejected: dict[int, MmsprepError] = field(default_factory=dict)
 
     @property
     def limit_bytes(self) -> int:
@@ -77,36 +107,85 @@ class Run:
     def subject(self) -> str:
         return " ".join(clean(self.job.subject, "lf").split())
 
+    def know(self, given: Mapping[int, str]) -> None:
+        """Keep the names of what was given.
+
+        Raises:
+            UsageError: a priority is for something that was not given (it would be lost without a word), or for a name
+                that fits several.
+        """
+        self.names.update(sorted(given.items()))
+        self.reached.names = self.names
+        for called in self.job.priorities:
+            self._index_of(called)
+
     def priority_of(self, attachment: Attachment) -> float:
-        named = (weight for name, weight in self.job.priorities.items() if _is_called(attachment, name))
-        return next(named, 1.0)
+        given = (weight for called, weight in self.job.priorities.items() if self._index_of(called) == attachment.index)
+        return next(given, 1.0)
 
-    def check_priorities(self, attachments: Sequence[Attachment]) -> None:
-        """Refuse a priority for something that is not there: it would be lost without a word."""
-        for name in self.job.priorities:
-            if not any(_is_called(attachment, name) for attachment in attachments):
-                names = ", ".join(attachment.name for attachment in attachments) or "none"
-                raise UsageError(f"a priority is given for {name!r}, which is none of the attachments ({names})")
+    def _index_of(self, called: str | int) -> int:
+        """Whom a priority means: an index, a name just as it was given, or one without its folder."""
+        if isinstance(called, int):
+            fitting = [called] if called in self.names else []
+        else:
+            fitting = [index for index, name in self.names.items() if name == called]
+            fitting = fitting or [index for index, name in self.names.items() if PurePath(name).name == called]
+        if not fitting:
+            names = ", ".join(self.names.values()) or "none"
+            raise UsageError(f"a priority is given for {called!r}, which is none of the attachments ({names})")
+        if len(fitting) > 1:
+            which = ", ".join(f"{index}: {self.names[index]}" for index in fitting)
+            raise UsageError(
+                f"a priority is given for {called!r}, which fits several attachments ({which});"
+                " give the path with its folder, or the index"
+            )
+        return fitting[0]
 
-    def leave_out(self, problems: Sequence[MmsprepError]) -> None:
-        """Collect ``problems``, or raise them where the job does not skip."""
+    def label(self, index: int) -> str:
+        """What people call an attachment: its name, with its number where others have the same."""
+        return labels(self.names)[index]
+
+    @contextmanager
+    def about(self, attachment: Attachment) -> Iterator[None]:
+        """Whatever is wrong with an attachment is told as this one's."""
+        try:
+            yield
+        except AttachmentError as error:
+            self._assign(error, attachment.index)
+            raise
+
+    def _assign(self, error: MmsprepError, index: int) -> None:
+        if isinstance(error, AttachmentError):
+            error.index = index
+            error.is_namesake = self.label(index) != self.names[index]
+
+    def leave_out(self, problems: Mapping[int, MmsprepError]) -> None:
+        """Collect what is wrong, by index, or raise it where the job does not skip."""
+        for index, problem in problems.items():
+            self._assign(problem, index)
         if problems and self.job.on_error == "fail":
-            raise problems[0] if len(problems) == 1 else SeveralErrors(tuple(problems))
-        self.rejected.extend(problems)
+            raise one_of(problems)
+        self.rejected.update(problems)
+        for index in problems:
+            self.reached.end(index)
 
-    def tell(self, entry: Entry, stage: str, count: int) -> None:
-        if self.progress:
-            done = (STAGES.index(stage) + (entry.attachment.index + 1) / max(1, count)) / len(STAGES)
-            self.progress(Progress(entry.attachment.index, entry.attachment.name, stage, min(1.0, done)))
+    def tell(self, entry: Entry, stage: str) -> None:
+        self.reached.tell(entry.attachment.index, stage)
 
 
-def _is_called(attachment: Attachment, name: str) -> bool:
-    return name in (attachment.name, PurePath(attachment.name).name)
+def one_of(problems: Mapping[int, MmsprepError]) -> MmsprepError:
+    """The error that tells all ``problems``, in the attachments' order."""
+    errors = tuple(problems[index] for index in sorted(problems))
+    return errors[0] if len(errors) == 1 else SeveralErrors(errors)
 
 
 @contextmanager
 def started(job: Job, settings: Settings | None, progress: ProgressCallback | None) -> Iterator[Run]:
     """The workspace, the threads and the profile of one run; children and files are gone when it ends."""
+    check_type(job, "job", Job, "a Job")
+    check_type(settings, "settings", (Settings, type(None)), "Settings")
+    if progress is not None and not callable(progress):
+        raise UsageError(f"progress: is a {type(progress).__name__}; expected something that can be called")
     settings = settings or load_settings()
     profile = job.profile if isinstance(job.profile, Profile) else load_profile(job.profile)
     reserve_bytes = profile.message.reserve_bytes
@@ -123,7 +202,7 @@ def started(job: Job, settings: Settings | None, progress: ProgressCallback | No
     pool = ThreadPoolExecutor(settings.worker_count, thread_name_prefix="mmsprep")
     with Workspace(settings) as workspace:
         try:
-            yield Run(job, profile, settings, workspace, pool, progress, [])
+            yield Run(job, profile, settings, workspace, pool, Reached(progress))
         finally:
             workspace.processes.kill_all()
             pool.shutdown(wait=True, cancel_futures=True)

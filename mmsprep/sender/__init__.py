@@ -17,7 +17,7 @@ from mmsprep.errors import ContentRefused, EarlierOutcomeUnknown, OverBudget, Us
 from mmsprep.message import Message
 from mmsprep.sender import form, soap
 from mmsprep.sender.account import Account, load_account
-from mmsprep.sender.address import msisdn
+from mmsprep.sender.address import Recipient, Recipients, as_recipients, msisdn
 from mmsprep.sender.attempts import Course, Patience, course
 from mmsprep.sender.http import Timeouts, exchange, exchange_async, pause_async
 from mmsprep.sender.journal import Entry, Journal, State, Subject
@@ -28,10 +28,12 @@ __all__ = [
     "Journal",
     "Patience",
     "Receipt",
+    "Recipients",
     "Timeouts",
     "Via",
     "WireRequest",
     "WireResponse",
+    "as_recipients",
     "load_account",
     "msisdn",
     "opened_journal",
@@ -47,7 +49,7 @@ _PATIENCE = Patience()
 def send(
     message: Message,
     *,
-    to: str,
+    to: Recipient,
     account: Account | None = None,
     via: Via | str = Via.HTTP,
     sender: str = "",
@@ -107,7 +109,7 @@ def send(
 async def send_async(
     message: Message,
     *,
-    to: str,
+    to: Recipient,
     account: Account | None = None,
     via: Via | str = Via.HTTP,
     sender: str = "",
@@ -155,7 +157,7 @@ class _Errand(NamedTuple):
     """What a caller of :func:`send` asks for."""
 
     message: Message
-    to: str
+    to: Recipient
     account: Account | None
     via: Via | str
     sender: str
@@ -167,15 +169,20 @@ class _Errand(NamedTuple):
 
 def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Course | Receipt:
     """What stands before the first byte: everything is checked and built, the journal asked."""
-    if not isinstance(errand.to, str):
-        raise UsageError("one request a recipient: the gateway refuses several; call send once for each")
+    numbers = as_recipients(errand.to)
+    if len(numbers) != 1:
+        raise UsageError(
+            f"to: has {len(numbers)} recipients; the gateway takes one a request: call send once for each, or deliver"
+        )
     try:
         door = _DOORS[Via(errand.via)]
     except ValueError:
         raise UsageError(f"via {errand.via!r}: expected one of {', '.join(Via)}") from None
     message = errand.message
+    if not isinstance(message, Message):
+        raise UsageError(f"message: is a {type(message).__name__}; expected a Message, as prepare makes it")
     _check(message, errand.text_at_end)
-    recipient = msisdn(errand.to, errand.country).digits
+    recipient = msisdn(numbers[0], errand.country).digits
     account = errand.account or load_account()
     request = door.build_request(
         message,

@@ -7,13 +7,16 @@ country.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
-from mmsprep.errors import AddressError
+from mmsprep.errors import AddressError, UsageError
 
 _MSISDN = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _WRITTEN = re.compile(r"\+?[0-9][0-9 \u00a0\u202f().\-\u2010\u2011/]*", re.ASCII)
 _NOT_DIGITS = re.compile(r"[^0-9]")
+_ONE = "expected a number as a str"
 _EXPECTED = "expected 7 to 15 digits with the country code, like 61409317436"
 
 
@@ -23,6 +26,51 @@ class Msisdn:
 
     digits: str
     note: str = ""
+
+
+class PhoneNumber(Protocol):
+    """A number as ``phonenumbers`` parses it; Django's phone field gives the same."""
+
+    country_code: Any
+    national_number: Any
+
+
+Recipient = str | int | PhoneNumber | Msisdn
+Recipients = Recipient | Iterable[Recipient]
+"""One recipient, or several."""
+
+
+def as_recipients(value: Recipients, argument: str = "to") -> tuple[str, ...]:
+    """One recipient or many, as many numbers as they were written.
+
+    Raises:
+        UsageError: something is no number; ``argument`` is what the message calls it.
+    """
+    if is_one_recipient(value):
+        return (_written(value, argument),)
+    if isinstance(value, Iterable) and not isinstance(value, (Mapping, bytes, bytearray, memoryview)):
+        return tuple(_written(one, f"{argument}: number {place}") for place, one in enumerate(value, start=1))
+    raise UsageError(f"{argument}: is a {type(value).__name__}; {_ONE}, or several of them")
+
+
+def is_one_recipient(value: object) -> bool:
+    """Whether ``value`` is one recipient, not several."""
+    return isinstance(value, (str, int, Msisdn)) or hasattr(value, "national_number")
+
+
+def _written(value: object, called: str) -> str:
+    if isinstance(value, Msisdn):
+        return value.digits
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if getattr(value, "national_number", None) is not None and getattr(value, "country_code", None) is not None:
+        import phonenumbers
+
+        number = cast(phonenumbers.PhoneNumber, value)
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    raise UsageError(f"{called}: is a {type(value).__name__}; {_ONE}")
 
 
 def msisdn(written: str, country: str = "") -> Msisdn:
@@ -35,7 +83,7 @@ def msisdn(written: str, country: str = "") -> Msisdn:
     Raises:
         AddressError: it is no number in international form, or cannot be completed.
     """
-    text = written.strip()
+    text = written.strip().removeprefix("tel:")
     if _MSISDN.fullmatch(text) and not country:
         return Msisdn(text)
     if not _WRITTEN.fullmatch(text):
