@@ -9,7 +9,7 @@ import io
 import subprocess
 import sys
 import tomllib
-from collections import UserDict
+from collections import UserDict, UserString
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -187,6 +187,40 @@ def test_several_recipients_and_other_field_names(webp: Path) -> None:
 def test_what_cannot_go_is_an_error_of_ours(outgoing: object, error: type[Exception]) -> None:
     with pytest.raises(error):
         pre_send(outgoing)
+
+
+class Mail:
+    """As Django's EmailMessage: a method is called ``message``, and what it is to be sent to is a list."""
+
+    def __init__(self) -> None:
+        self.to, self.subject, self.body = ["+61 409 317 436"], UserString("Late"), UserString("Hi")
+        self.attachments: list[Any] = []
+
+    def message(self) -> str:
+        return "rendered"
+
+
+def test_a_method_is_no_field_and_a_late_translation_is_a_text() -> None:
+    mail = Mail()
+    ready: Any = pre_send(mail)
+    assert (ready.to, ready.subject, ready.body) == (["61409317436"], "Late", "Hi")
+    assert ready.message() == "rendered" and mail.to == ["+61 409 317 436"]
+
+
+def test_a_field_that_cannot_be_set_is_said() -> None:
+    class Fixed:
+        text = property(lambda self: "Hi\x07")
+
+    with pytest.raises(UsageError, match="text: cannot be set in a Fixed"):
+        pre_send(Fixed())
+
+
+def test_a_named_path_and_a_named_file_come_back_so(webp: Path, gif: Path, tmp_path: Path) -> None:
+    given: list[Any] = [("a.webp", webp), ("b.webp", io.BytesIO(webp.read_bytes()), "image/webp"), ("c.gif", gif)]
+    outgoing = {"text": "x", "attachments": iter(given)}
+    first, second, third = pre_send(outgoing, folder=tmp_path)["attachments"]
+    assert format_of(first[1].read_bytes()) == "jpeg" and format_of(second[1].read()) == "jpeg"
+    assert second[2] == "image/jpeg" and third[1] == gif
 
 
 def test_a_folder_is_not_an_attachment_and_an_unwritable_place_is_said(tmp_path: Path, webp: Path) -> None:

@@ -324,7 +324,7 @@ def test_a_path_below_a_locked_folder_is_unreadable(tmp_path: Path) -> None:
         folder.chmod(folder.stat().st_mode | 0o755) if "pytest" in str(folder) else None
     locked.chmod(0o700)
     code = (
-        "import os, sys\nfrom mmsprep.intake import take_in\nfrom mmsprep.settings import Settings\n"
+        "import os, sys\nfrom mmsprep.pipeline.intake import take_in\nfrom mmsprep.settings import Settings\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "print([type(one).__name__ for one in take_in(sys.argv[1:], Settings())[1]])"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import tracemalloc
 import wave
 from pathlib import Path
 
@@ -30,12 +31,15 @@ _HARMLESS_JPEG_INFO = {
     *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"),
     *("adobe", "adobe_transform"),
 }
+_PLENTY = 1_000_000_000
 _PLAN = Plan(action=Action.REWRAP, target="", support=Support.GOOD, row=None)
 
 
 def _rewrap(data: bytes, format_slug: str, workspace: Workspace) -> bytes:
     info = MediaInfo(format=format_slug, kind=Kind.IMAGE, content_type="", size_bytes=len(data))
-    return rewrap(Attachment(0, "sample", len(data), data=data), info, _PLAN, workspace)
+    stripped = rewrap(Attachment(0, "sample", len(data), data=data), info, _PLAN, workspace, _PLENTY)
+    assert stripped is not None
+    return stripped
 
 
 def _jpeg(**options: object) -> bytes:
@@ -165,7 +169,8 @@ def test_a_clip_keeps_its_frames_and_loses_its_tags(workspace: Workspace, settin
     info = sniff(attachment, settings, workspace)
     assert info.format == "3gp"
     assert classify("clip.3gp", info, profile).action is Action.REWRAP
-    stripped = rewrap(attachment, info, _PLAN, workspace)
+    stripped = rewrap(attachment, info, _PLAN, workspace, _PLENTY)
+    assert stripped is not None
     assert b"secret" not in stripped and b"x264" not in stripped and b"Lav" not in stripped
     assert stripped.find(b"moov") < stripped.find(b"mdat")
     after = workspace.new_path(".3gp")
@@ -319,7 +324,8 @@ def test_every_clip_keeps_its_frames_and_starts_with_its_index(
     path = sample_media / "formats" / name
     attachment = Attachment(0, name, path.stat().st_size, path=path)
     info = sniff(attachment, settings, workspace)
-    stripped = rewrap(attachment, info, _PLAN, workspace)
+    stripped = rewrap(attachment, info, _PLAN, workspace, _PLENTY)
+    assert stripped is not None
     after = workspace.new_path(path.suffix)
     after.write_bytes(stripped)
     hashes = [
@@ -343,7 +349,8 @@ def test_a_clip_keeps_its_rotation(sample_media: Path, settings: Settings, works
     attachment = Attachment(0, "turned.mp4", turned.stat().st_size, path=turned)
     info = sniff(attachment, settings, workspace)
     assert info.rotation_deg == 90
-    stripped = rewrap(attachment, info, _PLAN, workspace)
+    stripped = rewrap(attachment, info, _PLAN, workspace, _PLENTY)
+    assert stripped is not None
     again = sniff(Attachment(0, "again.mp4", len(stripped), data=stripped), settings, workspace)
     assert again.rotation_deg == 90
 
@@ -395,3 +402,55 @@ def test_a_damaged_file_gives_bytes_or_a_clear_error(format_slug: str, data: st.
             assert isinstance(_rewrap(bytes(damaged[:cut]), format_slug, workspace), bytes)
         except Damaged as error:
             assert "sample" in str(error)
+
+
+def _of_kind(name: str, sample_media: Path, workspace: Workspace) -> bytes:
+    match name:
+        case "mp3":
+            return _tone(workspace, ".mp3", metadata="title=secret", audio_bitrate="64k")
+        case "wav":
+            return _tone(workspace, ".wav", metadata="title=secret")
+        case "amr":
+            return _tone(workspace, ".amr", ar=8000, ac=1) + b"\x7c"
+    return (sample_media / "formats" / {"3gp": "ready.3gp", "mp4": "clip.mp4"}[name]).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["mp3", "wav", "amr", "3gp", "mp4"])
+def test_what_fits_to_the_byte_is_given_and_what_has_one_more_is_not(
+    name: str, sample_media: Path, workspace: Workspace, settings: Settings
+) -> None:
+    data = _of_kind(name, sample_media, workspace)
+    attachment = Attachment(0, "x", len(data), data=data)
+    info = sniff(attachment, settings, workspace)
+    stripped = rewrap(attachment, info, _PLAN, workspace, _PLENTY)
+    assert stripped is not None and info.format == name
+    assert rewrap(attachment, info, _PLAN, workspace, len(stripped)) == stripped
+    for too_few in (len(stripped) - 1, len(stripped) // 2, 300):
+        assert rewrap(attachment, info, _PLAN, workspace, too_few) is None
+
+
+@pytest.mark.parametrize("name", ["mp3", "wav", "amr"])
+def test_a_recording_that_cannot_fit_is_not_read_whole(
+    name: str, sample_media: Path, workspace: Workspace, settings: Settings
+) -> None:
+    """Sizes come before stripping: what is thrown away would cost several times its size in memory."""
+    path = workspace.new_path(f".{name}")
+    sound = _of_kind(name, sample_media, workspace)
+    if name == "wav":
+        start = sound.index(b"data")
+        sound = sound[:start] + b"LIST" + (40).to_bytes(4, "little") + bytes(40)
+        sound += b"data" + (500_000_000).to_bytes(4, "little")
+    elif name == "mp3":
+        sound = b"ID3\x04\0\0" + bytes([0, 127, 127, 127]) + bytes(2_097_151) + sound * 30
+    with path.open("wb") as file:
+        file.write(sound)
+        file.truncate(500_000_000)
+    attachment = Attachment(0, path.name, path.stat().st_size, path=path)
+    info = MediaInfo(format=name, kind=Kind.AUDIO, content_type="", size_bytes=attachment.size_bytes)
+    tracemalloc.start()
+    try:
+        assert rewrap(attachment, info, _PLAN, workspace, 300_000) is None
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 20_000_000

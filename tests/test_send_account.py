@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loopback import gateway, succeeds
 
-from mmsprep import Account, load_account
-from mmsprep.errors import AddressError, SettingsError
-from mmsprep.sender import msisdn
+from mmsprep import Account, deliver, load_account, pre_send, prepare, send
+from mmsprep.errors import AddressError, SettingsError, UsageError
+from mmsprep.sender import as_recipients, msisdn
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
 
@@ -157,3 +160,38 @@ def test_no_text_becomes_anything_but_an_msisdn_or_an_address_error(written: str
     except AddressError:
         return
     assert digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15 and digits[0] != "0"
+
+
+def test_one_recipient_or_several_is_told_at_one_place() -> None:
+    parsed = phonenumbers.parse("+390612345678")  # a zero that is dialled from abroad too
+    assert as_recipients("0409") == ("0409",)
+    assert as_recipients(61409317436) == ("61409317436",)
+    assert as_recipients(msisdn("+61 409 317 436")) == ("61409317436",)
+    assert as_recipients(parsed) == ("+390612345678",)
+    several: list[Any] = ["1", 2, parsed]
+    assert as_recipients(several) == as_recipients(iter(several)) == ("1", "2", "+390612345678")
+    assert msisdn("tel:+61-409-317-436").digits == "61409317436"
+    for wrong in (None, True, b"614", 1.5, {"a": 1}, ["1", None], [True], [["1"]]):
+        with pytest.raises(UsageError, match="number"):
+            as_recipients(wrong)  # type: ignore[arg-type]
+
+
+def test_a_number_alone_is_one_recipient_at_every_door() -> None:
+    message = prepare(text="Hi")
+    with gateway(succeeds()) as this:
+        account = Account("ann", "pass", this.url)
+        for to in ("+61409317436", 61409317436, phonenumbers.parse("+61409317436"), ["61409317436"]):
+            (one,) = deliver(message, to=to, account=account)
+            assert one.recipient == "61409317436"
+            assert pre_send({"to": to, "text": "Hi"})["to"] == (
+                ["61409317436"] if isinstance(to, list) else "61409317436"
+            )
+            if not isinstance(to, list):
+                assert send(message, to=to, account=account).recipient == "61409317436"
+    assert {request.recipient for request in this.requests} == {"61409317436"}
+    for wrong in ({"message": "folder"}, {"refit": "x"}):
+        arguments: dict[str, Any] = {"message": message, "to": "61409317436", "account": account, **wrong}
+        with pytest.raises(UsageError, match=next(iter(wrong))):
+            list(deliver(**arguments))
+    with pytest.raises(UsageError, match="message"):
+        send("folder", to="61409317436", account=account)  # type: ignore[arg-type]

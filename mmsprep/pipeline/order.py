@@ -321,10 +321,10 @@ def _original(this: Run, entry: Entry) -> Rendition | None:
     if plan.action is Action.KEEP:
         if info.size_bytes > this.usable_bytes:
             return None
-        data = read_bytes(entry.attachment)
+        data: bytes | None = read_bytes(entry.attachment)
     else:
-        data = rewrap(entry.attachment, info, plan, this.workspace)
-    if len(data) > this.usable_bytes:
+        data = rewrap(entry.attachment, info, plan, this.workspace, this.usable_bytes)
+    if data is None or len(data) > this.usable_bytes:
         return None
     return Rendition(
         data=data,

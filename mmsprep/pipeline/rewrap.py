@@ -14,16 +14,19 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import accumulate
 
 import ffmpeg as graph
 
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
+from mmsprep.formats.content import Content
 from mmsprep.formats.frames import AMR_FRAME_BYTES, Frame, mpeg_audio_frame
 from mmsprep.formats.text import clean, decode
 from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.isolation import isolated
+from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace, read_bytes
 
 _JFIF = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
@@ -33,6 +36,8 @@ _JPEG_MARKER = re.compile(rb"\xff[\xc0-\xfe]")
 _SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 _WAV_CHUNKS = (b"fmt ", b"fact", b"data")
+_WAV_CHUNKS_LOOKED_AT = 1_000
+_MP3_JUNK_BYTES = 1_000_000
 _PCM = 1
 _XING_HEADERS = (b"Xing", b"Info")
 _TRUSTED_ENCODERS = (b"LAME", b"Lavf", b"Lavc")
@@ -47,8 +52,17 @@ class _BadStructureError(Exception):
     """What does not hold, in words that follow the attachment's name."""
 
 
-def rewrap(attachment: Attachment, info: MediaInfo, plan: Plan, workspace: Workspace) -> bytes:  # noqa: ARG001
+def rewrap(
+    attachment: Attachment,
+    info: MediaInfo,
+    plan: Plan,  # noqa: ARG001
+    workspace: Workspace,
+    max_bytes: int,
+) -> bytes | None:
     """The attachment's media without anything else in its file.
+
+    Returns:
+        ``None`` where that has more than ``max_bytes``; a long recording is not read whole to find out.
 
     Raises:
         Damaged: the file's structure does not hold.
@@ -56,19 +70,52 @@ def rewrap(attachment: Attachment, info: MediaInfo, plan: Plan, workspace: Works
         ToolMissing: there is no ffmpeg.
     """
     if info.format in ("3gp", "mp4"):
-        return _remux(attachment, info, workspace)
-    return isolated(workspace, strip, attachment, info.format)
+        return _remux(attachment, info, workspace, max_bytes)
+    return isolated(workspace, strip, attachment, info.format, max_bytes)
 
 
-def strip(attachment: Attachment, format_slug: str) -> bytes:
+def strip(attachment: Attachment, format_slug: str, max_bytes: int) -> bytes | None:
     """The media of a file that is not made of boxes, in this process: for a worker; raises as :func:`rewrap`."""
     try:
-        return _STRIPPERS[format_slug](read_bytes(attachment))
+        if attachment.size_bytes > max_bytes and _surely_over(attachment, format_slug, max_bytes):
+            return None
+        data = _STRIPPERS[format_slug](read_bytes(attachment))
+        return data if len(data) <= max_bytes else None
     except (IndexError, struct.error):
         problem = "it ends in the middle"
     except _BadStructureError as error:
         problem = str(error)
     raise Damaged(attachment.name, f"is a damaged {FORMATS[format_slug].title}: {problem}; get the file again")
+
+
+def _surely_over(attachment: Attachment, format_slug: str, max_bytes: int) -> bool:
+    """Whether a look at little of a recording tells that its sound alone has more than ``max_bytes``."""
+    with content_of(attachment) as content:
+        match format_slug:
+            case "amr":  # more junk than sound is refused
+                return content.size_bytes > 2 * max_bytes
+            case "wav":
+                return _wav_data_bytes(content) > max_bytes
+            case "mp3":
+                start = 0
+                while content.read(start, 3) == b"ID3" and len(tag := content.read(start, 10)) == 10:
+                    start += _after_id3v2(tag, 0)
+                frames = _mp3_frames(content.read(start, 2 * max_bytes + _MP3_JUNK_BYTES))
+                return any(total > max_bytes for total in accumulate(map(len, frames)))
+    return False
+
+
+def _wav_data_bytes(content: Content) -> int:
+    position = 12
+    for _ in range(_WAV_CHUNKS_LOOKED_AT):
+        header = content.read(position, 8)
+        if len(header) < 8:
+            break
+        name, length = struct.unpack("<4sI", header)
+        if name == b"data":
+            return min(int(length), content.size_bytes - position - 8)
+        position += 8 + length + length % 2
+    return 0
 
 
 def strip_jpeg(data: bytes) -> bytes:
@@ -340,8 +387,11 @@ _STRIPPERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> bytes:
-    """The first picture and sound track in a new container: index first, no tags, no encoder's name."""
+def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace, max_bytes: int) -> bytes | None:
+    """The first picture and sound track in a new container: index first, no tags, no encoder's name.
+
+    What has more than ``max_bytes`` is given up soon after them.
+    """
     source = ffmpeg.safe_input(workspace.path_of(attachment), info.format)
     target = workspace.new_path(f".{FORMATS[info.format].extension}")
     streams = [source["V:0"]] + ([source["a:0"]] if info.audio_codec else [])
@@ -351,6 +401,7 @@ def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> byt
         "map_metadata": -1,
         "map_chapters": -1,
         "movflags": "+faststart",
+        "fs": max_bytes + 1,
         "fflags": "+bitexact",
         # A chunk a second, not one a frame: less of the file is its index.
         "chunk_duration": 1_000_000,
@@ -363,6 +414,8 @@ def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> byt
     try:
         with ffmpeg.decoding(attachment.name, "is damaged"):
             ffmpeg.run(workspace, graph.output(*streams, str(target), **options))
+            if workspace.size_bytes(target) > max_bytes:
+                return None
             data = workspace.read(target)
         made = replace(attachment, size_bytes=len(data), path=None, mark=None, data=data)
         return isolated(workspace, without_signatures, made)

@@ -17,7 +17,7 @@ from mmsprep.errors import ContentRefused, EarlierOutcomeUnknown, OverBudget, Us
 from mmsprep.message import Message
 from mmsprep.sender import form, soap
 from mmsprep.sender.account import Account, load_account
-from mmsprep.sender.address import Recipient, Recipients, as_recipients, msisdn
+from mmsprep.sender.address import Recipient, Recipients, as_recipients, is_one_recipient, msisdn
 from mmsprep.sender.attempts import Course, Patience, course
 from mmsprep.sender.http import Timeouts, exchange, exchange_async, pause_async
 from mmsprep.sender.journal import Entry, Journal, State, Subject
@@ -170,10 +170,8 @@ class _Errand(NamedTuple):
 def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Course | Receipt:
     """What stands before the first byte: everything is checked and built, the journal asked."""
     numbers = as_recipients(errand.to)
-    if len(numbers) != 1:
-        raise UsageError(
-            f"to: has {len(numbers)} recipients; the gateway takes one a request: call send once for each, or deliver"
-        )
+    if not is_one_recipient(errand.to):
+        raise UsageError("to: is several recipients; the gateway takes one a request: call send for each, or deliver")
     try:
         door = _DOORS[Via(errand.via)]
     except ValueError:
