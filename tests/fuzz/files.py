@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 from mmsprep import MmsprepError, Settings, inspect, prepare
+from mmsprep.errors import OverBudget
 from mmsprep.tools.workspace import Workspace
 
 from .machine import kill_idle_children
@@ -76,8 +77,8 @@ def make_case(seed: int) -> Case:
 def try_case(case: Case) -> Finding | None:
     """Look at the file, and (of four, three) make a message of it; every third file without isolation.
 
-    Without it, an error of a decoder that nobody expected is seen as what it is. Now and then the idle decoders have
-    been killed before.
+    Without it, an error of a decoder that nobody expected is seen as what it is. Now and then a healthy picture of the
+    same name comes with it, or the idle decoders have been killed before.
     """
     settings = replace(_LIMITS, isolate=case.seed % 3 != 0)
     if case.seed % 7 == 0:
@@ -89,6 +90,8 @@ def try_case(case: Case) -> Finding | None:
             inspect([(case.sample, case.data)], settings=settings)
             cpu_s, fair_s = time.process_time() - start_cpu_s, _LOOK_S + _LOOK_S_A_BYTE * len(case.data)
             problem = f"a look took {cpu_s:.1f} s of processor time here" if cpu_s > fair_s else ""
+        elif case.seed % 5 == 0:
+            problem = _beside_a_namesake(case, settings)
         else:
             message = prepare([(case.sample, case.data)], settings=settings, trim=True)
             if message.total_bytes > message.limit_bytes:
@@ -102,6 +105,21 @@ def try_case(case: Case) -> Finding | None:
     if not problem and took_s > SLOW_S:
         problem = f"took {took_s:.0f} s"
     return Finding(case, problem) if problem else None
+
+
+def _beside_a_namesake(case: Case, settings: Settings) -> str:
+    """What is wrong with a message of the file and a healthy picture of the same name; neither may be lost."""
+    healthy = (SAMPLES / "formats" / "photo.jpg").read_bytes()
+    both = [(case.sample, case.data), (case.sample, healthy)]
+    try:
+        profile = ("smsglobal", "video-rich", "legacy-gsm")[case.seed % 3]
+        message = prepare(both, profile=profile, settings=settings, trim=True, on_error="skip")
+    except OverBudget:
+        return ""
+    if not any(part.data[:2] == b"\xff\xd8" for part in message.parts):
+        return "a healthy picture is lost beside a file of the same name"
+    sent = len(message.parts) + len(message.rejected)
+    return "" if sent >= len(both) or message.text else f"{sent} of {len(both)} files of one name are accounted for"
 
 
 def warm_up() -> None:
