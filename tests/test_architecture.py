@@ -98,7 +98,7 @@ def test_formats_know_values_and_errors_alone(module: Path) -> None:
 def test_a_stage_imports_no_other_stage(module: Path) -> None:
     assert _rooms(module) <= _FOUNDATION | {"tools", "pipeline", "sniff"}
     beside = {name.split(".")[2] for name in _ours(module) if name.startswith("mmsprep.pipeline.")}
-    assert beside <= {"codec_levels"} | ({"classify"} if module.stem == "verify" else set())
+    assert beside <= ({"classify"} if module.stem == "verify" else set())
     assert "sniff" not in _rooms(module) or module.stem == "verify"
 
 

@@ -14,10 +14,16 @@ from hypothesis import strategies as st
 
 from mmsprep.errors import TypeNotAllowed
 from mmsprep.formats import FORMATS
+from mmsprep.formats.codec_levels import (
+    level_allowed,
+    level_rank,
+    lowest_h264_level,
+    profile_allowed,
+    split_codec_profile,
+)
 from mmsprep.model import Action, Kind, MediaInfo, Support
 from mmsprep.pipeline import classify as module
 from mmsprep.pipeline.classify import classify
-from mmsprep.pipeline.codec_levels import level_allowed, level_rank, profile_allowed, split_codec_profile
 from mmsprep.profile import ImageRules, Profile, Row, Use, load_profile
 
 
@@ -347,3 +353,24 @@ def test_every_plan_makes_sense(slug: str, deviation: dict[str, Any], name: str)
         assert plan.target == slug
         assert row is not None
         assert row.use is Use.KEEP
+
+
+@pytest.mark.parametrize(
+    ("size", "fps", "peak_kbps", "level"),
+    [
+        ((176, 144), 15, 60, "1"),
+        ((352, 288), 7.5, 150, "1.1"),
+        ((320, 240), 20, 300, "1.2"),
+        ((352, 288), 30, 700, "1.3"),
+        ((352, 288), 30, 1_500, "2"),
+        ((480, 272), 30, 600, "2.1"),
+        ((640, 480), 12, 600, "2.2"),
+        ((640, 360), 30, 600, "3"),
+        ((1280, 720), 30, 900, "3.0"),
+    ],
+)
+def test_a_clip_gets_the_lowest_level_that_holds_it(
+    size: tuple[int, int], fps: float, peak_kbps: float, level: str
+) -> None:
+    """Table A-1 of H.264; never above what the profile allows."""
+    assert lowest_h264_level(*size, fps, peak_kbps, reference_frames=2, highest="3.0") == level

@@ -233,7 +233,7 @@ def test_a_picture_stands_in_a_clip_for_as_long_as_it_should(workspace: Workspac
     ):
         shades = [Image.new("RGB", (64, 48), (60 + 40 * number,) * 3) for number in range(len(times_ms))]
         pictures = list(zip(shades, times_ms, strict=True))
-        made = mezzanine_of_pictures(pictures, profile.video, 300_000, workspace)
+        made = mezzanine_of_pictures(pictures, profile.video, workspace)
         assert made.frame_count == sum(repeats) and made.picture_s == pytest.approx(sum(times_ms) / 1000, abs=0.04)
         data = made.picture.read_bytes()
         length = made.width_px * made.height_px * 3 // 2

@@ -106,7 +106,7 @@ CLIP = "-f lavfi -i testsrc=s=320x240:r=15:d=1 -f lavfi -i sine=d=1 -c:v libx264
 @pytest.mark.parametrize(
     ("name", "rules", "brands", "codec"),
     [
-        ("smsglobal", {}, (b"3gp5", b"isom"), b"avc1"),
+        ("smsglobal", {}, (b"3gp6", b"isom"), b"avc1"),
         ("legacy-gsm", {}, (b"3gp4", b"isom"), b"s263"),
         ("smsglobal", {"format": "mp4", "brand": "mp42"}, (b"mp42", b"iso2"), b"avc1"),
         (
@@ -212,12 +212,12 @@ def test_clips_that_are_not_quite_right_are_noticed(profile: Profile, workspace:
     source = f"-f lavfi -i testsrc=s=176x144:r=10:d=1 {bare}"
     loud = f"-f lavfi -i testsrc=s=176x144:r=10:d=1 -f lavfi -i sine=d=1 {bare}"
     x264 = "-c:v libx264 -profile:v baseline -level:v 1.3 -bsf:v filter_units=remove_types=6"
-    front = "-brand 3gp5 -movflags +faststart"
+    front = "-brand 3gp6 -movflags +faststart"
     size: dict[str, Any] = {"width_px": 176, "height_px": 144, "duration_s": 1.0}
     verify("it", rendition(make(f"{source} {x264} {front}", "3gp"), "3gp", **size), profile, workspace)
     for arguments, words in (
-        (f"{source} {x264} -brand 3gp6 -movflags +faststart", "brand 3gp6, expected 3gp5"),
-        (f"{source} {x264} -brand 3gp5", "index behind the media"),
+        (f"{source} {x264} -brand 3gp5 -movflags +faststart", "brand 3gp5, expected 3gp6"),
+        (f"{source} {x264} -brand 3gp6", "index behind the media"),
         (f"{source} -c:v libx264 -profile:v main -coder 1 {front}", "h264 main, expected baseline"),
         (f"{source} -c:v libx264 -profile:v baseline -level:v 4.0 {front}", "level 4, expected up to 3.0"),
         (f"{source} -c:v mpeg4 {front}", "MPEG-4 Visual video, expected h264"),

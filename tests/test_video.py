@@ -16,19 +16,23 @@ from PIL import Image
 from mmsprep import Message, prepare
 from mmsprep.errors import BelowFloor
 from mmsprep.model import Part
+from mmsprep.profile import load_profile
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
+from mmsprep.transcode.sound.speech import Material
 from mmsprep.transcode.video.model import (
     CODEC_COST,
+    PROBE_QP,
     Hardness,
-    Shape,
-    best_shape,
+    Measured,
+    best_long_px,
+    fitted,
     most_useful_kbps,
-    offset_from,
     predicted_quality,
     quantiser,
     vmaf_at,
 )
+from mmsprep.transcode.video.sound_track import best_step, steps
 
 _HARD = Hardness(probe_kbps=45, probe_long_px=256, display_long_px=1280)
 _rates = st.floats(5, 1500)
@@ -37,32 +41,65 @@ _hards = st.builds(
 )
 
 
-@given(_hards, _rates, st.sampled_from(sorted(CODEC_COST)), st.sampled_from([10.0, 15.0, 24.0, 30.0]))
-def test_more_bits_never_make_the_frame_smaller_and_never_look_worse(
-    hard: Hardness, kbps: float, codec: str, fps: float
-) -> None:
-    less, more = (best_shape(hard, rate, fps, 640, codec) for rate in (kbps, kbps * 1.5))
-    assert less.every >= more.every
-    if less.every == more.every:
-        assert less.long_px <= more.long_px
-        worse, better = predicted_quality(hard, kbps, less, codec), predicted_quality(hard, kbps * 1.5, more, codec)
-        assert worse <= better + 0.5
+@given(_hards, _rates, st.sampled_from(sorted(CODEC_COST)))
+def test_more_bits_never_make_the_frame_smaller_and_never_look_worse(hard: Hardness, kbps: float, codec: str) -> None:
+    less, more = (best_long_px(hard, rate, 640, codec) for rate in (kbps, kbps * 1.5))
+    assert less <= more
+    worse, better = predicted_quality(hard, kbps, less, codec), predicted_quality(hard, kbps * 1.5, more, codec)
+    assert worse <= better + 0.5
 
 
 @given(_hards, st.floats(5, 95))
-def test_the_offset_makes_the_model_agree_with_what_was_measured(hard: Hardness, measured: float) -> None:
-    told = Hardness(hard.probe_kbps, hard.probe_long_px, hard.display_long_px, offset_from(hard, measured))
-    assert vmaf_at(told, 256, 32) == pytest.approx(measured, abs=0.5)
+def test_the_model_agrees_with_what_was_measured(hard: Hardness, measured: float) -> None:
+    told = fitted(hard, [Measured(256, PROBE_QP, measured)])
+    assert vmaf_at(told, 256, PROBE_QP) == pytest.approx(measured, abs=1.5)
 
 
-def test_frames_go_only_where_even_the_best_size_is_starved() -> None:
-    assert best_shape(_HARD, 300, 24, 640) == Shape(best_shape(_HARD, 300, 24, 640).long_px, 1)
-    assert best_shape(_HARD, 20, 24, 640).every == 2
-    assert best_shape(_HARD, 20, 20, 640).every == 1
+@given(_hards, st.integers(300, 640), st.floats(20, 44), st.floats(10, 90), st.floats(10, 90))
+def test_a_clip_that_gains_more_by_width_than_foreseen_is_made_wider(
+    hard: Hardness, long_px: int, qp: float, small: float, large: float
+) -> None:
+    probe = Measured(256, PROBE_QP, small)
+    plain, told = fitted(hard, [probe]), fitted(hard, [probe, Measured(long_px, qp, large)])
+    if abs(told.width_gain - plain.width_gain) < 0.05:
+        return
+    wider = best_long_px(told, 60, 640) - best_long_px(plain, 60, 640)
+    assert wider * (told.width_gain - plain.width_gain) >= 0
 
 
 def test_a_rate_beyond_use_is_where_the_quantiser_is_finest() -> None:
     assert quantiser(_HARD, 640, 1, most_useful_kbps(_HARD, 640)) == pytest.approx(14, abs=0.01)
+
+
+@pytest.mark.parametrize("heard", list(Material))
+def test_sound_gets_more_of_more_bits_and_never_more_than_half(heard: Material) -> None:
+    video = load_profile("smsglobal").video
+    assert video
+    totals = [20 * 1.1**step for step in range(40)]
+    chosen = [
+        best_step(video.audio_ladder, heard, total, lambda kbps: predicted_quality(_HARD, max(3.0, kbps), 320))
+        for total in totals
+    ]
+    assert all(step.rate_kbps <= total / 2 for step, total in zip(chosen, totals, strict=True))
+    rates = [step.rate_kbps for step in chosen]
+    assert rates == sorted(rates)
+    assert len(set(rates)) > 4
+    assert heard is not Material.MUSIC or all(
+        step.format == "aac" for step, total in zip(chosen, totals, strict=True) if total > 60
+    )
+
+
+def test_the_steps_for_sound_are_the_rungs_and_rates_between_two_of_a_kind() -> None:
+    video = load_profile("smsglobal").video
+    assert video
+    made = steps(video.audio_ladder)
+    assert set(video.audio_ladder) <= set(made)
+    assert {step.rate_kbps for step in made if step.format == "amr"} == {4.75, 7.95, 12.2}
+    between = [step for step in made if step not in video.audio_ladder]
+    assert between
+    assert {(step.format, step.sample_rate_hz, step.channels) for step in between} < {
+        (step.format, step.sample_rate_hz, step.channels) for step in video.audio_ladder
+    }
 
 
 @pytest.fixture(scope="module")

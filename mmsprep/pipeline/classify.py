@@ -51,8 +51,8 @@ from itertools import chain
 
 from mmsprep.errors import TypeNotAllowed
 from mmsprep.formats import FORMATS
+from mmsprep.formats.codec_levels import level_allowed, profile_allowed, split_codec_profile
 from mmsprep.model import Action, Kind, MediaInfo, Plan, Reason, Support
-from mmsprep.pipeline.codec_levels import level_allowed, profile_allowed, split_codec_profile
 from mmsprep.profile import Profile, Row, Use, VideoRules
 
 _ANIMATED = ("gif", "png", "webp", "avif", "jxl")

@@ -19,6 +19,7 @@ from typing import Literal
 
 from mmsprep.errors import Damaged, InputError, MmsprepError, ToolError, VerifyError
 from mmsprep.formats import FORMATS
+from mmsprep.formats.codec_levels import level_allowed, profile_allowed, split_codec_profile
 from mmsprep.formats.emelody import parse_emelody
 from mmsprep.formats.imelody import parse_imelody
 from mmsprep.formats.isobmff import Movie, read_movie
@@ -27,7 +28,6 @@ from mmsprep.formats.pictures import STRUCTURED, read_structure
 from mmsprep.formats.sounds import SOUNDS, Sound, read_sound
 from mmsprep.formats.text import clean
 from mmsprep.model import Action, Attachment, Kind, Rendition
-from mmsprep.pipeline.codec_levels import level_allowed, profile_allowed, split_codec_profile
 from mmsprep.profile import Profile, VideoRules
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.isolation import isolated

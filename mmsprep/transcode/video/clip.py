@@ -6,10 +6,9 @@ second decode of the source, or a tag.
 
 from __future__ import annotations
 
-import math
 import wave
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
@@ -20,56 +19,57 @@ from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan
 from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.sound.pcm import Pcm, decode_pcm
-from mmsprep.transcode.sound.recording import heard_in, rung_quality
+from mmsprep.transcode.sound.recording import heard_in
 from mmsprep.transcode.sound.speech import Material
 from mmsprep.transcode.video import vmaf
-from mmsprep.transcode.video.encode import ClipSettings, encode, encode_probe, first_pass
-from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, even, mezzanine_of_pictures
+from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, encode_sound, whole_kbps
+from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
 from mmsprep.transcode.video.model import (
     Hardness,
-    Shape,
-    best_shape,
+    Measured,
+    best_long_px,
+    fitted,
     most_useful_kbps,
-    offset_from,
     predicted_quality,
-    quantiser,
     seen_quality,
 )
+from mmsprep.transcode.video.search import Trial, find, fixed_px, probe_measured
+from mmsprep.transcode.video.sound_track import SOUND_OVERHEAD, best_step
 
 _SILENT_DBFS = -60.0
-_SOUND_WORTH = 0.3
-_MOST_FOR_SOUND = 0.5
-_SOUND_OVERHEAD = 1.04
 _LOWEST_PICTURE_KBPS = 3.0
 _LOWEST_TOTAL_KBPS = 10.0
 _CURVE_STEPS = 40
 _STEPS_AN_OCTAVE = 3
-_AIM = 0.996
+_AIM, _AIM_AGAIN = 0.996, 0.994
 _FILLED = 0.986
 _WORTH_ANOTHER = 1.002
-_FIRST_SIZE_ERROR = 0.986
+_SAME_RATE = (0.8, 1.25)
 _REFUSALS, _AFTER_REFUSAL = 6, 1.4
-_PSY_RDS = (1.0, 1.0, 0.9, 1.1)
+_PSY_RDS = (1.0, 1.0, 0.8, 1.2)
 """x264's sizes have gaps of a few per cent; another weight of its psychovisual model, which needs no new first
-pass, has them elsewhere. An attempt each.
+pass, has them elsewhere. A factor an attempt.
 """
-_OVERHEAD_BYTES = 1_200
-_OVERHEAD_A_FRAME_BYTES = 6
-_TOO_FAR_QP = 3.0
+_OVERHEAD_BYTES = 780
+_OVERHEAD_A_FRAME_BYTES = 4
+_REORDERED_OVERHEAD_BYTES = 8
 _SOUND_LONGER_S = 0.5
+_KEPT = {2: "every 2nd frame kept", 3: "every 3rd frame kept"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
     """A decoded clip: what it is, what it costs, how long it will be.
 
-    ``sound`` is a WAV file in the workspace, ``duration_s`` what is sent of the clip.
+    ``sound`` is a WAV file in the workspace, ``probe`` what VMAF says of the mezzanine's probe, ``duration_s`` what is
+    sent of the clip.
     """
 
     mezzanine: Mezzanine
     sound: Path | None
     heard: Material
     hardness: Hardness
+    probe: Measured | None
     duration_s: float
     notes: tuple[str, ...]
 
@@ -94,11 +94,13 @@ def open_source(
     duration_s = mezzanine.picture_s if mezzanine.complete else (info.duration_s or mezzanine.picture_s)
     if pcm and mezzanine.complete and pcm.duration_s > duration_s + _SOUND_LONGER_S:
         duration_s = pcm.duration_s
+    probe = probe_measured(mezzanine, workspace)
     work = _Work(
         mezzanine=mezzanine,
         sound=_written(pcm, workspace) if pcm else None,
         heard=heard_in(pcm) if pcm else Material.MUSIC,
-        hardness=_hardness(mezzanine, workspace),
+        hardness=_hardness(mezzanine, probe),
+        probe=probe,
         duration_s=duration_s,
         notes=notes,
     )
@@ -111,9 +113,9 @@ def clip_of_pictures(frames: Sequence[tuple[Image.Image, int]], profile: Profile
     Together they stand no longer than :func:`mmsprep.transcode.video.mezzanine.longest_clip_s`.
     """
     assert profile.video is not None
-    mezzanine = mezzanine_of_pictures(frames, profile.video, profile.message.limit_bytes, workspace)
-    hardness = _hardness(mezzanine, workspace)
-    work = _Work(mezzanine, None, Material.MUSIC, hardness, mezzanine.picture_s, ())
+    mezzanine = mezzanine_of_pictures(frames, profile.video, workspace)
+    probe = probe_measured(mezzanine, workspace)
+    work = _Work(mezzanine, None, Material.MUSIC, _hardness(mezzanine, probe), probe, mezzanine.picture_s, ())
     return VideoSource(work, profile.video, workspace)
 
 
@@ -144,28 +146,26 @@ def _written(pcm: Pcm, workspace: Workspace) -> Path:
     return path
 
 
-def _hardness(mezzanine: Mezzanine, workspace: Workspace) -> Hardness:
+def _hardness(mezzanine: Mezzanine, probe: Measured | None) -> Hardness:
     """What the clip costs at a fixed quantiser and a small size, and what that looks like."""
-    probe = encode_probe(mezzanine, workspace)
-    hard = Hardness(probe.rate_kbps, max(probe.size_px), max(mezzanine.display_px))
-    if vmaf.available(workspace):
-        seen = vmaf.vmaf_of(probe.path, "h264", mezzanine, 1, probe.size_px, workspace)
-        hard = replace(hard, offset=offset_from(hard, seen))
-    probe.path.unlink()
-    return hard
+    made = mezzanine.probe
+    hard = Hardness(made.rate_kbps, max(made.size_px), max(mezzanine.display_px))
+    return fitted(hard, [probe]) if probe else hard
 
 
 @dataclass(slots=True)
 class _LastEncode:
-    """What the last encode taught: its settings, first pass, and how its size compares with what was asked."""
+    """What the last encodes left: what was tried and at which rate, how the sizes compared with what was asked, sounds.
 
-    settings: ClipSettings | None = None
-    log: Path | None = None
+    ``sounds`` has an encoded track for each rung that was used.
+    """
+
+    trial: Trial | None = None
     pass_kbps: float = 0.0
-    size_error: float = _FIRST_SIZE_ERROR
-    qp_error: float = 0.0
+    size_error: float = 1.0
     max_bytes: int = 0
     rendition: Rendition | None = None
+    sounds: dict[AudioStep, Path] = field(default_factory=dict)
 
 
 class VideoSource:
@@ -201,9 +201,9 @@ class VideoSource:
         points = []
         for step in range(_CURVE_STEPS):
             total_kbps = _LOWEST_TOTAL_KBPS * 2 ** (step / _STEPS_AN_OCTAVE)
-            rung, picture_kbps = self._shared(total_kbps)
-            quality = self._predicted(min(picture_kbps, most_kbps))
-            points.append(CurvePoint(self._bytes(min(picture_kbps, most_kbps), rung), quality))
+            rung = self._rung(total_kbps)
+            picture_kbps = self._left_of(total_kbps, rung)
+            points.append(CurvePoint(self._bytes(picture_kbps, rung), self._predicted(picture_kbps)))
             if picture_kbps >= most_kbps:
                 break
         return Curve(tuple(points))
@@ -221,133 +221,107 @@ class VideoSource:
         return made
 
     def _render(self, max_bytes: int) -> Rendition:
-        settings = self._settings(max_bytes)
-        kbps = self._prepared(settings, max_bytes)
-        settings, most_kbps = self._last.settings or settings, self._most_kbps()
-        max_bytes = min(max_bytes, self._bytes(self._rules.max_rate_kbps, settings.rung))
+        work, last = self._work, self._last
+        total_kbps = max(_LOWEST_PICTURE_KBPS, (max_bytes - self._overhead_bytes()) * 8 / 1000 / work.duration_s)
+        rung = self._rung(total_kbps)
+        most_kbps = self._most_kbps()
+        max_bytes = min(max_bytes, self._bytes(self._rules.max_rate_kbps, rung))
+        beside_bytes = self._beside_picture(rung, self._sound(rung))
+        kbps = min(self._picture_kbps(max_bytes * _AIM - beside_bytes) / last.size_error, most_kbps)
+        trial = self._trial(rung, kbps)
         best: bytes | None = None
         data = b""
-        for psy_rd in _PSY_RDS:
-            kbps, data = self._encoded(settings, kbps, psy_rd)
+        tried: set[int] = set()
+        for factor in _PSY_RDS:
+            kbps, data = self._encoded(trial, kbps, PSY_RD * factor)
+            tried.add(whole_kbps(kbps))
             if len(data) <= max_bytes and (best is None or len(data) > len(best)):
                 best = data
             if best is not None and (len(best) >= max_bytes * _FILLED or kbps >= most_kbps):
                 break
-            picture = max(1_000.0, len(data) - self._beside_picture(settings.rung))
-            self._last.size_error = picture * 8 / 1000 / settings.duration_s / kbps
-            wanted_kbps = self._picture_kbps(max_bytes, settings.rung) / self._last.size_error
-            if best is not None and wanted_kbps > 4 * kbps:
+            last.size_error = self._picture_kbps(len(data) - beside_bytes) / kbps
+            wanted_kbps = self._picture_kbps(max_bytes * _AIM_AGAIN - beside_bytes) / last.size_error
+            if best is not None and (wanted_kbps > 4 * kbps or whole_kbps(wanted_kbps) in tried):
                 break
-            kbps = min(max(_LOWEST_PICTURE_KBPS / 2, wanted_kbps), most_kbps)
-        return self._rendition(best if best is not None else data, settings, kbps)
+            kbps = min(wanted_kbps, most_kbps)
+        return self._rendition(best if best is not None else data, trial.settings, kbps)
 
-    def _encoded(self, settings: ClipSettings, kbps: float, psy_rd: float) -> tuple[float, bytes]:
+    def _encoded(self, trial: Trial, kbps: float, psy_rd: float) -> tuple[float, bytes]:
         """One second pass, at a higher rate where x264 refuses one that it cannot come down to."""
-        work = self._work
+        work, settings = self._work, trial.settings
+        sound = self._sound(settings.rung)
         for _ in range(_REFUSALS):
             try:
-                return kbps, encode(
-                    work.mezzanine, work.sound, settings, (kbps, psy_rd), self._last.log, self._workspace
-                )
+                return kbps, encode(work.mezzanine, sound, settings, (kbps, psy_rd), trial.first.log, self._workspace)
             except (ToolMissing, ToolOverLimit, ToolTimeout):
                 raise
             except ToolError:
                 kbps *= _AFTER_REFUSAL
-        return kbps, encode(work.mezzanine, work.sound, settings, (kbps, psy_rd), self._last.log, self._workspace)
+        return kbps, encode(work.mezzanine, sound, settings, (kbps, psy_rd), trial.first.log, self._workspace)
 
-    def _settings(self, max_bytes: int) -> ClipSettings:
-        """Sound, size and frame rate for ``max_bytes``; those of the last encode where they hardly differ."""
-        work, rules = self._work, self._rules
-        total_kbps = max(_LOWEST_PICTURE_KBPS, (max_bytes - self._overhead_bytes()) * 8 / 1000 / work.duration_s)
-        rung, _ = self._shared(total_kbps)
-        kbps = self._picture_kbps(max_bytes, rung)
-        shape = self._shape(kbps)
-        return ClipSettings(rules, rung, self._frame_px(shape), shape.every, work.duration_s)
+    def _trial(self, rung: AudioStep | None, kbps: float) -> Trial:
+        """The best size and frame rate; those of the last encode where the rate hardly differs."""
+        work, last = self._work, self._last
+        low, high = _SAME_RATE
+        trial = last.trial
+        if trial is None or not low < kbps / last.pass_kbps < high:
+            wanted = ClipSettings(self._rules, rung, (0, 0), 1, work.duration_s)
+            trial = find(work.mezzanine, work.hardness, work.probe, wanted, kbps, self._workspace)
+            last.pass_kbps = kbps
+        last.trial = replace(trial, settings=replace(trial.settings, rung=rung))
+        return last.trial
 
-    def _prepared(self, settings: ClipSettings, max_bytes: int) -> float:
-        """Make the first pass, unless the last encode's serves; the rate for the second one.
+    def _sound(self, rung: AudioStep | None) -> Path | None:
+        """The sound track, encoded once for each rung."""
+        if rung is None or self._work.sound is None:
+            return None
+        made = self._last.sounds.get(rung)
+        if made is None:
+            made = encode_sound(self._work.sound, rung, self._work.duration_s, self._workspace)
+            self._last.sounds[rung] = made
+        return made
 
-        Where the quantiser turns out to be another than predicted, the size is chosen anew.
-        """
-        last = self._last
-        wanted = self._picture_kbps(max_bytes, settings.rung)
-        kbps = min(max(_LOWEST_PICTURE_KBPS / 2, wanted / last.size_error), self._most_kbps())
-        same = last.settings is not None and replace(last.settings, frame_px=settings.frame_px) == settings
-        if same and last.settings is not None and 0.8 < kbps / last.pass_kbps < 1.25:
-            return kbps
-        for _ in range(2):
-            log = self._workspace.new_path("")
-            qp = first_pass(self._work.mezzanine, settings, kbps, log, self._workspace)
-            last.settings, last.log, last.pass_kbps = settings, log, kbps
-            if qp is None:
-                break
-            expected = quantiser(self._work.hardness, max(settings.frame_px), settings.every, kbps)
-            if abs(qp - expected - last.qp_error) < _TOO_FAR_QP:
-                break
-            last.qp_error = qp - expected
-            better = self._frame_px(self._shape(kbps))
-            if better == settings.frame_px:
-                break
-            settings = replace(settings, frame_px=better, every=self._shape(kbps).every)
-        return kbps
-
-    def _shape(self, kbps: float) -> Shape:
-        """The best shape for a rate; every frame of it where the size is fixed and the rate allows."""
-        mezzanine = self._work.mezzanine
-        largest = max(self._fixed_px() or (mezzanine.width_px, mezzanine.height_px))
-        return best_shape(
-            self._work.hardness, kbps, mezzanine.fps, largest, self._rules.codec, qp_error=self._last.qp_error
+    def _rung(self, total_kbps: float) -> AudioStep | None:
+        """The step for the sound that together with the pictures is worth most."""
+        if self._work.sound is None:
+            return None
+        return best_step(
+            self._rules.audio_ladder,
+            self._work.heard,
+            total_kbps,
+            lambda kbps: self._predicted(max(_LOWEST_PICTURE_KBPS, min(kbps, self._most_kbps()))),
         )
 
-    def _frame_px(self, shape: Shape) -> tuple[int, int]:
-        fixed = self._fixed_px()
-        if fixed:
-            return fixed
-        width, height = self._work.mezzanine.width_px, self._work.mezzanine.height_px
-        factor = min(1.0, shape.long_px / max(width, height))
-        return even(width * factor), even(height * factor)
-
-    def _fixed_px(self) -> tuple[int, int] | None:
-        """The largest of the only sizes that the profile takes."""
-        sizes = [tuple(int(side) for side in text.split("x")) for text in self._rules.fixed_sizes]
-        return max(((width, height) for width, height in sizes), key=math.prod, default=None)
-
-    def _shared(self, total_kbps: float) -> tuple[AudioStep | None, float]:
-        """The rung for the sound and the rate left to the pictures that together are worth most."""
-        if self._work.sound is None:
-            return None, min(total_kbps, self._rules.max_rate_kbps)
-
-        def left(step: AudioStep) -> float:
-            return max(_LOWEST_PICTURE_KBPS, min(total_kbps - step.rate_kbps * _SOUND_OVERHEAD, self._most_kbps()))
-
-        def worth(step: AudioStep) -> float:
-            return self._predicted(left(step)) + _SOUND_WORTH * rung_quality(step, self._work.heard)
-
-        smallest = min(self._rules.audio_ladder, key=lambda step: step.rate_kbps)
-        affordable = [step for step in self._rules.audio_ladder if step.rate_kbps <= total_kbps * _MOST_FOR_SOUND]
-        rung = max(affordable, key=worth, default=smallest)
-        return rung, left(rung)
+    def _left_of(self, total_kbps: float, rung: AudioStep | None) -> float:
+        """The rate for the pictures beside ``rung``."""
+        sound_kbps = rung.rate_kbps * SOUND_OVERHEAD if rung else 0.0
+        return max(_LOWEST_PICTURE_KBPS, min(total_kbps - sound_kbps, self._most_kbps()))
 
     def _predicted(self, picture_kbps: float) -> float:
-        return predicted_quality(self._work.hardness, picture_kbps, self._shape(picture_kbps), self._rules.codec)
+        hard, codec = self._work.hardness, self._rules.codec
+        fixed = fixed_px(self._rules)
+        long_px = max(fixed) if fixed else best_long_px(hard, picture_kbps, self._work.mezzanine.long_px, codec)
+        return predicted_quality(hard, picture_kbps, long_px, codec)
 
     def _most_kbps(self) -> float:
         """The rate beyond which the profile, or the eye, has no use for more."""
-        mezzanine = self._work.mezzanine
-        largest = max(self._fixed_px() or (mezzanine.width_px, mezzanine.height_px))
+        largest = max(fixed_px(self._rules) or (self._work.mezzanine.long_px,))
         return min(self._rules.max_rate_kbps, most_useful_kbps(self._work.hardness, largest, self._rules.codec))
 
     def _overhead_bytes(self) -> float:
-        return _OVERHEAD_BYTES + _OVERHEAD_A_FRAME_BYTES * self._work.mezzanine.fps * self._work.duration_s
+        reordered = self._rules.codec_profile.lower() in ("main", "high")
+        a_frame_bytes = _OVERHEAD_A_FRAME_BYTES + (_REORDERED_OVERHEAD_BYTES if reordered else 0)
+        return _OVERHEAD_BYTES + a_frame_bytes * self._work.mezzanine.fps * self._work.duration_s
 
-    def _beside_picture(self, rung: AudioStep | None) -> float:
-        """Bytes of a file that are not pictures."""
-        sound = rung.rate_kbps * _SOUND_OVERHEAD * 125 * self._work.duration_s if rung else 0
-        return self._overhead_bytes() + sound
+    def _beside_picture(self, rung: AudioStep | None, sound: Path | None = None) -> float:
+        """Bytes of a file that are not pictures; the sound's true ones where it is encoded."""
+        if sound is not None:
+            return self._overhead_bytes() + self._workspace.size_bytes(sound)
+        sound_bytes = rung.rate_kbps * SOUND_OVERHEAD * 125 * self._work.duration_s if rung else 0
+        return self._overhead_bytes() + sound_bytes
 
-    def _picture_kbps(self, max_bytes: int, rung: AudioStep | None) -> float:
-        left = max_bytes * _AIM - self._beside_picture(rung)
-        return max(_LOWEST_PICTURE_KBPS / 2, left * 8 / 1000 / self._work.duration_s)
+    def _picture_kbps(self, left_bytes: float) -> float:
+        return max(_LOWEST_PICTURE_KBPS / 2, left_bytes * 8 / 1000 / self._work.duration_s)
 
     def _bytes(self, picture_kbps: float, rung: AudioStep | None) -> int:
         return round(picture_kbps * 125 * self._work.duration_s + self._beside_picture(rung))
@@ -362,14 +336,13 @@ class VideoSource:
             width_px=settings.frame_px[0],
             height_px=settings.frame_px[1],
             duration_s=self._work.duration_s,
-            notes=(*self._work.notes, *(("every 2nd frame kept",) if settings.every == 2 else ())),
+            notes=(*self._work.notes, *((_KEPT[settings.every],) if settings.every > 1 else ())),
         )
 
     def _measured(self, data: bytes, settings: ClipSettings, kbps: float) -> float:
         """The quality of a finished clip, as VMAF sees it; predicted where there is no VMAF."""
         if not vmaf.available(self._workspace):
-            shape = Shape(max(settings.frame_px), settings.every)
-            return predicted_quality(self._work.hardness, kbps, shape, self._rules.codec)
+            return predicted_quality(self._work.hardness, kbps, max(settings.frame_px), self._rules.codec)
         path = self._workspace.put(data, f".{self._rules.format}")
         inner = settings.inner_px(self._work.mezzanine)
         seen = vmaf.vmaf_of(path, "mov", self._work.mezzanine, settings.every, inner, self._workspace)

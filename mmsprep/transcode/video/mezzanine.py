@@ -1,13 +1,15 @@
 """The mezzanine: a clip decoded once, upright, progressive, with square pixels, even frames and plain colours.
 
-Comes in: any clip that ffmpeg reads. Goes out: a small uncompressed copy that every encode starts from, and a few
-reference frames at the size at which the clip is looked at. Never: a second decode of the source.
+Comes in: any clip that ffmpeg reads. Goes out: a small lossless copy that every encode starts from, a few reference
+frames at the size at which the clip is looked at, and a hasty encode that tells how hard the clip is. Never: a second
+decode of the source.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -21,7 +23,9 @@ from mmsprep.errors import Damaged
 from mmsprep.model import Attachment, MediaInfo
 from mmsprep.profile import VideoRules
 from mmsprep.tools import ffmpeg
+from mmsprep.tools.process import Completed
 from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.video.model import PROBE_CRF, PROBE_LONG_PX
 
 DISPLAY_LONG_PX = 1280
 """A clip is looked at in its own size, but hardly larger than this on a phone."""
@@ -30,13 +34,16 @@ _MOST_FPS = 30.0
 _FPS_TOLERANCE = 1.02
 _UNKNOWN_FPS = 25.0
 _LOWEST_RATE_KBPS = 10.0
-_LEAST_BITS_A_PIXEL = 0.02
-_SLOW_FPS = 15.0
 _SLOWEST_PICTURES_FPS = 5.0
-_LEAST_LONG_PX = 320
 _HD_SHORT_PX = 720
-_REFERENCE_GROUPS = 16
+_REFERENCE_GROUPS = 12
 REFERENCE_FRAMES = 3
+_FIRST_REFERENCE = 3 / 8
+_PROBE_S = 30.0
+_THREADS = 2
+_UNFILTERED_BELOW = 0.6
+_MOST_PLAIN_BYTES = 400_000_000
+_UNKNOWN_PERIOD = 96
 _POSTER_S = 20.0
 _POSTER_FPS = 5
 _TRANSFERS = {"hdr-pq": "smpte2084", "hdr-hlg": "arib-std-b67"}
@@ -44,22 +51,50 @@ _PEAK_NITS = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which frames are references: ``REFERENCE_FRAMES`` in a row from frame ``first``, then every ``period`` frames.
+
+    ``first`` lies within a period, away from the key frames, which look better than what lies between them; both are
+    multiples of 6, so that a clip with every other or every third frame has the first one of each group too.
+    """
+
+    first: int
+    period: int
+
+    @property
+    def expression(self) -> str:
+        """The frames, as ffmpeg's ``select`` is told."""
+        return f"gte(n,{self.first})*lt(mod(n-{self.first},{self.period}),{REFERENCE_FRAMES})"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The clip's first seconds, small and at a fixed quantiser: where they lie, their rate, width and height."""
+
+    path: Path
+    rate_kbps: float
+    size_px: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Mezzanine:
     """The decoded picture.
 
-    ``references`` holds the first ``REFERENCE_FRAMES`` frames of every ``reference_every`` frames, at
-    ``display_px`` (width, height). ``complete`` is false when the clip is longer than what can ever be sent, and
-    only its beginning was decoded. ``bt709`` says which of the two colour matrices the samples need.
+    ``picture`` has every frame, in the container that ffmpeg calls ``demuxer``; ``references`` has those of
+    ``sampling``, at ``display_px`` (width, height). ``complete`` is false when the clip is longer than what can ever be
+    sent, and only its beginning was decoded. ``bt709`` says which of the two colour matrices the samples need.
     """
 
     picture: Path
+    demuxer: str
     references: Path
+    sampling: Sampling
+    probe: Probe
     width_px: int
     height_px: int
     display_px: tuple[int, int]
     fps: float
     frame_count: int
-    reference_every: int
     complete: bool
     bt709: bool
 
@@ -67,6 +102,25 @@ class Mezzanine:
     def picture_s(self) -> float:
         """Seconds of decoded picture."""
         return self.frame_count / self.fps
+
+    @property
+    def long_px(self) -> int:
+        """The longer side."""
+        return max(self.width_px, self.height_px)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Where one run of ffmpeg puts everything that a mezzanine has, and at which sizes."""
+
+    picture: Path
+    demuxer: str
+    references: Path
+    probe: Path
+    size_px: tuple[int, int]
+    display_px: tuple[int, int]
+    probe_px: tuple[int, int]
+    sampling: Sampling
 
 
 def decode_mezzanine(
@@ -85,24 +139,20 @@ def decode_mezzanine(
     longest_s = longest_clip_s(limit_bytes)
     declared_s = _declared_s(info)
     fps = _frame_rate(info.frame_rate_fps, min(rules.max_fps, _MOST_FPS))
-    width_px, height_px = _size(info, rules, limit_bytes * 8 / 1000 / max(1.0, min(declared_s, longest_s)))
-    display_px = _display_size(info)
-    frames = round(min(declared_s or longest_s, longest_s) * fps)
-    every = max(4, 2 * math.ceil(frames / _REFERENCE_GROUPS / 2))
-    picture, references = workspace.new_path(".y4m"), workspace.new_path(".y4m")
-    source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, t=longest_s)
+    shown_px = info.width_px or 320, info.height_px or 240
+    size_px = allowed_px(*shown_px, rules)
+    options: dict[str, str | float] = {"t": longest_s}
+    if max(size_px) <= _UNFILTERED_BELOW * max(shown_px):
+        # What the deblocking filter does to frames that no other is predicted from is lost when they shrink: at this
+        # factor the result differs by 75 dB, for a tenth of the time.
+        options["skip_loop_filter"] = "noref"
+    made = _made(size_px, _within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
+    source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, **options)
     shown = _upright(source["V:0"], info).filter("fps", f"{fps:.6f}", start_time=0).filter_multi_output("split")
-    outputs = [
-        _plain(shown[0], info, (width_px, height_px)).output(str(picture), f="yuv4mpegpipe"),
-        _plain(shown[1].filter("select", f"lt(mod(n,{every}),{REFERENCE_FRAMES})"), info, display_px).output(
-            str(references), f="yuv4mpegpipe", fps_mode="passthrough"
-        ),
-    ]
+    sampled = shown[1].filter("select", made.sampling.expression)
+    outputs = _outputs(_plain(shown[0], info, size_px), _plain(sampled, info, made.display_px), made)
     with ffmpeg.decoding(attachment.name):
-        ffmpeg.run(workspace, graph.merge_outputs(*outputs))
-        picture_bytes = workspace.size_bytes(picture)
-    frame_bytes = width_px * height_px * 3 // 2 + len(b"FRAME\n")
-    frame_count = picture_bytes // frame_bytes
+        frame_count = _frames(ffmpeg.run(workspace, graph.merge_outputs(*outputs).global_args("-progress", "pipe:1")))
     if not frame_count:
         raise Damaged(attachment.name, "has no picture that decodes")
     expected_s = min(declared_s, longest_s)
@@ -113,17 +163,67 @@ def decode_mezzanine(
             f"decodes for {frame_count / fps:.1f} s of the {expected_s:.1f} s that it declares; copy or download"
             " it again",
         )
-    return Mezzanine(
-        picture=picture,
-        references=references,
-        width_px=width_px,
-        height_px=height_px,
+    bt709 = _is_hdr(info) or min(info.width_px or 0, info.height_px or 0) >= _HD_SHORT_PX
+    return _mezzanine(made, fps, frame_count, declared_s <= longest_s, bt709, workspace)
+
+
+def _made(size_px: tuple[int, int], display_px: tuple[int, int], frames: int, workspace: Workspace) -> _Made:
+    """Places, sizes and references for a clip of ``frames`` frames; 0 where nobody knows how many there are."""
+    period = 6 * math.ceil(max(1, frames) / _REFERENCE_GROUPS / 6) if frames else _UNKNOWN_PERIOD
+    first = math.floor(period * _FIRST_REFERENCE / 6) * 6 if frames else 0
+    plain = frames and frames * size_px[0] * size_px[1] * 3 // 2 <= _MOST_PLAIN_BYTES
+    return _Made(
+        picture=workspace.new_path(".y4m" if plain else ".nut"),
+        demuxer="yuv4mpegpipe" if plain else "nut",
+        references=workspace.new_path(".y4m"),
+        probe=workspace.new_path(".h264"),
+        size_px=size_px,
         display_px=display_px,
+        probe_px=_within(*size_px, PROBE_LONG_PX),
+        sampling=Sampling(first, period),
+    )
+
+
+def _outputs(picture: Any, references: Any, made: _Made) -> list[Any]:
+    """Everything that one decode feeds."""
+    both = picture.filter_multi_output("split")
+    plain = {"f": "yuv4mpegpipe"}
+    # Without a loss, a third to a tenth as large, for two milliseconds a frame.
+    small = {"f": "nut", "c:v": "libx264", "preset": "ultrafast", "qp": 0, "threads": _THREADS}
+    probe = {"c:v": "libx264", "preset": "veryfast", "profile:v": "baseline", "crf": PROBE_CRF, "threads": _THREADS}
+    return [
+        both[0].output(str(made.picture), fps_mode="passthrough", **(plain if made.demuxer != "nut" else small)),
+        both[1]
+        .filter("trim", end=_PROBE_S)
+        .filter("scale", *made.probe_px, flags="bicubic")
+        .output(str(made.probe), f="h264", fps_mode="passthrough", **probe),
+        references.output(str(made.references), fps_mode="passthrough", **plain),
+    ]
+
+
+def _frames(done: Completed) -> int:
+    """How many frames of the first output ffmpeg wrote, as it counted them."""
+    counts = re.findall(rb"^frame=\s*(\d+)", done.stdout, re.M)
+    return int(counts[-1]) if counts else 0
+
+
+def _mezzanine(
+    made: _Made, fps: float, frame_count: int, complete: bool, bt709: bool, workspace: Workspace
+) -> Mezzanine:
+    probe_s = min(_PROBE_S, frame_count / fps)
+    return Mezzanine(
+        picture=made.picture,
+        demuxer=made.demuxer,
+        references=made.references,
+        sampling=made.sampling,
+        probe=Probe(made.probe, max(1.0, workspace.size_bytes(made.probe) * 8 / 1000 / probe_s), made.probe_px),
+        width_px=made.size_px[0],
+        height_px=made.size_px[1],
+        display_px=made.display_px,
         fps=fps,
         frame_count=frame_count,
-        reference_every=every,
-        complete=declared_s <= longest_s,
-        bt709=_is_hdr(info) or min(info.width_px or 0, info.height_px or 0) >= _HD_SHORT_PX,
+        complete=complete,
+        bt709=bt709,
     )
 
 
@@ -133,7 +233,7 @@ def longest_clip_s(limit_bytes: int) -> float:
 
 
 def mezzanine_of_pictures(
-    frames: Sequence[tuple[Image.Image, int]], rules: VideoRules, limit_bytes: int, workspace: Workspace
+    frames: Sequence[tuple[Image.Image, int]], rules: VideoRules, workspace: Workspace
 ) -> Mezzanine:
     """A mezzanine of RGB pictures of one size, each with how many milliseconds it stands; timing is kept.
 
@@ -149,24 +249,17 @@ def mezzanine_of_pictures(
     # A stream says when a picture begins, not when the last one ends.
     places.append((places[-1][0], frame_count))
     width, height = frames[0][0].size
-    size = _paying_size(width, height, rules, limit_bytes * 8 * fps / 1000 / frame_count)
-    display_px = even(width), even(height)
-    every = max(4, 2 * math.ceil(frame_count / _REFERENCE_GROUPS / 2))
-    picture, references = workspace.new_path(".y4m"), workspace.new_path(".y4m")
+    made = _made(allowed_px(width, height, rules), (even(width), even(height)), frame_count, workspace)
     rate = f"{fps:.6f}"
     shown = graph.input("pipe:0", f="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=rate).video
     both = shown.filter("setpts", _steps([start for _, start in places])).filter_multi_output("split")
     repeated = [
         _pictures_in(stream, size_px).filter("fps", rate).filter("trim", end_frame=frame_count)
-        for stream, size_px in ((both[0], size), (both[1], display_px))
+        for stream, size_px in ((both[0], made.size_px), (both[1], made.display_px))
     ]
-    sampled = repeated[1].filter("select", f"lt(mod(n,{every}),{REFERENCE_FRAMES})")
-    outputs = [
-        stream.output(str(path), f="yuv4mpegpipe", fps_mode="passthrough")
-        for stream, path in ((repeated[0], picture), (sampled, references))
-    ]
+    outputs = _outputs(repeated[0], repeated[1].filter("select", made.sampling.expression), made)
     ffmpeg.run(workspace, graph.merge_outputs(*outputs), stdin=b"".join(image.tobytes() for image, _ in places))
-    return Mezzanine(picture, references, *size, display_px, fps, frame_count, every, complete=True, bt709=False)
+    return _mezzanine(made, fps, frame_count, True, False, workspace)
 
 
 def _steps(starts: Sequence[int]) -> str:
@@ -176,7 +269,7 @@ def _steps(starts: Sequence[int]) -> str:
 
 def _pictures_in(stream: Any, size: tuple[int, int]) -> Any:
     """RGB as the colours that untagged video is taken for."""
-    stream = stream.filter("scale", *size, flags="bicubic", out_range="tv", out_color_matrix="bt601")
+    stream = stream.filter("scale", *size, flags="lanczos", out_range="tv", out_color_matrix="bt601")
     return stream.filter("setsar", "1").filter("format", "yuv420p")
 
 
@@ -213,7 +306,7 @@ def _upright(stream: Any, info: MediaInfo) -> Any:
 
 def _plain(stream: Any, info: MediaInfo, size: tuple[int, int] | None) -> Any:
     """Square pixels at ``size``, standard dynamic range, 8-bit 4:2:0 in the range of television."""
-    stream = stream.filter("scale", *(size or ("iw", "ih")), flags="bicubic", out_range="tv").filter("setsar", "1")
+    stream = stream.filter("scale", *(size or ("iw", "ih")), flags="lanczos", out_range="tv").filter("setsar", "1")
     if _is_hdr(info):
         stream = stream.filter("format", "yuv420p10le").filter(
             "zscale", tin=_TRANSFERS[info.colour or ""], pin="2020", min="2020_ncl", t="linear", npl=_PEAK_NITS
@@ -243,23 +336,15 @@ def _frame_rate(source_fps: float | None, most_fps: float) -> float:
     return divided if divided >= 0.6 * most_fps or divided == fps else most_fps
 
 
-def _size(info: MediaInfo, rules: VideoRules, rate_kbps: float) -> tuple[int, int]:
-    return _paying_size(info.width_px or 320, info.height_px or 240, rules, rate_kbps)
+def allowed_px(width_px: int, height_px: int, rules: VideoRules) -> tuple[int, int]:
+    """The largest even size that ``rules`` allow; never larger than the source."""
+    factor = min(1.0, rules.max_long_px / max(width_px, height_px), rules.max_short_px / min(width_px, height_px))
+    return even(width_px * factor), even(height_px * factor)
 
 
-def _paying_size(width: int, height: int, rules: VideoRules, rate_kbps: float) -> tuple[int, int]:
-    """The largest size that can pay at ``rate_kbps`` and is allowed; never larger than the source."""
-    allowed = min(1.0, rules.max_long_px / max(width, height), rules.max_short_px / min(width, height))
-    pixels = rate_kbps * 1000 / (_SLOW_FPS * _LEAST_BITS_A_PIXEL)
-    paying = max(math.sqrt(pixels / (width * height)), _LEAST_LONG_PX / max(width, height))
-    factor = min(allowed, paying)
-    return even(width * factor), even(height * factor)
-
-
-def _display_size(info: MediaInfo) -> tuple[int, int]:
-    width, height = info.width_px or 320, info.height_px or 240
-    factor = min(1.0, DISPLAY_LONG_PX / max(width, height))
-    return even(width * factor), even(height * factor)
+def _within(width_px: int, height_px: int, most_long_px: int) -> tuple[int, int]:
+    factor = min(1.0, most_long_px / max(width_px, height_px))
+    return even(width_px * factor), even(height_px * factor)
 
 
 def even(length: float) -> int:

@@ -4,7 +4,7 @@ Comes in: an encoded clip and the mezzanine it was made from. Goes out: VMAF 0..
 decode of the source, or a score for a frame that was left out.
 
 Of every group of references one frame is scored; the next one is there because VMAF needs to see what moves. A
-dozen frames cost a third of a second and are within two points of all frames.
+dozen frames cost a third of a second and are within a point of all frames.
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ def available(workspace: Workspace) -> bool:
 
 
 def vmaf_of(
-    clip: Path, demuxer: str, mezzanine: Mezzanine, every: int, inner_px: tuple[int, int], workspace: Workspace
+    clip: Path,
+    demuxer: str,
+    mezzanine: Mezzanine,
+    every: int,
+    inner_px: tuple[int, int],
+    workspace: Workspace,
+    *,
+    hasty: bool = False,
+    stands_in: bool = False,
 ) -> float:
     """The mean VMAF of the frames that are there.
 
@@ -38,24 +46,31 @@ def vmaf_of(
         clip: the encoded clip, which may end earlier than the mezzanine.
         demuxer: ffmpeg's name of its container.
         mezzanine: what it was made from.
-        every: 1 where it has every frame of the mezzanine, 2 where it has every other one.
+        every: 1 where it has every frame of the mezzanine, 2 where it has every other one, 3 every third.
         inner_px: width and height of the picture inside it, without bars.
         workspace: room for the log, and the ffmpeg.
+        hasty: look at half the references only, to compare one encode with another.
+        stands_in: score each frame for itself and for the left-out one that follows it, as a television would show it.
     """
     log = workspace.new_path(".json")
-    period = mezzanine.reference_every // every
-    encoded = graph.input(f"file:{clip}", f=demuxer).video.filter("select", f"lt(mod(n,{period}),2)")
+    sampling, skip = mezzanine.sampling, 2 if hasty else 1
+    first, period = sampling.first // every, sampling.period * skip // every
+    wanted = 1 if stands_in else 2
+    encoded = graph.input(f"file:{clip}", f=demuxer).video
+    encoded = encoded.filter("select", f"gte(n,{first})*lt(mod(n-{first},{period}),{wanted})")
     encoded = encoded.filter("crop", *inner_px)
-    unseen = 2 if every == 1 else 1
+    if stands_in:
+        encoded = encoded.filter("settb", "1").filter("setpts", "2*N").filter("fps", 1)
+    unseen = 2 if every == 1 or stands_in else 1
     original = graph.input(f"file:{mezzanine.references}", f="yuv4mpegpipe").video
-    original = original.filter("select", f"not(eq(mod(n,{REFERENCE_FRAMES}),{unseen}))")
+    original = original.filter(
+        "select", f"not(eq(mod(n,{REFERENCE_FRAMES}),{unseen}))*not(mod(floor(n/{REFERENCE_FRAMES}),{skip}))"
+    )
     # Its filters reach over more pixels than the smallest icons have, and libvmaf reads beyond them.
     width_px, height_px = (max(_SMALLEST_PX, side_px) for side_px in mezzanine.display_px)
     pair = [_aligned(stream, (width_px, height_px)) for stream in (encoded, original)]
-    score = graph.filter(
-        pair, "libvmaf", n_subsample=2, n_threads=_THREADS, shortest=1, log_fmt="json", log_path=str(log)
-    )
-    ffmpeg.run(workspace, score.output("pipe:1", f="null"))
+    options = {"n_subsample": wanted, "n_threads": _THREADS, "shortest": 1, "log_fmt": "json", "log_path": str(log)}
+    ffmpeg.run(workspace, graph.filter(pair, "libvmaf", **options).output("pipe:1", f="null"))
     try:
         pooled = float(json.loads(workspace.read(log))["pooled_metrics"]["vmaf"]["mean"])
     except (ValueError, KeyError, TypeError) as error:

@@ -26,6 +26,41 @@ _H264_LEVELS = (
     "5.1",
 )
 
+_H264_LIMITS = (
+    ("1", 1_485, 99, 396, 64),
+    ("1.1", 3_000, 396, 900, 192),
+    ("1.2", 6_000, 396, 2_376, 384),
+    ("1.3", 11_880, 396, 2_376, 768),
+    ("2", 11_880, 396, 2_376, 2_000),
+    ("2.1", 19_800, 792, 4_752, 4_000),
+    ("2.2", 20_250, 1_620, 8_100, 4_000),
+    ("3", 40_500, 1_620, 8_100, 10_000),
+    ("3.1", 108_000, 3_600, 18_000, 14_000),
+    ("3.2", 216_000, 5_120, 20_480, 20_000),
+    ("4", 245_760, 8_192, 32_768, 20_000),
+)
+"""Level; macroblocks a second, a frame, in the decoder's frames; kbit/s. H.264, table A-1, without 1b."""
+_MACROBLOCK_PX = 16
+
+
+def lowest_h264_level(
+    width_px: int, height_px: int, fps: float, peak_kbps: float, reference_frames: int, highest: str
+) -> str:
+    """The lowest level that holds such a clip, at most ``highest``: more decoders play a low one."""
+    wide, high = -(-width_px // _MACROBLOCK_PX), -(-height_px // _MACROBLOCK_PX)
+    for level, a_second, a_frame, stored, kbps in _H264_LIMITS:
+        if not level_allowed("h264", level, highest):
+            break
+        if (
+            wide * high <= a_frame
+            and max(wide, high) <= (8 * a_frame) ** 0.5
+            and wide * high * fps <= a_second
+            and wide * high * reference_frames <= stored
+            and peak_kbps <= kbps
+        ):
+            return level
+    return highest
+
 
 def split_codec_profile(text: str) -> tuple[str, str]:
     """``"Constrained Baseline@L1.3"`` as ``("constrained baseline", "1.3")``; empty where nothing is said."""

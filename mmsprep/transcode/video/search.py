@@ -1,0 +1,204 @@
+"""The size and frame rate that a clip looks best at, found by trials of the clip itself.
+
+Comes in: a mezzanine, how hard the clip is, a rate. Goes out: the settings that won and the first pass that they were
+tried with, which the second pass goes on from. Never: a second pass, or more than five first ones.
+
+A trial is a whole first pass at the rate, its hasty output looked at by VMAF in half a dozen places: it ranks sizes as
+finished encodes do, within 2.5 points, at a third of their cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from mmsprep.profile import VideoRules
+from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.video import vmaf
+from mmsprep.transcode.video.encode import ClipSettings, FirstPass, first_pass
+from mmsprep.transcode.video.mezzanine import Mezzanine, even
+from mmsprep.transcode.video.model import (
+    CODEC_COST,
+    PROBE_QP,
+    Hardness,
+    Measured,
+    best_long_px,
+    fitted,
+    quantiser,
+    vmaf_at,
+)
+
+_MOST_TRIALS = 3
+_ALIKE = math.log(1.1)
+_WORTH_TRYING = 0.7
+_LONGEST_STEP = 1.6
+_FINE_QP = 22.0
+"""Where the largest size gets a quantiser this fine, a smaller one has nothing to give."""
+_SMALLEST_LONG_PX = 128
+_AN_OCTAVE_OF_RATE = 11.0
+_MOST_FOR_RATE = 2.0
+_STARVED_VMAF = 35.0
+_LOWEST_FPS = {"h264": 12.0, "mpeg4": 10.0, "h263": 7.0}
+"""Motion at fewer frames a second is seen as jerks, more of it is missed where every frame is poor."""
+_STANDS_STILL = 0.97
+_LOWEST_FPS_OF_SLIDES = 3.0
+_WORTH_LEAVING_OUT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Settings that were tried: their first pass, and the VMAF of it (``None``: nobody looked)."""
+
+    settings: ClipSettings
+    first: FirstPass
+    seen: float | None
+
+    @property
+    def long_px(self) -> int:
+        return max(self.settings.frame_px)
+
+    def worth(self, rate_kbps: float) -> float:
+        """VMAF as it would be at just the rate that was asked for."""
+        more = _AN_OCTAVE_OF_RATE * math.log2(max(self.first.rate_kbps, 0.1) / rate_kbps)
+        return (self.seen or 0.0) - max(-_MOST_FOR_RATE, min(_MOST_FOR_RATE, more))
+
+
+def find(
+    mezzanine: Mezzanine,
+    hard: Hardness,
+    probe: Measured | None,
+    settings: ClipSettings,
+    rate_kbps: float,
+    workspace: Workspace,
+) -> Trial:
+    """Try sizes, then fewer frames where even the best size is starved; the best of them.
+
+    Args:
+        mezzanine: of the clip.
+        hard: of the clip, as its probe tells.
+        probe: what VMAF says of the probe; ``None`` where this ffmpeg has no VMAF, and the model alone decides.
+        settings: rules, sound and duration; size and frame rate are replaced.
+        rate_kbps: for the pictures alone.
+        workspace: room for the passes.
+    """
+    judge = _Judge(mezzanine, rate_kbps, workspace, looks=probe is not None)
+    largest = (mezzanine.width_px, mezzanine.height_px)
+    fixed = fixed_px(settings.rules)
+    if fixed:
+        return _fewer_frames(judge, judge.tried(replace(settings, frame_px=fixed, every=1)), hard)
+    cost = CODEC_COST[settings.rules.codec]
+    long_px = best_long_px(hard, rate_kbps / cost, max(largest))
+    trials: list[Trial] = []
+    while True:
+        trials.append(judge.tried(replace(settings, frame_px=_scaled(largest, long_px), every=1)))
+        if probe is None or trials[-1].seen is None or len(trials) == _MOST_TRIALS:
+            break
+        hard = _learnt(hard, probe, trials, rate_kbps)
+        wanted = best_long_px(hard, rate_kbps / cost, max(largest))
+        long_px = _in_reach(wanted, [one.long_px for one in trials], max(largest))
+        best = max(trials, key=lambda one: one.worth(rate_kbps))
+        gain = _foreseen(hard, long_px, rate_kbps / cost) - _foreseen(hard, best.long_px, rate_kbps / cost)
+        if gain < _WORTH_TRYING or min(abs(math.log(long_px / one.long_px)) for one in trials) < _ALIKE:
+            break
+    return _fewer_frames(judge, max(trials, key=lambda one: one.worth(rate_kbps)), hard)
+
+
+def fixed_px(rules: VideoRules) -> tuple[int, int] | None:
+    """The largest of the only sizes that the profile takes; ``None`` where it takes any."""
+    sizes = [tuple(int(side) for side in text.split("x")) for text in rules.fixed_sizes]
+    return max(((width, height) for width, height in sizes), key=math.prod, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    mezzanine: Mezzanine
+    rate_kbps: float
+    workspace: Workspace
+    looks: bool
+
+    def tried(self, settings: ClipSettings) -> Trial:
+        """One trial; where the largest size is fine already, nobody needs to look."""
+        first = first_pass(self.mezzanine, settings, self.rate_kbps, self.workspace)
+        is_largest = max(settings.frame_px) >= self.mezzanine.long_px
+        fine = first.qp is not None and first.qp <= _FINE_QP and is_largest
+        return Trial(settings, first, self.seen(first, settings) if self.looks and not fine else None)
+
+    def seen(self, first: FirstPass, settings: ClipSettings, stands_in: bool = False) -> float:
+        inner = settings.inner_px(self.mezzanine)
+        return vmaf.vmaf_of(
+            first.path,
+            "nut",
+            self.mezzanine,
+            settings.every,
+            inner,
+            self.workspace,
+            hasty=True,
+            stands_in=stands_in,
+        )
+
+
+def _learnt(hard: Hardness, probe: Measured, trials: Sequence[Trial], rate_kbps: float) -> Hardness:
+    """The model of the clip after trials."""
+    plain = replace(hard, qp_error=0.0)
+    pairs = [(one, quantiser(plain, one.long_px, 1, rate_kbps / _cost(one))) for one in trials]
+    errors = [one.first.qp - expected for one, expected in pairs if one.first.qp is not None]
+    measured = [
+        Measured(one.long_px, expected if one.first.qp is None else one.first.qp, one.seen)
+        for one, expected in pairs
+        if one.seen is not None
+    ]
+    return fitted(replace(hard, qp_error=fmean(errors) if errors else 0.0), [probe, *measured])
+
+
+def _foreseen(hard: Hardness, long_px: int, rate_kbps: float) -> float:
+    return vmaf_at(hard, long_px, quantiser(hard, long_px, 1, rate_kbps))
+
+
+def probe_measured(mezzanine: Mezzanine, workspace: Workspace) -> Measured | None:
+    """What VMAF says of the probe; ``None`` where this ffmpeg has no VMAF."""
+    if not vmaf.available(workspace):
+        return None
+    probe = mezzanine.probe
+    seen = vmaf.vmaf_of(probe.path, "h264", mezzanine, 1, probe.size_px, workspace, hasty=True)
+    return Measured(max(probe.size_px), PROBE_QP, seen)
+
+
+def _cost(trial: Trial) -> float:
+    return CODEC_COST[trial.settings.rules.codec]
+
+
+def _in_reach(long_px: int, tried_px: Sequence[int], largest_px: int) -> int:
+    """No further beyond what was tried than the model can be trusted."""
+    low, high = min(tried_px) / _LONGEST_STEP, max(tried_px) * _LONGEST_STEP
+    return round(min(largest_px, max(min(_SMALLEST_LONG_PX, largest_px), min(max(long_px, low), high))))
+
+
+def _scaled(largest_px: tuple[int, int], long_px: int) -> tuple[int, int]:
+    factor = min(1.0, long_px / max(largest_px))
+    return even(largest_px[0] * factor), even(largest_px[1] * factor)
+
+
+def _fewer_frames(judge: _Judge, best: Trial, hard: Hardness) -> Trial:
+    """Every other frame where a starved clip has more than enough of them, every third where it stands still."""
+    rules, fps = best.settings.rules, judge.mezzanine.fps
+    if best.seen is None:
+        return best
+    slides = best.first.skipped >= _STANDS_STILL
+    every = 3 if slides and fps / 3 >= _LOWEST_FPS_OF_SLIDES else 2
+    lowest_fps = _LOWEST_FPS_OF_SLIDES if slides else _LOWEST_FPS[rules.codec]
+    if fps / every < lowest_fps or (best.seen >= _STARVED_VMAF and not slides):
+        return best
+    frame_px = best.settings.frame_px
+    if not rules.fixed_sizes:
+        largest = (judge.mezzanine.width_px, judge.mezzanine.height_px)
+        longer = best_long_px(hard, judge.rate_kbps, max(largest), rules.codec, every)
+        frame_px = _scaled(largest, max(longer, best.long_px))
+    fewer = judge.tried(replace(best.settings, frame_px=frame_px, every=every))
+    if fewer.seen is None:
+        return best
+    # A frame that stands in for the next one is an error to VMAF, and hardly one to a viewer: half of it counts.
+    shown = fmean((fewer.seen, judge.seen(fewer.first, fewer.settings, stands_in=True)))
+    gain = shown - fewer.seen + fewer.worth(judge.rate_kbps) - best.worth(judge.rate_kbps)
+    return fewer if gain > _WORTH_LEAVING_OUT else best

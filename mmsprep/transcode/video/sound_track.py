@@ -1,0 +1,67 @@
+"""How many of a clip's bits its sound gets: as many as are worth more there than in the pictures.
+
+Comes in: the profile's rungs, what is heard, and what a rate is worth to the pictures. Goes out: a rung, or a rate
+between two. Never: an encode.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from mmsprep.profile import AudioStep
+from mmsprep.transcode.sound.recording import rung_quality
+from mmsprep.transcode.sound.speech import Material
+
+SOUND_OVERHEAD = 1.04
+"""What a container adds to a sound track, before the true size is known."""
+_WORTH = 0.3
+_UNDERSTOOD = 35.0
+_MOST_FOR_SOUND = 0.5
+_STEPS_BETWEEN = 4
+_NO_SPEECH_CODEC_FROM_KBPS = 60.0
+"""What a speech codec makes of music is a fault to everyone who hears it, whatever a measure says."""
+
+
+def best_step(
+    ladder: Sequence[AudioStep], heard: Material, total_kbps: float, picture_quality: Callable[[float], float]
+) -> AudioStep:
+    """The step that together with the pictures is worth most.
+
+    A listener's gain flattens: what makes a voice understood is worth more than what makes it brilliant. Sound never
+    takes more than half of the bits, unless the smallest rung does.
+
+    Args:
+        ladder: the profile's rungs for clips.
+        heard: in the sound track.
+        total_kbps: for sound and pictures.
+        picture_quality: quality, 0..100, of the pictures at a rate in kbit/s.
+    """
+
+    def worth(step: AudioStep) -> float:
+        understood = 100 * (1 - math.exp(-rung_quality(step, heard) / _UNDERSTOOD))
+        return picture_quality(total_kbps - step.rate_kbps * SOUND_OVERHEAD) + _WORTH * understood
+
+    smallest = min(ladder, key=lambda step: step.rate_kbps)
+    affordable = [step for step in steps(ladder) if step.rate_kbps <= total_kbps * _MOST_FOR_SOUND]
+    if heard is Material.MUSIC and total_kbps >= _NO_SPEECH_CODEC_FROM_KBPS:
+        affordable = [step for step in affordable if step.format != "amr"] or affordable
+    return max(affordable, key=worth, default=smallest)
+
+
+def steps(ladder: Sequence[AudioStep]) -> list[AudioStep]:
+    """The rungs, and rates between two of one format and channel count at the lower one's sampling rate.
+
+    AMR has its own rates and no others.
+    """
+    rising = sorted(ladder, key=lambda step: step.rate_kbps)
+    between = [
+        msgspec.structs.replace(low, rate_kbps=round(low.rate_kbps * (high.rate_kbps / low.rate_kbps) ** part))
+        for low, high in pairwise(rising)
+        if low.format == high.format != "amr" and low.channels == high.channels
+        for part in (place / _STEPS_BETWEEN for place in range(1, _STEPS_BETWEEN))
+    ]
+    return [*rising, *between]
