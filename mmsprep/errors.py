@@ -41,8 +41,11 @@ ever added to. The message is for people: which file, what was found, what was e
     │   ├── MalformedPush          9   malformed_push
     │   └── PushTooLarge           9   push_too_large
     ├── ForwardError              11   forward
+    │   ├── ForwardRefused        11   forward_refused        the target does not want this message
+    │   └── TargetUnavailable     11   target_unavailable     the target takes nothing now
     ├── LedgerError                8   ledger
     ├── MalformedEnvelope          9   malformed_envelope
+    │   └── EnvelopeTooLarge       9   envelope_too_large
     ├── Unexpected                 1   bug
     └── SendError                      (a request to a gateway)
         ├── SendRejected           9   send_rejected          the gateway said no: nothing was accepted
@@ -356,6 +359,18 @@ class ForwardError(MmsprepError):
     exit_status = 11
 
 
+class ForwardRefused(ForwardError):
+    """The target does not want this message; asking again changes nothing."""
+
+    code = "forward_refused"
+
+
+class TargetUnavailable(ForwardError):
+    """The target cannot be reached or is busy; that says nothing about the message."""
+
+    code = "target_unavailable"
+
+
 class LedgerError(MmsprepError):
     """What a batch remembers of earlier runs cannot be read or written, or another run holds it."""
 
@@ -375,6 +390,12 @@ class MalformedEnvelope(MmsprepError):
 
     code = "malformed_envelope"
     exit_status = 9
+
+
+class EnvelopeTooLarge(MalformedEnvelope):
+    """More parts, headers, elements or depth than any honest envelope has; it was not built."""
+
+    code = "envelope_too_large"
 
 
 class SendError(MmsprepError):

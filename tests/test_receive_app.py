@@ -123,7 +123,8 @@ def test_what_cannot_be_taken_is_refused_with_its_own_status_and_never_ok(serve:
         (413, post(url, data=FORM | {"attachment1": "aGFsbG8="})),
         (413, post(url, content=iter([b"id=1&message=", *[b"x" * 1000] * 4]), headers={"Content-Type": form})),
         (415, post(url, data=FORM, headers={"Content-Encoding": "gzip"})),
-        (405, get(url)),
+        (405, get(url, params=FORM)),
+        (405, get(f"{url}/mm7")),
         (405, put(url, data=FORM)),
         (404, post(f"{url}/else", data=FORM)),
     ):
@@ -137,7 +138,8 @@ def test_a_sender_that_is_slow_or_silent_or_leaves_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr("mmsprep.receive.serve._REQUEST_HEAD_TIMEOUT_S", 0.5)
     port = int(serve(limits=Limits(body_timeout_s=0.5)).rpartition(":")[2])
-    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 400\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    head += b"Content-Length: 400\r\n"
 
     def talk(data: bytes) -> bytes:
         with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
@@ -314,6 +316,7 @@ def test_a_message_that_our_own_reader_trips_over_is_not_lost(
         raise ZeroDivisionError
 
     monkeypatch.setattr("mmsprep.receive.look.identify", trip)
+    monkeypatch.setenv("MMSPREP_ISOLATE", "0")
     assert post(serve(), data=FORM).text == "OK"
     part = store.messages()[0].parts[0]
     assert (part.format, part.content_type, part.name) == ("", "application/octet-stream", "01-file.bin")
@@ -361,7 +364,7 @@ def ask(store: Store, door: str, **request: Any) -> httpx.Response:
 
     async def asked() -> httpx.Response:
         transport = httpx.ASGITransport(create_app(store))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test", verify=False) as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", verify=False) as client:
             return await client.post(door, **request)
 
     return asyncio.run(asked())

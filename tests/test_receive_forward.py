@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import shlex
 import sys
@@ -20,11 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsprep.errors import UsageError
-from mmsprep.receive import Forwarder, open_store
+from mmsprep.receive import Forwarder, open_store, schema
 from mmsprep.receive.forward import Tally
 from mmsprep.receive.incoming import Door, ForwardState, Incoming, PushedPart, What
 from mmsprep.receive.look import look
-from mmsprep.receive.queue import Retry, lend, revive, settle
+from mmsprep.receive.queue import Outcome, Retry, drop, lend, revive, settle
 from mmsprep.receive.store import Store
 
 JPEG = b"\xff\xd8\xff\xe0" + b"picture" * 99
@@ -205,8 +207,8 @@ def test_a_late_failure_does_not_undo_a_success(store: Store) -> None:
     quick = lend(store, lease_s=60.0)
     assert slow
     assert quick
-    settle(store, quick, "", Retry())
-    settle(store, slow, "timed out", Retry())
+    settle(store, quick, Outcome(), Retry())
+    settle(store, slow, Outcome("timed out"), Retry())
     assert states(store) == {"1": ForwardState.DONE}
 
 
@@ -225,7 +227,7 @@ def test_many_forwarders_on_postgresql_never_hold_the_same_message(
                 if message:
                     with lock:
                         order.append((message.sender, int(message.id)))
-                    settle(store, message, "", Retry())
+                    settle(store, message, Outcome(), Retry())
 
         threads = [threading.Thread(target=work) for _ in range(6)]
         for thread in threads:
@@ -242,3 +244,154 @@ def test_many_forwarders_on_postgresql_never_hold_the_same_message(
 def test_a_target_that_is_none_is_refused(store: Store, target: str) -> None:
     with pytest.raises(UsageError):
         Forwarder(store, target)
+
+
+def test_a_message_that_the_target_does_not_want_is_given_up_soon_and_its_sender_goes_on(store: Store) -> None:
+    for id_, sender in (("a1", "a"), ("a2", "a"), ("n1", ""), ("n2", ""), ("n3", "")):
+        add(store, id_, sender)
+    with customer(lambda told: 422 if told["id"] in ("a1", "n1") else 200) as (url, seen):
+        assert Forwarder(store, url, retry=AT_ONCE).once() == Tally(done=2, failed=2)
+        assert [told["id"] for told in seen] == ["n2", "n3"], "without a sender they do not wait for each other"
+        assert Forwarder(store, url, retry=AT_ONCE).once() == Tally(failed=2)
+        assert Forwarder(store, url, retry=AT_ONCE).once() == Tally(done=1, given_up=2)
+    assert states(store)["a1"] is ForwardState.DEAD
+    assert [told["id"] for told in seen] == ["n2", "n3", "a2"]
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_an_answer_that_says_nothing_about_the_message_gives_up_nothing(store: Store, status: int) -> None:
+    add(store, "1")
+    with customer(lambda _: status) as (url, _seen):
+        for _ in range(4):
+            assert Forwarder(store, url, retry=AT_ONCE).once() == Tally(failed=1)
+    assert states(store) == {"1": ForwardState.PENDING}
+
+
+def test_a_message_that_is_dropped_lets_its_senders_later_ones_go_on_and_stays_in_the_store(store: Store) -> None:
+    for id_ in ("1", "2"):
+        add(store, id_)
+    with customer(lambda told: 500 if told["id"] == "1" else 200) as (url, seen):
+        assert Forwarder(store, url).once() == Tally(failed=1)
+        assert drop(store, store.find("1"))
+        assert not drop(store, store.find("1"))
+        assert Forwarder(store, url).once() == Tally(done=1)
+        assert states(store) == {"1": ForwardState.DROPPED, "2": ForwardState.DONE}
+        assert revive(store) == 0, "what somebody dropped is no dead letter"
+        assert revive(store, [store.find("1")]) == 1
+    with customer(lambda _: 200) as (url, seen):
+        assert Forwarder(store, url).once() == Tally(done=1)
+    assert [told["id"] for told in seen] == ["1"]
+
+
+def test_dropping_a_later_message_does_not_hurry_the_first(store: Store) -> None:
+    for id_ in ("1", "2"):
+        add(store, id_)
+    held = lend(store, lease_s=600.0)
+    assert held
+    assert drop(store, store.find("2"))
+    assert lend(store, lease_s=600.0) is None
+
+
+@pytest.mark.parametrize("ahead_s", [5 * 365 * 86_400.0, 3 * 86_400.0])
+def test_times_that_a_wrong_clock_set_do_not_hold_anything_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    for id_ in ("1", "2"):
+        add(store, id_)
+    real = time.time
+    monkeypatch.setattr("mmsprep.receive.queue.time.time", lambda: real() + ahead_s)
+    failed = lend(store, 60.0)
+    assert failed
+    settle(store, failed, Outcome("down"), Retry())
+    monkeypatch.setattr("mmsprep.receive.queue.time.time", real)
+    again = lend(store, 60.0)
+    assert again
+    assert again.id == "1"
+
+
+def test_a_target_that_is_down_is_left_in_peace_however_many_wait(store: Store) -> None:
+    for number in range(30):
+        add(store, str(number), sender=str(number))
+    assert Forwarder(store, "http://127.0.0.1:1/x").once().failed < 10
+    assert store.count(ForwardState.PENDING) == 30
+    with Forwarder(store, "http://127.0.0.1:1/x", retry=Retry(first_wait_s=30.0)) as forwarder:
+        for _ in range(20):
+            forwarder.wake()
+            time.sleep(0.05)
+    assert sum(found.attempts for found in store.messages()) < 20
+
+
+def test_looking_for_work_where_none_is_due_writes_nothing(store: Store) -> None:
+    for number in range(3):
+        add(store, str(number), sender=str(number))
+        assert lend(store, lease_s=600.0)
+    with store.engine.connect() as connection:
+        before = connection.exec_driver_sql("PRAGMA data_version").scalar()
+        with open_store(store._blobs._folder.parent) as other:  # type: ignore[attr-defined]
+            for _ in range(5):
+                assert lend(other, lease_s=1.0) is None
+        assert connection.exec_driver_sql("PRAGMA data_version").scalar() == before
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_finding_the_next_message_reads_an_index_and_no_table(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    database = ""
+    if kind == "postgresql":
+        server: postgresql.Server = request.getfixturevalue("postgresql_server")
+        database = server.new_database()
+    with open_store(tmp_path, database) as store:
+        with store.writing() as connection:
+            rows = [{"lane": f"s{number}", "due_at_s": 1e9 + number} for number in range(5000)]
+            connection.execute(schema.lanes.insert(), rows)
+            if database:
+                connection.exec_driver_sql("ANALYZE lanes")
+        query = "SELECT lane FROM lanes WHERE due_at_s <= 5 ORDER BY due_at_s LIMIT 1"
+        with store.engine.connect() as connection:
+            plan = connection.exec_driver_sql(("EXPLAIN " if database else "EXPLAIN QUERY PLAN ") + query).all()
+        assert "lanes_due" in str(plan)
+
+
+def test_what_a_url_gets_can_be_checked_as_standard_webhooks_says(store: Store) -> None:
+    """With the library's own algorithm, written down again: v1, base64 of HMAC-SHA256 over id, time and body."""
+    key = bytes(range(32))
+    secret = "whsec_" + base64.b64encode(key).decode()
+    add(store, "1", text="Grüße")
+    heard: list[tuple[dict[str, str], bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            heard.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        assert Forwarder(store, url, secret=secret).once() == Tally(done=1)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    ((headers, body),) = heard
+    assert headers["webhook-id"] == store.find("1").key
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 300
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ=", "no base64 at all!", "geheim"])
+def test_a_secret_that_signs_nothing_is_refused_and_not_repeated(store: Store, secret: str) -> None:
+    with pytest.raises(UsageError, match="whsec_") as caught:
+        Forwarder(store, "http://127.0.0.1:1/", secret=secret)
+    assert secret not in str(caught.value) or secret == "whsec_"
+    with pytest.raises(UsageError, match="command"):
+        Forwarder(store, "cat", secret=secret)

@@ -199,7 +199,19 @@ def test_what_makes_no_sense_is_told_in_one_line_that_says_what_to_do(
     assert word in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("receive",), ("inbox", "list"), ("inbox", "forward", "http://127.0.0.1:1")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("receive",),
+        ("inbox", "list"),
+        ("inbox", "list", "--unreadable"),
+        ("inbox", "forward", "http://127.0.0.1:1"),
+        ("inbox", "reread"),
+        ("inbox", "prune", "--older", "9d"),
+        ("inbox", "drop", "1"),
+        ("inbox", "retry"),
+    ],
+)
 def test_without_the_extra_the_error_says_how_to_get_it(arguments: tuple[str, ...]) -> None:
     code = "import sys; sys.modules['sqlalchemy'] = None; from mmsprep.cli import main; main()"
     command = [sys.executable, "-c", code, *arguments]

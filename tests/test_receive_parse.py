@@ -10,6 +10,7 @@ from urllib.parse import quote_from_bytes, urlencode
 import httpx
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mmsprep import mm7
@@ -164,7 +165,7 @@ def test_an_unquoted_boundary_blank_lines_before_it_and_bare_line_feeds() -> Non
         (URLENCODED, b"id=&from=&attachment0="),
         ("application/json", b"{}"),
         ("multipart/form-data", b"--b--"),
-        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data; name=id\r\n\r\n1\r\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data; name=id\r\n"),
     ],
     ids=["nothing", "no field of a message", "all empty", "no form", "no boundary", "cut off"],
 )
@@ -256,6 +257,7 @@ TYPES = st.sampled_from(
 )
 
 
+@hypothesis_settings(deadline=None)
 @given(content_type=TYPES, pieces=st.lists(FRAGMENTS | st.binary(max_size=8), max_size=30))
 def test_no_bytes_make_reading_a_form_fail_in_another_way(content_type: str, pieces: list[bytes]) -> None:
     with contextlib.suppress(MalformedPush, PushTooLarge):
@@ -396,6 +398,7 @@ def test_reports_say_which_message_they_are_about(kind: str, what: What) -> None
     assert found.sent_at == "2026-11-25T01:02:03Z"
 
 
+@hypothesis_settings(deadline=None)
 @given(content_type=TYPES, cut=st.integers(0, 3000), junk=st.binary(max_size=20))
 def test_no_bytes_make_reading_mm7_fail_in_another_way(content_type: str, cut: int, junk: bytes) -> None:
     real_type, body = deliver(nested())

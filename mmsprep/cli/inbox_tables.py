@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mmsprep.printable import printable
-from mmsprep.receive.incoming import Stored, What
+from mmsprep.receive.incoming import Stored, Unreadable, What
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,6 +34,26 @@ def listing(messages: Sequence[Stored]) -> RenderableType:
             _summary(message),
             str(len(message.parts)),
             _forwarding(message),
+        )
+    return table
+
+
+def unreadable_listing(pushes: Sequence[Unreadable]) -> RenderableType:
+    """Pushes that could not be read, as a table for people."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in ("ID", "Received (UTC)", "Door", "Bytes", "Times", "Why"):
+        table.add_column(heading, justify="right" if heading in ("Bytes", "Times") else "left")
+    for push in pushes:
+        table.add_row(
+            push.name,
+            f"{datetime.fromtimestamp(push.received_at_s, UTC):%Y-%m-%d %H:%M:%S}",
+            push.door,
+            f"{push.size_bytes:,}",
+            str(push.pushes),
+            printable(push.reason),
         )
     return table
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from mmsprep.cli.printing import reported, say
 from mmsprep.errors import UsageError
+from mmsprep.origin import is_loopback
 
 StoreOption = Annotated[
     str,
@@ -67,52 +67,77 @@ def receive(
             show_default=False,
         ),
     ] = "",
+    forward_secret: Annotated[
+        str,
+        typer.Option(
+            "--forward-secret",
+            metavar="whsec_...",
+            envvar="MMSPREP_FORWARD_SECRET",
+            help="Sign what a URL gets, as Standard Webhooks says.",
+            show_default=False,
+        ),
+    ] = "",
     max_body: Annotated[
-        int, typer.Option("--max-body", metavar="BYTES", min=1000, help="The largest push that is taken.")
+        int,
+        typer.Option(
+            "--max-body", metavar="BYTES", min=1000, envvar="MMSPREP_MAX_BODY", help="The largest push that is taken."
+        ),
     ] = 10_000_000,
+    allow_get: Annotated[
+        bool,
+        typer.Option("--allow-get", envvar="MMSPREP_ALLOW_GET", help="Take messages that come by GET, too."),
+    ] = False,
+    retain: Annotated[
+        str,
+        typer.Option(
+            "--retain",
+            metavar="AGE",
+            envvar="MMSPREP_RETAIN",
+            help="Remove what is older (90d, 12h); default: nothing.",
+        ),
+    ] = "",
+    root_path: Annotated[
+        str, typer.Option("--root-path", metavar="PATH", help="What a proxy in front takes off the path.")
+    ] = "",
+    log: Annotated[
+        str, typer.Option("--log", metavar="json|text", envvar="MMSPREP_LOG", help="How the log is written.")
+    ] = "json",
 ) -> None:
     """Take in MMS that the gateway or a relay pushes; 'OK' is said only when a message is safe on disk."""
     with reported():
-        from mmsprep.receive import Forwarder, Limits, create_app, open_store
+        from mmsprep.receive import Service
+        from mmsprep.receive.environment import read_secret
         from mmsprep.receive.logs import log_to_stderr
         from mmsprep.receive.serve import listen, serve
 
         if secret_file:
-            secret = _read_secret(secret_file)
-        if not secret and not allow and not _is_loopback(host):
+            secret = read_secret(secret_file)
+        if not secret and not allow and not is_loopback(host):
             raise UsageError(
                 f"on {host} anybody could push; give --secret (or MMSPREP_SECRET), or --allow the gateway's network"
             )
-        log_to_stderr()
+        service = Service(
+            store=store,
+            database=database,
+            secret=secret,
+            allow=tuple(allow or ()),
+            allow_get=allow_get,
+            forward=forward,
+            forward_secret=forward_secret,
+            max_body_bytes=max_body,
+            retain=retain,
+        )
+        log_to_stderr(log)
         with ExitStack() as stack:
-            inbox = stack.enter_context(open_store(store, database))
-            forwarder = stack.enter_context(Forwarder(inbox, forward)) if forward else None
-            app = create_app(
-                inbox,
-                secret=secret,
-                networks=allow or (),
-                limits=Limits(max_body_bytes=max_body, max_attachment_bytes=max_body),
-                on_stored=forwarder.wake if forwarder else None,
-            )
+            app = service.open(stack)
             listener = stack.enter_context(listen(host, port))
             address, bound = listener.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
             ready = f"taking pushes on http://{shown}:{bound}, store {store}; ctrl-c ends it"
-            serve(app, listener, proxies=proxy or (), on_ready=lambda: say(ready))
-
-
-def _read_secret(path: Path) -> str:
-    try:
-        secret = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: the secret cannot be read ({error})") from None
-    if not secret:
-        raise UsageError(f"{path}: is empty, expected a secret")
-    return secret
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+            serve(
+                app,
+                listener,
+                proxies=proxy or (),
+                root_path=root_path,
+                on_ready=lambda: say(ready),
+            )

@@ -4,22 +4,25 @@ Comes in: plain values, or the bytes of an envelope. Goes out: the other. Never:
 travels beside the envelope, see :mod:`mmsprep.message.mime`) or a decision about what a status means.
 
 Read is any namespace of MM7 under any prefix (relays of 2003 and of today differ in little else), written is
-the one that was asked for. What is read comes from strangers: no DTD, no entities, no external references.
+the one that was asked for. What is read comes from strangers: no DTD, no entities, no external references, and no more
+elements, depth and bytes than an envelope has, counted before they are built.
 A relay's pushes are read leniently, because what is refused is lost; requests and replies are not, because
 there a wrong guess costs more than an error.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from xml.etree import ElementTree
 
 from defusedxml import DefusedXmlException
 from defusedxml import ElementTree as SafeElementTree
 
-from mmsprep.errors import MalformedEnvelope, UsageError
+from mmsprep.errors import EnvelopeTooLarge, MalformedEnvelope, UsageError
 from mmsprep.mm7.schema import PUSH_RULES, SUBMIT_REQ, local_name, misfits_of, namespace_of, problems_of
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -29,8 +32,20 @@ VERSIONS = {REL_6: "6.8.0", REL_5: "5.3.0"}
 """Namespace to the MM7Version that goes with it."""
 
 _MM7_NAMESPACE = re.compile(r"http://www\.3gpp\.org/ftp/Specs/archive/23_series/23\.140/schema/REL-[0-9]-MM7-[0-9-]+")
+_VERSION = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}")
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, not even escaped."""
+
+_MOST_ENVELOPE_BYTES = 500_000
+_MOST_ELEMENTS = 5_000
+"""A thousand recipients have about three each."""
+_MOST_DEPTH = 30
+_MOST_ATTRIBUTES = 50
+_PIECE_BYTES = 16_384
+
+_FREE_TEXT = ("Subject", "StatusText", "Details")
+"""Elements whose text people or programs make up; some relays put it into the envelope as it is."""
+_CHARSETS = re.compile("utf-?8|utf-?16|us-ascii|(iso-8859|windows)-[0-9]{1,4}", re.IGNORECASE)
 
 PUSH_REPLIES = {name: name.removesuffix("Req") + "Rsp" for name in PUSH_RULES}
 """What each push is answered with."""
@@ -98,6 +113,15 @@ class Reply:
     message_id: str = ""
     fault_code: str = ""
     fault_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the answer to a request has to repeat; empty where it is not known."""
+
+    transaction_id: str = ""
+    namespace: str = ""
+    version: str = ""
 
 
 def build_submit(submit: Submit) -> bytes:
@@ -206,7 +230,12 @@ def parse_push(data: bytes) -> Push:
     """
     try:
         root = _parse(data)
+        is_mended = any(len(element) for element in root.iter() if local_name(element.tag) in _FREE_TEXT)
+    except EnvelopeTooLarge:
+        raise
     except MalformedEnvelope:
+        is_mended = True
+    if is_mended:
         root = _parse(_mended(data))
     transaction_id, body = _opened(root)
     request = next((child for child in _children(body) if local_name(child.tag) in PUSH_RULES), None)
@@ -233,12 +262,30 @@ def parse_push(data: bytes) -> Push:
     )
 
 
-def build_reply(reply: Reply, namespace: str = REL_6) -> bytes:
+def asked_in(data: bytes) -> Asked:
+    """What the answer to a request has to repeat, found in a request that cannot be read."""
+    text = _decoded(data[:_MOST_ENVELOPE_BYTES])
+    namespace = _MM7_NAMESPACE.search(text)
+    transaction = re.search(r"TransactionID(?:\s[^<>]{0,300})?>\s{0,80}([^<>&\s]{1,255})\s{0,80}</", text)
+    version = re.search(r"MM7Version>\s{0,80}([0-9.]{1,8})\s{0,80}</", text)
+    return Asked(
+        *(("" if found is None else found[group]) for found, group in ((transaction, 1), (namespace, 0), (version, 1)))
+    )
+
+
+def build_reply(reply: Reply, namespace: str = REL_6, version: str = "") -> bytes:
     """The envelope of an answer: a Rsp in the body, or an error response in the detail of a Fault.
+
+    A namespace that is none of MM7's is not echoed. ``version`` is the request's MM7Version; one that is no version,
+    or none, is answered with that of the namespace.
 
     Raises:
         UsageError: a value has a character that XML cannot hold.
     """
+    if not _MM7_NAMESPACE.fullmatch(namespace):
+        namespace = REL_6
+    if not _VERSION.fullmatch(version):
+        version = VERSIONS.get(namespace, VERSIONS[REL_6])
     envelope, body = _envelope(reply.transaction_id, namespace)
     parent = body
     if reply.kind not in _ANSWERS:
@@ -249,7 +296,7 @@ def build_reply(reply: Reply, namespace: str = REL_6) -> bytes:
             return _bytes(envelope)
         parent = _add(parent, "detail")
     response = _add(parent, reply.kind, xmlns=namespace)
-    _add(response, "MM7Version", VERSIONS.get(namespace, VERSIONS[REL_6]))
+    _add(response, "MM7Version", version)
     status = _add(response, "Status")
     _add(status, "StatusCode", str(reply.status_code))
     _add(status, "StatusText", reply.status_text)
@@ -343,23 +390,77 @@ def _bytes(envelope: ElementTree.Element) -> bytes:
     return bytes(ElementTree.tostring(envelope, encoding="utf-8", xml_declaration=True))
 
 
+class _Counted(ElementTree.TreeBuilder):
+    """Builds the tree, and stops where it grows beyond any envelope."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._elements = self._depth = 0
+
+    def start(self, tag: Any, attrs: Any) -> ElementTree.Element:
+        self._elements += 1
+        self._depth += 1
+        if self._elements > _MOST_ELEMENTS or self._depth > _MOST_DEPTH or len(attrs) > _MOST_ATTRIBUTES:
+            raise EnvelopeTooLarge(
+                f"has more than {_MOST_ELEMENTS:,} elements, {_MOST_DEPTH} levels or {_MOST_ATTRIBUTES} attributes"
+            )
+        return super().start(tag, attrs)
+
+    def end(self, tag: str) -> ElementTree.Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
 def _parse(data: bytes) -> ElementTree.Element:
+    if len(data) > _MOST_ENVELOPE_BYTES:
+        raise EnvelopeTooLarge(f"has {len(data):,} bytes, at most {_MOST_ENVELOPE_BYTES:,} are read")
+    whole = data.strip()
     try:
-        root: ElementTree.Element = SafeElementTree.fromstring(data.strip(), forbid_dtd=True)
+        parser = SafeElementTree.XMLParser(target=_Counted(), forbid_dtd=True)
+        for at in range(0, len(whole), _PIECE_BYTES):
+            parser.feed(whole[at : at + _PIECE_BYTES])
+        root: ElementTree.Element = parser.close()
     except (ElementTree.ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise MalformedEnvelope(f"is no well-formed XML ({error or type(error).__name__})") from None
     return root
 
 
 def _mended(data: bytes) -> bytes:
-    """The envelope with bare ampersands escaped, and without characters or an encoding that it cannot have."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", "replace")
+    """The envelope without characters or an encoding that it cannot have, and with its free text escaped.
+
+    Some relays escape nothing: ``I <3 you`` stands in the envelope as somebody typed it. Between its tags, free
+    text is taken as it is; a reference to a character (``&amp;``) stays one, as elsewhere.
+    """
+    text = holdable(_decoded(data))
     text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text.removeprefix("\ufeff"))
-    text = holdable(text)
+    for name in _FREE_TEXT:
+        text = _with_escaped(text, name)
     return re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)", "&amp;", text).encode()
+
+
+def _with_escaped(text: str, name: str) -> str:
+    """``text`` with the brackets between the first ``<name>`` and its last end tag escaped."""
+    opened = re.search(rf"<((?:[\w.-]{{1,40}}:)?{name})(?:\s[^<>]*)?(?<!/)>", text)
+    closed_at = text.rfind(f"</{opened[1]}") if opened else -1
+    if opened is None or closed_at < opened.end():
+        return text
+    inner = text[opened.end() : closed_at]
+    if not inner.lstrip().startswith("<![CDATA["):
+        inner = inner.replace("<", "&lt;").replace(">", "&gt;")
+    return text[: opened.end()] + inner + text[closed_at:]
+
+
+def _decoded(data: bytes) -> str:
+    said = re.match(rb"""[^>]{0,60}encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9-]{1,20})""", data[:200])
+    wide = "utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
+    declared = said[1].decode("ascii") if said else ""
+    for charset in (wide, "utf-8", declared if _CHARSETS.fullmatch(declared) else ""):
+        try:
+            if charset:
+                return data.decode(charset)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return data.decode("cp1252", "replace")
 
 
 def _opened(root: ElementTree.Element) -> tuple[str, ElementTree.Element]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +19,7 @@ from typing import Any, Protocol
 from mmsprep.errors import StoreError, ToolMissing
 
 _STALE_S = 3600.0
+_PREFIX_LETTERS = 2
 
 
 class Blobs(Protocol):
@@ -30,8 +33,24 @@ class Blobs(Protocol):
         """The bytes with this SHA-256."""
         ...
 
-    def check(self) -> None:
-        """Raise when nothing could be kept now."""
+    def has(self, sha256: str, size_bytes: int) -> bool:
+        """Whether they are there."""
+        ...
+
+    def names(self) -> Iterable[str]:
+        """The SHA-256 of everything that is there and was not put there just now."""
+        ...
+
+    def remove(self, sha256: str) -> int:
+        """Remove what nobody needs; how many bytes that gives back (0: it was gone)."""
+        ...
+
+    def check(self, room_bytes: int) -> None:
+        """Raise when ``room_bytes`` could not be kept now."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """How much room there is; ``None`` where nobody knows."""
         ...
 
 
@@ -73,16 +92,51 @@ class FolderBlobs:
         except OSError as error:
             raise StoreError(f"{path}: the attachment cannot be read ({error.strerror})") from None
 
-    def check(self) -> None:
-        """Write and remove a small file.
+    def has(self, sha256: str, size_bytes: int) -> bool:
+        """Whether they are there, and whole."""
+        return _has_size(self._path(sha256), size_bytes)
+
+    def names(self) -> Iterable[str]:
+        """Everything that is older than an hour: what is younger may be somebody's who is about to name it."""
+        for folder in self._folder.iterdir():
+            for path in folder.iterdir() if len(folder.name) == _PREFIX_LETTERS else ():
+                with suppress(OSError):
+                    if time.time() - path.stat().st_mtime > _STALE_S:
+                        yield path.name
+
+    def remove(self, sha256: str) -> int:
+        """Unlink the file.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        path = self._path(sha256)
+        try:
+            size_bytes = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return 0
+        return size_bytes
+
+    def check(self, room_bytes: int) -> None:
+        """Take up the room, write, and give it back.
 
         Raises:
             OSError: the disk refuses.
         """
         with tempfile.TemporaryFile(dir=self._staging) as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, room_bytes)
             file.write(b"x")
             file.flush()
             os.fsync(file.fileno())
+
+    def free_bytes(self) -> int | None:
+        """What the disk has left for this user."""
+        try:
+            return shutil.disk_usage(self._folder).free
+        except OSError:
+            return None
 
     def _write(self, path: Path, data: bytes) -> None:
         descriptor, name = tempfile.mkstemp(dir=self._staging)
@@ -98,7 +152,7 @@ class FolderBlobs:
             raise
 
     def _path(self, sha256: str) -> Path:
-        return self._folder / sha256[:2] / sha256
+        return self._folder / sha256[:_PREFIX_LETTERS] / sha256
 
     def _sweep(self) -> None:
         """Remove what killed servers left half written; another server may be at work, so only what is old."""
@@ -128,7 +182,7 @@ class RemoteBlobs:
     def put(self, sha256: str, data: bytes) -> None:
         """Keep ``data``; an object appears when it is whole."""
         path = self._path(sha256)
-        if not self._files.exists(path) or self._files.size(path) != len(data):
+        if not self.has(sha256, len(data)):
             self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
             self._files.pipe_file(path, data)
 
@@ -143,12 +197,39 @@ class RemoteBlobs:
         except OSError as error:
             raise StoreError(f"the attachment {sha256} cannot be read ({type(error).__name__})") from None
 
-    def check(self) -> None:
-        """Ask for the root."""
+    def has(self, sha256: str, size_bytes: int) -> bool:
+        """Whether they are there, and whole."""
+        try:
+            return int(self._files.size(self._path(sha256))) == size_bytes
+        except FileNotFoundError:
+            return False
+
+    def names(self) -> Iterable[str]:
+        """Everything below the root."""
+        self._files.invalidate_cache()
+        for path in self._files.find(self._root):
+            yield path.rpartition("/")[2]
+
+    def remove(self, sha256: str) -> int:
+        """Remove the object."""
+        path = self._path(sha256)
+        try:
+            size_bytes = int(self._files.size(path))
+            self._files.rm_file(path)
+        except FileNotFoundError:
+            return 0
+        return size_bytes
+
+    def check(self, room_bytes: int) -> None:  # noqa: ARG002
+        """Ask for the root; a place behind a URL does not tell how much room it has."""
         self._files.exists(self._root)
 
+    def free_bytes(self) -> int | None:
+        """Nobody knows."""
+        return None
+
     def _path(self, sha256: str) -> str:
-        return f"{self._root}/{sha256[:2]}/{sha256}"
+        return f"{self._root}/{sha256[:_PREFIX_LETTERS]}/{sha256}"
 
 
 def _checked(sha256: str, data: bytes, where: str) -> bytes:

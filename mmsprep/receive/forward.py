@@ -3,115 +3,30 @@
 Comes in: a store and a target. Goes out: each message, until the target takes it or it is given up. Never: a
 message dropped, or content in a log.
 
-A URL gets each message as JSON by POST and takes it by any 2xx; a command gets the JSON on standard input and
-a folder with the attachments as its last argument, and takes it by ending with status 0. Either may see a
-message twice (a server may die between the two steps): ``key`` is the same each time.
+The target may see a message twice (a server may die between its answer and our note of it): ``key`` is the same each
+time. A target that takes nothing at all is left in peace for growing times, however many messages wait for it.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
-import shlex
-import tempfile
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlsplit
 
-from mmsprep.errors import ForwardError, MmsprepError, StoreError, UsageError
+from mmsprep.errors import ForwardRefused, MmsprepError, StoreError, TargetUnavailable
 from mmsprep.receive.incoming import ForwardState, Stored
-from mmsprep.receive.queue import Retry, lend, settle
-from mmsprep.receive.report import document, export
+from mmsprep.receive.queue import Outcome, Retry, lend, settle
 from mmsprep.receive.store import Store
-from mmsprep.tools.process import ProcessGroup
+from mmsprep.receive.targets import open_target
 
 _LEASE_MARGIN_S = 30.0
 _POLL_S = 1.0
 _PAUSE_AFTER_STORE_ERROR_S = 5.0
-_STOP_S = 10.0
+_LONGEST_REST_S = 60.0
+_MOST_UNAVAILABLE_IN_A_PASS = 5
+_STOP_S = 3.0
 _log = logging.getLogger("mmsprep.receive")
-
-
-class Target(Protocol):
-    """Who gets the messages."""
-
-    def deliver(self, store: Store, message: Stored) -> None:
-        """Hand over one message; returning means that it was taken."""
-        ...
-
-    def close(self) -> None:
-        """End what is under way."""
-        ...
-
-
-class UrlTarget:
-    """A program's URL: one POST a message, JSON, attachments as base64."""
-
-    def __init__(self, url: str, timeout_s: float) -> None:
-        import httpx
-
-        if not urlsplit(url).hostname:
-            raise UsageError("the URL to forward to has no host; expected https://host/path")
-        self._client = httpx.Client(timeout=timeout_s)
-        self._url = url
-
-    def deliver(self, store: Store, message: Stored) -> None:
-        """POST the message.
-
-        Raises:
-            ForwardError: no connection, no answer in time, or an answer other than 2xx.
-            StoreError: an attachment cannot be read.
-        """
-        import httpx
-
-        told = document(message)
-        for part, shown in zip(message.parts, told["attachments"], strict=True):
-            shown["data"] = base64.b64encode(store.read(part)).decode("ascii")
-        headers = {"Content-Type": "application/json", "Idempotency-Key": message.key}
-        try:
-            answer = self._client.post(self._url, content=_json(told), headers=headers)
-        except httpx.HTTPError as error:
-            raise ForwardError(f"the target did not answer ({type(error).__name__})") from None
-        if not answer.is_success:
-            raise ForwardError(f"the target answered with status {answer.status_code}, expected 200")
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-
-class CommandTarget:
-    """A command: JSON on standard input, a folder of attachments as last argument, status 0."""
-
-    def __init__(self, command: str, timeout_s: float) -> None:
-        try:
-            self._argv = shlex.split(command)
-        except ValueError as error:
-            raise UsageError(f"the command to forward to cannot be read ({error})") from None
-        if not self._argv:
-            raise UsageError("the command to forward to is empty")
-        self._processes = ProcessGroup(timeout_s)
-
-    def deliver(self, store: Store, message: Stored) -> None:
-        """Run the command.
-
-        Raises:
-            ToolError: it cannot be started, takes too long or ends with another status.
-            OutputError, StoreError: the attachments cannot be laid out for it.
-        """
-        with tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True) as name:
-            folder = Path(name) / "message"
-            export(store, message, folder)
-            self._processes.run([*self._argv, str(folder)], stdin=_json(document(message)))
-
-    def close(self) -> None:
-        """End the command where it runs; it will be run again."""
-        self._processes.kill_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +42,28 @@ class Forwarder:
     """``with Forwarder(store, target):`` forwards in threads until the block ends; :meth:`once` does one pass.
 
     ``target`` is a URL (``http://`` or ``https://``) or a command line, split as a shell would, run without one.
+    ``secret`` (``whsec_...``) signs what a URL gets as Standard Webhooks says.
 
     Raises:
-        UsageError: the target is neither.
+        UsageError: the target is neither, or the secret is none.
     """
 
     def __init__(
-        self, store: Store, target: str, *, retry: Retry | None = None, timeout_s: float = 30.0, workers: int = 4
+        self,
+        store: Store,
+        target: str,
+        *,
+        secret: str = "",
+        retry: Retry | None = None,
+        timeout_s: float = 30.0,
+        workers: int = 4,
     ) -> None:
         self._store = store
         self._retry = retry or Retry()
         self._lease_s = timeout_s + _LEASE_MARGIN_S
-        make: Callable[[str, float], Target] = UrlTarget if _is_url(target) else CommandTarget
-        self._target = make(target, timeout_s)
+        self._target = open_target(target, timeout_s, secret)
+        self._unavailable = 0
+        self._rest_until_s = 0.0
         self._stopped = threading.Event()
         self._wakened = threading.Event()
         self._threads = [
@@ -156,28 +80,35 @@ class Forwarder:
         self._stopped.set()
         self._wakened.set()
         self._target.close()
+        # What is under way is lent, and goes out again when its time is over: nobody waits for it here.
+        end_s = time.monotonic() + _STOP_S
         for thread in self._threads:
-            thread.join(_STOP_S)
+            thread.join(max(0.0, end_s - time.monotonic()))
 
     def wake(self) -> None:
         """There is a new message; without this it is found within a second."""
         self._wakened.set()
 
     def once(self) -> Tally:
-        """Try every message whose turn it is or comes, none of them twice.
+        """Try every message whose turn it is or comes, none of them twice; a target that takes nothing ends the pass.
 
         Raises:
             StoreError: the database refuses.
         """
         counts = dict.fromkeys(ForwardState, 0)
         started_s = time.time()
-        while (state := self._one(started_s)) is not None:
+        self._unavailable = 0
+        while self._unavailable < _MOST_UNAVAILABLE_IN_A_PASS and (state := self._one(started_s)) is not None:
             counts[state] += 1
         self._target.close()
         return Tally(counts[ForwardState.DONE], counts[ForwardState.PENDING], counts[ForwardState.DEAD])
 
     def _work(self) -> None:
         while not self._stopped.is_set():
+            rest_s = self._rest_until_s - time.monotonic()
+            if rest_s > 0:
+                self._stopped.wait(rest_s)
+                continue
             try:
                 state = self._one()
             except StoreError as error:
@@ -190,11 +121,12 @@ class Forwarder:
 
     def _one(self, due_by_s: float | None = None) -> ForwardState | None:
         """Take one message from the queue and try it; ``None`` when it is nobody's turn."""
-        message = lend(self._store, self._lease_s, due_by_s)
+        message = lend(self._store, self._lease_s, due_by_s, self._retry.longest_wait_s)
         if message is None:
             return None
-        problem, code = self._try(message)
-        state = settle(self._store, message, problem, self._retry)
+        outcome, code = self._try(message)
+        state = settle(self._store, message, outcome, self._retry)
+        self._note(code == TargetUnavailable.code)
         facts = {"id": message.id, "key": message.key, "attempt": message.attempts}
         if state is ForwardState.DONE:
             _log.info("forwarded", extra=facts)
@@ -203,21 +135,21 @@ class Forwarder:
             _log.warning(event, extra=facts | {"code": code})
         return state
 
-    def _try(self, message: Stored) -> tuple[str, str]:
-        """What went wrong, for the store, and its code, for the log; both empty when nothing did."""
+    def _note(self, is_unavailable: bool) -> None:
+        """A target that is not there is not there for the other messages either."""
+        if not is_unavailable:
+            self._unavailable = 0
+            return
+        self._unavailable += 1
+        self._rest_until_s = time.monotonic() + min(self._retry.wait_s(self._unavailable), _LONGEST_REST_S)
+
+    def _try(self, message: Stored) -> tuple[Outcome, str]:
+        """What became of it, and the error's code, for the log; empty when there was none."""
         try:
             self._target.deliver(self._store, message)
         except MmsprepError as error:
-            return str(error)[:1000], error.code
+            return Outcome(str(error)[:1000], isinstance(error, ForwardRefused)), error.code
         except Exception as error:
             _log.exception("bug", extra={"key": message.key})
-            return f"a bug in mmsprep ({type(error).__name__})", "error"
-        return "", ""
-
-
-def _is_url(target: str) -> bool:
-    return target.lower().startswith(("http://", "https://"))
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
+            return Outcome(f"a bug in mmsprep ({type(error).__name__})"), "error"
+        return Outcome(), ""

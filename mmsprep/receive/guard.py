@@ -1,4 +1,4 @@
-"""Who may push: a secret, and the networks that pushes come from.
+"""Who may push: a secret, and the networks that pushes come from; without a secret, programs and no web page.
 
 Comes in: a request's path, headers and address. Goes out: which of the doors it may use. Never: a comparison
 that tells by its time how much of a guess was right.
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mmsprep.errors import UsageError
+from mmsprep.origin import is_address, is_from_a_page, is_loopback, is_own_name
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LEAST_SECRET_CHARS = 16
@@ -34,6 +35,8 @@ class Refusal(StrEnum):
     NETWORK = "network"
     PATH = "path"
     TOKEN = "token"  # noqa: S105 - a reason, not a secret
+    PAGE = "page"
+    HOST = "host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,25 @@ class Guard:
         """
         if self.networks and not _is_in(address, self.networks):
             return Refusal.NETWORK
+        if not self.secret and (refusal := self._unguarded(address, headers)):
+            return refusal
         place = self._place(path)
         if place is None:
             return Refusal.PATH
         if self.secret and not self.base_path and not self._has_token(query_token, headers.get("authorization", "")):
             return Refusal.TOKEN
         return place
+
+    def _unguarded(self, address: str, headers: Mapping[str, str]) -> Refusal | None:
+        """Without a secret: programs only, and where no network is named, programs on this machine only."""
+        if is_from_a_page(headers):
+            return Refusal.PAGE
+        if self.networks:
+            return None
+        # An address that is none is a socket in the file system.
+        if is_address(address) and not is_loopback(address):
+            return Refusal.NETWORK
+        return None if is_own_name(headers.get("host", "")) else Refusal.HOST
 
     def _place(self, path: str) -> Place | None:
         asked = path.strip("/")

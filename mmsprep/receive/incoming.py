@@ -30,11 +30,23 @@ class What(StrEnum):
 
 
 class ForwardState(StrEnum):
-    """How far the forwarding of a message is: to do, done, or given up."""
+    """How far the forwarding of a message is: to do, done, given up, or taken out of the queue by a person."""
 
     PENDING = "pending"
     DONE = "done"
     DEAD = "dead"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawPush:
+    """A push as it came in over HTTP, not yet read; the query is without a token."""
+
+    door: Door
+    method: str
+    content_type: str
+    query: str = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +62,9 @@ class PushedPart:
 class Incoming:
     """One push, read. ``id`` is the gateway's or relay's own, empty where it gave none.
 
-    ``about_id``, ``status`` and ``status_text`` are a report's. ``extra`` are fields that nobody here knows,
-    kept because the other side found them worth sending. ``sent_at`` is as the relay wrote it.
+    ``about_id`` (the sent message), ``status`` and ``status_text`` are a report's, as they were pushed. ``extra``
+    are fields that nobody here knows, kept because the other side found them worth sending. ``sent_at`` is as the
+    relay wrote it.
     """
 
     what: What
@@ -79,9 +92,11 @@ class Incoming:
 
         Names, declared types and unknown fields do not count: they may differ when the same message is pushed
         again. Without an id nothing tells a message that is pushed again from the same words sent twice, so
-        each such push has a key of its own: rather twice than lost.
+        each such push has a key of its own: rather twice than lost. A report says what it is about and when, so
+        the same one again is the same.
         """
-        told: list[object] = [self.what, self.door, self.id or uuid.uuid4().hex, self.sender]
+        own_id = self.id or (uuid.uuid4().hex if self.what is What.MESSAGE else "")
+        told: list[object] = [self.what, self.door, own_id, self.sender]
         told += [self.subject, self.text, self.digests]
         if self.what is not What.MESSAGE:
             told += [self.recipients, self.about_id, self.status, self.status_text, self.sent_at]
@@ -127,5 +142,32 @@ class Stored:
     received_at_s: float
     forward_state: ForwardState
     attempts: int
+    refusals: int
     last_error: str
     parts: tuple[StoredPart, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A push that could not be read, kept as it came. ``pushes`` counts how often it came."""
+
+    number: int
+    door: Door
+    method: str
+    content_type: str
+    query: str = field(repr=False)
+    reason: str
+    size_bytes: int
+    sha256: str
+    received_at_s: float
+    pushes: int
+
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        return f"u{self.number}"
+
+
+def lane_of(sender: str, key: str) -> str:
+    """What waits for its turn together: one sender's messages; without a sender each waits for itself."""
+    return sender or f"key:{key}"

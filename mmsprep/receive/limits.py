@@ -16,7 +16,9 @@ class Limits:
     """What one push may hold; beyond it the answer is 413, for a sender slower than ``body_timeout_s`` 408.
 
     Far above the 300 kB of a message, even as base64: what is refused is lost once the gateway gives up.
-    ``max_id_chars`` bounds ids and numbers, which databases keep in an index.
+    ``max_id_chars`` bounds ids and numbers, which databases keep in an index. Reading one push may take
+    ``read_timeout_s`` by the clock and ``read_cpu_s`` of a processor. What cannot be read is kept, the newest
+    ``max_unreadable`` of it and no more than ``max_unreadable_bytes``.
     """
 
     max_body_bytes: int = 10_000_000
@@ -26,6 +28,19 @@ class Limits:
     max_text_bytes: int = 1_000_000
     max_id_chars: int = 400
     body_timeout_s: float = 60.0
+    read_timeout_s: float = 15.0
+    read_cpu_s: float = 5.0
+    max_unreadable: int = 200
+    max_unreadable_bytes: int = 200_000_000
+
+    def check_text(self, size_bytes: int) -> None:
+        """See whether this many bytes, still in their own encoding, may be text; before they are decoded.
+
+        Raises:
+            PushTooLarge: they are too many; UTF-16 may take twice as many as UTF-8.
+        """
+        if size_bytes > 2 * self.max_text_bytes:
+            raise PushTooLarge(f"{size_bytes:,} bytes of text, at most {self.max_text_bytes:,} are taken in")
 
 
 def within(incoming: Incoming, limits: Limits) -> Incoming:

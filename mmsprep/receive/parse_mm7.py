@@ -9,11 +9,11 @@ The content is what stands beside the envelope: one part, several, or multiparts
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from email.message import Message as Headers
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from mmsprep import mm7
-from mmsprep.errors import MalformedEnvelope, MalformedPush
+from mmsprep.errors import EnvelopeTooLarge, MalformedEnvelope, MalformedPush, PushTooLarge
 from mmsprep.message.mime import Entity, parse_multipart, root_of
 from mmsprep.receive.characters import characters_of, storable
 from mmsprep.receive.incoming import Door, Incoming, PushedPart, What
@@ -37,12 +37,16 @@ def parse_mm7(content_type: str, body: bytes, limits: Limits) -> tuple[mm7.Push,
     """
     whole = Entity((("Content-Type", content_type),), body)
     try:
-        entities = parse_multipart(whole) if whole.content_type.startswith("multipart/") else [whole]
+        entities = [whole] if _is_bare(whole) else parse_multipart(whole, must_close=False)
         root = root_of(whole, entities)
         push = mm7.parse_push(root.data)
-        leaves = list(_leaves([entity for entity in entities if entity is not root], _MOST_NESTED))
+        counted = _Counted(limits.max_attachments)
+        leaves = list(_leaves([entity for entity in entities if entity is not root], _MOST_NESTED, counted))
+    except EnvelopeTooLarge as error:
+        raise PushTooLarge(f"the MM7 request is too large: {error}") from None
     except MalformedEnvelope as error:
         raise MalformedPush(f"the MM7 request cannot be read: {error}") from None
+    limits.check_text(sum(len(leaf.body) for leaf in leaves if leaf.content_type == "text/plain"))
     incoming = Incoming(
         what=_KINDS[push.kind],
         door=Door.MM7,
@@ -60,14 +64,36 @@ def parse_mm7(content_type: str, body: bytes, limits: Limits) -> tuple[mm7.Push,
     return push, within(incoming, limits)
 
 
-def _leaves(entities: Iterable[Entity], depth: int) -> Iterator[Entity]:
+def _is_bare(whole: Entity) -> bool:
+    """Whether the body is the envelope itself; some relays call it a multipart all the same, without a boundary."""
+    if not whole.content_type.startswith("multipart/"):
+        return True
+    return not whole.parameter("boundary") and whole.body.lstrip()[:1] == b"<"
+
+
+@dataclass(slots=True)
+class _Counted:
+    """How many more parts may come, in all the multiparts of a push together."""
+
+    left: int
+
+    def take(self, parts: int) -> None:
+        self.left -= parts
+        if self.left < 0:
+            raise EnvelopeTooLarge("its multiparts have more parts than attachments are taken in")
+
+
+def _leaves(entities: Sequence[Entity], depth: int, counted: _Counted) -> Iterator[Entity]:
+    counted.take(len(entities))
     for entity in entities:
         if not entity.content_type.startswith("multipart/"):
             yield entity
         elif depth == 0:
             raise MalformedEnvelope(f"multiparts are nested more than {_MOST_NESTED} deep")
         else:
-            yield from _leaves(parse_multipart(Entity(entity.headers, _data(entity))), depth - 1)
+            counted.left += 1
+            inner = parse_multipart(Entity(entity.headers, _data(entity)), must_close=False)
+            yield from _leaves(inner, depth - 1, counted)
 
 
 def _data(entity: Entity) -> bytes:
@@ -83,14 +109,7 @@ def _text(entity: Entity) -> str:
 
 
 def _part(entity: Entity) -> PushedPart:
-    disposition = Headers()
-    disposition["Content-Disposition"] = entity.header("Content-Disposition") or "attachment"
-    names = (
-        disposition.get_filename(),
-        entity.parameter("name"),
-        entity.header("Content-Location"),
-        entity.content_id,
-    )
+    names = (entity.file_name, entity.parameter("name"), entity.header("Content-Location"), entity.content_id)
     return PushedPart(
         data=_data(entity),
         declared_type=storable(entity.content_type),

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from mmsprep.errors import OutputError
 from mmsprep.printable import json_text
-from mmsprep.receive.incoming import Stored
+from mmsprep.receive.incoming import Door, RawPush, Stored, Unreadable
 
 if TYPE_CHECKING:
     from mmsprep.receive.store import Store
 
 REPORT_NAME = "message.json"
-"""Characters of a field that a list shows."""
+REQUEST_NAME = "request.http"
 
 
 def document(message: Stored) -> dict[str, Any]:
@@ -40,13 +40,28 @@ def document(message: Stored) -> dict[str, Any]:
         "status": message.status,
         "status_text": message.status_text,
         "sent_at": message.sent_at,
-        "received_at": datetime.fromtimestamp(message.received_at_s, UTC).isoformat(timespec="milliseconds"),
+        "received_at": _iso(message.received_at_s),
         "extra": [list(pair) for pair in message.extra],
         "forwarding": {
             "state": message.forward_state,
             "attempts": message.attempts,
             "last_error": message.last_error,
         },
+    }
+
+
+def unreadable_document(push: Unreadable) -> dict[str, Any]:
+    """One push that could not be read, as JSON: the contract of ``docs/receiving.md``."""
+    return {
+        "name": push.name,
+        "door": push.door,
+        "method": push.method,
+        "content_type": push.content_type,
+        "reason": push.reason,
+        "size_bytes": push.size_bytes,
+        "sha256": push.sha256,
+        "received_at": _iso(push.received_at_s),
+        "pushes": push.pushes,
     }
 
 
@@ -62,6 +77,23 @@ def export(store: Store, message: Stored, folder: Path) -> list[Path]:
     """
     files = {part.name: store.read(part) for part in message.parts}
     files[REPORT_NAME] = (json_text(document(message), indent=2) + "\n").encode()
+    return _laid_out(files, folder)
+
+
+def export_unreadable(raw: RawPush, folder: Path) -> list[Path]:
+    """Write a push that could not be read into a new folder, as ``request.http``.
+
+    Raises:
+        OutputError: the folder is there with something in it, or cannot be written.
+    """
+    path = "/mm7" if raw.door is Door.MM7 else "/"
+    target = f"{path}?{raw.query}" if raw.query else path
+    lines = (f"{raw.method} {target} HTTP/1.1", f"Content-Type: {raw.content_type}", f"Content-Length: {len(raw.body)}")
+    head = "".join(f"{line}\r\n" for line in lines).encode("utf-8", "replace")
+    return _laid_out({REQUEST_NAME: head + b"\r\n" + raw.body}, folder)
+
+
+def _laid_out(files: dict[str, bytes], folder: Path) -> list[Path]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.is_dir():
@@ -80,3 +112,7 @@ def export(store: Store, message: Stored, folder: Path) -> list[Path]:
             f"{folder}: cannot be written ({error.strerror or error}); nothing was changed there, choose another folder"
         ) from error
     return [folder / name for name in files]
+
+
+def _iso(moment_s: float) -> str:
+    return datetime.fromtimestamp(moment_s, UTC).isoformat(timespec="milliseconds")

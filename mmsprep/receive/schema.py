@@ -1,16 +1,15 @@
-"""The tables of the store, and how a database is opened so that what it commits stays.
+"""The tables of the store.
 
 Comes in: a database URL. Goes out: an SQLAlchemy engine. Never: a query about a message.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Connection,
     Engine,
     Float,
     ForeignKey,
@@ -20,20 +19,17 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    create_engine,
-    event,
     select,
     text,
 )
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 
-from mmsprep.errors import StoreError, ToolMissing, UsageError
+from mmsprep.errors import StoreError
+from mmsprep.tools import database
 
-_VERSION = 1
+_VERSION = 2
 _BUSY_TIMEOUT_S = 20.0
-_CREATE_LOCK = 0x6D6D73
-"""Any number: servers that start at the same moment make the tables one after the other."""
 
 metadata = MetaData()
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -60,12 +56,25 @@ messages = Table(
     Column("received_at_s", Float, nullable=False),
     Column("forward_state", String(10), nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("next_attempt_at_s", Float, nullable=False),
-    Column("leased_until_s", Float, nullable=False),
+    Column("refusals", Integer, nullable=False),
     Column("last_error", Text, nullable=False),
-    Index("messages_queue", "forward_state", "sender", "number"),
+    Column("lane", Text, nullable=False),
+    Index("messages_lane", "forward_state", "lane", "number"),
+    Index("messages_state", "forward_state", "number"),
+    Index("messages_about", "about_id"),
+    Index("messages_received", "received_at_s"),
     sqlite_autoincrement=True,
 )
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("due_at_s", Float, nullable=False),
+    Index("lanes_due", "due_at_s"),
+)
+"""One row for everything that waits for its turn together (see :func:`mmsprep.receive.incoming.lane_of`): when its
+first message may be tried, or until when somebody has it."""
 
 attachments = Table(
     "attachments",
@@ -79,6 +88,25 @@ attachments = Table(
     Column("sha256", String(64), nullable=False),
     Column("declared_type", Text, nullable=False),
     Column("declared_name", Text, nullable=False),
+    Index("attachments_content", "sha256"),
+)
+
+unreadable = Table(
+    "unreadable",
+    metadata,
+    Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("door", String(10), nullable=False),
+    Column("method", String(10), nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("received_at_s", Float, nullable=False),
+    Column("pushes", Integer, nullable=False),
+    Index("unreadable_content", "sha256"),
+    sqlite_autoincrement=True,
 )
 
 
@@ -90,78 +118,50 @@ def open_engine(url: str | URL) -> Engine:
         ToolMissing: the driver is not installed.
         StoreError: the database cannot be reached, or was made by a newer mmsprep.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise UsageError("the database is no URL; expected postgresql://user@host/name or sqlite:///path") from None
-    shown = parsed.render_as_string(hide_password=True)
-    dialect = parsed.get_backend_name()
-    if dialect not in ("sqlite", "postgresql"):
-        raise UsageError(f"{shown}: expected a database URL that begins with postgresql:// or sqlite:///")
-    try:
-        engine = _postgresql(parsed) if dialect == "postgresql" else _sqlite(parsed)
-    except ImportError as error:
-        raise ToolMissing(f"{shown}: needs the driver psycopg; pip install 'mmsprep[postgresql]'") from error
+    engine = database.connect(url, _BUSY_TIMEOUT_S)
     try:
         _create(engine)
-    except (SQLAlchemyError, StoreError) as error:
+    except SQLAlchemyError as error:
         engine.dispose()
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(f"{shown}: the database cannot be opened ({reason(error)})") from None
-    return engine
-
-
-def reason(error: SQLAlchemyError) -> str:
-    """The driver's own words in one line, without statements, values or passwords."""
-    original = getattr(error, "orig", None)
-    return " ".join(str(original or type(error).__name__).split())[:300]
-
-
-def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S}, hide_parameters=True)
-
-    @event.listens_for(engine, "connect")
-    def _durable(connection: Any, _record: Any) -> None:
-        # FULL: a commit in WAL mode is on disk when it returns, not at the next checkpoint.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    return engine
-
-
-def _postgresql(url: URL) -> Engine:
-    driver = url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
-    engine = create_engine(
-        driver,
-        pool_pre_ping=True,
-        pool_timeout=_BUSY_TIMEOUT_S,
-        connect_args={"connect_timeout": 10},
-        hide_parameters=True,
-    )
-
-    @event.listens_for(engine, "connect")
-    def _durable(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET synchronous_commit = on")
-            # A push of the same message on a machine that vanished must not hold up this one for ever.
-            cursor.execute(f"SET lock_timeout = {round(_BUSY_TIMEOUT_S * 1000)}")
-        connection.commit()
-
+        problem = f"{database.shown(url)}: the database cannot be opened ({database.reason(error)})"
+        raise StoreError(problem) from None
+    except StoreError:
+        engine.dispose()
+        raise
     return engine
 
 
 def _create(engine: Engine) -> None:
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})"))
-        else:
-            connection.execute(text("BEGIN IMMEDIATE"))
-        metadata.create_all(connection)
+    with database.making_tables(engine) as connection:
+        store.create(connection, checkfirst=True)
         version = connection.scalar(select(store.c.version))
+        if version == 1:
+            _from_version_1(connection)
+        metadata.create_all(connection)
         if version is None:
             connection.execute(store.insert().values(version=_VERSION))
-        elif version != _VERSION:
+        elif version not in (1, _VERSION):
             raise StoreError(
                 f"the store is of version {version}, this mmsprep reads version {_VERSION}; update mmsprep"
             )
+
+
+def _from_version_1(connection: Connection) -> None:
+    """Before there were lanes, every message had its own times, and its sender's earlier ones were searched for."""
+    for statement in (
+        "ALTER TABLE messages ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE messages ADD COLUMN lane TEXT NOT NULL DEFAULT ''",
+        "UPDATE messages SET lane = CASE WHEN sender = '' THEN 'key:' || key ELSE sender END",
+        "DROP INDEX messages_queue",
+        "ALTER TABLE messages DROP COLUMN next_attempt_at_s",
+        "ALTER TABLE messages DROP COLUMN leased_until_s",
+        "UPDATE store SET version = 2",
+    ):
+        connection.execute(text(statement))
+    lanes.create(connection)
+    connection.execute(
+        text("INSERT INTO lanes SELECT DISTINCT lane, 0.0 FROM messages WHERE forward_state = 'pending'")
+    )
+    for table in (messages, attachments):
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)

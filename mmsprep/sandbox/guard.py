@@ -5,11 +5,11 @@ Comes in: a request. Goes out: the same, or a refusal. Never: anything about its
 
 from __future__ import annotations
 
-import ipaddress
-
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mmsprep.origin import is_foreign_origin, is_own_name
 
 FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 """For a stranger's file: nothing in it may run or load."""
@@ -38,7 +38,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self.app = app
-        self.host = host.lower()
+        self.host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,12 +46,11 @@ class Guard:
             return
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if not self._known(host):
+        if not is_own_name(host, self.host):
             told = "this host name is not the sandbox's; use its address or localhost\n"
             await PlainTextResponse(told, 421)(scope, receive, send)
             return
-        origin = headers.get("origin")
-        if scope["path"].startswith("/sandbox/") and origin and origin.partition("://")[2] != host:
+        if scope["path"].startswith("/sandbox/") and is_foreign_origin(headers):
             await PlainTextResponse("not from another site\n", 403)(scope, receive, send)
             return
 
@@ -64,14 +63,3 @@ class Guard:
             await send(message)
 
         await self.app(scope, receive, send_guarded)
-
-    def _known(self, host: str) -> bool:
-        name = host.lower().rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host.lower()
-        name = name.removeprefix("[").removesuffix("]")
-        if name in ("localhost", self.host) or name.endswith(".localhost"):
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
