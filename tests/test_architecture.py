@@ -161,7 +161,7 @@ def test_nothing_stands_on_the_receiver_or_the_command_line(module: Path) -> Non
 
 @pytest.mark.parametrize("module", _in("receive"), ids=str)
 def test_the_receiver_names_types_and_never_prepares(module: Path) -> None:
-    assert _rooms(module) <= _FOUNDATION | {"receive", "tools", "mm7", "message", "origin", "sniff"}
+    assert _rooms(module) <= _FOUNDATION | {"receive", "tools", "mm7", "message", "sniff"}
 
 
 @pytest.mark.parametrize("module", _in("batch"), ids=str)

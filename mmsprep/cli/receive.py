@@ -10,7 +10,7 @@ import typer
 
 from mmsprep.cli.printing import reported, say
 from mmsprep.errors import UsageError
-from mmsprep.origin import is_loopback
+from mmsprep.tools.origin import is_loopback
 
 StoreOption = Annotated[
     str,

@@ -8,18 +8,20 @@ from mmsprep.mm7.envelope import (
     REL_6,
     SOAP,
     VERSIONS,
+    Asked,
     Push,
     Reply,
     Submit,
+    asked_in,
     build_push,
     build_reply,
     build_submit,
-    holdable,
     parse_push,
     parse_reply,
     parse_submit,
     request_kind,
 )
+from mmsprep.mm7.xml import holdable
 
 __all__ = [
     "PUSH_REPLIES",
@@ -27,9 +29,11 @@ __all__ = [
     "REL_6",
     "SOAP",
     "VERSIONS",
+    "Asked",
     "Push",
     "Reply",
     "Submit",
+    "asked_in",
     "build_push",
     "build_reply",
     "build_submit",

@@ -12,18 +12,14 @@ there a wrong guess costs more than an error.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 from xml.etree import ElementTree
-
-from defusedxml import DefusedXmlException
-from defusedxml import ElementTree as SafeElementTree
 
 from mmsprep.errors import EnvelopeTooLarge, MalformedEnvelope, UsageError
 from mmsprep.mm7.schema import PUSH_RULES, SUBMIT_REQ, local_name, misfits_of, namespace_of, problems_of
+from mmsprep.mm7.xml import FORBIDDEN, MOST_ENVELOPE_BYTES, decoded, has_marked_text, mended, parse_xml
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 REL_6 = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-6-MM7-1-4"
@@ -33,20 +29,6 @@ VERSIONS = {REL_6: "6.8.0", REL_5: "5.3.0"}
 
 _MM7_NAMESPACE = re.compile(r"http://www\.3gpp\.org/ftp/Specs/archive/23_series/23\.140/schema/REL-[0-9]-MM7-[0-9-]+")
 _VERSION = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}")
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, not even escaped."""
-
-_MOST_ENVELOPE_BYTES = 500_000
-_MOST_ELEMENTS = 5_000
-"""A thousand recipients have about three each."""
-_MOST_DEPTH = 30
-_MOST_ATTRIBUTES = 50
-_PIECE_BYTES = 16_384
-
-_FREE_TEXT = ("Subject", "StatusText", "Details")
-"""Elements whose text people or programs make up; some relays put it into the envelope as it is."""
-_CHARSETS = re.compile("utf-?8|utf-?16|us-ascii|(iso-8859|windows)-[0-9]{1,4}", re.IGNORECASE)
-
 PUSH_REPLIES = {name: name.removesuffix("Req") + "Rsp" for name in PUSH_RULES}
 """What each push is answered with."""
 _ANSWERS = ("SubmitRsp", *PUSH_REPLIES.values())
@@ -155,7 +137,7 @@ def request_kind(data: bytes) -> tuple[str, str]:
     Raises:
         MalformedEnvelope: it is no XML or no SOAP envelope, or its body is empty.
     """
-    transaction_id, body = _opened(_parse(data))
+    transaction_id, body = _opened(parse_xml(data))
     for element in _children(body):
         return local_name(element.tag), transaction_id
     raise MalformedEnvelope("the SOAP body is empty")
@@ -167,7 +149,7 @@ def parse_submit(data: bytes) -> Submit:
     Raises:
         MalformedEnvelope: it is no XML, no SOAP envelope or no SubmitReq.
     """
-    root = _parse(data)
+    root = parse_xml(data)
     transaction_id, body = _opened(root)
     request = _child(body, "SubmitReq")
     if request is None:
@@ -229,14 +211,14 @@ def parse_push(data: bytes) -> Push:
         MalformedEnvelope: even mended it is no XML, no SOAP envelope or none of the known pushes.
     """
     try:
-        root = _parse(data)
-        is_mended = any(len(element) for element in root.iter() if local_name(element.tag) in _FREE_TEXT)
+        root = parse_xml(data)
+        is_mended = has_marked_text(root)
     except EnvelopeTooLarge:
         raise
     except MalformedEnvelope:
         is_mended = True
     if is_mended:
-        root = _parse(_mended(data))
+        root = parse_xml(mended(data))
     transaction_id, body = _opened(root)
     request = next((child for child in _children(body) if local_name(child.tag) in PUSH_RULES), None)
     if request is None:
@@ -264,7 +246,7 @@ def parse_push(data: bytes) -> Push:
 
 def asked_in(data: bytes) -> Asked:
     """What the answer to a request has to repeat, found in a request that cannot be read."""
-    text = _decoded(data[:_MOST_ENVELOPE_BYTES])
+    text = decoded(data[:MOST_ENVELOPE_BYTES])
     namespace = _MM7_NAMESPACE.search(text)
     transaction = re.search(r"TransactionID(?:\s[^<>]{0,300})?>\s{0,80}([^<>&\s]{1,255})\s{0,80}</", text)
     version = re.search(r"MM7Version>\s{0,80}([0-9.]{1,8})\s{0,80}</", text)
@@ -313,7 +295,7 @@ def parse_reply(data: bytes) -> Reply:
     Raises:
         MalformedEnvelope: it is no XML, no SOAP envelope, or none of the known answers.
     """
-    transaction_id, body = _opened(_parse(data))
+    transaction_id, body = _opened(parse_xml(data))
     fault = _child(body, "Fault")
     holder = body if fault is None else _child(fault, "detail")
     for kind in (*_ANSWERS, "RSErrorRsp", "VASPErrorRsp"):
@@ -358,11 +340,6 @@ def _envelope_problems(root: ElementTree.Element) -> Iterator[str]:
         yield "Body: exactly one element is expected"
 
 
-def holdable(text: str) -> str:
-    """``text`` with U+FFFD for every character that XML cannot hold."""
-    return _FORBIDDEN.sub("\ufffd", text)
-
-
 def _envelope(transaction_id: str, namespace: str) -> tuple[ElementTree.Element, ElementTree.Element]:
     """An envelope with its header, and its empty body."""
     envelope = ElementTree.Element("env:Envelope", {"xmlns:env": SOAP})
@@ -373,7 +350,7 @@ def _envelope(transaction_id: str, namespace: str) -> tuple[ElementTree.Element,
 
 def _add(parent: ElementTree.Element, name: str, text: str = "", **attributes: str) -> ElementTree.Element:
     for value in (text, *attributes.values()):
-        if bad := _FORBIDDEN.search(value):
+        if bad := FORBIDDEN.search(value):
             raise UsageError(f"{name}: has the character U+{ord(bad[0]):04X}, which XML cannot hold; remove it")
     element = ElementTree.SubElement(parent, name, attributes)
     element.text = text or None
@@ -388,79 +365,6 @@ def _add_all(parent: ElementTree.Element, values: dict[str, str]) -> None:
 
 def _bytes(envelope: ElementTree.Element) -> bytes:
     return bytes(ElementTree.tostring(envelope, encoding="utf-8", xml_declaration=True))
-
-
-class _Counted(ElementTree.TreeBuilder):
-    """Builds the tree, and stops where it grows beyond any envelope."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._elements = self._depth = 0
-
-    def start(self, tag: Any, attrs: Any) -> ElementTree.Element:
-        self._elements += 1
-        self._depth += 1
-        if self._elements > _MOST_ELEMENTS or self._depth > _MOST_DEPTH or len(attrs) > _MOST_ATTRIBUTES:
-            raise EnvelopeTooLarge(
-                f"has more than {_MOST_ELEMENTS:,} elements, {_MOST_DEPTH} levels or {_MOST_ATTRIBUTES} attributes"
-            )
-        return super().start(tag, attrs)
-
-    def end(self, tag: str) -> ElementTree.Element:
-        self._depth -= 1
-        return super().end(tag)
-
-
-def _parse(data: bytes) -> ElementTree.Element:
-    if len(data) > _MOST_ENVELOPE_BYTES:
-        raise EnvelopeTooLarge(f"has {len(data):,} bytes, at most {_MOST_ENVELOPE_BYTES:,} are read")
-    whole = data.strip()
-    try:
-        parser = SafeElementTree.XMLParser(target=_Counted(), forbid_dtd=True)
-        for at in range(0, len(whole), _PIECE_BYTES):
-            parser.feed(whole[at : at + _PIECE_BYTES])
-        root: ElementTree.Element = parser.close()
-    except (ElementTree.ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise MalformedEnvelope(f"is no well-formed XML ({error or type(error).__name__})") from None
-    return root
-
-
-def _mended(data: bytes) -> bytes:
-    """The envelope without characters or an encoding that it cannot have, and with its free text escaped.
-
-    Some relays escape nothing: ``I <3 you`` stands in the envelope as somebody typed it. Between its tags, free
-    text is taken as it is; a reference to a character (``&amp;``) stays one, as elsewhere.
-    """
-    text = holdable(_decoded(data))
-    text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text.removeprefix("\ufeff"))
-    for name in _FREE_TEXT:
-        text = _with_escaped(text, name)
-    return re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)", "&amp;", text).encode()
-
-
-def _with_escaped(text: str, name: str) -> str:
-    """``text`` with the brackets between the first ``<name>`` and its last end tag escaped."""
-    opened = re.search(rf"<((?:[\w.-]{{1,40}}:)?{name})(?:\s[^<>]*)?(?<!/)>", text)
-    closed_at = text.rfind(f"</{opened[1]}") if opened else -1
-    if opened is None or closed_at < opened.end():
-        return text
-    inner = text[opened.end() : closed_at]
-    if not inner.lstrip().startswith("<![CDATA["):
-        inner = inner.replace("<", "&lt;").replace(">", "&gt;")
-    return text[: opened.end()] + inner + text[closed_at:]
-
-
-def _decoded(data: bytes) -> str:
-    said = re.match(rb"""[^>]{0,60}encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9-]{1,20})""", data[:200])
-    wide = "utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
-    declared = said[1].decode("ascii") if said else ""
-    for charset in (wide, "utf-8", declared if _CHARSETS.fullmatch(declared) else ""):
-        try:
-            if charset:
-                return data.decode(charset)
-        except (UnicodeDecodeError, LookupError):
-            continue
-    return data.decode("cp1252", "replace")
 
 
 def _opened(root: ElementTree.Element) -> tuple[str, ElementTree.Element]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mmsprep.errors import UsageError
-from mmsprep.origin import is_address, is_from_a_page, is_loopback, is_own_name
+from mmsprep.tools.origin import is_address, is_from_a_page, is_loopback, is_own_name
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LEAST_SECRET_CHARS = 16

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mmsprep.origin import is_foreign_origin, is_own_name
+from mmsprep.tools.origin import is_foreign_origin, is_own_name
 
 FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 """For a stranger's file: nothing in it may run or load."""
