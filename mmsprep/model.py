@@ -157,15 +157,21 @@ class Curve:
 
     ``steps`` true: only the points themselves can be made (an audio ladder, a file kept as it is);
     false: anything between can be made too, and quality is near linear in log(size) between points.
+    ``whole_bytes`` is where nothing is given up any more: every pixel and every frame that may be sent is
+    (0: nothing ever is). Points and ``whole_bytes`` may be forecasts; a rendition's own figures are real.
     """
 
     points: tuple[CurvePoint, ...]
     steps: bool = False
+    whole_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendition:
-    """One finished encoding of an attachment, not yet verified."""
+    """One finished encoding of an attachment, not yet verified.
+
+    ``quality`` is measured on ``data``; ``whole`` is false where pixels or frames were given up to save bytes.
+    """
 
     data: bytes = field(repr=False)
     format: str
@@ -175,6 +181,7 @@ class Rendition:
     width_px: int | None = None
     height_px: int | None = None
     duration_s: float | None = None
+    whole: bool = True
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations_with_replacement, pairwise
 
@@ -287,3 +287,104 @@ def _noisy(seed: int, blur: float) -> Image.Image:
 
 def _itself(source: PhotoSource) -> PhotoSource:
     return source
+
+
+@dataclass
+class MisjudgedSource:
+    """A source whose curve is wrong: its real pixels and quality follow other tables than the ones it shows.
+
+    Whole from ``whole_from`` bytes on; nothing it makes is larger than ``largest``.
+    """
+
+    forecast: list[tuple[int, float]]
+    real_loss: float
+    """Quality lost at 1 000 bytes; it halves with every doubling."""
+    whole_from: int
+    largest: int
+    floor_quality: float = 20
+    renders: list[int] = field(default_factory=list)
+
+    def curve(self) -> Curve:
+        return Curve(tuple(CurvePoint(size, quality) for size, quality in self.forecast))
+
+    def render(self, max_bytes: int) -> Rendition:
+        self.renders.append(max_bytes)
+        size = max(200, min(max_bytes, self.largest))
+        return replace(_rendition(size, self.quality_at(size)), whole=size >= self.whole_from)
+
+    def quality_at(self, size_bytes: int) -> float:
+        return max(0.0, 100 - self.real_loss * 1_000 / size_bytes)
+
+    @property
+    def best(self) -> float:
+        return self.quality_at(self.largest)
+
+
+misjudged = st.builds(
+    MisjudgedSource,
+    st.builds(
+        lambda least, best, step: [(least * step**place, best - 12.0 * (4 - place)) for place in range(5)],
+        st.integers(250, 2_000),
+        st.floats(60, 100),
+        st.integers(2, 4),
+    ),
+    st.floats(0, 400),
+    st.integers(200, 20_000),
+    st.integers(20_000, 40_000),
+)
+
+
+def _fitted(sources: Sequence[MisjudgedSource], budget: int, source_bytes: int) -> list[Rendition] | Shortfall:
+    candidates = [Candidate(partial(_as_is, source), source_bytes=source_bytes) for source in sources]
+    shares = divide(candidates, budget)
+    if isinstance(shares, Shortfall):
+        return shares
+    return fit(candidates, shares, budget, lambda asked: [sources[place].render(size) for place, size in asked])
+
+
+def _as_is(source: MisjudgedSource) -> MisjudgedSource:
+    return source
+
+
+@given(st.lists(misjudged, min_size=1, max_size=5), st.integers(300, 3_000))
+def test_where_bytes_are_free_nothing_is_worse_than_its_best_whatever_was_foretold(
+    sources: list[MisjudgedSource], source_bytes: int
+) -> None:
+    """What came out whole and hard to tell apart may stop there; nothing else may, as long as it could be better."""
+    made = _fitted(sources, 1_000_000, source_bytes)
+    assert not isinstance(made, Shortfall)
+    for source, rendition in zip(sources, made, strict=True):
+        enough = rendition.whole and rendition.quality >= 90
+        assert enough or rendition.size_bytes == source.largest
+        assert len(source.renders) <= 4
+
+
+@given(st.lists(misjudged, min_size=1, max_size=5), st.integers(2_000, 100_000), st.integers(300, 3_000))
+def test_no_part_is_below_its_floor_whatever_was_foretold(
+    sources: list[MisjudgedSource], budget: int, source_bytes: int
+) -> None:
+    made = _fitted(sources, budget, source_bytes)
+    if isinstance(made, Shortfall):
+        assert sum(made.floor_bytes) > budget
+        return
+    assert sum(rendition.size_bytes for rendition in made) <= budget
+    assert all(rendition.quality >= source.floor_quality for source, rendition in zip(sources, made, strict=True))
+
+
+def test_a_small_one_that_was_misjudged_gets_its_bytes_from_five_that_have_filled_the_message() -> None:
+    flag = MisjudgedSource([(600, 50.0), (700, 95.0)], 100, 2_000, 3_000)
+    photos = [_photo(4, floor=20) for _ in range(5)]
+    candidates = [Candidate(partial(_as_is, flag), source_bytes=800)]
+    candidates += [Candidate(partial(_same, photo)) for photo in photos]
+    shares = divide(candidates, 120_000)
+    assert not isinstance(shares, Shortfall) and shares[0].max_bytes <= 800
+    everyone: list[MisjudgedSource | TableSource] = [flag, *photos]
+    made = fit(candidates, shares, 120_000, lambda asked: [everyone[place].render(size) for place, size in asked])
+    assert not isinstance(made, Shortfall)
+    assert made[0].quality > 60 and sum(rendition.size_bytes for rendition in made) <= 120_000
+
+
+def test_a_forecast_that_holds_costs_no_further_encode() -> None:
+    right = MisjudgedSource([(500, 30.0), (20_000, 95.0)], 40, 300, 20_000)
+    made = _fitted([right], 300_000, 30_000)
+    assert not isinstance(made, Shortfall) and right.renders == [20_000]

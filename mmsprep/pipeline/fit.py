@@ -4,6 +4,10 @@ Comes in: candidates (rate-quality curves, originals that may go as they are) an
 out: shares, and renditions whose total fits, or a :class:`Shortfall`. Never: pixels, samples or file
 formats; it sees sizes and qualities only.
 
+Curves are forecasts. They steer the first division; what comes out is judged by what was measured on it: a part
+below its floor, or one that stood at the end of what its curve asked for and still is not ``GOOD_ENOUGH`` and whole,
+gets more as long as there are bytes that nobody else needs.
+
 The rule, from measurement (six photos into 290 kB, 210 subsets): equal shares leave the worst picture at
 28, the best possible worst is 65 but costs four points of mean; everyone to 0.9 of the best possible worst
 and then by what each byte buys keeps 59 and gives the mean back. A file that can go as it is stays
@@ -33,7 +37,11 @@ _TRIM_ROUNDS = 5
 _TRIM_MARGIN = 0.98
 SHORTEST_S = 1.0
 _SATURATED = 0.97
-_PERFECT = 100.0
+_PERFECT, _NOT_WHOLE = 100.0, 99.0
+_MISLED = 10.0
+"""Quality short of the forecast by this much: the set was divided by a wrong curve, and is divided again."""
+_LIFTS, _LIFTS_TO_FLOOR = 2, 8
+_LIFT_MARGIN, _FLOOR_STEP = 1.04, 1.1
 
 RenderAll = Callable[[Sequence[tuple[int, int]]], Sequence[Rendition]]
 """Render several candidates, given as (place, max_bytes), side by side; renditions in the same order."""
@@ -45,8 +53,9 @@ class Candidate:
 
     ``source`` gives its source (the same one at every call; the first may be costly), ``original`` is set
     when the attachment can go as it is, ``priority`` shifts the division: 2 asks for half the loss.
-    ``source_bytes`` is the attachment's own size: once a result is hard to tell from it, it is not made larger
-    than that (``None``: no such bound). ``about`` surrounds the work on it, so that what goes wrong is told as its own.
+    ``source_bytes`` is the attachment's own size: once a result is whole and hard to tell from it, it is not made
+    larger than that (``None``: no such bound). ``about`` surrounds the work on it, so that what goes wrong is told as
+    its own.
     """
 
     source: Callable[[], Source]
@@ -82,6 +91,7 @@ class _Ask:
     steps: bool
     floor: float
     priority: float
+    whole_bytes: int = 0
 
     @property
     def best(self) -> float:
@@ -117,12 +127,35 @@ class _Ask:
         return replace(self, points=(first, *above))
 
     def no_larger_than(self, source_bytes: int) -> _Ask:
-        """The same, cut off at ``source_bytes``, or where it is good enough if that costs more."""
-        most = max(source_bytes, self.size_at(GOOD_ENOUGH))
+        """The same, cut off at ``source_bytes``, or where it is good enough and whole if that costs more."""
+        most = max(source_bytes, self.size_at(GOOD_ENOUGH), self.whole_bytes)
         points = tuple(point for point in self.points if point.size_bytes <= most)
         if not self.steps and points != self.points and points[-1].size_bytes < most:
             points = (*points, CurvePoint(most, self.quality_at(most)))
         return replace(self, points=points)
+
+    def learnt(self, made: Rendition) -> _Ask:
+        """The same, after an encode: what it lost more than foretold, every other size loses in proportion."""
+        foretold = self.quality_at(made.size_bytes)
+        worse = max(1.0, (_PERFECT - made.quality) / max(1.0, _PERFECT - foretold))
+        real = CurvePoint(made.size_bytes, made.quality if made.whole else min(made.quality, _NOT_WHOLE))
+        points = [replace(point, quality=_PERFECT - worse * (_PERFECT - point.quality)) for point in self.points]
+        below = (p for p in points if p.size_bytes < real.size_bytes and 0 < p.quality < real.quality)
+        above = (p for p in points if p.size_bytes > real.size_bytes and p.quality > real.quality)
+        return replace(self, points=(*below, real, *above))
+
+    def floor_from(self, size_bytes: int) -> _Ask:
+        """The same, with its floor not within reach below ``size_bytes``."""
+        if self.size_at(self.floor) >= size_bytes:
+            return self
+        below = (p for p in self.points if p.size_bytes < size_bytes and p.quality < self.floor)
+        above = (p for p in self.points if p.size_bytes > size_bytes and p.quality > self.floor)
+        return replace(self, points=(*below, CurvePoint(size_bytes, self.floor), *above))
+
+    def without_end(self, budget_bytes: int) -> _Ask:
+        """The same, as if bytes up to ``budget_bytes`` could always be of use."""
+        points = tuple(point for point in self.points if point.quality < _PERFECT and point.size_bytes < budget_bytes)
+        return replace(self, points=(*points, CurvePoint(budget_bytes, _PERFECT)))
 
     def target(self, level: float) -> float:
         """The quality this one is brought to when the set is at ``level``."""
@@ -189,20 +222,16 @@ def fit(
     """
     sizes = [share.max_bytes for share in shares]
     renditions = _render_shares(candidates, sizes, render_all)
-    if _total(renditions) <= budget_bytes and all(share.final for share in shares):
+    fits = sum(made.size_bytes for made in renditions) <= budget_bytes
+    if fits and all(share.final for share in shares) and not any(map(_is_poor, candidates, renditions)):
         return renditions
     asks = [_ask(candidate, share.keeps_original) for candidate, share in zip(candidates, shares, strict=True)]
-    while _total(renditions) > budget_bytes:
-        asks = [
-            ask if rendition.size_bytes <= size else ask.not_below(rendition)
-            for ask, rendition, size in zip(asks, renditions, sizes, strict=True)
-        ]
-        divided = _divide_asks(asks, budget_bytes)
-        if divided is None:
-            return _shortfall(asks)
-        sizes = divided
-        renditions = _render_shares(candidates, sizes, render_all)
-    return _use_slack(candidates, asks, sizes, renditions, budget_bytes, render_all)
+    fitting = _Fitting(candidates, budget_bytes, render_all, asks, sizes, renditions, [0] * len(asks))
+    while fitting.is_over or fitting.short:
+        if not (fitting.come_down() if fitting.is_over else fitting.lift()):
+            return _shortfall(fitting.asks)
+    fitting.use_slack()
+    return fitting.below_floor() or fitting.renditions
 
 
 def trimmed_to_fit(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Candidate, ...] | None:
@@ -281,44 +310,176 @@ def _filled_in_order(
     return groups
 
 
-def _use_slack(
-    candidates: Sequence[Candidate],
-    asks: Sequence[_Ask],
-    sizes: Sequence[int],
-    renditions: list[Rendition],
-    budget_bytes: int,
-    render_all: RenderAll,
-) -> list[Rendition]:
-    """Give the bytes that are left to the one that gains most by them, until nobody does."""
-    hungry = {
-        place
-        for place, (rendition, size) in enumerate(zip(renditions, sizes, strict=True))
-        if asks[place].steps or rendition.size_bytes >= size * _SATURATED
-    }
-    for _ in range(_SLACK_ROUNDS):
-        slack = budget_bytes - _total(renditions)
-        if not hungry or slack < budget_bytes * _SLACK_WORTH_USING:
-            break
+@dataclass(slots=True)
+class _Fitting:
+    """Renditions on their way to what the set can be at best; ``lifts`` counts how often each was given more."""
 
-        def gain(place: int, slack: int = slack) -> float:
-            size, candidate = renditions[place].size_bytes, candidates[place]
-            more = asks[place].quality_at(size + slack) - asks[place].quality_at(size)
-            if _original_within(candidate, size + slack) and renditions[place] is not candidate.original:
-                more = _PERFECT - renditions[place].quality
-            return more * candidate.priority
+    candidates: Sequence[Candidate]
+    budget_bytes: int
+    render_all: RenderAll
+    asks: list[_Ask]
+    sizes: list[int]
+    renditions: list[Rendition]
+    lifts: list[int]
 
-        place = max(sorted(hungry), key=gain)
-        if gain(place) <= 0:
-            break
-        max_bytes = renditions[place].size_bytes + slack
-        original = _original_within(candidates[place], max_bytes)
-        better = original or render_all([(place, max_bytes)])[0]
-        hungry.discard(place)
-        if renditions[place].size_bytes < better.size_bytes <= max_bytes:
-            renditions[place] = better
-            if better.size_bytes >= max_bytes * _SATURATED:
-                hungry.add(place)
-    return renditions
+    @property
+    def slack_bytes(self) -> int:
+        return self.budget_bytes - sum(rendition.size_bytes for rendition in self.renditions)
+
+    @property
+    def is_over(self) -> bool:
+        return self.slack_bytes < 0
+
+    def come_down(self) -> bool:
+        """Divide anew by what could not be made as small as foretold; false where not even the floors fit."""
+        self.asks = [
+            ask if rendition.size_bytes <= size else ask.not_below(rendition)
+            for ask, rendition, size in zip(self.asks, self.renditions, self.sizes, strict=True)
+        ]
+        divided = _divide_asks(self.asks, self.budget_bytes)
+        if divided is not None:
+            self.sizes = divided
+            self.renditions = _render_shares(self.candidates, divided, self.render_all)
+        return divided is not None
+
+    @property
+    def short(self) -> list[int]:
+        """Places whose real rendition is below its floor, or less than it could be although nothing more was asked."""
+        return [place for place in range(len(self.lifts)) if self._falls_short(place)]
+
+    def _falls_short(self, place: int) -> bool:
+        candidate, ask, made = self.candidates[place], self.asks[place], self.renditions[place]
+        if ask.steps or made is candidate.original:
+            return False
+        if _is_poor(candidate, made):
+            return self.lifts[place] < _LIFTS_TO_FLOOR
+        if self.lifts[place] >= _LIFTS or _is_enough(made) or self.sizes[place] < ask.points[-1].size_bytes:
+            return False
+        is_cut = self._whole_ask(place).points[-1].size_bytes > ask.points[-1].size_bytes
+        return is_cut or made.size_bytes >= self.sizes[place] * _SATURATED
+
+    def _whole_ask(self, place: int) -> _Ask:
+        return _ask(replace(self.candidates[place], source_bytes=None), keep=False)
+
+    def lift(self) -> bool:
+        """Give those that fall short what they need, going by what was measured; false where not even the floors fit.
+
+        First from what is left; from the others only where a curve was so wrong that the division was.
+        """
+        short = self.short
+        misled = any(self._is_misled(place) for place in short)
+        for place in short:
+            self.asks[place] = self._lifted(place)
+            self.lifts[place] += 1
+        wanted = {place: self.asks[place].points[-1].size_bytes for place in short}
+        if sum(wanted[place] - self.renditions[place].size_bytes for place in short) > self.slack_bytes:
+            divided = _divide_asks(self.asks, self.budget_bytes) if misled else self.sizes
+            if divided is None:
+                return False
+            smaller = {place: size for place, size in enumerate(divided) if size < self.renditions[place].size_bytes}
+            wanted = smaller | {place: divided[place] for place in short if place not in smaller}
+        changed = {place: size for place, size in wanted.items() if size != self.sizes[place]}
+        for place in short:
+            if place not in changed:
+                self.lifts[place] = _LIFTS_TO_FLOOR
+        self._render_anew(changed)
+        return True
+
+    def _is_misled(self, place: int) -> bool:
+        """Whether the division went by a quality that is far from the real one."""
+        made = self.renditions[place]
+        foretold = self.asks[place].quality_at(self.sizes[place])
+        return _is_poor(self.candidates[place], made) or made.quality < foretold - _MISLED
+
+    def _lifted(self, place: int) -> _Ask:
+        """What a place asks for now: what should be enough, and if that was asked for before, all there is."""
+        made = self.renditions[place]
+        learnt = self._whole_ask(place).learnt(made)
+        if _is_poor(self.candidates[place], made):
+            learnt = learnt.floor_from(math.ceil(self.sizes[place] * _FLOOR_STEP))
+        enough = max(learnt.size_at(GOOD_ENOUGH), learnt.whole_bytes)
+        if self.lifts[place] or learnt.best < GOOD_ENOUGH or enough <= made.size_bytes:
+            return learnt.without_end(self.budget_bytes)
+        return learnt.no_larger_than(math.ceil(enough * _LIFT_MARGIN))
+
+    def _render_anew(self, sizes: dict[int, int]) -> None:
+        """Render some places at other sizes; what was to get better and did not stays as it was."""
+        for place, made in zip(sizes, self._rendered(sizes), strict=True):
+            before = self.renditions[place]
+            if sizes[place] < before.size_bytes or _rank(made) > _rank(before):
+                self.renditions[place] = made
+            elif made.size_bytes <= before.size_bytes:
+                self.lifts[place] = _LIFTS_TO_FLOOR
+            self.sizes[place] = sizes[place]
+
+    def _rendered(self, sizes: dict[int, int]) -> list[Rendition]:
+        def render(asked: Sequence[tuple[int, int]]) -> Sequence[Rendition]:
+            return self.render_all([(places[place], size) for place, size in asked])
+
+        places = list(sizes)
+        return _render_shares([self.candidates[place] for place in places], list(sizes.values()), render)
+
+    def use_slack(self) -> None:
+        """Give the bytes that are left to the one that gains most by them, until nobody does."""
+        hungry = {
+            place
+            for place, (rendition, size) in enumerate(zip(self.renditions, self.sizes, strict=True))
+            if self.asks[place].steps or rendition.size_bytes >= size * _SATURATED
+        }
+        for _ in range(_SLACK_ROUNDS):
+            slack = self.slack_bytes
+            if not hungry or slack < self.budget_bytes * _SLACK_WORTH_USING:
+                break
+            place = max(sorted(hungry), key=self._gain)
+            if self._gain(place) <= 0:
+                break
+            max_bytes = self.renditions[place].size_bytes + slack
+            better = self._rendered({place: max_bytes})[0]
+            hungry.discard(place)
+            if self.renditions[place].size_bytes < better.size_bytes <= max_bytes:
+                self.renditions[place] = better
+                if better.size_bytes >= max_bytes * _SATURATED:
+                    hungry.add(place)
+
+    def _gain(self, place: int) -> float:
+        """What all the bytes that are left are worth to one."""
+        candidate, ask, made = self.candidates[place], self.asks[place], self.renditions[place]
+        reach = made.size_bytes + self.slack_bytes
+        more = ask.quality_at(reach) - ask.quality_at(made.size_bytes)
+        if _original_within(candidate, reach) and made is not candidate.original:
+            more = _PERFECT - made.quality
+        return more * candidate.priority
+
+    def below_floor(self) -> Shortfall | None:
+        """The shortfall of a set in which a part is below its floor, whatever was foretold for it."""
+        poor = [_is_poor(candidate, made) for candidate, made in zip(self.candidates, self.renditions, strict=True)]
+        if not any(poor):
+            return None
+        needs = [
+            ask.learnt(made).size_at(ask.floor) if is_poor else ask.size_at(ask.target(0))
+            for ask, made, is_poor in zip(self.asks, self.renditions, poor, strict=True)
+        ]
+        # No lift reached it: it takes more than there is, whatever the curve says.
+        needs[poor.index(True)] += max(0, self.budget_bytes + 1 - sum(needs))
+        return Shortfall(tuple(needs), tuple(made.size_bytes for made in self.renditions))
+
+
+def _is_enough(made: Rendition) -> bool:
+    """Whether nobody could ask for more: whole, and hard to tell from its source."""
+    return made.whole and made.quality >= GOOD_ENOUGH
+
+
+def _rank(made: Rendition) -> tuple[bool, float]:
+    return _is_enough(made), made.quality
+
+
+def _is_poor(candidate: Candidate, made: Rendition) -> bool:
+    """Whether what was made is below its floor; a ladder is known beforehand and gives what it has."""
+    if made is candidate.original:
+        return False
+    with candidate.about():
+        source = candidate.source()
+        return made.quality < source.floor_quality and not source.curve().steps
 
 
 def _render_shares(candidates: Sequence[Candidate], sizes: Sequence[int], render_all: RenderAll) -> list[Rendition]:
@@ -354,17 +515,25 @@ def _ask(candidate: Candidate, keep: bool) -> _Ask:
     if original is not None:
         smaller = [point for point in points if point.size_bytes < original.size_bytes]
         points = (*smaller, CurvePoint(original.size_bytes, _PERFECT))
-    ask = _Ask(points, curve.steps, source.floor_quality, candidate.priority)
+    ask = _Ask(points, curve.steps, source.floor_quality, candidate.priority, curve.whole_bytes)
     return ask if candidate.source_bytes is None else ask.no_larger_than(candidate.source_bytes)
 
 
 def _rising(curve: Curve) -> tuple[CurvePoint, ...]:
-    """The curve without points that cost more for the same quality or less."""
-    points: list[CurvePoint] = []
-    for point in sorted(curve.points, key=lambda point: (point.size_bytes, -point.quality)):
-        if not points or point.quality > points[-1].quality:
-            points.append(point)
-    return tuple(points)
+    """The curve without points that cost more for the same quality or less; up to where nothing is given up."""
+    points = _without_loss(curve.points)
+    if points[-1].size_bytes >= curve.whole_bytes:
+        return points
+    below = _without_loss([replace(point, quality=min(point.quality, _NOT_WHOLE)) for point in points])
+    return (*below, CurvePoint(curve.whole_bytes, _PERFECT))
+
+
+def _without_loss(points: Sequence[CurvePoint]) -> tuple[CurvePoint, ...]:
+    rising: list[CurvePoint] = []
+    for point in sorted(points, key=lambda point: (point.size_bytes, -point.quality)):
+        if not rising or point.quality > rising[-1].quality:
+            rising.append(point)
+    return tuple(rising)
 
 
 def _divide_asks(asks: Sequence[_Ask], budget_bytes: int) -> list[int] | None:

@@ -42,7 +42,7 @@ from mmsprep.pipeline.classify import classify
 from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, take_in
 from mmsprep.pipeline.job import Inspection, Job
-from mmsprep.pipeline.rescue import below_floor, groups_in_order, rescued
+from mmsprep.pipeline.rescue import groups_in_order, rescued
 from mmsprep.pipeline.rewrap import rewrap
 from mmsprep.pipeline.running import Entry, OpenOnce, Run, one_of, started
 from mmsprep.pipeline.verify import verify
@@ -354,6 +354,28 @@ def _divided(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequ
     return entries, shares
 
 
+def _fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[Rendition]]:
+    """Divide and encode; where real encodes fall below what was foretold for them, what helps then is done."""
+
+    def render_one(asked: tuple[int, int]) -> Rendition:
+        place, max_bytes = asked
+        with this.about(entries[place].attachment):
+            rendition = entries[place].ready.source().render(max_bytes)
+        this.tell(entries[place], "encode")
+        return rendition
+
+    def render_all(asked: Sequence[tuple[int, int]]) -> list[Rendition]:
+        return list(this.pool.map(render_one, asked))
+
+    while True:
+        entries, shares = _divided(this, entries)
+        budget_bytes = budget_bytes_of(this, entries)
+        renditions = fit([entry.ready for entry in entries], shares, budget_bytes, render_all)
+        if not isinstance(renditions, Shortfall):
+            return entries, renditions
+        entries = rescued(this, entries, renditions, budget_bytes)
+
+
 def _placed(entries: Sequence[Entry]) -> list[Entry]:
     """The entries with their places in a message that is made of them alone."""
     places = {index: place for place, index in enumerate(sorted(index for one in entries for index in one.indexes))}
@@ -381,22 +403,7 @@ def _of_what_is_sound(
 
 def _finish(this: Run, entries: Sequence[Entry]) -> Message:
     """Divide, encode, verify, assemble."""
-    entries, shares = _divided(this, entries)
-    budget_bytes = budget_bytes_of(this, entries)
-
-    def render_all(asked: Sequence[tuple[int, int]]) -> list[Rendition]:
-        return list(this.pool.map(render_one, asked))
-
-    def render_one(asked: tuple[int, int]) -> Rendition:
-        place, max_bytes = asked
-        with this.about(entries[place].attachment):
-            rendition = entries[place].ready.source().render(max_bytes)
-        this.tell(entries[place], "encode")
-        return rendition
-
-    renditions = fit([entry.ready for entry in entries], shares, budget_bytes, render_all)
-    if isinstance(renditions, Shortfall):
-        raise below_floor(this, entries, renditions, budget_bytes)
+    entries, renditions = _fitted(this, entries)
 
     def check(work: tuple[int, Entry, Rendition]) -> Part:
         position, entry, rendition = work

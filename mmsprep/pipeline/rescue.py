@@ -6,6 +6,7 @@ encode.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,9 +15,11 @@ from mmsprep.errors import BelowFloor
 from mmsprep.message.message import overhead_bytes
 from mmsprep.model import Kind
 from mmsprep.pipeline.assemble import HEADER_SLACK_BYTES, predict_part
-from mmsprep.pipeline.fit import Shortfall, duration_s, floor_bytes, pack_in_order, trimmed_to_fit
+from mmsprep.pipeline.fit import Candidate, Shortfall, duration_s, floor_bytes, pack_in_order, trimmed_to_fit
 from mmsprep.pipeline.running import Entry, OpenOnce, Run
 from mmsprep.transcode import open_poster
+
+_CUT_AT_LEAST = 0.95
 
 
 def rescued(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> Sequence[Entry]:
@@ -28,20 +31,33 @@ def rescued(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_by
         opener = partial(open_poster, entry.attachment, entry.info, entry.plan, this.profile, this.workspace)
         poster = replace(entry, poster=True, candidate=replace(entry.ready, source=OpenOnce(opener), original=None))
         return [*entries[:place], poster, *entries[place + 1 :]]
-    shorter = trimmed_to_fit([entry.ready for entry in entries], budget_bytes) if this.job.trim else None
+    shorter = _cut(entries, shortfall, budget_bytes) if this.job.trim else None
     if shorter is None:
         raise below_floor(this, entries, shortfall, budget_bytes)
     return [replace(entry, candidate=candidate) for entry, candidate in zip(entries, shorter, strict=True)]
 
 
-def groups_in_order(this: Run, entries: Sequence[Entry]) -> list[list[int]] | None:
-    """The fewest consecutive groups that keep everyone above the floor; ``None`` where that cannot be."""
+def _cut(entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> tuple[Candidate, ...] | None:
+    """What can be cut, cut until it fits, also where real encodes needed more than their curves say."""
+    candidates = [entry.ready for entry in entries]
+    foretold, needed = sum(map(floor_bytes, candidates)), sum(shortfall.floor_bytes)
+    if foretold < needed:
+        budget_bytes = min(math.floor(budget_bytes * foretold / needed), math.floor(foretold * _CUT_AT_LEAST))
+    return trimmed_to_fit(candidates, budget_bytes)
+
+
+def groups_in_order(this: Run, entries: Sequence[Entry], shortfall: Shortfall | None = None) -> list[list[int]] | None:
+    """The fewest consecutive groups that keep everyone above the floor; ``None`` where that cannot be.
+
+    ``shortfall`` says what the floors took in real encodes, where there were any.
+    """
     with_text = overhead_bytes([], this.text, this.subject)
     without_text = overhead_bytes([], "", this.subject)
     stubs = [predict_part(this, place, entry, None) for place, entry in enumerate(entries, start=1)]
+    floors = shortfall.floor_bytes if shortfall else [floor_bytes(entry.ready) for entry in entries]
     needs = [
-        floor_bytes(entry.ready) + HEADER_SLACK_BYTES + overhead_bytes([stub], "", this.subject) - without_text
-        for entry, stub in zip(entries, stubs, strict=True)
+        floor + HEADER_SLACK_BYTES + overhead_bytes([stub], "", this.subject) - without_text
+        for floor, stub in zip(floors, stubs, strict=True)
     ]
     first_extra = with_text - without_text
     budget_bytes = this.usable_bytes - without_text
@@ -56,7 +72,7 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
         f" {smallest:,}); the limit of {this.limit_bytes:,} leaves {budget_bytes:,} for attachments."
     )
     advice = []
-    shorter = trimmed_to_fit([entry.ready for entry in entries], budget_bytes)
+    shorter = _cut(entries, shortfall, budget_bytes)
     for place, (entry, need) in enumerate(zip(entries, shortfall.floor_bytes, strict=True)):
         seconds = duration_s(entry.ready.source())
         line = f"{this.label(entry.attachment.index)}: needs {need:,} bytes"
@@ -67,7 +83,7 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
         if seconds and entry.info.kind is Kind.VIDEO:
             line += "; or send its best frame as a picture (--poster)"
         advice.append(line)
-    groups = groups_in_order(this, entries)
+    groups = groups_in_order(this, entries, shortfall)
     if groups and len(groups) > 1:
         advice.append(f"sent as {len(groups)} messages it would fit (--split)")
     advice.append("or leave an attachment out, or give a larger --limit if the gateway takes it")

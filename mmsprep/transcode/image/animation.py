@@ -100,6 +100,9 @@ class _Setting:
     every: int
 
 
+_WHOLE = _Setting(1.0, 1)
+
+
 class AnimationSource:
     """An animation that can be made smaller and choppier, or a clip (see :class:`mmsprep.model.Source`)."""
 
@@ -121,7 +124,8 @@ class AnimationSource:
         first = enough[0] if enough else points[-1]
         if first.size_bytes > _CLIP_BELOW_BYTES and self._clip is not None:
             points = [*self._clip_points(first), *enough]
-        return Curve(tuple(sorted(points, key=lambda point: point.size_bytes)))
+        points.sort(key=lambda point: point.size_bytes)
+        return Curve(tuple(points), whole_bytes=self._predicted_bytes(_WHOLE))
 
     def _clip_points(self, first: CurvePoint) -> list[CurvePoint]:
         """What a clip gives in fewer bytes than ``first``, the first GIF that is good enough.
@@ -150,7 +154,7 @@ class AnimationSource:
                 note = "became a clip, which plays once: a GIF in its share would be below the floor"
                 paused = sum(self._clip_times[1]) < self._animation.duration_ms
                 told = (f"pauses of more than {_PAUSE_MS // 1000} s are cut to that in the clip",) if paused else ()
-                return replace(clip, reasons=(reason,), notes=(*clip.notes, note, *told))
+                return replace(clip, whole=False, reasons=(reason,), notes=(*clip.notes, note, *told))
         with Image.open(io.BytesIO(data)) as image:
             size = image.size
         every = setting.every
@@ -163,6 +167,7 @@ class AnimationSource:
             width_px=size[0],
             height_px=size[1],
             duration_s=self._animation.duration_ms / 1000,
+            whole=setting == _WHOLE,
             notes=(*self._notes, *self._thinned(every)),
         )
 
@@ -177,13 +182,27 @@ class AnimationSource:
             data = self._encode(setting)
             if len(data) <= max_bytes and (best is None or len(data) > len(best[1])):
                 best = setting, data
-            if best is not None and (len(best[1]) >= max_bytes * _FILLED or best[0].factor == 1.0):
+            if best is not None and (len(best[1]) >= max_bytes * _FILLED or best[0] == _WHOLE):
                 break
+            if best is not None and best[0].factor == 1.0:
+                smoother = self._smoother(best[0], len(best[1]), max_bytes)
+                if smoother is None or smoother in self._made:
+                    break
+                setting = smoother
+                continue
             growth = (max_bytes * _AIM / len(data)) ** (1 / _SIZE_EXPONENT)
             setting = replace(setting, factor=min(1.0, max(self._smallest_factor, setting.factor * growth)))
             if setting in self._made and best is not None:
                 break
         return best or (setting, self._encode(setting))
+
+    def _smoother(self, setting: _Setting, size_bytes: int, max_bytes: int) -> _Setting | None:
+        """The same size with the most frames that should fit; ``None`` where no more would."""
+        for every in self._choppiness:
+            more = (setting.every / every) ** _FRAMES_EXPONENT
+            if every < setting.every and size_bytes * more <= max_bytes:
+                return replace(setting, every=every)
+        return None
 
     def _best(self, max_bytes: int) -> _Setting:
         """What is predicted to look best within ``max_bytes``; the smallest when nothing fits."""
@@ -194,7 +213,7 @@ class AnimationSource:
     def _sizes(self) -> list[int]:
         """Budgets to ask for a curve: from the smallest that can be made to the whole animation."""
         least = self._predicted_bytes(_Setting(self._smallest_factor, self._choppiness[-1]))
-        most = max(least + 1, self._predicted_bytes(_Setting(1.0, 1)))
+        most = max(least + 1, self._predicted_bytes(_WHOLE))
         return [math.ceil(least * (most / least) ** (step / 16)) for step in range(17)]
 
     @property

@@ -7,8 +7,9 @@ than the picture, or more colours than it has.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from PIL import Image
@@ -21,6 +22,7 @@ from mmsprep.transcode.image.shrink import shrunk
 _SCALES = (1.0, 0.75, 0.56, 0.42, 0.32, 0.24, 0.18, 0.12)
 _COLOURS = (256, 64, 16)
 _SMALLEST_PX = 8
+_SMALLER_COSTS = 0.5
 _BITMAP_QUALITY = 50.0
 """What a dithered one-bit picture is worth at full size; the score that steers photos says nothing about it."""
 
@@ -38,16 +40,28 @@ class LadderSource:
     """A picture that can be made in a few sizes (see :class:`mmsprep.model.Source`)."""
 
     def __init__(
-        self, format_slug: str, floor_quality: float, encode_all: Callable[[], list[_Rung]], notes: tuple[str, ...]
+        self,
+        format_slug: str,
+        size_px: tuple[int, int],
+        floor_quality: float,
+        encode_all: Callable[[], list[_Rung]],
+        notes: tuple[str, ...],
     ) -> None:
         self.floor_quality = floor_quality
         self._format = format_slug
+        self._size_px = size_px
         self._encode_all = encode_all
         self._notes = notes
 
     def curve(self) -> Curve:
         """The rungs worth their bytes."""
-        return Curve(tuple(CurvePoint(len(rung.data), rung.quality) for rung in self._rungs), steps=True)
+        points = tuple(CurvePoint(len(rung.data), rung.quality) for rung in self._rungs)
+        return Curve(points, steps=True, whole_bytes=self.whole_bytes(0.0) or points[-1].size_bytes)
+
+    def whole_bytes(self, quality: float) -> int | None:
+        """What the smallest one of full size costs that is worth ``quality``; ``None`` where none is."""
+        whole = (len(rung.data) for rung in self._rungs if rung.size_px == self._size_px and rung.quality >= quality)
+        return next(whole, None)
 
     def render(self, max_bytes: int) -> Rendition:
         """The best rung within ``max_bytes``; the smallest when none is."""
@@ -61,6 +75,7 @@ class LadderSource:
             quality=rung.quality,
             width_px=rung.size_px[0],
             height_px=rung.size_px[1],
+            whole=rung.size_px == self._size_px,
             notes=self._notes,
         )
 
@@ -81,9 +96,17 @@ def gif_source(
 
     def encode_all() -> list[_Rung]:
         reference = Reference(image)
-        return [_gif_rung(reference, small, colours) for small in _sizes(image, scales) for colours in _COLOURS]
+        rungs: list[_Rung] = []
+        for colours in _COLOURS:
+            best = math.inf
+            for small in _sizes(image, scales):
+                rung = _gif_rung(reference, small, colours)
+                # Shrinking hides the bands of a coarse palette; it is no gain.
+                rungs.append(replace(rung, quality=max(0.0, min(rung.quality, best))))
+                best = rungs[-1].quality - _SMALLER_COSTS
+        return rungs
 
-    return LadderSource("gif", floor_quality, encode_all, notes)
+    return LadderSource("gif", image.size, floor_quality, encode_all, notes)
 
 
 def bitmap_source(image: Image.Image, notes: tuple[str, ...]) -> LadderSource:
@@ -93,7 +116,7 @@ def bitmap_source(image: Image.Image, notes: tuple[str, ...]) -> LadderSource:
         quality = _BITMAP_QUALITY / image.width
         return [_Rung(small.size, wbmp.encode(small), quality * small.width) for small in _sizes(image)]
 
-    return LadderSource("wbmp", 0.0, encode_all, notes)
+    return LadderSource("wbmp", image.size, 0.0, encode_all, notes)
 
 
 def _gif_rung(reference: Reference, image: Image.Image, colours: int) -> _Rung:

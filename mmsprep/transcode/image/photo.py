@@ -217,6 +217,7 @@ class PhotoSource:
             quality=self.measure.score(image),
             width_px=image.width,
             height_px=image.height,
+            whole=image.size == self.reference.size,
             notes=self._notes,
         )
 

@@ -107,7 +107,7 @@ class RateModel:
             Setting(1.0, coarsest * (FINEST / coarsest) ** (step / _FINE_STEPS)) for step in range(_FINE_STEPS + 1)
         ]
         points = [CurvePoint(max(_SMALLEST_BYTES, round(self.bytes_at(one))), self.quality_at(one)) for one in settings]
-        return Curve(tuple(points))
+        return Curve(tuple(points), whole_bytes=max(_SMALLEST_BYTES, math.ceil(self.bytes_at(Setting(1.0, coarsest)))))
 
 
 def fine_quality(scale: float) -> float:

@@ -91,13 +91,14 @@ class _GraphicSource:
         self._gif = gif
 
     def curve(self) -> Curve:
-        """The upper edge of both curves."""
-        points = (*self._photo.curve().points, *self._gif.curve().points)
+        """The upper edge of both curves; a GIF's part of it is real, a sharp one is what the picture is worth."""
+        photo = self._photo.curve()
+        points = (*photo.points, *self._gif.curve().points)
         best: list[CurvePoint] = []
         for point in sorted(points, key=lambda point: (point.size_bytes, -point.quality)):
             if not best or point.quality > best[-1].quality:
                 best.append(point)
-        return Curve(tuple(best))
+        return Curve(tuple(best), whole_bytes=self._gif.whole_bytes(_SHARP_ENOUGH) or photo.whole_bytes)
 
     def render(self, max_bytes: int) -> Rendition:
         """The better one within ``max_bytes``."""

@@ -6,6 +6,7 @@ second decode of the source, or a tag.
 
 from __future__ import annotations
 
+import math
 import wave
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from mmsprep.transcode.sound.pcm import Pcm, decode_pcm
 from mmsprep.transcode.sound.recording import heard_in
 from mmsprep.transcode.sound.speech import Material
 from mmsprep.transcode.video import vmaf
-from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, encode_sound, whole_kbps
+from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, encode_finely, encode_sound, whole_kbps
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
 from mmsprep.transcode.video.model import (
     Hardness,
@@ -30,6 +31,7 @@ from mmsprep.transcode.video.model import (
     best_long_px,
     fitted,
     most_useful_kbps,
+    plenty_kbps,
     predicted_quality,
     seen_quality,
 )
@@ -54,6 +56,9 @@ _OVERHEAD_BYTES = 780
 _OVERHEAD_A_FRAME_BYTES = 4
 _REORDERED_OVERHEAD_BYTES = 8
 _SOUND_LONGER_S = 0.5
+_FINEST_CRF, _COARSEST_CRF, _CRF_FOR_HALF = 16.0, 20.0, 6.0
+_SAME_CRF, _AIM_FINELY = 0.7, 0.96
+_HARDNESS_ERROR, _UNSPENT = 1.5, 0.7
 _KEPT = {2: "every 2nd frame kept", 3: "every 3rd frame kept"}
 
 
@@ -153,16 +158,23 @@ def _hardness(mezzanine: Mezzanine, probe: Measured | None) -> Hardness:
     return fitted(hard, [probe]) if probe else hard
 
 
+def _crf_for(max_bytes: int, made_bytes: int, crf: float) -> float:
+    """What should come to ``max_bytes`` where ``crf`` came to ``made_bytes``."""
+    return crf + _CRF_FOR_HALF * math.log2(made_bytes / (max_bytes * _AIM_FINELY))
+
+
 @dataclass(slots=True)
 class _LastEncode:
     """What the last encodes left: what was tried and at which rate, how the sizes compared with what was asked, sounds.
 
-    ``sounds`` has an encoded track for each rung that was used.
+    ``sounds`` has an encoded track for each rung that was used; ``plenty_bytes`` what all of the
+    clip costs (0: unknown).
     """
 
     trial: Trial | None = None
     pass_kbps: float = 0.0
     size_error: float = 1.0
+    plenty_bytes: int = 0
     max_bytes: int = 0
     rendition: Rendition | None = None
     sounds: dict[AudioStep, Path] = field(default_factory=dict)
@@ -206,7 +218,19 @@ class VideoSource:
             points.append(CurvePoint(self._bytes(picture_kbps, rung), self._predicted(picture_kbps)))
             if picture_kbps >= most_kbps:
                 break
-        return Curve(tuple(points))
+        return Curve(tuple(points), whole_bytes=self._plenty_bytes(rung))
+
+    @property
+    def _whole_px(self) -> tuple[int, int]:
+        """The size at which no pixel is given up that may be sent."""
+        return fixed_px(self._rules) or (self._work.mezzanine.width_px, self._work.mezzanine.height_px)
+
+    def _plenty_bytes(self, rung: AudioStep | None) -> int:
+        """From where on every pixel and every frame should go at a quality that is hard to tell from the source."""
+        if self._last.plenty_bytes:
+            return self._last.plenty_bytes
+        kbps = plenty_kbps(self._work.hardness, max(self._whole_px), _COARSEST_CRF)
+        return self._bytes(min(kbps, self._rules.max_rate_kbps), rung)
 
     def render(self, max_bytes: int) -> Rendition:
         """Two passes at the size for this rate, the second corrected until it fits and fills ``max_bytes``."""
@@ -226,6 +250,9 @@ class VideoSource:
         rung = self._rung(total_kbps)
         most_kbps = self._most_kbps()
         max_bytes = min(max_bytes, self._bytes(self._rules.max_rate_kbps, rung))
+        is_plenty = self._plenty_bytes(rung) <= max_bytes * _HARDNESS_ERROR
+        if is_plenty and (whole := self._whole(rung, max_bytes)):
+            return whole
         beside_bytes = self._beside_picture(rung, self._sound(rung))
         kbps = min(self._picture_kbps(max_bytes * _AIM - beside_bytes) / last.size_error, most_kbps)
         trial = self._trial(rung, kbps)
@@ -244,7 +271,33 @@ class VideoSource:
             if best is not None and (wanted_kbps > 4 * kbps or whole_kbps(wanted_kbps) in tried):
                 break
             kbps = min(wanted_kbps, most_kbps)
-        return self._rendition(best if best is not None else data, trial.settings, kbps)
+        made = self._rendition(best if best is not None else data, trial.settings, kbps)
+        if not is_plenty and not made.whole and made.size_bytes < max_bytes * _UNSPENT:
+            return self._whole(rung, max_bytes) or made
+        return made
+
+    def _whole(self, rung: AudioStep | None, max_bytes: int) -> Rendition | None:
+        """Every pixel and frame at a constant quality, where that is within ``max_bytes``.
+
+        Two passes cannot spend much on a clip that hardly moves, nor tell from the first that much is left.
+        """
+        work, last = self._work, self._last
+        if self._rules.codec != "h264":
+            return None
+        settings = ClipSettings(self._rules, rung, self._whole_px, 1, work.duration_s)
+        most_kbps = self._picture_kbps(max_bytes)
+        crf = _crf_for(max_bytes, self._plenty_bytes(rung), _COARSEST_CRF)
+        crf = min(max(crf, _FINEST_CRF), _COARSEST_CRF)
+        best: bytes | None = None
+        for _ in range(2):
+            data = encode_finely(work.mezzanine, self._sound(rung), settings, crf, most_kbps, self._workspace)
+            best = data if len(data) <= max_bytes else best
+            last.plenty_bytes = round(len(data) * 2 ** ((crf - _COARSEST_CRF) / _CRF_FOR_HALF))
+            wanted = _crf_for(max_bytes, len(data), crf)
+            if wanted > _COARSEST_CRF or (best and abs(max(wanted, _FINEST_CRF) - crf) < _SAME_CRF):
+                break
+            crf = max(wanted, _FINEST_CRF)
+        return self._rendition(best, settings, self._picture_kbps(len(best))) if best else None
 
     def _encoded(self, trial: Trial, kbps: float, psy_rd: float) -> tuple[float, bytes]:
         """One second pass, at a higher rate where x264 refuses one that it cannot come down to."""
@@ -336,6 +389,7 @@ class VideoSource:
             width_px=settings.frame_px[0],
             height_px=settings.frame_px[1],
             duration_s=self._work.duration_s,
+            whole=settings.every == 1 and settings.frame_px == self._whole_px,
             notes=(*self._work.notes, *((_KEPT[settings.every],) if settings.every > 1 else ())),
         )
 

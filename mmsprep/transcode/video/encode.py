@@ -116,11 +116,30 @@ def encode(
 
     ``rate`` is the pictures' in kbit/s, and the weight of x264's psychovisual model.
     """
-    rules = settings.rules
     rate_kbps, psy_rd = rate
     options = _picture_options(mezzanine, settings, rate_kbps) | {"pass": 2, "passlogfile": str(log)}
-    if rules.codec == "h264":
+    if settings.rules.codec == "h264":
         options["psy-rd"] = f"{psy_rd}:0"
+    return _muxed(mezzanine, sound, settings, options, workspace)
+
+
+def encode_finely(
+    mezzanine: Mezzanine, sound: Path | None, settings: ClipSettings, crf: float, most_kbps: float, workspace: Workspace
+) -> bytes:
+    """H.264 in one pass at a constant quality, whatever that weighs; else as :func:`encode`.
+
+    ``most_kbps`` is what the level must leave room for.
+    """
+    options = _picture_options(mezzanine, settings, most_kbps) | {"crf": f"{crf:.1f}"}
+    del options["b:v"]
+    return _muxed(mezzanine, sound, settings, options, workspace)
+
+
+def _muxed(
+    mezzanine: Mezzanine, sound: Path | None, settings: ClipSettings, options: dict[str, Any], workspace: Workspace
+) -> bytes:
+    rules = settings.rules
+    if rules.codec == "h264":
         # The encoder's name and settings, 600 bytes of them.
         options["bsf:v"] = "filter_units=remove_types=6"
     streams = [_pictures(mezzanine, settings)]

@@ -157,5 +157,13 @@ def seen_quality(vmaf: float, every: int) -> float:
 
 def most_useful_kbps(hard: Hardness, largest_long_px: int, codec: str = "h264") -> float:
     """The rate beyond which nothing is left to gain at the largest size."""
-    octaves = (quantiser(hard, largest_long_px, 1, 1.0) - _FINEST_QP) / _QP_AN_OCTAVE_OF_RATE
-    return float(2**octaves) * CODEC_COST[codec]
+    return _kbps_at(hard, largest_long_px, _FINEST_QP) * CODEC_COST[codec]
+
+
+def plenty_kbps(hard: Hardness, largest_long_px: int, crf: float) -> float:
+    """The rate of every frame at the largest size, by x264 at a constant quality; what stands still needs less."""
+    return _kbps_at(hard, largest_long_px, crf + PROBE_QP - PROBE_CRF)
+
+
+def _kbps_at(hard: Hardness, long_px: int, qp: float) -> float:
+    return float(2 ** ((quantiser(hard, long_px, 1, 1.0) - qp) / _QP_AN_OCTAVE_OF_RATE))
