@@ -222,3 +222,13 @@ def test_the_files_of_the_sample_media_that_are_small_stay_above_the_floor(sampl
     for path in pictures:
         (part,) = prepare([path]).parts
         assert part.quality >= 90, path.name
+
+
+def test_a_clip_that_hardly_moves_keeps_its_pixels_beside_photos_that_fill_the_message(
+    make: Callable[[str, str], bytes],
+) -> None:
+    title = make(f"{_TITLE} -t 5 -c:v libx264 -crf 30 -pix_fmt yuv420p -profile:v main", "mp4")
+    photos = [Image.effect_noise((1000, 780), 60).filter(ImageFilter.GaussianBlur(1 + place)) for place in range(3)]
+    files = [(f"photo-{place}.bmp", _saved(photo.convert("RGB"), "bmp")) for place, photo in enumerate(photos)]
+    part = prepare([*files, ("title.mp4", title)]).parts[-1]
+    assert (part.width_px, part.height_px) == (640, 360) and part.quality >= 90

@@ -59,6 +59,8 @@ _SOUND_LONGER_S = 0.5
 _FINEST_CRF, _COARSEST_CRF, _CRF_FOR_HALF = 16.0, 20.0, 6.0
 _SAME_CRF, _AIM_FINELY = 0.7, 0.96
 _HARDNESS_ERROR, _UNSPENT = 1.5, 0.7
+_HARDLY_MOVES, _STILL_HARDNESS_ERROR = 0.7, 4.0
+"""The probe, small and hasty, makes a clip that stands still seem several times as costly as all of it is."""
 _KEPT = {2: "every 2nd frame kept", 3: "every 3rd frame kept"}
 
 
@@ -250,12 +252,16 @@ class VideoSource:
         rung = self._rung(total_kbps)
         most_kbps = self._most_kbps()
         max_bytes = min(max_bytes, self._bytes(self._rules.max_rate_kbps, rung))
-        is_plenty = self._plenty_bytes(rung) <= max_bytes * _HARDNESS_ERROR
-        if is_plenty and (whole := self._whole(rung, max_bytes)):
+        tried_whole = self._plenty_bytes(rung) <= max_bytes * _HARDNESS_ERROR
+        if tried_whole and (whole := self._whole(rung, max_bytes)):
             return whole
         beside_bytes = self._beside_picture(rung, self._sound(rung))
         kbps = min(self._picture_kbps(max_bytes * _AIM - beside_bytes) / last.size_error, most_kbps)
         trial = self._trial(rung, kbps)
+        if not tried_whole and trial.first.skipped >= _HARDLY_MOVES:
+            tried_whole = self._plenty_bytes(rung) <= max_bytes * _STILL_HARDNESS_ERROR
+            if tried_whole and (whole := self._whole(rung, max_bytes)):
+                return whole
         best: bytes | None = None
         data = b""
         tried: set[int] = set()
@@ -272,7 +278,7 @@ class VideoSource:
                 break
             kbps = min(wanted_kbps, most_kbps)
         made = self._rendition(best if best is not None else data, trial.settings, kbps)
-        if not is_plenty and not made.whole and made.size_bytes < max_bytes * _UNSPENT:
+        if not tried_whole and not made.whole and made.size_bytes < max_bytes * _UNSPENT:
             return self._whole(rung, max_bytes) or made
         return made
 
