@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from mmsprep.model import Action, Curve, CurvePoint, Rendition
-from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit, pack_in_order
+from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit
+from mmsprep.pipeline.rescue import pack_in_order
 from mmsprep.transcode.image.photo import PhotoSource
 
 

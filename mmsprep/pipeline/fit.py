@@ -20,24 +20,15 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import pairwise
 from typing import cast
 
-from mmsprep.model import AssuringSource, Curve, CurvePoint, Rendition, Source, TimedSource
+from mmsprep.model import AssuringSource, CurvePoint, Rendition, Source
+from mmsprep.pipeline.division import GOOD_ENOUGH, PERFECT, Ask, divide_asks, rising
 
-WORST_SHARE = 0.9
 KEEP_LEVEL = 60.0
-GOOD_ENOUGH = 90.0
 _SLACK_WORTH_USING = 0.015
 _SLACK_ROUNDS = 6
-_SAMPLES = 48
-_BISECTIONS = 40
-_TRIM_ROUNDS = 5
-_TRIM_MARGIN = 0.98
-SHORTEST_S = 1.0
 _SATURATED = 0.97
-_PERFECT, _NOT_WHOLE = 100.0, 99.0
 _MISLED = 10.0
 """Quality short of the forecast by this much: the set was divided by a wrong curve, and is divided again."""
 _LIFTS, _LIFTS_TO_FLOOR = 2, 8
@@ -83,86 +74,6 @@ class Shortfall:
     smallest_bytes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """A candidate as the division sees it: points ascending in size and quality."""
-
-    points: tuple[CurvePoint, ...]
-    steps: bool
-    floor: float
-    priority: float
-    whole_bytes: int = 0
-
-    @property
-    def best(self) -> float:
-        return self.points[-1].quality
-
-    def size_at(self, quality: float) -> int:
-        """Least bytes for ``quality``, or the most that can be used where it is out of reach."""
-        for before, point in zip((None, *self.points), self.points, strict=False):
-            if point.quality >= quality:
-                if before is None or self.steps:
-                    return point.size_bytes
-                part = (quality - before.quality) / (point.quality - before.quality)
-                return math.ceil(before.size_bytes * math.pow(point.size_bytes / before.size_bytes, part))
-        return self.points[-1].size_bytes
-
-    def quality_at(self, size_bytes: int) -> float:
-        """The quality that ``size_bytes`` buy; 0 where they buy nothing."""
-        reached = 0.0
-        for before, point in zip((None, *self.points), self.points, strict=False):
-            if point.size_bytes <= size_bytes:
-                reached = point.quality
-                continue
-            if before is None or self.steps:
-                return reached
-            part = math.log(size_bytes / before.size_bytes) / math.log(point.size_bytes / before.size_bytes)
-            return before.quality + part * (point.quality - before.quality)
-        return reached
-
-    def not_below(self, rendition: Rendition) -> _Ask:
-        """The same, after an encode that could not be made smaller than ``rendition``."""
-        first = CurvePoint(rendition.size_bytes, rendition.quality)
-        above = (p for p in self.points if p.size_bytes > first.size_bytes and p.quality > first.quality)
-        return replace(self, points=(first, *above))
-
-    def no_larger_than(self, source_bytes: int) -> _Ask:
-        """The same, cut off at ``source_bytes``, or where it is good enough and whole if that costs more."""
-        most = max(source_bytes, self.size_at(GOOD_ENOUGH), self.whole_bytes)
-        points = tuple(point for point in self.points if point.size_bytes <= most)
-        if not self.steps and points != self.points and points[-1].size_bytes < most:
-            points = (*points, CurvePoint(most, self.quality_at(most)))
-        return replace(self, points=points)
-
-    def learnt(self, made: Rendition) -> _Ask:
-        """The same, after an encode: what it lost more than foretold, every other size loses in proportion."""
-        foretold = self.quality_at(made.size_bytes)
-        worse = max(1.0, (_PERFECT - made.quality) / max(1.0, _PERFECT - foretold))
-        real = CurvePoint(made.size_bytes, made.quality if made.whole else min(made.quality, _NOT_WHOLE))
-        points = [replace(point, quality=_PERFECT - worse * (_PERFECT - point.quality)) for point in self.points]
-        below = (p for p in points if p.size_bytes < real.size_bytes and 0 < p.quality < real.quality)
-        above = (p for p in points if p.size_bytes > real.size_bytes and p.quality > real.quality)
-        return replace(self, points=(*below, real, *above))
-
-    def floor_from(self, size_bytes: int) -> _Ask:
-        """The same, with its floor not within reach below ``size_bytes``."""
-        if self.size_at(self.floor) >= size_bytes:
-            return self
-        below = (p for p in self.points if p.size_bytes < size_bytes and p.quality < self.floor)
-        above = (p for p in self.points if p.size_bytes > size_bytes and p.quality > self.floor)
-        return replace(self, points=(*below, CurvePoint(size_bytes, self.floor), *above))
-
-    def without_end(self, budget_bytes: int) -> _Ask:
-        """The same, as if bytes up to ``budget_bytes`` could always be of use."""
-        points = tuple(point for point in self.points if point.quality < _PERFECT and point.size_bytes < budget_bytes)
-        return replace(self, points=(*points, CurvePoint(budget_bytes, _PERFECT)))
-
-    def target(self, level: float) -> float:
-        """The quality this one is brought to when the set is at ``level``."""
-        wanted = _PERFECT - (_PERFECT - level) / self.priority
-        return min(max(wanted, self.floor), self.best)
-
-
 def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, ...] | Shortfall:
     """Divide ``budget_bytes`` over ``candidates``; nothing is encoded.
 
@@ -174,7 +85,7 @@ def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, .
     kept = [candidate.original is not None for candidate in candidates]
     while True:
         asks = [_ask(candidate, keep) for candidate, keep in zip(candidates, kept, strict=True)]
-        sizes = _divide_asks(asks, budget_bytes)
+        sizes = divide_asks(asks, budget_bytes)
         if sizes is not None and all(
             keep or ask.quality_at(size) >= min(KEEP_LEVEL, ask.best)
             for keep, ask, size in zip(kept, asks, sizes, strict=True)
@@ -234,80 +145,10 @@ def fit(
     return fitting.below_floor() or fitting.renditions
 
 
-def trimmed_to_fit(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Candidate, ...] | None:
-    """Cut the sources that have a duration until every floor fits; ``None`` when that cannot help.
-
-    What has no duration gets its floor, the rest is shared in proportion to what each clip or recording
-    needs at its floor; none is cut below ``SHORTEST_S``.
-    """
-    trimmed = list(candidates)
-    for _ in range(_TRIM_ROUNDS):
-        needs = [floor_bytes(candidate) for candidate in trimmed]
-        if sum(needs) <= budget_bytes:
-            return tuple(trimmed)
-        timed = {place: duration for place, one in enumerate(trimmed) if (duration := duration_s(one.source()))}
-        left_bytes = budget_bytes - sum(need for place, need in enumerate(needs) if place not in timed)
-        part = _TRIM_MARGIN * left_bytes / max(1, sum(needs[place] for place in timed))
-        if not timed or min(timed.values()) * part < SHORTEST_S:
-            return None
-        for place, seconds in timed.items():
-            with trimmed[place].about():
-                shorter = cast(TimedSource, trimmed[place].source()).trimmed(seconds * part)
-            trimmed[place] = replace(trimmed[place], source=partial(_same, shorter), original=None)
-    return None
-
-
-def duration_s(source: Source) -> float | None:
-    """Seconds of a source that can be cut, ``None`` for one that cannot."""
-    return getattr(source, "duration_s", None) if hasattr(source, "trimmed") else None
-
-
-def _same(source: Source) -> Source:
-    return source
-
-
 def floor_bytes(candidate: Candidate) -> int:
     """The least bytes at which this one is worth sending."""
     ask = _ask(candidate, keep=False)
     return ask.size_at(ask.target(0))
-
-
-def pack_in_order(
-    sizes: Sequence[int], budget_bytes: int, max_parts: int, first_extra_bytes: int = 0
-) -> list[list[int]] | None:
-    """Places of ``sizes`` in the fewest consecutive groups that fit; ``None`` when one alone does not.
-
-    Of all ways to make that few groups, the one whose fullest group is emptiest: what is left over is then
-    spread over all messages. The first group also carries ``first_extra_bytes`` (the message's text), and may
-    hold nothing else.
-    """
-    if any(size > budget_bytes for size in sizes):
-        return None
-    groups = _filled_in_order(sizes, budget_bytes, max_parts, first_extra_bytes)
-    low, high = max((*sizes, first_extra_bytes), default=0), budget_bytes
-    while low < high:
-        middle = (low + high) // 2
-        emptier = _filled_in_order(sizes, middle, max_parts, first_extra_bytes)
-        if len(emptier) == len(groups):
-            groups, high = emptier, middle
-        else:
-            low = middle + 1
-    return groups
-
-
-def _filled_in_order(
-    sizes: Sequence[int], budget_bytes: int, max_parts: int, first_extra_bytes: int
-) -> list[list[int]]:
-    """Each group filled before the next is begun: no order-keeping division has fewer groups."""
-    groups: list[list[int]] = [[]]
-    filled = first_extra_bytes
-    for place, size in enumerate(sizes):
-        if filled + size > budget_bytes or len(groups[-1]) == max_parts:
-            groups.append([])
-            filled = 0
-        groups[-1].append(place)
-        filled += size
-    return groups
 
 
 @dataclass(slots=True)
@@ -317,7 +158,7 @@ class _Fitting:
     candidates: Sequence[Candidate]
     budget_bytes: int
     render_all: RenderAll
-    asks: list[_Ask]
+    asks: list[Ask]
     sizes: list[int]
     renditions: list[Rendition]
     lifts: list[int]
@@ -336,7 +177,7 @@ class _Fitting:
             ask if rendition.size_bytes <= size else ask.not_below(rendition)
             for ask, rendition, size in zip(self.asks, self.renditions, self.sizes, strict=True)
         ]
-        divided = _divide_asks(self.asks, self.budget_bytes)
+        divided = divide_asks(self.asks, self.budget_bytes)
         if divided is not None:
             self.sizes = divided
             self.renditions = _render_shares(self.candidates, divided, self.render_all)
@@ -358,7 +199,7 @@ class _Fitting:
         is_cut = self._whole_ask(place).points[-1].size_bytes > ask.points[-1].size_bytes
         return is_cut or made.size_bytes >= self.sizes[place] * _SATURATED
 
-    def _whole_ask(self, place: int) -> _Ask:
+    def _whole_ask(self, place: int) -> Ask:
         return _ask(replace(self.candidates[place], source_bytes=None), keep=False)
 
     def lift(self) -> bool:
@@ -373,7 +214,7 @@ class _Fitting:
             self.lifts[place] += 1
         wanted = {place: self.asks[place].points[-1].size_bytes for place in short}
         if sum(wanted[place] - self.renditions[place].size_bytes for place in short) > self.slack_bytes:
-            divided = _divide_asks(self.asks, self.budget_bytes) if misled else self.sizes
+            divided = divide_asks(self.asks, self.budget_bytes) if misled else self.sizes
             if divided is None:
                 return False
             smaller = {place: size for place, size in enumerate(divided) if size < self.renditions[place].size_bytes}
@@ -391,7 +232,7 @@ class _Fitting:
         foretold = self.asks[place].quality_at(self.sizes[place])
         return _is_poor(self.candidates[place], made) or made.quality < foretold - _MISLED
 
-    def _lifted(self, place: int) -> _Ask:
+    def _lifted(self, place: int) -> Ask:
         """What a place asks for now: what should be enough, and if that was asked for before, all there is."""
         made = self.renditions[place]
         learnt = self._whole_ask(place).learnt(made)
@@ -447,7 +288,7 @@ class _Fitting:
         reach = made.size_bytes + self.slack_bytes
         more = ask.quality_at(reach) - ask.quality_at(made.size_bytes)
         if _original_within(candidate, reach) and made is not candidate.original:
-            more = _PERFECT - made.quality
+            more = PERFECT - made.quality
         return more * candidate.priority
 
     def below_floor(self) -> Shortfall | None:
@@ -499,109 +340,21 @@ def _total(renditions: Sequence[Rendition]) -> int:
     return sum(rendition.size_bytes for rendition in renditions)
 
 
-def _shortfall(asks: Sequence[_Ask]) -> Shortfall:
+def _shortfall(asks: Sequence[Ask]) -> Shortfall:
     return Shortfall(tuple(ask.size_at(ask.target(0)) for ask in asks), tuple(ask.points[0].size_bytes for ask in asks))
 
 
-def _ask(candidate: Candidate, keep: bool) -> _Ask:
+def _ask(candidate: Candidate, keep: bool) -> Ask:
     """How a candidate stands in the division: untouched when ``keep``, else by its curve."""
     original = candidate.original
     if keep and original is not None:
-        return _Ask((CurvePoint(original.size_bytes, _PERFECT),), True, 0, candidate.priority)
+        return Ask((CurvePoint(original.size_bytes, PERFECT),), True, 0, candidate.priority)
     with candidate.about():
         source = candidate.source()
         curve = source.curve()
-    points = _rising(curve)
+    points = rising(curve)
     if original is not None:
         smaller = [point for point in points if point.size_bytes < original.size_bytes]
-        points = (*smaller, CurvePoint(original.size_bytes, _PERFECT))
-    ask = _Ask(points, curve.steps, source.floor_quality, candidate.priority, curve.whole_bytes)
+        points = (*smaller, CurvePoint(original.size_bytes, PERFECT))
+    ask = Ask(points, curve.steps, source.floor_quality, candidate.priority, curve.whole_bytes)
     return ask if candidate.source_bytes is None else ask.no_larger_than(candidate.source_bytes)
-
-
-def _rising(curve: Curve) -> tuple[CurvePoint, ...]:
-    """The curve without points that cost more for the same quality or less; up to where nothing is given up."""
-    points = _without_loss(curve.points)
-    if points[-1].size_bytes >= curve.whole_bytes:
-        return points
-    below = _without_loss([replace(point, quality=min(point.quality, _NOT_WHOLE)) for point in points])
-    return (*below, CurvePoint(curve.whole_bytes, _PERFECT))
-
-
-def _without_loss(points: Sequence[CurvePoint]) -> tuple[CurvePoint, ...]:
-    rising: list[CurvePoint] = []
-    for point in sorted(points, key=lambda point: (point.size_bytes, -point.quality)):
-        if not rising or point.quality > rising[-1].quality:
-            rising.append(point)
-    return tuple(rising)
-
-
-def _divide_asks(asks: Sequence[_Ask], budget_bytes: int) -> list[int] | None:
-    """Bytes for each ask, or ``None`` when not even the floors fit."""
-    if sum(ask.size_at(ask.target(0)) for ask in asks) > budget_bytes:
-        return None
-    low, high = 0.0, _PERFECT
-    for _ in range(_BISECTIONS):
-        level = (low + high) / 2
-        fits = sum(ask.size_at(ask.target(level)) for ask in asks) <= budget_bytes
-        low, high = (level, high) if fits else (low, level)
-    best_possible_worst = low
-    sizes = [ask.size_at(ask.target(WORST_SHARE * best_possible_worst)) for ask in asks]
-    return _spend_where_it_gains_most(asks, sizes, budget_bytes - sum(sizes))
-
-
-def _spend_where_it_gains_most(asks: Sequence[_Ask], sizes: list[int], left_bytes: int) -> list[int]:
-    """Raise ``sizes`` along each curve's concave hull, steepest segment first."""
-    hulls = [_hull(ask, size) for ask, size in zip(asks, sizes, strict=True)]
-    segments = sorted(
-        (
-            (
-                -ask.priority * (after.quality - before.quality) / (after.size_bytes - before.size_bytes),
-                place,
-                after,
-            )
-            for place, (ask, hull) in enumerate(zip(asks, hulls, strict=True))
-            for before, after in pairwise(hull)
-        ),
-        key=lambda segment: segment[:2],
-    )
-    for _, place, after in segments:
-        wanted = after.size_bytes - sizes[place]
-        granted = wanted if wanted <= left_bytes else _usable(asks[place], sizes[place], left_bytes)
-        sizes[place] += granted
-        left_bytes -= granted
-    return sizes
-
-
-def _usable(ask: _Ask, size_bytes: int, left_bytes: int) -> int:
-    """How much of ``left_bytes`` this one can use beyond ``size_bytes``."""
-    reach = size_bytes + left_bytes
-    if not ask.steps:
-        return max(0, min(reach, ask.points[-1].size_bytes) - size_bytes)
-    return max((p.size_bytes - size_bytes for p in ask.points if size_bytes < p.size_bytes <= reach), default=0)
-
-
-def _hull(ask: _Ask, size_bytes: int) -> list[CurvePoint]:
-    """The upper concave hull of the curve from ``size_bytes`` on."""
-    start = CurvePoint(size_bytes, ask.quality_at(size_bytes))
-    hull = [start]
-    for point in _sampled(ask):
-        if point.size_bytes <= size_bytes or point.quality <= start.quality:
-            continue
-        while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], point):
-            hull.pop()
-        hull.append(point)
-    return hull
-
-
-def _sampled(ask: _Ask) -> Sequence[CurvePoint]:
-    """The curve's points; for one that can be met anywhere, enough of them for a smooth hull."""
-    first, last = ask.points[0].size_bytes, ask.points[-1].size_bytes
-    if ask.steps or first == last:
-        return ask.points
-    sizes = {round(first * (last / first) ** (place / _SAMPLES)) for place in range(_SAMPLES)}
-    return [CurvePoint(size, ask.quality_at(size)) for size in sorted(sizes | {last})]
-
-
-def _slope(before: CurvePoint, after: CurvePoint) -> float:
-    return (after.quality - before.quality) / (after.size_bytes - before.size_bytes)

@@ -10,16 +10,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 from mmsprep.errors import BelowFloor
 from mmsprep.message.message import overhead_bytes
-from mmsprep.model import Kind
+from mmsprep.model import Kind, Source, TimedSource
 from mmsprep.pipeline.assemble import HEADER_SLACK_BYTES, predict_part
-from mmsprep.pipeline.fit import Candidate, Shortfall, duration_s, floor_bytes, pack_in_order, trimmed_to_fit
+from mmsprep.pipeline.fit import Candidate, Shortfall, floor_bytes
 from mmsprep.pipeline.running import Entry, OpenOnce, Run
 from mmsprep.transcode import open_poster
 
+SHORTEST_S = 1.0
 _CUT_AT_LEAST = 0.95
+_TRIM_ROUNDS = 5
+_TRIM_MARGIN = 0.98
 
 
 def rescued(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> Sequence[Entry]:
@@ -88,3 +92,73 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
         advice.append(f"sent as {len(groups)} messages it would fit (--split)")
     advice.append("or leave an attachment out, or give a larger --limit if the gateway takes it")
     return BelowFloor(problem, smallest, this.limit_bytes, tuple(advice))
+
+
+def trimmed_to_fit(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Candidate, ...] | None:
+    """Cut the sources that have a duration until every floor fits; ``None`` when that cannot help.
+
+    What has no duration gets its floor, the rest is shared in proportion to what each clip or recording
+    needs at its floor; none is cut below ``SHORTEST_S``.
+    """
+    trimmed = list(candidates)
+    for _ in range(_TRIM_ROUNDS):
+        needs = [floor_bytes(candidate) for candidate in trimmed]
+        if sum(needs) <= budget_bytes:
+            return tuple(trimmed)
+        timed = {place: duration for place, one in enumerate(trimmed) if (duration := duration_s(one.source()))}
+        left_bytes = budget_bytes - sum(need for place, need in enumerate(needs) if place not in timed)
+        part = _TRIM_MARGIN * left_bytes / max(1, sum(needs[place] for place in timed))
+        if not timed or min(timed.values()) * part < SHORTEST_S:
+            return None
+        for place, seconds in timed.items():
+            with trimmed[place].about():
+                shorter = cast(TimedSource, trimmed[place].source()).trimmed(seconds * part)
+            trimmed[place] = replace(trimmed[place], source=partial(_same, shorter), original=None)
+    return None
+
+
+def duration_s(source: Source) -> float | None:
+    """Seconds of a source that can be cut, ``None`` for one that cannot."""
+    return getattr(source, "duration_s", None) if hasattr(source, "trimmed") else None
+
+
+def _same(source: Source) -> Source:
+    return source
+
+
+def pack_in_order(
+    sizes: Sequence[int], budget_bytes: int, max_parts: int, first_extra_bytes: int = 0
+) -> list[list[int]] | None:
+    """Places of ``sizes`` in the fewest consecutive groups that fit; ``None`` when one alone does not.
+
+    Of all ways to make that few groups, the one whose fullest group is emptiest: what is left over is then
+    spread over all messages. The first group also carries ``first_extra_bytes`` (the message's text), and may
+    hold nothing else.
+    """
+    if any(size > budget_bytes for size in sizes):
+        return None
+    groups = _filled_in_order(sizes, budget_bytes, max_parts, first_extra_bytes)
+    low, high = max((*sizes, first_extra_bytes), default=0), budget_bytes
+    while low < high:
+        middle = (low + high) // 2
+        emptier = _filled_in_order(sizes, middle, max_parts, first_extra_bytes)
+        if len(emptier) == len(groups):
+            groups, high = emptier, middle
+        else:
+            low = middle + 1
+    return groups
+
+
+def _filled_in_order(
+    sizes: Sequence[int], budget_bytes: int, max_parts: int, first_extra_bytes: int
+) -> list[list[int]]:
+    """Each group filled before the next is begun: no order-keeping division has fewer groups."""
+    groups: list[list[int]] = [[]]
+    filled = first_extra_bytes
+    for place, size in enumerate(sizes):
+        if filled + size > budget_bytes or len(groups[-1]) == max_parts:
+            groups.append([])
+            filled = 0
+        groups[-1].append(place)
+        filled += size
+    return groups

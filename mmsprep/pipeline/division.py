@@ -1,0 +1,188 @@
+"""Bytes for everyone, going by what curves foretell: the arithmetic under :mod:`mmsprep.pipeline.fit`.
+
+Comes in: asks (a curve, a floor, a priority) and a budget in bytes. Goes out: bytes for each ask, and the same ask
+after an encode taught something. Never: an encode, or a candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from mmsprep.model import Curve, CurvePoint, Rendition
+
+WORST_SHARE = 0.9
+GOOD_ENOUGH = 90.0
+PERFECT, NOT_WHOLE = 100.0, 99.0
+_SAMPLES = 48
+_BISECTIONS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A candidate as the division sees it: points ascending in size and quality."""
+
+    points: tuple[CurvePoint, ...]
+    steps: bool
+    floor: float
+    priority: float
+    whole_bytes: int = 0
+
+    @property
+    def best(self) -> float:
+        return self.points[-1].quality
+
+    def size_at(self, quality: float) -> int:
+        """Least bytes for ``quality``, or the most that can be used where it is out of reach."""
+        for before, point in zip((None, *self.points), self.points, strict=False):
+            if point.quality >= quality:
+                if before is None or self.steps:
+                    return point.size_bytes
+                part = (quality - before.quality) / (point.quality - before.quality)
+                return math.ceil(before.size_bytes * math.pow(point.size_bytes / before.size_bytes, part))
+        return self.points[-1].size_bytes
+
+    def quality_at(self, size_bytes: int) -> float:
+        """The quality that ``size_bytes`` buy; 0 where they buy nothing."""
+        reached = 0.0
+        for before, point in zip((None, *self.points), self.points, strict=False):
+            if point.size_bytes <= size_bytes:
+                reached = point.quality
+                continue
+            if before is None or self.steps:
+                return reached
+            part = math.log(size_bytes / before.size_bytes) / math.log(point.size_bytes / before.size_bytes)
+            return before.quality + part * (point.quality - before.quality)
+        return reached
+
+    def not_below(self, rendition: Rendition) -> Ask:
+        """The same, after an encode that could not be made smaller than ``rendition``."""
+        first = CurvePoint(rendition.size_bytes, rendition.quality)
+        above = (p for p in self.points if p.size_bytes > first.size_bytes and p.quality > first.quality)
+        return replace(self, points=(first, *above))
+
+    def no_larger_than(self, source_bytes: int) -> Ask:
+        """The same, cut off at ``source_bytes``, or where it is good enough and whole if that costs more."""
+        most = max(source_bytes, self.size_at(GOOD_ENOUGH), self.whole_bytes)
+        points = tuple(point for point in self.points if point.size_bytes <= most)
+        if not self.steps and points != self.points and points[-1].size_bytes < most:
+            points = (*points, CurvePoint(most, self.quality_at(most)))
+        return replace(self, points=points)
+
+    def learnt(self, made: Rendition) -> Ask:
+        """The same, after an encode: what it lost more than foretold, every other size loses in proportion."""
+        foretold = self.quality_at(made.size_bytes)
+        worse = max(1.0, (PERFECT - made.quality) / max(1.0, PERFECT - foretold))
+        real = CurvePoint(made.size_bytes, made.quality if made.whole else min(made.quality, NOT_WHOLE))
+        points = [replace(point, quality=PERFECT - worse * (PERFECT - point.quality)) for point in self.points]
+        below = (p for p in points if p.size_bytes < real.size_bytes and 0 < p.quality < real.quality)
+        above = (p for p in points if p.size_bytes > real.size_bytes and p.quality > real.quality)
+        return replace(self, points=(*below, real, *above))
+
+    def floor_from(self, size_bytes: int) -> Ask:
+        """The same, with its floor not within reach below ``size_bytes``."""
+        if self.size_at(self.floor) >= size_bytes:
+            return self
+        below = (p for p in self.points if p.size_bytes < size_bytes and p.quality < self.floor)
+        above = (p for p in self.points if p.size_bytes > size_bytes and p.quality > self.floor)
+        return replace(self, points=(*below, CurvePoint(size_bytes, self.floor), *above))
+
+    def without_end(self, budget_bytes: int) -> Ask:
+        """The same, as if bytes up to ``budget_bytes`` could always be of use."""
+        points = tuple(point for point in self.points if point.quality < PERFECT and point.size_bytes < budget_bytes)
+        return replace(self, points=(*points, CurvePoint(budget_bytes, PERFECT)))
+
+    def target(self, level: float) -> float:
+        """The quality this one is brought to when the set is at ``level``."""
+        wanted = PERFECT - (PERFECT - level) / self.priority
+        return min(max(wanted, self.floor), self.best)
+
+
+def rising(curve: Curve) -> tuple[CurvePoint, ...]:
+    """The curve without points that cost more for the same quality or less; up to where nothing is given up."""
+    points = _without_loss(curve.points)
+    if points[-1].size_bytes >= curve.whole_bytes:
+        return points
+    below = _without_loss([replace(point, quality=min(point.quality, NOT_WHOLE)) for point in points])
+    return (*below, CurvePoint(curve.whole_bytes, PERFECT))
+
+
+def _without_loss(points: Sequence[CurvePoint]) -> tuple[CurvePoint, ...]:
+    rising: list[CurvePoint] = []
+    for point in sorted(points, key=lambda point: (point.size_bytes, -point.quality)):
+        if not rising or point.quality > rising[-1].quality:
+            rising.append(point)
+    return tuple(rising)
+
+
+def divide_asks(asks: Sequence[Ask], budget_bytes: int) -> list[int] | None:
+    """Bytes for each ask, or ``None`` when not even the floors fit."""
+    if sum(ask.size_at(ask.target(0)) for ask in asks) > budget_bytes:
+        return None
+    low, high = 0.0, PERFECT
+    for _ in range(_BISECTIONS):
+        level = (low + high) / 2
+        fits = sum(ask.size_at(ask.target(level)) for ask in asks) <= budget_bytes
+        low, high = (level, high) if fits else (low, level)
+    best_possible_worst = low
+    sizes = [ask.size_at(ask.target(WORST_SHARE * best_possible_worst)) for ask in asks]
+    return _spend_where_it_gains_most(asks, sizes, budget_bytes - sum(sizes))
+
+
+def _spend_where_it_gains_most(asks: Sequence[Ask], sizes: list[int], left_bytes: int) -> list[int]:
+    """Raise ``sizes`` along each curve's concave hull, steepest segment first."""
+    hulls = [_hull(ask, size) for ask, size in zip(asks, sizes, strict=True)]
+    segments = sorted(
+        (
+            (
+                -ask.priority * (after.quality - before.quality) / (after.size_bytes - before.size_bytes),
+                place,
+                after,
+            )
+            for place, (ask, hull) in enumerate(zip(asks, hulls, strict=True))
+            for before, after in pairwise(hull)
+        ),
+        key=lambda segment: segment[:2],
+    )
+    for _, place, after in segments:
+        wanted = after.size_bytes - sizes[place]
+        granted = wanted if wanted <= left_bytes else _usable(asks[place], sizes[place], left_bytes)
+        sizes[place] += granted
+        left_bytes -= granted
+    return sizes
+
+
+def _usable(ask: Ask, size_bytes: int, left_bytes: int) -> int:
+    """How much of ``left_bytes`` this one can use beyond ``size_bytes``."""
+    reach = size_bytes + left_bytes
+    if not ask.steps:
+        return max(0, min(reach, ask.points[-1].size_bytes) - size_bytes)
+    return max((p.size_bytes - size_bytes for p in ask.points if size_bytes < p.size_bytes <= reach), default=0)
+
+
+def _hull(ask: Ask, size_bytes: int) -> list[CurvePoint]:
+    """The upper concave hull of the curve from ``size_bytes`` on."""
+    start = CurvePoint(size_bytes, ask.quality_at(size_bytes))
+    hull = [start]
+    for point in _sampled(ask):
+        if point.size_bytes <= size_bytes or point.quality <= start.quality:
+            continue
+        while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], point):
+            hull.pop()
+        hull.append(point)
+    return hull
+
+
+def _sampled(ask: Ask) -> Sequence[CurvePoint]:
+    """The curve's points; for one that can be met anywhere, enough of them for a smooth hull."""
+    first, last = ask.points[0].size_bytes, ask.points[-1].size_bytes
+    if ask.steps or first == last:
+        return ask.points
+    sizes = {round(first * (last / first) ** (place / _SAMPLES)) for place in range(_SAMPLES)}
+    return [CurvePoint(size, ask.quality_at(size)) for size in sorted(sizes | {last})]
+
+
+def _slope(before: CurvePoint, after: CurvePoint) -> float:
+    return (after.quality - before.quality) / (after.size_bytes - before.size_bytes)
