@@ -60,7 +60,7 @@ class Result:
 
 
 class Receiver:
-    """``mmsprep receive`` as a process of its own, on a port that stays the same."""
+    """``mmsprep receive`` as a process of its own, on a port that stays the same, in ``environment``."""
 
     def __init__(self, folder: Path, database: str = "", *arguments: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -70,6 +70,7 @@ class Receiver:
         self._log = folder.parent / f"{folder.name}.log"
         command = [sys.executable, "-m", "mmsprep", "receive", "--port", str(self.port), "--store", str(folder)]
         self._command = [*command, *(["--database", database] if database else []), *arguments]
+        self.environment: dict[str, str] | None = None
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Receiver:
@@ -82,7 +83,9 @@ class Receiver:
     def start(self) -> None:
         """Start it and wait until it answers."""
         with self._log.open("ab") as log:
-            self._child = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._child = subprocess.Popen(
+                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.environment
+            )
         end_s = time.monotonic() + _READY_S
         while True:
             try:

@@ -60,9 +60,11 @@ class FolderBlobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._staging = folder / "staging"
-        self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._staging)
+        # All of them now: who finds one that another push has just made must not say OK before its name is synced.
+        for number in range(16**_PREFIX_LETTERS):
+            (folder / f"{number:0{_PREFIX_LETTERS}x}").mkdir(exist_ok=True)
         sync_folder(folder)
-        sync_folder(folder.parent)
         self._sweep()
 
     def put(self, sha256: str, data: bytes) -> None:
@@ -72,9 +74,6 @@ class FolderBlobs:
             OSError: the disk refuses.
         """
         path = self._path(sha256)
-        if not path.parent.is_dir():
-            path.parent.mkdir(exist_ok=True)
-            sync_folder(self._folder)
         if not _has_size(path, len(data)):
             self._write(path, data)
         # Also for content that was there: another push may have renamed it an instant ago and not synced yet.
@@ -243,6 +242,18 @@ def _has_size(path: Path, size_bytes: int) -> bool:
         return path.stat().st_size == size_bytes
     except OSError:
         return False
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are missing, so that a power cut takes none of them away again.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in missing or [path]:
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

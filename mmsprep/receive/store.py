@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mmsprep.errors import NotFound, StoreError, UsageError
 from mmsprep.receive import schema
-from mmsprep.receive.blobs import Blobs, FolderBlobs, RemoteBlobs, sync_folder
+from mmsprep.receive.blobs import Blobs, FolderBlobs, RemoteBlobs, make_folder, sync_folder
 from mmsprep.receive.incoming import Door, ForwardState, Incoming, Stored, StoredPart, What, lane_of
 from mmsprep.tools.database import reason
 
@@ -311,7 +311,7 @@ def open_store(folder: str | Path = "mms-inbox", database: str = "", *, create: 
     if not create and not database and not (path / DATABASE_NAME).is_file():
         raise NotFound(place, "there is no store of incoming messages; --store names the folder")
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path)
         blobs = FolderBlobs(path / "attachments")
     except OSError as error:
         raise StoreError(f"{place}: the store cannot be opened ({error.strerror})") from None
