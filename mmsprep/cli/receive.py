@@ -48,7 +48,12 @@ def receive(
         ),
     ] = "",
     secret_file: Annotated[
-        Path | None, typer.Option("--secret-file", help="Read the secret from a file, out of the process list's sight.")
+        Path | None,
+        typer.Option(
+            "--secret-file",
+            envvar="MMSPREP_SECRET_FILE",
+            help="Read the secret from a file, out of the process list's sight.",
+        ),
     ] = None,
     allow: Annotated[
         list[str] | None, typer.Option("--allow", metavar="NETWORK", help="Take pushes from this network only.")
