@@ -53,6 +53,13 @@ def test_a_conforming_message_is_accepted(gateway: Sandbox, namespace: str) -> N
     assert gateway.accepted[-1].judgement.message_id == reply.message_id
 
 
+@pytest.mark.parametrize(("code", "status"), [("222", 1000), ("12345678", 1000), ("22", 2002), ("22x", 2002)])
+def test_a_sender_may_be_a_short_code(gateway: Sandbox, code: str, status: int) -> None:
+    request = submit_request(CONTENT, sender=code, sender_is_short_code=True)
+    assert b"<ShortCode>" in request.body
+    assert post_mm7(gateway, request).status_code == status
+
+
 def test_slides_come_in_the_order_of_the_presentation_and_their_parts_from_top_to_bottom(gateway: Sandbox) -> None:
     other = part("other.jpg", "image/jpeg", JPEG)
     presentation = smil(

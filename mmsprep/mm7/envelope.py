@@ -48,6 +48,7 @@ class Submit:
     vasp_id: str = ""
     vas_id: str = ""
     sender: str = ""
+    sender_is_short_code: bool = False
     subject: str = ""
     namespace: str = REL_6
     version: str = VERSIONS[REL_6]
@@ -120,7 +121,8 @@ def build_submit(submit: Submit) -> bytes:
         if value:
             _add(identification, name, value)
     if submit.sender:
-        _add(_add(identification, "SenderAddress"), "Number", submit.sender)
+        kind = "ShortCode" if submit.sender_is_short_code else "Number"
+        _add(_add(identification, "SenderAddress"), kind, submit.sender)
     recipients = _add(_add(request, "Recipients"), "To")
     for number in submit.to:
         _add(recipients, "Number", number)
@@ -165,6 +167,7 @@ def parse_submit(data: bytes) -> Submit:
         vasp_id=_text_of(identification, "VASPID"),
         vas_id=_text_of(identification, "VASID"),
         sender="".join(_text(address) for address in _children(_child(identification, "SenderAddress"))),
+        sender_is_short_code=_child(_child(identification, "SenderAddress"), "ShortCode") is not None,
         subject=_text_of(request, "Subject"),
         namespace=namespace_of(request.tag),
         version=_text_of(request, "MM7Version"),

@@ -53,6 +53,16 @@ _MSISDN = re.compile(r"[1-9][0-9]{6,14}")
 _NAME = re.compile(r'[^\x00-\x1f\x7f"<>/\\:*?|]{1,100}')
 
 
+def check_short_code(where: str, code: str) -> None:
+    """A service's short number within a network, digits alone, as in ``222``.
+
+    Raises:
+        Refused: it is none.
+    """
+    if not re.fullmatch("[0-9]{3,8}", code, re.ASCII):
+        raise Refused(ADDRESS_ERROR, f"{where}: {code[:40]!r} is no short code; expected three to eight digits")
+
+
 def check_number(where: str, number: str) -> None:
     """An MSISDN: country code and number, digits alone, as in ``61409317436``.
 

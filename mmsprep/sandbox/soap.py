@@ -20,7 +20,7 @@ from mmsprep.mm7 import Reply, Submit
 from mmsprep.mm7.status import status_of
 from mmsprep.sandbox.content import read_content
 from mmsprep.sandbox.exchange import Account, Judgement, Refused, Submission, WireAnswer, WireRequest
-from mmsprep.sandbox.rules import FORMAT_CORRUPT, MULTIMEDIA, check_number
+from mmsprep.sandbox.rules import FORMAT_CORRUPT, MULTIMEDIA, check_number, check_short_code
 
 BAD_CREDENTIALS = 2008
 MANY_ADDRESSES = 3003
@@ -133,7 +133,9 @@ def _submission(submit: Submit, entities: list[Entity], account: Account) -> Sub
     if len(submit.to) != 1:
         raise Refused(MANY_ADDRESSES, f"{len(submit.to)} recipients; send one request a recipient")
     check_number("Recipients", submit.to[0])
-    if submit.sender:
+    if submit.sender_is_short_code:
+        check_short_code("SenderAddress", submit.sender)
+    elif submit.sender:
         check_number("SenderAddress", submit.sender)
     return Submission(
         number=submit.to[0],
