@@ -29,6 +29,7 @@ from mmsprep.transcode.video.model import (
     Hardness,
     Measured,
     best_long_px,
+    codec_cost,
     fitted,
     most_useful_kbps,
     plenty_kbps,
@@ -357,15 +358,19 @@ class VideoSource:
         return max(_LOWEST_PICTURE_KBPS, min(total_kbps - sound_kbps, self._most_kbps()))
 
     def _predicted(self, picture_kbps: float) -> float:
-        hard, codec = self._work.hardness, self._rules.codec
-        fixed = fixed_px(self._rules)
-        long_px = max(fixed) if fixed else best_long_px(hard, picture_kbps, self._work.mezzanine.long_px, codec)
-        return predicted_quality(hard, picture_kbps, long_px, codec)
+        hard, fixed = self._work.hardness, fixed_px(self._rules)
+        kbps = picture_kbps / self._cost
+        long_px = max(fixed) if fixed else best_long_px(hard, kbps, self._work.mezzanine.long_px)
+        return predicted_quality(hard, kbps, long_px)
 
     def _most_kbps(self) -> float:
         """The rate beyond which the profile, or the eye, has no use for more."""
         largest = max(fixed_px(self._rules) or (self._work.mezzanine.long_px,))
-        return min(self._rules.max_rate_kbps, most_useful_kbps(self._work.hardness, largest, self._rules.codec))
+        return min(self._rules.max_rate_kbps, most_useful_kbps(self._work.hardness, largest) * self._cost)
+
+    @property
+    def _cost(self) -> float:
+        return codec_cost(self._rules.codec, self._rules.codec_profile)
 
     def _overhead_bytes(self) -> float:
         reordered = self._rules.codec_profile.lower() in ("main", "high")
@@ -402,7 +407,7 @@ class VideoSource:
     def _measured(self, data: bytes, settings: ClipSettings, kbps: float) -> float:
         """The quality of a finished clip, as VMAF sees it; predicted where there is no VMAF."""
         if not vmaf.available(self._workspace):
-            return predicted_quality(self._work.hardness, kbps, max(settings.frame_px), self._rules.codec)
+            return predicted_quality(self._work.hardness, kbps / self._cost, max(settings.frame_px))
         path = self._workspace.put(data, f".{self._rules.format}")
         inner = settings.inner_px(self._work.mezzanine)
         seen = vmaf.vmaf_of(path, "mov", self._work.mezzanine, settings.every, inner, self._workspace)

@@ -24,6 +24,8 @@ from mmsprep.transcode.video.mezzanine import Mezzanine, even
 _THREADS = 2
 _KEY_FRAME_S = 10
 _CHUNK_US = 1_000_000
+_MACROBLOCK_PX = 16
+_STANDS_STILL = 0.005
 _FIRST_PASS_QP = 3.5
 """How much coarser the hasty first pass is than the second."""
 _MPEG4_LEVEL_CODES = {"0": 8, "0b": 9}
@@ -63,15 +65,15 @@ class ClipSettings:
 class FirstPass:
     """What the first pass left: its hasty encode to look at, its log for the second pass.
 
-    ``qp`` is the mean quantiser to expect of the second pass (``None`` where the codec's log has none), ``skipped`` the
-    share of the macroblocks that stand still.
+    ``qp`` is the mean quantiser to expect of the second pass (``None`` where the codec's log has none), ``standing`` the
+    share of the frames that are as the one before.
     """
 
     path: Path
     log: Path
     rate_kbps: float
     qp: float | None
-    skipped: float
+    standing: float
 
 
 def first_pass(mezzanine: Mezzanine, settings: ClipSettings, rate_kbps: float, workspace: Workspace) -> FirstPass:
@@ -91,9 +93,11 @@ def first_pass(mezzanine: Mezzanine, settings: ClipSettings, rate_kbps: float, w
     quantisers = re.findall(r" q:([\d.]+)", words)
     if not quantisers:
         raise ToolError("ffmpeg: its log of the first pass makes no sense")
-    blocks = {kind: sum(map(int, re.findall(rf" {kind}mb:(\d+)", words))) for kind in "ips"}
+    changed = [sum(map(int, pair)) for pair in re.findall(r" imb:(\d+) pmb:(\d+) ", words)]
+    blocks = settings.frame_px[0] * settings.frame_px[1] / _MACROBLOCK_PX**2
+    standing = sum(count <= _STANDS_STILL * blocks for count in changed) / len(quantisers)
     qp = sum(map(float, quantisers)) / len(quantisers) - _FIRST_PASS_QP
-    return FirstPass(path, log, made_kbps, qp, blocks["s"] / max(1, sum(blocks.values())))
+    return FirstPass(path, log, made_kbps, qp, standing)
 
 
 def encode_sound(sound: Path, rung: AudioStep, duration_s: float, workspace: Workspace) -> Path:

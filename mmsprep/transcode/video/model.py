@@ -40,8 +40,11 @@ _LOWEST_VMAF, _HIGHEST_VMAF = 2.0, 98.0
 _LEFT_OUT_WORTH = 0.95
 _ON_A_PHONE = (1.70674692, 1.72643844, -0.00705305)
 
-CODEC_COST = {"h264": 1.0, "mpeg4": 1.6, "h263": 2.0}
-"""Bits that a codec needs for what H.264 Baseline does with one."""
+CODEC_COST = {"h264": 1.0, "h264 main": 0.75, "h264 high": 0.7, "mpeg4": 1.6, "h263": 2.0}
+"""Bits that a codec, or a profile of it, needs for what H.264 Baseline does with one.
+
+Rates in this module are Baseline's: a profile's own rate divided by this.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +119,15 @@ def fitted(hard: Hardness, measured: Sequence[Measured]) -> Hardness:
     )
 
 
-def best_long_px(hard: Hardness, rate_kbps: float, largest_long_px: int, codec: str = "h264", every: int = 1) -> int:
+def best_long_px(hard: Hardness, rate_kbps: float, largest_long_px: int, every: int = 1) -> int:
     """The longest side that ``rate_kbps`` look best at.
 
     Args:
         hard: of the clip.
         rate_kbps: for the pictures alone.
         largest_long_px: of the mezzanine.
-        codec: of the profile.
         every: 1 where every frame is kept, 2 where every other one is.
     """
-    rate_kbps /= CODEC_COST[codec]
 
     def worth(long_px: float) -> float:
         return _logit_at(hard, long_px, quantiser(hard, long_px, every, rate_kbps))
@@ -137,9 +138,9 @@ def best_long_px(hard: Hardness, rate_kbps: float, largest_long_px: int, codec: 
     return round(best)
 
 
-def predicted_quality(hard: Hardness, rate_kbps: float, long_px: int, codec: str = "h264") -> float:
+def predicted_quality(hard: Hardness, rate_kbps: float, long_px: int) -> float:
     """The quality, 0..100, that ``rate_kbps`` give at ``long_px``."""
-    return seen_quality(vmaf_at(hard, long_px, quantiser(hard, long_px, 1, rate_kbps / CODEC_COST[codec])), 1)
+    return seen_quality(vmaf_at(hard, long_px, quantiser(hard, long_px, 1, rate_kbps)), 1)
 
 
 def seen_quality(vmaf: float, every: int) -> float:
@@ -155,9 +156,9 @@ def seen_quality(vmaf: float, every: int) -> float:
     return min(100.0, max(1.0, on_a_phone * (_LEFT_OUT_WORTH if every > 1 else 1.0)))
 
 
-def most_useful_kbps(hard: Hardness, largest_long_px: int, codec: str = "h264") -> float:
+def most_useful_kbps(hard: Hardness, largest_long_px: int) -> float:
     """The rate beyond which nothing is left to gain at the largest size."""
-    return _kbps_at(hard, largest_long_px, _FINEST_QP) * CODEC_COST[codec]
+    return _kbps_at(hard, largest_long_px, _FINEST_QP)
 
 
 def plenty_kbps(hard: Hardness, largest_long_px: int, crf: float) -> float:
@@ -167,3 +168,8 @@ def plenty_kbps(hard: Hardness, largest_long_px: int, crf: float) -> float:
 
 def _kbps_at(hard: Hardness, long_px: int, qp: float) -> float:
     return float(2 ** ((quantiser(hard, long_px, 1, 1.0) - qp) / _QP_AN_OCTAVE_OF_RATE))
+
+
+def codec_cost(codec: str, codec_profile: str) -> float:
+    """:data:`CODEC_COST` of a codec in a profile of it."""
+    return CODEC_COST.get(f"{codec} {codec_profile.lower()}", CODEC_COST[codec])

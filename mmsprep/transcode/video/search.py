@@ -20,11 +20,11 @@ from mmsprep.transcode.video import vmaf
 from mmsprep.transcode.video.encode import ClipSettings, FirstPass, first_pass
 from mmsprep.transcode.video.mezzanine import Mezzanine, even
 from mmsprep.transcode.video.model import (
-    CODEC_COST,
     PROBE_QP,
     Hardness,
     Measured,
     best_long_px,
+    codec_cost,
     fitted,
     quantiser,
     vmaf_at,
@@ -42,7 +42,8 @@ _MOST_FOR_RATE = 2.0
 _STARVED_VMAF = 35.0
 _LOWEST_FPS = {"h264": 12.0, "mpeg4": 10.0, "h263": 7.0}
 """Motion at fewer frames a second is seen as jerks, more of it is missed where every frame is poor."""
-_STANDS_STILL = 0.97
+_SLIDES = 0.6
+"""Where so many of the frames are as the one before, nothing moves."""
 _LOWEST_FPS_OF_SLIDES = 3.0
 _WORTH_LEAVING_OUT = 1.0
 
@@ -88,7 +89,7 @@ def find(
     fixed = fixed_px(settings.rules)
     if fixed:
         return _fewer_frames(judge, judge.tried(replace(settings, frame_px=fixed, every=1)), hard)
-    cost = CODEC_COST[settings.rules.codec]
+    cost = _cost(settings.rules)
     long_px = best_long_px(hard, rate_kbps / cost, max(largest))
     trials: list[Trial] = []
     while True:
@@ -142,7 +143,7 @@ class _Judge:
 def _learnt(hard: Hardness, probe: Measured, trials: Sequence[Trial], rate_kbps: float) -> Hardness:
     """The model of the clip after trials."""
     plain = replace(hard, qp_error=0.0)
-    pairs = [(one, quantiser(plain, one.long_px, 1, rate_kbps / _cost(one))) for one in trials]
+    pairs = [(one, quantiser(plain, one.long_px, 1, rate_kbps / _cost(one.settings.rules))) for one in trials]
     errors = [one.first.qp - expected for one, expected in pairs if one.first.qp is not None]
     measured = [
         Measured(one.long_px, expected if one.first.qp is None else one.first.qp, one.seen)
@@ -165,8 +166,8 @@ def probe_measured(mezzanine: Mezzanine, workspace: Workspace) -> Measured | Non
     return Measured(max(probe.size_px), PROBE_QP, seen)
 
 
-def _cost(trial: Trial) -> float:
-    return CODEC_COST[trial.settings.rules.codec]
+def _cost(rules: VideoRules) -> float:
+    return codec_cost(rules.codec, rules.codec_profile)
 
 
 def _in_reach(long_px: int, tried_px: Sequence[int], largest_px: int) -> int:
@@ -185,7 +186,7 @@ def _fewer_frames(judge: _Judge, best: Trial, hard: Hardness) -> Trial:
     rules, fps = best.settings.rules, judge.mezzanine.fps
     if best.seen is None:
         return best
-    slides = best.first.skipped >= _STANDS_STILL
+    slides = best.first.standing >= _SLIDES
     every = 3 if slides and fps / 3 >= _LOWEST_FPS_OF_SLIDES else 2
     lowest_fps = _LOWEST_FPS_OF_SLIDES if slides else _LOWEST_FPS[rules.codec]
     if fps / every < lowest_fps or (best.seen >= _STARVED_VMAF and not slides):
@@ -193,7 +194,7 @@ def _fewer_frames(judge: _Judge, best: Trial, hard: Hardness) -> Trial:
     frame_px = best.settings.frame_px
     if not rules.fixed_sizes:
         largest = (judge.mezzanine.width_px, judge.mezzanine.height_px)
-        longer = best_long_px(hard, judge.rate_kbps, max(largest), rules.codec, every)
+        longer = best_long_px(hard, judge.rate_kbps / _cost(rules), max(largest), every)
         frame_px = _scaled(largest, max(longer, best.long_px))
     fewer = judge.tried(replace(best.settings, frame_px=frame_px, every=every))
     if fewer.seen is None:
