@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pymediainfo import MediaInfo as Read
 
 from mmsprep import prepare
 from mmsprep.errors import BelowFloor
@@ -49,7 +50,7 @@ def _wave(samples: Levels, hz: int = _HZ) -> bytes:
 
     out = io.BytesIO()
     with wave.open(out, "wb") as writer:
-        writer.setnchannels(1)
+        writer.setnchannels(samples.ndim)
         writer.setsampwidth(2)
         writer.setframerate(hz)
         writer.writeframes((samples.clip(-1, 1) * 32_767).astype("<i2").tobytes())
@@ -191,3 +192,22 @@ def test_every_audio_rung_of_every_profile_is_worth_something() -> None:
         profile = load_profile(name)
         steps = [*profile.audio.ladder, *(profile.video.audio_ladder if profile.video else ())]
         assert all(0 < rung_quality(step, heard) <= 100 for step in steps for heard in Material)
+
+
+@pytest.mark.parametrize("seconds", [36, 61, 95])
+def test_an_mp3_of_a_voice_fills_what_there_is_and_says_how_long_it_is(voice: Levels, seconds: int) -> None:
+    message = prepare([("voice.wav", _wave(_for(seconds, voice)))])
+    (part,) = message.parts
+    assert part.format == "mp3"
+    assert 0.97 * (message.limit_bytes - 600) <= message.total_bytes <= message.limit_bytes - 600
+    told = Read.parse(io.BytesIO(part.data)).general_tracks[0]
+    assert float(told.duration) / 1000 == pytest.approx(part.duration_s or 0, abs=0.2)
+    assert len(_decoded(part.data)) / _HZ == pytest.approx(part.duration_s or 0, abs=0.3)
+
+
+def test_wide_music_is_stereo_where_there_is_room_and_narrow_music_never(song: Levels) -> None:
+    other = np.roll(song, _HZ // 2)
+    wide, narrow = np.stack([song, other], axis=1)[: 14 * _HZ], np.stack([song, song], axis=1)[: 14 * _HZ]
+    parts = [_one_part(_wave(levels)) for levels in (wide, narrow)]
+    found = [Read.parse(io.BytesIO(part.data)).audio_tracks[0].channel_s for part in parts]
+    assert found == [2, 1]

@@ -1,7 +1,7 @@
 """Recordings: decoded once, trimmed, levelled, then a rung of the profile's ladder.
 
-Comes in: any sound that ffmpeg reads. Goes out: MP3, AMR-NB or WAV. Never: a rung that the budget does not
-hold, a clipped sample, or a tag.
+Comes in: any sound that ffmpeg reads. Goes out: MP3 (at any rate between two rungs), AMR-NB or WAV. Never: a rung that
+the budget does not hold, a clipped sample, or a tag.
 
 What a rung is worth depends on what is heard (:mod:`mmsprep.transcode.sound.speech`): a speech codec ruins music,
 and loses nothing that a telephone has cut off before.
@@ -9,11 +9,15 @@ and loses nothing that a telephone has cut off before.
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import ffmpeg as graph
+import msgspec
 import numpy as np
 
 from mmsprep.formats import FORMATS
@@ -21,6 +25,7 @@ from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan
 from mmsprep.profile import AudioStep, Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.sound import mp3
 from mmsprep.transcode.sound.pcm import Pcm, decode_pcm
 from mmsprep.transcode.sound.speech import Material, material
 
@@ -40,13 +45,26 @@ _BURST_ROOM_DB = 3.0
 _FADE_MS = 30
 _AMR_FRAME_BYTES = {4.75: 13, 5.15: 14, 5.9: 16, 6.7: 18, 7.4: 20, 7.95: 21, 10.2: 27, 12.2: 32}
 _STEREO_COST = 1.5
+_STEREO_WORTH = 10.0
+_WIDEST = 0.5
+_STEP_BETWEEN = 1.01
 
 _Table = tuple[tuple[float, float], ...]
 _WORTH: dict[Material, dict[str, _Table]] = {
     # PESQ-WB, 1..4.64, from benchmarks/sound_quality.py; narrow: the same sentences through a telephone.
     Material.SPEECH: {
         "amr": ((4.75, 1.95), (5.9, 2.07), (7.95, 2.19), (10.2, 2.35), (12.2, 2.42)),
-        "mp3": ((16, 2.38), (24, 3.22), (32, 3.89), (40, 4.09), (48, 4.29), (64, 4.5), (128, 4.64)),
+        "mp3": (
+            (16, 2.2),
+            (20, 2.55),
+            (22, 2.85),
+            (24, 3.2),
+            (32, 3.92),
+            (36, 4.07),
+            (44, 4.22),
+            (64, 4.5),
+            (128, 4.64),
+        ),
         "aac": ((16, 2.0), (24, 2.73), (32, 3.06), (48, 3.8), (64, 4.27), (96, 4.5)),
         "wav": ((128, 3.47), (256, 4.64)),
         "wav-ima": ((32, 2.38), (64, 2.82), (176, 4.0)),
@@ -71,15 +89,20 @@ _BEST = {Material.SPEECH: 4.64, Material.NARROW_SPEECH: 4.64, Material.MUSIC: 4.
 _BITS_A_SAMPLE = {"wav": 16, "wav-ima": 4}
 
 
-def rung_quality(step: AudioStep, heard: Material) -> float:
-    """What a rung is worth, 0..100 (the tables hold for one channel; two share the rate)."""
+def rung_quality(step: AudioStep, heard: Material, width: float = 0.0) -> float:
+    """What a rung is worth, 0..100.
+
+    The tables hold for one channel. Two share the rate, and are worth more by as much as the sound is wide (``width``,
+    0..1): the measures that made the tables mix both down and hear nothing of it.
+    """
     bits = _BITS_A_SAMPLE.get(step.format)
     if bits:
         rate_kbps = bits * step.sample_rate_hz / 1000
     else:
         rate_kbps = step.rate_kbps / (_STEREO_COST if step.channels == 2 else 1)
     rates, scores = zip(*_WORTH[heard][step.format], strict=True)
-    return 100 * (float(np.interp(rate_kbps, rates, scores)) - 1) / (_BEST[heard] - 1)
+    wide = _STEREO_WORTH * width if step.channels == 2 else 0.0
+    return min(100.0, 100 * (float(np.interp(rate_kbps, rates, scores)) - 1) / (_BEST[heard] - 1) + wide)
 
 
 def heard_in(pcm: Pcm) -> Material:
@@ -104,11 +127,13 @@ def open_source(
     sound, notes = _without_silence(pcm.segment)
     heard = heard_in(Pcm(sound))
     source_hz = info.sample_rate_hz or pcm.rate_hz
-    channels = 2 if heard is Material.MUSIC and not _is_really_mono(sound) else 1
+    width = _width(sound) if heard is Material.MUSIC else 0.0
+    channels = 2 if width else 1
     ladder = [step for step in profile.audio.ladder if step.sample_rate_hz <= 3 * source_hz]
     ladder = [step for step in ladder if step.channels <= channels] or list(profile.audio.ladder)
     level = _levelled(sound, heard)
-    work = _Work(level, tuple(ladder), heard, profile.audio.floor_quality, (*pcm.notes, *notes))
+    steps = tuple(_steps(ladder))
+    work = _Work(level, steps, heard, width, profile.audio.floor_quality, (*pcm.notes, *notes))
     return AudioSource(work, workspace)
 
 
@@ -150,21 +175,37 @@ def _bent(samples: Any, ceiling: Any) -> Any:
     return np.where(over > 0, np.sign(samples) * (knee + room * np.tanh(over / room)), samples)
 
 
-def _is_really_mono(sound: Any) -> bool:
+def _width(sound: Any) -> float:
+    """How much two channels differ: 0 as good as one, 1 as wide as music gets."""
     if sound.channels == 1:
-        return True
+        return 0.0
     both = np.frombuffer(sound.raw_data, np.int16).reshape(-1, 2).astype(np.float32)
-    difference = float(np.abs(both[:, 0] - both[:, 1]).mean())
-    return difference < 0.02 * (float(np.abs(both).mean()) + 1)
+    side = float(np.abs(both[:, 0] - both[:, 1]).mean())
+    whole = float(np.abs(both).mean()) + 1
+    return 0.0 if side < 0.02 * whole else min(1.0, side / whole / 2 / _WIDEST)
+
+
+def _steps(ladder: Sequence[AudioStep]) -> list[AudioStep]:
+    """The rungs, and between two of MP3 that have as many channels every rate, at the lower one's sampling rate."""
+    rising = sorted(ladder, key=lambda step: step.rate_kbps)
+    made = list(rising)
+    for channels in (1, 2):
+        alike = [step for step in rising if step.format == "mp3" and step.channels == channels]
+        for low, high in pairwise(alike):
+            count = math.floor(math.log(high.rate_kbps / low.rate_kbps, _STEP_BETWEEN))
+            rates = (low.rate_kbps * _STEP_BETWEEN**place for place in range(1, count))
+            made += [msgspec.structs.replace(low, rate_kbps=rate) for rate in rates]
+    return made
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What an audio source works with; ``sound`` is a pydub ``AudioSegment``."""
+    """What an audio source works with; ``sound`` is a pydub ``AudioSegment``, ``steps`` what it may become."""
 
     sound: Any
-    ladder: tuple[AudioStep, ...]
+    steps: tuple[AudioStep, ...]
     heard: Material
+    width: float
     floor_quality: float
     notes: tuple[str, ...]
 
@@ -187,19 +228,24 @@ class AudioSource:
         return len(self._work.sound) / 1000
 
     def curve(self) -> Curve:
-        """The ladder's rungs; those that cost more for less are left out by the division."""
-        points = [CurvePoint(self._size(step), self._quality(step)) for step in self._work.ladder]
+        """The steps; those that cost more for less are left out by the division."""
+        points = [CurvePoint(self._size(step), self._quality(step)) for step in self._work.steps]
         return Curve(tuple(sorted(points, key=lambda point: point.size_bytes)), steps=True)
 
     def render(self, max_bytes: int) -> Rendition:
-        """The best rung whose encode is within ``max_bytes``; the smallest when none is."""
-        ladder = sorted(self._work.ladder, key=self._quality, reverse=True)
-        fitting = [step for step in ladder if self._size(step) <= max_bytes]
-        smallest = min(ladder, key=self._size)
-        for step in [*fitting, smallest]:
-            rendition = self._encode(step)
+        """The best step whose encode is within ``max_bytes``, an MP3 filling them; the smallest when none is."""
+        steps = sorted(self._work.steps, key=self._quality, reverse=True)
+        smallest = min(steps, key=self._size)
+        tried: set[tuple[object, ...]] = set()
+        for step in [*(step for step in steps if self._size(step) <= max_bytes), smallest]:
+            rate_kbps = mp3.constant_kbps(step) if step.format == "mp3" else step.rate_kbps
+            way = (step.format, step.sample_rate_hz, step.channels, rate_kbps)
+            if way in tried:
+                continue
+            tried.add(way)
+            rendition = self._encode(step, max_bytes)
             if rendition.size_bytes <= max_bytes:
-                return rendition
+                break
         return rendition
 
     def trimmed(self, duration_s: float) -> AudioSource:
@@ -210,17 +256,23 @@ class AudioSource:
         return AudioSource(replace(self._work, sound=cut, notes=notes), self._workspace)
 
     def _quality(self, step: AudioStep) -> float:
-        return rung_quality(step, self._work.heard)
+        return rung_quality(step, self._work.heard, self._work.width)
 
     def _size(self, step: AudioStep) -> int:
         return sound_bytes(step, self.duration_s)
 
-    def _encode(self, step: AudioStep) -> Rendition:
+    def _encode(self, step: AudioStep, max_bytes: int) -> Rendition:
         format_slug = "wav" if step.format.startswith("wav") else step.format
         sound = self._work.sound.set_channels(step.channels)
-        raw = graph.input("pipe:0", f="s16le", ar=sound.frame_rate, ac=sound.channels)
-        output = raw.output("pipe:1", **encoder_options(step))
-        data = ffmpeg.run(self._workspace, output, stdin=sound.raw_data).stdout
+        if step.format == "mp3":
+            samples = mp3.Samples(sound.raw_data, sound.frame_rate, sound.channels)
+            # Beyond the highest rung nothing is gained, between two the whole room is used.
+            most_bytes = min(max_bytes, math.ceil(self._size(step) * _STEP_BETWEEN))
+            data = mp3.encode(samples, step, most_bytes, self._workspace)
+        else:
+            raw = graph.input("pipe:0", f="s16le", ar=sound.frame_rate, ac=sound.channels)
+            output = raw.output("pipe:1", **encoder_options(step))
+            data = ffmpeg.run(self._workspace, output, stdin=sound.raw_data).stdout
         if format_slug == "wav":
             data = _with_true_sizes(data)
         return Rendition(
@@ -260,7 +312,7 @@ def encoder_options(step: AudioStep) -> dict[str, str | int]:
     rate = {"b:a": f"{round(step.rate_kbps * 1000)}"}
     match step.format:
         case "mp3":
-            return options | rate | {"c:a": "libmp3lame", "f": "mp3", "write_xing": 0, "id3v2_version": 0}
+            return mp3.encoder_options(step) | rate
         case "amr":
             return options | rate | {"c:a": "libopencore_amrnb", "f": "amr"}
         case "wav-ima":

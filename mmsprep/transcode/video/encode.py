@@ -65,8 +65,8 @@ class ClipSettings:
 class FirstPass:
     """What the first pass left: its hasty encode to look at, its log for the second pass.
 
-    ``qp`` is the mean quantiser to expect of the second pass (``None`` where the codec's log has none), ``standing`` the
-    share of the frames that are as the one before.
+    ``qp`` is the mean quantiser to expect of the second pass (``None`` where the codec's log has none), ``standing``
+    the share of the frames that are as the one before.
     """
 
     path: Path
