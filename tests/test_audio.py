@@ -206,8 +206,8 @@ def test_an_mp3_of_a_voice_fills_what_there_is_and_says_how_long_it_is(voice: Le
 
 
 def test_wide_music_is_stereo_where_there_is_room_and_narrow_music_never(song: Levels) -> None:
-    other = np.roll(song, _HZ // 2)
-    wide, narrow = np.stack([song, other], axis=1)[: 14 * _HZ], np.stack([song, song], axis=1)[: 14 * _HZ]
+    left, right = _for(17, song), _for(17, np.roll(song, _HZ // 2))
+    wide, narrow = np.stack([left, right], axis=1), np.stack([left, left], axis=1)
     parts = [_one_part(_wave(levels)) for levels in (wide, narrow)]
     found = [Read.parse(io.BytesIO(part.data)).audio_tracks[0].channel_s for part in parts]
     assert found == [2, 1]

@@ -122,8 +122,8 @@ def encoder_options(step: AudioStep) -> dict[str, str | int]:
 def _with_header(data: bytes) -> bytes:
     """The frames behind one that says how many there are: else players take the first one's rate for the whole.
 
-    It is the frame that Xing's encoder began with: the usual header, silence, ``Xing``, which fields follow (1 + 2), the
-    number of frames and of bytes.
+    It is the frame that Xing's encoder began with: the usual header, silence, ``Xing``, which fields follow (1 + 2),
+    the number of frames and of bytes.
     """
     count = position = 0
     while position < len(data):

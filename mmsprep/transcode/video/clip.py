@@ -232,7 +232,7 @@ class VideoSource:
         """From where on every pixel and every frame should go at a quality that is hard to tell from the source."""
         if self._last.plenty_bytes:
             return self._last.plenty_bytes
-        kbps = plenty_kbps(self._work.hardness, max(self._whole_px), _COARSEST_CRF)
+        kbps = plenty_kbps(self._work.hardness, max(self._whole_px), _COARSEST_CRF) * self._cost
         return self._bytes(min(kbps, self._rules.max_rate_kbps), rung)
 
     def render(self, max_bytes: int) -> Rendition:

@@ -6,6 +6,7 @@ about size or rate, or output that differs from run to run (threads are counted,
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,14 +66,15 @@ class ClipSettings:
 class FirstPass:
     """What the first pass left: its hasty encode to look at, its log for the second pass.
 
-    ``qp`` is the mean quantiser to expect of the second pass (``None`` where the codec's log has none), ``standing``
-    the share of the frames that are as the one before.
+    ``qp`` is the mean quantiser to expect of the second pass (``None`` where the codec's log has none), ``skipped`` the
+    share of the macroblocks that stand still, ``standing`` the share of the frames that are as the one before.
     """
 
     path: Path
     log: Path
     rate_kbps: float
     qp: float | None
+    skipped: float
     standing: float
 
 
@@ -88,16 +90,17 @@ def first_pass(mezzanine: Mezzanine, settings: ClipSettings, rate_kbps: float, w
     seconds = max(settings.duration_s, 1 / mezzanine.fps)
     made_kbps = workspace.size_bytes(path) * 8 / 1000 / seconds
     if settings.rules.codec != "h264":
-        return FirstPass(path, log, made_kbps, None, 0.0)
+        return FirstPass(path, log, made_kbps, None, 0.0, 0.0)
     words = workspace.read(log.with_name(f"{log.name}-0.log")).decode("utf-8", "replace")
     quantisers = re.findall(r" q:([\d.]+)", words)
     if not quantisers:
         raise ToolError("ffmpeg: its log of the first pass makes no sense")
     changed = [sum(map(int, pair)) for pair in re.findall(r" imb:(\d+) pmb:(\d+) ", words)]
-    blocks = settings.frame_px[0] * settings.frame_px[1] / _MACROBLOCK_PX**2
+    blocks = math.prod(-(-side_px // _MACROBLOCK_PX) for side_px in settings.frame_px)
+    skipped = 1 - sum(changed) / (blocks * len(quantisers))
     standing = sum(count <= _STANDS_STILL * blocks for count in changed) / len(quantisers)
     qp = sum(map(float, quantisers)) / len(quantisers) - _FIRST_PASS_QP
-    return FirstPass(path, log, made_kbps, qp, standing)
+    return FirstPass(path, log, made_kbps, qp, skipped, standing)
 
 
 def encode_sound(sound: Path, rung: AudioStep, duration_s: float, workspace: Workspace) -> Path:
