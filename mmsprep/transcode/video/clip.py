@@ -33,7 +33,7 @@ from mmsprep.transcode.video.model import (
     fitted,
     most_useful_kbps,
     plenty_kbps,
-    predicted_quality,
+    predicted_vmaf,
     seen_quality,
 )
 from mmsprep.transcode.video.search import Trial, find, fixed_px, probe_measured
@@ -349,7 +349,7 @@ class VideoSource:
             self._rules.audio_ladder,
             self._work.heard,
             total_kbps,
-            lambda kbps: self._predicted(max(_LOWEST_PICTURE_KBPS, min(kbps, self._most_kbps()))),
+            lambda kbps: self._predicted_vmaf(max(_LOWEST_PICTURE_KBPS, min(kbps, self._most_kbps()))),
         )
 
     def _left_of(self, total_kbps: float, rung: AudioStep | None) -> float:
@@ -358,10 +358,13 @@ class VideoSource:
         return max(_LOWEST_PICTURE_KBPS, min(total_kbps - sound_kbps, self._most_kbps()))
 
     def _predicted(self, picture_kbps: float) -> float:
+        return seen_quality(self._predicted_vmaf(picture_kbps), 1)
+
+    def _predicted_vmaf(self, picture_kbps: float) -> float:
         hard, fixed = self._work.hardness, fixed_px(self._rules)
         kbps = picture_kbps / self._cost
         long_px = max(fixed) if fixed else best_long_px(hard, kbps, self._work.mezzanine.long_px)
-        return predicted_quality(hard, kbps, long_px)
+        return predicted_vmaf(hard, kbps, long_px)
 
     def _most_kbps(self) -> float:
         """The rate beyond which the profile, or the eye, has no use for more."""
@@ -407,7 +410,8 @@ class VideoSource:
     def _measured(self, data: bytes, settings: ClipSettings, kbps: float) -> float:
         """The quality of a finished clip, as VMAF sees it; predicted where there is no VMAF."""
         if not vmaf.available(self._workspace):
-            return predicted_quality(self._work.hardness, kbps / self._cost, max(settings.frame_px))
+            foreseen = predicted_vmaf(self._work.hardness, kbps / self._cost, max(settings.frame_px))
+            return seen_quality(foreseen, settings.every)
         path = self._workspace.put(data, f".{self._rules.format}")
         inner = settings.inner_px(self._work.mezzanine)
         seen = vmaf.vmaf_of(path, "mov", self._work.mezzanine, settings.every, inner, self._workspace)

@@ -138,9 +138,9 @@ def best_long_px(hard: Hardness, rate_kbps: float, largest_long_px: int, every: 
     return round(best)
 
 
-def predicted_quality(hard: Hardness, rate_kbps: float, long_px: int) -> float:
-    """The quality, 0..100, that ``rate_kbps`` give at ``long_px``."""
-    return seen_quality(vmaf_at(hard, long_px, quantiser(hard, long_px, 1, rate_kbps)), 1)
+def predicted_vmaf(hard: Hardness, rate_kbps: float, long_px: int) -> float:
+    """The VMAF that ``rate_kbps`` give at ``long_px``, every frame kept."""
+    return vmaf_at(hard, long_px, quantiser(hard, long_px, 1, rate_kbps))
 
 
 def seen_quality(vmaf: float, every: int) -> float:

@@ -26,8 +26,8 @@ from mmsprep.transcode.video.model import (
     best_long_px,
     codec_cost,
     fitted,
+    predicted_vmaf,
     quantiser,
-    vmaf_at,
 )
 
 _MOST_TRIALS = 3
@@ -100,7 +100,7 @@ def find(
         wanted = best_long_px(hard, rate_kbps / cost, max(largest))
         long_px = _in_reach(wanted, [one.long_px for one in trials], max(largest))
         best = max(trials, key=lambda one: one.worth(rate_kbps))
-        gain = _foreseen(hard, long_px, rate_kbps / cost) - _foreseen(hard, best.long_px, rate_kbps / cost)
+        gain = predicted_vmaf(hard, rate_kbps / cost, long_px) - predicted_vmaf(hard, rate_kbps / cost, best.long_px)
         if gain < _WORTH_TRYING or min(abs(math.log(long_px / one.long_px)) for one in trials) < _ALIKE:
             break
     return _fewer_frames(judge, max(trials, key=lambda one: one.worth(rate_kbps)), hard)
@@ -151,10 +151,6 @@ def _learnt(hard: Hardness, probe: Measured, trials: Sequence[Trial], rate_kbps:
         if one.seen is not None
     ]
     return fitted(replace(hard, qp_error=fmean(errors) if errors else 0.0), [probe, *measured])
-
-
-def _foreseen(hard: Hardness, long_px: int, rate_kbps: float) -> float:
-    return vmaf_at(hard, long_px, quantiser(hard, long_px, 1, rate_kbps))
 
 
 def probe_measured(mezzanine: Mezzanine, workspace: Workspace) -> Measured | None:

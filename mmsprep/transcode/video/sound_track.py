@@ -20,7 +20,7 @@ SOUND_OVERHEAD = 1.04
 """What a container adds to a sound track, before the true size is known."""
 _WORTH = 0.3
 _UNDERSTOOD = 35.0
-_MOST_FOR_SOUND = 0.5
+_MOST_FOR_SOUND = 0.35
 _STEPS_BETWEEN = 4
 _NO_SPEECH_CODEC_FROM_KBPS = 60.0
 """What a speech codec makes of music is a fault to everyone who hears it, whatever a measure says."""
@@ -32,13 +32,13 @@ def best_step(
     """The step that together with the pictures is worth most.
 
     A listener's gain flattens: what makes a voice understood is worth more than what makes it brilliant. Sound never
-    takes more than half of the bits, unless the smallest rung does.
+    takes more than a third of the bits, unless the smallest rung does.
 
     Args:
         ladder: the profile's rungs for clips.
         heard: in the sound track.
         total_kbps: for sound and pictures.
-        picture_quality: quality, 0..100, of the pictures at a rate in kbit/s.
+        picture_quality: VMAF of the pictures at a rate in kbit/s.
     """
 
     def worth(step: AudioStep) -> float:
