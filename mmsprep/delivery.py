@@ -22,6 +22,7 @@ from mmsprep.errors import (
     MmsprepError,
     NotSent,
     SendError,
+    SendInProgress,
     Unreadable,
 )
 from mmsprep.message import Message
@@ -123,7 +124,7 @@ def deliver(
             try:
                 return try_once(current, recipient, resend_unknown is True)
             except EarlierOutcomeUnknown as error:
-                if not callable(resend_unknown) or not resend_unknown(error):
+                if isinstance(error, SendInProgress) or not callable(resend_unknown) or not resend_unknown(error):
                     raise
                 return try_once(current, recipient, again=True)
 

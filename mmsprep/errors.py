@@ -56,6 +56,7 @@ ever added to. The message is for people: which file, what was found, what was e
         │   └── GatewayBusy        11  gateway_busy
         └── SendOutcomeUnknown    12   send_outcome_unknown   it may have been accepted: never repeated
             └── EarlierOutcomeUnknown 12  earlier_outcome_unknown   the journal's word on an earlier run
+                └── SendInProgress 12  send_in_progress         ... or on one that is under way
 
 Exit statuses: 0 ok, 1 a bug in mmsprep, 2 wrong usage, 3 unusable input file, 4 content that cannot be sent,
 5 over the size limit, 6 profile or settings, 7 ffmpeg or another tool, 8 writing or verifying the result,
@@ -402,7 +403,8 @@ class SendError(MmsprepError):
     """A message was not accepted, or nobody knows whether it was.
 
     ``transaction_id`` is the request's, ``status_code`` the gateway's (``None``: it gave none), ``raw_reply``
-    what it answered, with the account's secrets blotted out; ``retry_after_s`` is set where it said so.
+    what it answered, with the account's secrets blotted out; ``retry_after_s`` is set where it said so. ``reason`` says
+    why in our own words alone, which is what the journal keeps.
     """
 
     code = "send"
@@ -415,13 +417,15 @@ class SendError(MmsprepError):
         status_code: int | None = None,
         raw_reply: str = "",
         retry_after_s: float | None = None,
+        reason: str = "",
     ) -> None:
-        super().__init__(problem, transaction_id, status_code, raw_reply, retry_after_s)
+        super().__init__(problem, transaction_id, status_code, raw_reply, retry_after_s, reason)
         self.problem = problem
         self.transaction_id = transaction_id
         self.status_code = status_code
         self.raw_reply = raw_reply
         self.retry_after_s = retry_after_s
+        self.reason = reason
 
     def __str__(self) -> str:
         return self.problem
@@ -459,7 +463,7 @@ class GatewayUnreachable(NotSent):
 
 
 class GatewayBusy(NotSent):
-    """The gateway asks to try again later (status 4006, HTTP 503 or 429)."""
+    """The gateway asks to try again later (status 4006; HTTP 503 or 429 where nothing had begun to go out)."""
 
     code = "gateway_busy"
 
@@ -475,3 +479,9 @@ class EarlierOutcomeUnknown(SendOutcomeUnknown):
     """The journal does not know what became of an earlier attempt, so nothing was sent now."""
 
     code = "earlier_outcome_unknown"
+
+
+class SendInProgress(EarlierOutcomeUnknown):
+    """Another thread, process or machine is sending this very message to this recipient; nothing was sent now."""
+
+    code = "send_in_progress"

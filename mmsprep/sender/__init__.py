@@ -11,17 +11,20 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from mmsprep.errors import ContentRefused, EarlierOutcomeUnknown, OverBudget, UsageError
+from mmsprep.errors import OverBudget, UsageError
 from mmsprep.message import Message
 from mmsprep.sender import form, soap
 from mmsprep.sender.account import Account, load_account
 from mmsprep.sender.address import Recipient, Recipients, as_recipients, is_one_recipient, msisdn
-from mmsprep.sender.attempts import Course, Patience, course
-from mmsprep.sender.http import Timeouts, exchange, exchange_async, pause_async
-from mmsprep.sender.journal import Entry, Journal, State, Subject
+from mmsprep.sender.attempts import Course, Exchange, Patience, Record, Step, course, earlier
+from mmsprep.sender.entry import State, Subject
+from mmsprep.sender.http import Timeouts, exchange, exchange_async, in_thread, pause_async
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
+
+if TYPE_CHECKING:
+    from mmsprep.sender.journal import Journal
 
 __all__ = [
     "Account",
@@ -46,6 +49,15 @@ _DOORS = {Via.HTTP: form, Via.MM7: soap}
 _PATIENCE = Patience()
 
 
+def __getattr__(name: str) -> object:
+    """The journal brings SQLAlchemy, which a send without one does not wait for."""
+    if name == "Journal":
+        from mmsprep.sender.journal import Journal
+
+        return Journal
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def send(
     message: Message,
     *,
@@ -62,7 +74,8 @@ def send(
 ) -> Receipt:
     """Send a prepared message to one recipient.
 
-    Safe to call from several threads (with one :class:`Journal` between them).
+    Safe to call from any number of threads and processes; with a journal the same message goes to a recipient once,
+    however many call at the same moment.
 
     Args:
         message: of :func:`mmsprep.prepare` or :func:`mmsprep.read_message`; sent as it is.
@@ -72,7 +85,8 @@ def send(
         sender: the number that it appears from, only with a dedicated number at SMSGlobal.
         text_at_end: show the message's own text last.
         country: two letters; completes national numbers.
-        journal: a journal or its file: what it calls accepted is not sent again, what it calls unknown neither.
+        journal: a journal, its file or its database URL: what it calls accepted is not sent again, what it calls
+            unknown neither.
         key: what makes two sends the same in the journal, e.g. an id of your own; empty: equal content does.
         resend_unknown: send although the journal does not know what became of an earlier attempt.
         patience: how often and how long to try.
@@ -85,22 +99,22 @@ def send(
         SettingsError: there is no account.
         SendRejected: the gateway refused it; nothing was accepted.
         NotSent: nothing was sent; trying again is safe.
-        SendOutcomeUnknown: it may have been accepted; :class:`EarlierOutcomeUnknown` where the journal says so.
+        SendOutcomeUnknown: it may have been accepted; :class:`EarlierOutcomeUnknown` where the journal says so,
+            :class:`SendInProgress` where another send of it is under way.
         JournalError: the journal cannot be used.
     """
     with opened_journal(journal) as book:
         errand = _Errand(message, to, account, via, sender, text_at_end, country, key, resend_unknown)
         steps = _begun(errand, book, patience)
-        if isinstance(steps, Receipt):
-            return steps
         try:
             step = next(steps)
             while True:
-                if isinstance(step, WireRequest):
-                    step = steps.send(exchange(step, patience.timeouts))
+                try:
+                    answer = _take(step)
+                except BaseException as error:
+                    step = steps.throw(error)
                 else:
-                    time.sleep(step)
-                    step = next(steps)
+                    step = steps.send(answer)
         except StopIteration as end:
             receipt: Receipt = end.value
             return receipt
@@ -120,37 +134,58 @@ async def send_async(
     resend_unknown: bool = False,
     patience: Patience = _PATIENCE,
 ) -> Receipt:
-    """:func:`send` without blocking the event loop (the journal's short writes excepted).
+    """:func:`send` without blocking the event loop; what the journal does is done in a thread.
 
-    A task that is cancelled while the request is out leaves an unknown outcome, and the journal says so.
+    A task that is cancelled before its message began to go out has not sent it; later the outcome is unknown. The
+    journal says so in both cases.
     """
-    with opened_journal(journal) as book:
+    opening = opened_journal(journal)
+    book = await in_thread(opening.__enter__)
+    try:
         errand = _Errand(message, to, account, via, sender, text_at_end, country, key, resend_unknown)
         steps = _begun(errand, book, patience)
-        if isinstance(steps, Receipt):
-            return steps
-        try:
-            step = next(steps)
-            while True:
-                if isinstance(step, WireRequest):
-                    step = steps.send(await exchange_async(step, patience.timeouts))
-                else:
-                    await pause_async(step)
-                    step = next(steps)
-        except StopIteration as end:
-            receipt: Receipt = end.value
-            return receipt
+        step = next(steps)
+        while True:
+            try:
+                answer = await _take_async(step)
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        receipt: Receipt = end.value
+        return receipt
+    finally:
+        await in_thread(lambda: opening.__exit__(None, None, None))
+
+
+def _take(step: Step) -> object:
+    if isinstance(step, Exchange):
+        return exchange(step.request, step.progress)
+    if isinstance(step, Record):
+        return step.call()
+    time.sleep(step)
+    return None
+
+
+async def _take_async(step: Step) -> object:
+    if isinstance(step, Exchange):
+        return await exchange_async(step.request, step.progress)
+    if isinstance(step, Record):
+        return await in_thread(step.call)
+    await pause_async(step)
+    return None
 
 
 def sent_before(message: Message, recipient: str, account: Account, journal: Journal, key: str) -> Receipt | None:
     """The receipt that the journal has from an earlier run; nothing is sent. ``recipient`` is an MSISDN."""
     entry = journal.standing(_subject(message, recipient, account, key))
-    return _earlier(entry) if entry and entry.state is State.ACCEPTED else None
+    return earlier(entry, recipient) if entry and entry.state is State.ACCEPTED else None
 
 
 def _subject(message: Message, recipient: str, account: Account, key: str) -> Subject:
-    content_sha256 = message.sha256
-    return Subject(recipient=recipient, key=key or content_sha256, content_sha256=content_sha256, gateway=account.url)
+    content_sha256, gateway = message.sha256, account.url.rstrip("/")
+    return Subject(recipient=recipient, key=key or content_sha256, content_sha256=content_sha256, gateway=gateway)
 
 
 class _Errand(NamedTuple):
@@ -167,8 +202,8 @@ class _Errand(NamedTuple):
     resend_unknown: bool
 
 
-def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Course | Receipt:
-    """What stands before the first byte: everything is checked and built, the journal asked."""
+def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Course:
+    """Everything is checked and built; nothing is recorded or sent."""
     numbers = as_recipients(errand.to)
     if not is_one_recipient(errand.to):
         raise UsageError("to: is several recipients; the gateway takes one a request: call send for each, or deliver")
@@ -191,26 +226,7 @@ def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Cour
         text_at_end=errand.text_at_end,
     )
     subject = _subject(message, recipient, account, errand.key)
-    if journal and (entry := journal.standing(subject)):
-        if entry.state is State.ACCEPTED:
-            return _earlier(entry)
-        _refuse_what_was_tried(entry, recipient, errand.resend_unknown)
-        journal.release(subject)
-    return course(request, door.parse_response, patience, journal, subject)
-
-
-def _refuse_what_was_tried(entry: Entry, recipient: str, resend_unknown: bool) -> None:
-    told = (entry.transaction_id, entry.status_code)
-    if entry.error_code == ContentRefused.code:
-        raise ContentRefused(
-            f"{recipient}: not sent, the gateway refused this very content on {entry.started_at}", *told
-        )
-    if not resend_unknown:
-        raise EarlierOutcomeUnknown(
-            f"{recipient}: not sent, because nobody knows what became of an attempt on {entry.started_at}"
-            f" (transaction id {entry.transaction_id}). Ask the recipient or SMSGlobal first",
-            *told,
-        )
+    return course(request, door.parse_response, patience, journal, subject, errand.resend_unknown)
 
 
 def _check(message: Message, text_at_end: bool) -> None:
@@ -225,23 +241,13 @@ def _check(message: Message, text_at_end: bool) -> None:
         )
 
 
-def _earlier(entry: Entry) -> Receipt:
-    return Receipt(
-        recipient=entry.recipient,
-        message_id=entry.message_id,
-        transaction_id=entry.transaction_id,
-        via=Via(entry.via),
-        status_code=entry.status_code,
-        attempts=0,
-        earlier=True,
-    )
-
-
 @contextmanager
 def opened_journal(journal: Journal | str | PathLike[str] | None) -> Iterator[Journal | None]:
-    """The journal; one that was given by its path is open for this send alone."""
-    if journal is None or isinstance(journal, Journal):
+    """The journal; one that was given by its path or URL is open for this send alone."""
+    if journal is None or not isinstance(journal, (str, PathLike)):
         yield journal
         return
+    from mmsprep.sender.journal import Journal
+
     with Journal(journal) as opened:
         yield opened

@@ -1,28 +1,59 @@
 """One message to one recipient: never twice, and again only where that is certain to be the first time.
 
-Comes in: a request, a door, patience. Goes out: steps to take (a request to send, a time to wait) and, at the
-end, the receipt. Never: input or output; :mod:`mmsprep.sender` takes the steps, with or without an event loop.
+Comes in: a request, a door, patience. Goes out: steps to take (something to record, a request to send, a time to wait)
+and, at the end, the receipt. Never: input or output; :mod:`mmsprep.sender` takes the steps, with or without an
+event loop, and tells of whatever interrupts one.
 
-Sent again are a request that could not connect and one that the gateway was too busy for (status 4006, HTTP 503
-and 429). After the body began to go out, anything but a clear answer is an unknown outcome, and stays one.
+Sent again are a request that could not connect and one that the gateway says it was too busy for (status 4006).
+After the body began to go out, anything but a clear answer is an unknown outcome, and stays one.
 """
 
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mmsprep.errors import GatewayBusy, GatewayUnreachable, SendError
-from mmsprep.sender.http import Timeouts
-from mmsprep.sender.journal import Journal, Subject
-from mmsprep.sender.wire import Receipt, WireRequest, WireResponse
+from mmsprep.errors import (
+    ContentRefused,
+    EarlierOutcomeUnknown,
+    GatewayBusy,
+    GatewayUnreachable,
+    MmsprepError,
+    NotSent,
+    SendError,
+    SendInProgress,
+)
+from mmsprep.sender.answers import unknown
+from mmsprep.sender.entry import Claim, Entry, State, Subject
+from mmsprep.sender.http import Progress, Timeouts
+from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 
-Step = WireRequest | float
-"""A request to send, or seconds to wait."""
-Answer = WireResponse | SendError | None
-Course = Generator[Step, Answer, Receipt]
+if TYPE_CHECKING:
+    from mmsprep.sender.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Something to do with the journal, which blocks; its result is sent back."""
+
+    call: Callable[[], Entry | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request to send; its answer is sent back. ``progress`` says how far it came, whatever ends it."""
+
+    request: WireRequest
+    progress: Progress
+
+
+Step = Record | Exchange | float
+"""Something to record, a request to send, or seconds to wait. Whatever interrupts one is thrown in."""
+Course = Generator[Step, Any, Receipt]
 
 
 class Reader(Protocol):
@@ -39,7 +70,7 @@ class Patience:
 
     ``attempts`` counts the first one. Waits double from ``first_wait_s``, each shortened by chance to as little as
     its half so that many senders do not come back together. A ``Retry-After`` is honoured; one that is longer than
-    ``longest_wait_s`` ends the attempts.
+    ``longest_wait_s`` ends the attempts. ``timeouts`` are those of each attempt, 240 s for all of it.
     """
 
     attempts: int = 4
@@ -53,35 +84,134 @@ class Patience:
         return max(wait_s, retry_after_s or 0.0)
 
 
-def course(request: WireRequest, read: Reader, patience: Patience, journal: Journal | None, subject: Subject) -> Course:
-    """The steps of one send. An abandoned course leaves its last attempt in the journal without an outcome.
+def course(
+    request: WireRequest,
+    read: Reader,
+    patience: Patience,
+    journal: Journal | None,
+    subject: Subject,
+    resend_unknown: bool = False,
+) -> Course:
+    """The steps of one send. Every attempt is a claim of its own, so that a wait holds up nobody.
 
     Raises:
-        SendError: it was not accepted, or nobody knows.
-        JournalError: an intent or an outcome cannot be recorded.
+        SendError: it was not accepted, or nobody knows, or the journal speaks against it.
+        JournalError: a claim or an outcome cannot be recorded.
     """
     for attempt in range(1, patience.attempts + 1):
-        entry = journal.begin(subject, request.transaction_id, request.via) if journal else 0
-        answer = yield request
+        claim = _Claiming(journal, request, subject, patience.timeouts.total_s, resend_unknown) if journal else None
+        progress: Progress | None = None
         try:
-            receipt = _read(answer, request, read)
-        except SendError as error:
-            if journal:
-                journal.end_badly(entry, error)
-            wait_s = patience.wait_s(attempt, error.retry_after_s)
-            again = isinstance(error, (GatewayBusy, GatewayUnreachable))
-            if not again or attempt == patience.attempts or wait_s > patience.longest_wait_s:
-                raise
-        else:
-            if journal:
-                journal.end(entry, receipt)
-            return replace(receipt, attempts=attempt)
+            if claim and (entry := (yield Record(claim.take))):
+                return earlier(entry, subject.recipient)
+            progress = Progress(patience.timeouts)
+            answer = yield Exchange(request, progress)
+        except (GeneratorExit, SendError):
+            raise
+        except BaseException:
+            if claim:
+                with suppress(MmsprepError):
+                    yield Record(claim.settled(_interrupted(request, progress)))
+            raise
+        outcome = _read(answer, request, read)
+        if claim:
+            yield from _recorded(claim.settled(outcome))
+        if isinstance(outcome, Receipt):
+            return replace(outcome, attempts=attempt)
+        wait_s = patience.wait_s(attempt, outcome.retry_after_s)
+        again = isinstance(outcome, (GatewayBusy, GatewayUnreachable))
+        if not again or attempt == patience.attempts or wait_s > patience.longest_wait_s:
+            raise outcome
         yield wait_s
     raise AssertionError("a course ends with its last attempt")
 
 
-def _read(answer: Answer, request: WireRequest, read: Reader) -> Receipt:
+def earlier(entry: Entry, recipient: str) -> Receipt:
+    """The receipt that the journal has from an earlier send.
+
+    Raises:
+        ContentRefused: this content was refused.
+        SendInProgress: another send of it is under way.
+        EarlierOutcomeUnknown: nobody knows what became of it.
+    """
+    told = (entry.transaction_id, entry.status_code)
+    if entry.state is State.ACCEPTED:
+        return Receipt(
+            recipient=entry.recipient,
+            message_id=entry.message_id,
+            transaction_id=entry.transaction_id,
+            via=Via(entry.via),
+            status_code=entry.status_code,
+            attempts=0,
+            earlier=True,
+        )
+    if entry.error_code == ContentRefused.code:
+        problem = f"{recipient}: not sent, the gateway refused this very content on {entry.started_at}"
+        raise ContentRefused(problem, *told)
+    if entry.state is State.SENDING:
+        problem = f"{recipient}: not sent, because another send of the same is under way since {entry.started_at}"
+        raise SendInProgress(f"{problem} (transaction id {entry.transaction_id})", *told)
+    raise EarlierOutcomeUnknown(
+        f"{recipient}: not sent, because nobody knows what became of an attempt on {entry.started_at}"
+        f" (transaction id {entry.transaction_id}). Ask the recipient or SMSGlobal first",
+        *told,
+    )
+
+
+class _Claiming:
+    """One attempt's claim. It may be given up while another thread is still about to take it."""
+
+    def __init__(
+        self, journal: Journal, request: WireRequest, subject: Subject, lasts_s: float, resend_unknown: bool
+    ) -> None:
+        self._journal = journal
+        self._claim = Claim(subject=subject, transaction_id=request.transaction_id, via=request.via, lasts_s=lasts_s)
+        self._resend_unknown = resend_unknown
+        self._lock = threading.Lock()
+        self._is_settled = False
+
+    def take(self) -> Entry | None:
+        """Make the claim, unless it was given up already."""
+        with self._lock:
+            if self._is_settled:
+                return None
+            return self._journal.claim(self._claim, resend_unknown=self._resend_unknown)
+
+    def settled(self, outcome: Receipt | SendError) -> Callable[[], None]:
+        """What records the outcome."""
+
+        def settle() -> None:
+            with self._lock:
+                self._is_settled = True
+                self._journal.settle(self._claim, outcome)
+
+        return settle
+
+
+def _recorded(call: Callable[[], None]) -> Generator[Step, Any, None]:
+    """Record an outcome, also where the wait for it is interrupted; recording it twice changes nothing."""
+    try:
+        yield Record(call)
+    except (GeneratorExit, MmsprepError):
+        raise
+    except BaseException:
+        with suppress(MmsprepError):
+            yield Record(call)
+        raise
+
+
+def _read(answer: WireResponse | SendError, request: WireRequest, read: Reader) -> Receipt | SendError:
     if isinstance(answer, SendError):
-        raise answer
-    assert isinstance(answer, WireResponse)
-    return read(answer, request)
+        return answer
+    try:
+        return read(answer, request)
+    except SendError as error:
+        return error
+
+
+def _interrupted(request: WireRequest, progress: Progress | None) -> SendError:
+    """What is known of an attempt that was cancelled or broke off: before its body began it was not sent."""
+    if progress is None or not progress.body_began:
+        reason = "interrupted before the message began to go out"
+        return NotSent(f"{request.recipient}: not sent, {reason}", request.transaction_id, reason=reason)
+    return unknown(request, "interrupted while the message was going out")

@@ -22,7 +22,7 @@ from mmsprep.message import Message
 from mmsprep.mm7.status import STATUSES, StatusClass
 from mmsprep.model import Kind, Part
 from mmsprep.sender.account import Account
-from mmsprep.sender.answers import BUSY_HTTP, http_refusal, refusal, unknown
+from mmsprep.sender.answers import CONTRADICTION, http_refusal, is_own_word, refusal, unknown, unless_contradicted
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 
 PATH = "/mms/sendmms.php"
@@ -31,7 +31,7 @@ MAX_ATTACHMENTS = 15
 
 _SUCCESS = re.compile(
     r"success\b[\s.:;,|=-]*(?:success\b[\s.:;,|-]*)?"
-    r"(?:(?:message|msg)[\s_-]*)?id\s*[=:]?\s*[{(\[\"']{0,2}\s*(?P<id>[0-9]{10,20})(?![0-9A-Za-z])",
+    r"(?:(?:message|msg)[\s_-]*)?id\s*[=:]?\s*[{(\[\"']{0,2}\s*(?P<id>[0-9]{16})(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
 """``Success. ID = {Message_id}``, the id "a unique 16-digit integer", in the spellings that a script may print."""
@@ -102,17 +102,24 @@ def parse_response(response: WireResponse, request: WireRequest) -> Receipt:
     Raises:
         SendError: it was not accepted, or nobody knows.
     """
-    if response.status in BUSY_HTTP:
-        raise http_refusal(request, response)
+    try:
+        return _read(response, request)
+    except SendError as error:
+        raise unless_contradicted(error, request, response) from None
+
+
+def _read(response: WireResponse, request: WireRequest) -> Receipt:
     text = response.body.decode("utf-8", "replace").strip(" \t\r\n\ufeff")
-    if failure := _FAILURE.match(text):
+    if (failure := _FAILURE.match(text)) and is_own_word(response.status):
         raise _failure(request, response, failure["text"].strip())
     if not 200 <= response.status < 300:
         raise http_refusal(request, response)
     success = _SUCCESS.match(text)
-    if success is None or not success["id"].strip("0") or _BOTH.search(text):
+    if success is None or not success["id"].strip("0"):
         what = "an empty reply" if not text else "a reply that is neither a success with an id nor a failure"
         raise unknown(request, f"the gateway sent {what}", request.raw(response.body))
+    if response.before_body or _BOTH.search(text):
+        raise unknown(request, CONTRADICTION, request.raw(response.body))
     return Receipt(
         recipient=request.recipient,
         message_id=success["id"],
@@ -141,7 +148,8 @@ def _failure(request: WireRequest, response: WireResponse, text: str) -> SendErr
         return refusal(request, response, errors[0], details=shown)
     said = f"FAILURE: {shown}" if shown else "FAILURE, without a reason"
     problem = request.blot(f"{request.recipient}: the gateway refused the message: {said}. {advice}")
-    return (kind or SendRejected)(problem, request.transaction_id, None, request.raw(response.body))
+    raw = request.raw(response.body)
+    return (kind or SendRejected)(problem, request.transaction_id, None, raw, None, "the gateway answered FAILURE")
 
 
 def _in_places(message: Message) -> list[Part]:

@@ -2,11 +2,14 @@
 
 Comes in: a :class:`WireRequest`. Goes out: a :class:`WireResponse`, or the error that says whether anything of the
 message can have arrived. Never: a second attempt, a redirect followed, a connection used again, a proxy of
-the environment's, an exception of httpx's.
+the environment's, an exception of httpcore's.
 
 The line is drawn where the body begins to go out: what fails before it was certainly not sent, what fails after
 it has an unknown outcome. A connection is not used again because a server that closes an idle one looks
 exactly like a server that went away with the message.
+
+One deadline stands round the whole exchange: looking up the name, connecting, TLS, the request, every header and
+every byte of the reply, however slowly they come.
 """
 
 from __future__ import annotations
@@ -14,73 +17,129 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote, urlsplit
 
 import anyio
+import anyio.to_thread
 import certifi
-import httpx
+import httpcore
 
 from mmsprep.errors import GatewayUnreachable, NotSent, SendError
 from mmsprep.sender.answers import unknown
 from mmsprep.sender.wire import WireRequest, WireResponse
 
+T = TypeVar("T")
 _MOST_REPLY_BYTES = 65_536
-_BODY_BEGINS = "send_request_body.started"
+_WRITE_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long one request may take, in seconds: to connect, to hand over each piece, for the whole reply."""
+    """How long one request may take, in seconds.
+
+    ``connect_s`` to connect, ``write_s`` to hand over each piece, ``reply_s`` from the end of the request to the end of
+    the whole reply, ``total_s`` for all of it together.
+    """
 
     connect_s: float = 15.0
     write_s: float = 60.0
     reply_s: float = 120.0
+    total_s: float = 240.0
 
 
-def exchange(request: WireRequest, timeouts: Timeouts) -> WireResponse | SendError:
+class Progress:
+    """How far one exchange has come, and until when it may go on. Whoever interrupts it can ask."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.timeouts = timeouts
+        self.ends_at = time.monotonic() + timeouts.total_s
+        self.body_began = False
+        self.reply = b""
+
+    def left_s(self, most_s: float | None = None) -> float:
+        """Seconds until the deadline, ``most_s`` at most.
+
+        Raises:
+            httpcore.TimeoutException: it has passed.
+        """
+        left_s = self.ends_at - time.monotonic()
+        if left_s <= 0:
+            raise httpcore.TimeoutException
+        return left_s if most_s is None else min(left_s, most_s)
+
+    def note(self, event: str, info: dict[str, Any]) -> None:
+        """Called by httpcore at every step of a request; a proxy's CONNECT is one without a message."""
+        request = info.get("request")
+        if request is None or request.method == b"CONNECT":
+            return
+        if event.endswith("send_request_body.started"):
+            self.body_began = True
+        elif event.endswith("receive_response_headers.started"):
+            self.ends_at = min(self.ends_at, time.monotonic() + self.timeouts.reply_s)
+
+    def take(self, chunk: bytes) -> bool:
+        """Keep a piece of the reply; false: it is too long."""
+        self.reply += chunk
+        return len(self.reply) <= _MOST_REPLY_BYTES
+
+
+def exchange(request: WireRequest, progress: Progress) -> WireResponse | SendError:
     """Send ``request`` once."""
-    phase = _Phase()
     try:
-        with httpx.Client(**_options(request, timeouts)) as client, client.stream(**_call(request, phase)) as response:
-            ends_at = time.monotonic() + timeouts.reply_s
-            body = b""
-            for chunk in response.iter_raw():
-                body += chunk
-                phase.partial = body
-                if problem := _endless(body, ends_at, timeouts):
-                    return unknown(request, problem, request.raw(body))
-            return _response(response, body)
-    except _FAILURES as error:
-        return _error(request, phase, error, timeouts)
-
-
-async def exchange_async(request: WireRequest, timeouts: Timeouts) -> WireResponse | SendError:
-    """Send ``request`` once, without blocking the event loop."""
-    phase = _Phase()
-    try:
-        async with (
-            httpx.AsyncClient(**_options(request, timeouts)) as client,
-            client.stream(**_call(request, phase, phase.note_async)) as response,
+        with (
+            httpcore.ConnectionPool(**_options(request), network_backend=_Backend(progress)) as pool,
+            pool.stream(**_call(request, progress, progress.note)) as response,
         ):
-            ends_at = time.monotonic() + timeouts.reply_s
-            body = b""
-            async for chunk in response.aiter_raw():
-                body += chunk
-                phase.partial = body
-                if problem := _endless(body, ends_at, timeouts):
-                    return unknown(request, problem, request.raw(body))
-            return _response(response, body)
+            whole = all(progress.take(chunk) for chunk in response.iter_stream())
+        return _response(response, progress) if whole else _too_long(request, progress)
     except _FAILURES as error:
-        return _error(request, phase, error, timeouts)
+        return _error(request, progress, error)
+
+
+async def exchange_async(request: WireRequest, progress: Progress) -> WireResponse | SendError:
+    """Send ``request`` once, without blocking the event loop."""
+    try:
+        answer: WireResponse | SendError | None = None
+        with anyio.CancelScope() as scope:
+
+            async def note(event: str, info: dict[str, Any]) -> None:
+                progress.note(event, info)
+                scope.deadline = anyio.current_time() + progress.left_s()
+
+            scope.deadline = anyio.current_time() + progress.left_s()
+            async with (
+                httpcore.AsyncConnectionPool(**_options(request)) as pool,
+                pool.stream(**_call(request, progress, note)) as response,
+            ):
+                whole = True
+                async for chunk in response.aiter_stream():
+                    whole = progress.take(chunk)
+                    if not whole:
+                        break
+            answer = _response(response, progress) if whole else _too_long(request, progress)
+        if answer is None:
+            raise httpcore.TimeoutException
+        return answer
+    except _FAILURES as error:
+        return _error(request, progress, error)
 
 
 async def pause_async(wait_s: float) -> None:
     """Wait without blocking the event loop, whichever it is."""
     await anyio.sleep(wait_s)
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """What ``call`` returns, without blocking the event loop; a cancellation waits until it has."""
+    done: list[T] = []
+    with anyio.CancelScope(shield=True):
+        done.append(await anyio.to_thread.run_sync(call))
+    return done[0]
 
 
 def is_listening(url: str) -> bool:
@@ -93,57 +152,124 @@ def is_listening(url: str) -> bool:
         return False
 
 
-_FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
+_FAILURES = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    OSError,
+    ValueError,
+)
 
 
-class _Phase:
-    """Whether the body began to go out, and what came back before it broke off."""
+class _Backend(httpcore.NetworkBackend):
+    """Connections of which no step outlasts the deadline."""
 
-    def __init__(self) -> None:
-        self.body_began = False
-        self.partial = b""
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._inner = httpcore.SyncBackend()
 
-    def note(self, event: str, info: dict[str, Any]) -> None:
-        """Called by httpcore at every step of a request; a proxy's CONNECT is one without a message."""
-        sent = info.get("request")
-        if event.endswith(_BODY_BEGINS) and getattr(sent, "method", b"") != b"CONNECT":
-            self.body_began = True
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Each address of ``host`` in turn, together not longer than ``timeout``."""
+        ends_at = time.monotonic() + self._progress.left_s(timeout)
+        try:
+            found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        problem: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in dict.fromkeys(found):
+            left_s = ends_at - time.monotonic()
+            if left_s <= 0:
+                break
+            try:
+                stream = self._inner.connect_tcp(address, port, left_s, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                problem = error
+            else:
+                return _Stream(stream, self._progress)
+        raise problem
 
-    async def note_async(self, event: str, info: dict[str, Any]) -> None:
-        self.note(event, info)
+
+class _Stream(httpcore.NetworkStream):
+    """A connection of which no read and no write outlasts the deadline."""
+
+    def __init__(self, inner: httpcore.NetworkStream, progress: Progress) -> None:
+        self._inner = inner
+        self._progress = progress
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._progress.left_s(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _WRITE_BYTES):
+            self._inner.write(buffer[start : start + _WRITE_BYTES], self._progress.left_s(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        inner = self._inner.start_tls(ssl_context, server_hostname, self._progress.left_s(timeout))
+        return _Stream(inner, self._progress)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
 
 
-def _options(request: WireRequest, timeouts: Timeouts) -> dict[str, Any]:
-    return {
-        "verify": _tls(),
-        "trust_env": False,
-        "proxy": request.proxy or None,
-        "follow_redirects": False,
-        "http1": True,
-        "http2": False,
-        "limits": httpx.Limits(max_connections=1, max_keepalive_connections=0),
-        "timeout": httpx.Timeout(
-            connect=timeouts.connect_s, write=timeouts.write_s, read=timeouts.reply_s, pool=timeouts.connect_s
-        ),
-    }
+def _options(request: WireRequest) -> dict[str, Any]:
+    proxy = None
+    if request.proxy:
+        parts = urlsplit(request.proxy)
+        auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+        tls = _tls() if parts.scheme == "https" else None
+        proxy = httpcore.Proxy(httpcore.URL(**_address(request.proxy)), auth=auth, ssl_context=tls)
+    return {"ssl_context": _tls(), "proxy": proxy, "max_connections": 1, "max_keepalive_connections": 0}
 
 
-def _call(request: WireRequest, phase: _Phase, note: Any = None) -> dict[str, Any]:
+def _call(request: WireRequest, progress: Progress, note: Callable[..., Any]) -> dict[str, Any]:
     from mmsprep import __version__
 
+    address = _address(request.url)
     headers = {
+        "Host": urlsplit(request.url).netloc.rpartition("@")[2].encode("idna"),
         **request.headers,
         "User-Agent": f"mmsprep/{__version__}",
         "Accept": "*/*",
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
+    timeouts = progress.timeouts
+    limits = {
+        "connect": timeouts.connect_s,
+        "write": timeouts.write_s,
+        "read": timeouts.reply_s,
+        "pool": timeouts.connect_s,
+    }
     return {
         "method": "POST",
-        "url": request.url,
+        "url": httpcore.URL(**address),
         "headers": headers,
         "content": request.body,
-        "extensions": {"trace": note or phase.note},
+        "extensions": {"trace": note, "timeout": limits},
+    }
+
+
+def _address(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    return {
+        "scheme": parts.scheme.encode("ascii"),
+        "host": (parts.hostname or "").encode("idna"),
+        "port": parts.port,
+        "target": quote(parts.path or "/", safe="/%:@!$&'()*+,;=~").encode("ascii"),
     }
 
 
@@ -155,21 +281,19 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _endless(body: bytes, ends_at: float, timeouts: Timeouts) -> str:
-    """What is wrong with a reply that does not come to its end."""
-    if len(body) > _MOST_REPLY_BYTES:
-        return f"the gateway's reply is longer than {_MOST_REPLY_BYTES:,} bytes"
-    if time.monotonic() > ends_at:
-        return f"the gateway did not finish its reply within {timeouts.reply_s:g} s"
-    return ""
+def _too_long(request: WireRequest, progress: Progress) -> SendError:
+    why = f"the gateway's reply is longer than {_MOST_REPLY_BYTES:,} bytes"
+    return unknown(request, why, request.raw(progress.reply))
 
 
-def _response(response: httpx.Response, body: bytes) -> WireResponse:
+def _response(response: httpcore.Response, progress: Progress) -> WireResponse:
+    headers = {name.lower(): value.decode("latin-1") for name, value in reversed(response.headers)}
     return WireResponse(
-        status=response.status_code,
-        body=body,
-        content_type=response.headers.get("Content-Type", ""),
-        retry_after_s=retry_after_s(response.headers.get("Retry-After", ""), time.time()),
+        status=response.status,
+        body=progress.reply,
+        content_type=headers.get(b"content-type", ""),
+        retry_after_s=retry_after_s(headers.get(b"retry-after", ""), time.time()),
+        before_body=not progress.body_began,
     )
 
 
@@ -184,22 +308,23 @@ def retry_after_s(value: str, now_s: float) -> float | None:
         return None
 
 
-def _error(request: WireRequest, phase: _Phase, error: Exception, timeouts: Timeouts) -> SendError:
+def _error(request: WireRequest, progress: Progress, error: Exception) -> SendError:
     gateway = request.url.partition("//")[2].partition("/")[0]
-    if phase.body_began:
-        if isinstance(error, httpx.TimeoutException):
-            what = f"the gateway did not answer within {timeouts.reply_s:g} s"
-        else:
-            what = f"the connection broke before a whole reply came ({_told(error)})"
-        return unknown(request, what, request.raw(phase.partial))
+    timeouts = progress.timeouts
+    if progress.body_began:
+        what = "the connection broke before a whole reply came"
+        if isinstance(error, httpcore.TimeoutException):
+            what = f"no whole reply came within {timeouts.reply_s:g} s, or {timeouts.total_s:g} s for everything"
+        return unknown(request, what, request.raw(progress.reply), said=_told(error))
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         problem = f"{request.recipient}: not sent, the certificate of {gateway} cannot be trusted ({_told(error)})"
-        return NotSent(request.blot(problem), request.transaction_id)
+        reason = "the gateway's certificate cannot be trusted"
+        return NotSent(request.blot(problem), request.transaction_id, reason=reason)
     problem = (
         f"{request.recipient}: not sent, no connection to {gateway} ({_told(error)});"
         " check the network and the gateway's address"
     )
-    return GatewayUnreachable(request.blot(problem), request.transaction_id)
+    return GatewayUnreachable(request.blot(problem), request.transaction_id, reason="no connection to the gateway")
 
 
 def _told(error: Exception) -> str:

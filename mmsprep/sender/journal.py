@@ -1,144 +1,65 @@
-"""The journal: what was about to be sent, and what became of it, in a file that survives a kill.
+"""The journal: who is being sent what, and what became of it, in a database that survives a kill.
 
-Comes in: a recipient, a message's key and hash. Goes out: how things stand with them. Never: a text, the gateway's
-own words (they may repeat one), a secret, or a guess: an attempt without an outcome is an unknown outcome.
+Comes in: a claim, later its outcome. Goes out: how things stand with a recipient and a message. Never: a text, the
+gateway's own words (they may repeat one), a secret, or a guess: a claim whose maker is gone has an unknown outcome.
 
-The intent is on disk before the first byte goes out, the outcome as soon as it is known. One process at a time
-uses a journal: a second one is refused, because what the first is sending would look unknown to it.
+Before a byte leaves, a claim on (recipient, gateway, key) is on disk, made by one insert under a unique index: of any
+number of threads, processes and machines that want to send the same, one may. No transaction stays open while
+a request is out.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from mmsprep.errors import (
-    ContentRefused,
-    GatewayBusy,
-    GatewayUnreachable,
-    JournalError,
-    NotSent,
-    SendError,
-    SendOutcomeUnknown,
-)
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Update, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from mmsprep.errors import ContentRefused, JournalError, SendError
+from mmsprep.sender import journal_schema
+from mmsprep.sender.entry import STANDING, Claim, Entry, State, Subject, state_of
+from mmsprep.sender.journal_schema import attempts
+from mmsprep.sender.owner import is_gone, this_process
 from mmsprep.sender.wire import Receipt
+from mmsprep.tools import database
 
-_APPLICATION_ID = 0x6D6D7370
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY,
-    recipient TEXT NOT NULL,
-    key TEXT NOT NULL,
-    content_sha256 TEXT NOT NULL,
-    transaction_id TEXT NOT NULL,
-    via TEXT NOT NULL,
-    gateway TEXT NOT NULL,
-    state TEXT NOT NULL,
-    message_id TEXT NOT NULL DEFAULT '',
-    status_code INTEGER,
-    error_code TEXT NOT NULL DEFAULT '',
-    started_at TEXT NOT NULL,
-    ended_at TEXT
-);
-CREATE INDEX attempts_by_subject ON attempts (recipient, gateway, key);
-CREATE INDEX attempts_by_content ON attempts (content_sha256, gateway);
-"""
-
-
-class State(StrEnum):
-    """What became of an attempt. ``SENDING`` is the intent; found later, it means that nobody knows.
-
-    ``RELEASED``: it was unknown, and a person decided to send again.
-    """
-
-    SENDING = "sending"
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    NOT_SENT = "not_sent"
-    UNKNOWN = "unknown"
-    RELEASED = "released"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One attempt as the journal has it; times are UTC, ISO 8601."""
-
-    recipient: str
-    transaction_id: str
-    via: str
-    state: State
-    content_sha256: str
-    message_id: str
-    status_code: int | None
-    error_code: str
-    started_at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What the journal is asked about: a send to this recipient by this gateway.
-
-    ``key`` is the same for two sends that mean the same although the bytes may differ (prepared anew, or by a
-    stricter profile), and differs for two that are meant to arrive both; ``content_sha256`` is
-    :attr:`mmsprep.Message.sha256`.
-    """
-
-    recipient: str
-    key: str
-    content_sha256: str
-    gateway: str
+_SLACK_S = 60.0
+"""What clocks of several machines and a slow disk may add to the time that a claim lasts."""
+_TRIES = 5
+_COLUMNS = [attempts.c[entry.name] for entry in fields(Entry)]
+_inherited: list[object] = []
+"""What a fork left behind: closing it here would end its parent's connections."""
 
 
 class Journal:
-    """``with Journal(path) as journal:`` a SQLite file, made with mode 0600 if it is not there.
+    """``with Journal(place) as journal:`` an SQLite file, made with mode 0600 if it is not there, or a database URL.
 
-    Threads may share one. ``wait_s`` is how long to wait for another process that has it.
+    Safe for any number of threads, tasks and processes, also forked ones, and with PostgreSQL on several machines.
+
+    Args:
+        place: a file, or ``postgresql://user@host/name``, which may be the receiver's database.
+        wait_s: how long to wait for another one's write.
 
     Raises:
-        JournalError: it is no journal, cannot be read or written, or another process has it.
+        JournalError: it is no journal, or cannot be read or written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, wait_s: float = 5.0) -> None:
-        self.path = Path(path)
-        self._lock = threading.Lock()
-        with self._mapped():
-            with suppress(FileExistsError):
-                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            self._connection = sqlite3.connect(self.path, timeout=wait_s, isolation_level=None, check_same_thread=False)
-        try:
-            with self._mapped():
-                self._open()
-        except BaseException:
-            self._connection.close()
-            raise
-
-    def _open(self) -> None:
-        run = self._connection.execute
-        # Exclusive: held from the first write until the process ends, however it ends.
-        for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=DELETE", "synchronous=EXTRA"):
-            run(f"PRAGMA {pragma}")
-        run("BEGIN EXCLUSIVE")
-        application_id = run("PRAGMA application_id").fetchone()[0]
-        version = run("PRAGMA user_version").fetchone()[0]
-        empty = not run("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if empty and not application_id:
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                run(statement)
-            run(f"PRAGMA application_id={_APPLICATION_ID}")
-            run(f"PRAGMA user_version={_VERSION}")
-        elif application_id != _APPLICATION_ID or version != _VERSION:
-            run("ROLLBACK")
-            raise JournalError(f"{self.path}: is another program's database, not a journal; name another file")
-        run("COMMIT")
+    def __init__(self, place: str | os.PathLike[str], *, wait_s: float = 20.0) -> None:
+        self.place = os.fspath(place)
+        self._is_url = "://" in self.place
+        self.name = database.shown(self.place) if self._is_url else self.place
+        with self._mapped("nothing was sent"):
+            self._engine = self._opened(wait_s)
+        self._after_fork()
 
     def __enter__(self) -> Journal:
         return self
@@ -149,131 +70,207 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
-        with self._lock:
-            self._connection.close()
+        """Give the database connections back."""
+        self._engine.dispose()
 
     def standing(self, subject: Subject) -> Entry | None:
-        """What speaks against sending ``subject``: that it was accepted, else an unknown attempt, else that this very
-        content was refused, whoever it was for; ``None``: nothing does."""
-        same = self._entries(
-            "recipient = ? AND gateway = ? AND key = ?", subject.recipient, subject.gateway, subject.key
-        )
-        for decisive in ((State.ACCEPTED,), (State.SENDING, State.UNKNOWN)):
-            for entry in same:
-                if entry.state in decisive:
-                    return entry
-        judged = self._entries(
-            "content_sha256 = ? AND gateway = ? AND (state = ? OR error_code = ?)",
-            subject.content_sha256,
-            subject.gateway,
-            State.ACCEPTED,
-            ContentRefused.code,
-        )
-        return judged[0] if judged and judged[0].error_code == ContentRefused.code else None
-
-    def begin(self, subject: Subject, transaction_id: str, via: str) -> int:
-        """Record the intent; it is on disk when this returns.
+        """What speaks against sending ``subject``.
 
         Returns:
-            What :meth:`end` and :meth:`end_badly` want.
-        """
-        return self._run(
-            "INSERT INTO attempts (recipient, key, content_sha256, transaction_id, via, gateway, state, started_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            subject.recipient,
-            subject.key,
-            subject.content_sha256,
-            transaction_id,
-            via,
-            subject.gateway,
-            State.SENDING,
-            _now(),
-        )
-
-    def end(self, attempt: int, receipt: Receipt) -> None:
-        """Record that the gateway accepted it.
+            The attempt that was accepted, is being made, or of which nobody knows (``UNKNOWN``, also where its maker
+            is gone), otherwise one in which this very content was refused, whoever it was for; ``None``: nothing.
 
         Raises:
-            JournalError: it cannot be recorded; the message names the message id.
+            JournalError: it cannot be read.
         """
+        with self._mapped(), self._own_engine().connect() as connection:
+            row = connection.execute(
+                select(*_COLUMNS, attempts.c.owner, attempts.c.expires_at_s).where(_same(subject))
+            ).first()
+            return _entry(row, self._now_s(connection)) if row else _refusal_of(connection, subject)
+
+    def claim(self, claim: Claim, *, resend_unknown: bool = False) -> Entry | None:
+        """Take the right to send; it is on disk when this returns.
+
+        Args:
+            claim: the attempt.
+            resend_unknown: a person decided to send again what is unknown.
+
+        Returns:
+            ``None``: it is the caller's, who has to :meth:`settle` it; otherwise what speaks against it.
+
+        Raises:
+            JournalError: the journal cannot be read or written.
+        """
+        for _ in range(_TRIES):
+            entry = self.standing(claim.subject)
+            known = entry is not None and (entry.state is not State.UNKNOWN or not resend_unknown)
+            if known:
+                return entry
+            with self._writing() as connection:
+                if entry is not None:
+                    connection.execute(self._release(entry, self._now_s(connection)))
+                if self._insert(connection, claim):
+                    return None
+        raise JournalError(f"{self.name}: others come and go on {claim.subject.recipient}; nothing was sent")
+
+    def settle(self, claim: Claim, outcome: Receipt | SendError) -> None:
+        """Record what became of a claim; of one that was not taken this does nothing.
+
+        Raises:
+            JournalError: it cannot be recorded; the message names the message id if it was accepted.
+        """
+        values: dict[str, object] = {"settled_by": "send", "status_code": outcome.status_code, "owner": ""}
+        if isinstance(outcome, Receipt):
+            values |= {"state": State.ACCEPTED, "message_id": outcome.message_id}
+        else:
+            values |= {"state": state_of(outcome), "error_code": outcome.code, "reason": outcome.reason}
+        stands = {} if values["state"] in STANDING else {"stands": False}
         try:
-            self._run(
-                "UPDATE attempts SET state = ?, message_id = ?, status_code = ?, ended_at = ? WHERE id = ?",
-                State.ACCEPTED,
-                receipt.message_id,
-                receipt.status_code,
-                _now(),
-                attempt,
-            )
+            with self._writing() as connection:
+                now_s = self._now_s(connection)
+                connection.execute(
+                    update(attempts)
+                    .where(attempts.c.token == claim.token)
+                    .values(**values, **stands, expires_at_s=now_s, updated_at_s=now_s)
+                )
         except JournalError as error:
+            if not isinstance(outcome, Receipt):
+                raise
             raise JournalError(
-                f"{receipt.recipient}: the gateway ACCEPTED the message (id {receipt.message_id}), but that could not"
+                f"{outcome.recipient}: the gateway ACCEPTED the message (id {outcome.message_id}), but that could not"
                 f" be recorded, so the journal calls it unknown: {error}"
             ) from None
 
-    def end_badly(self, attempt: int, error: SendError) -> None:
-        """Record what became of an attempt that was not accepted."""
-        self._run(
-            "UPDATE attempts SET state = ?, status_code = ?, error_code = ?, ended_at = ? WHERE id = ?",
-            state_of(error),
-            error.status_code,
-            error.code,
-            _now(),
-            attempt,
+    def entries(self) -> list[Entry]:
+        """Every attempt, the oldest first.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        with self._mapped(), self._own_engine().connect() as connection:
+            now_s = self._now_s(connection)
+            rows = connection.execute(
+                select(*_COLUMNS, attempts.c.owner, attempts.c.expires_at_s).order_by(attempts.c.number)
+            )
+            return [_entry(row, now_s) for row in rows]
+
+    def _insert(self, connection: Connection, claim: Claim) -> bool:
+        now_s, subject = self._now_s(connection), claim.subject
+        make = postgresql.insert if self._is_postgresql else sqlite.insert
+        statement = make(attempts).values(
+            recipient=subject.recipient,
+            gateway=subject.gateway,
+            key=subject.key,
+            content_sha256=subject.content_sha256,
+            via=claim.via,
+            transaction_id=claim.transaction_id,
+            token=claim.token,
+            state=State.SENDING,
+            owner=this_process(),
+            expires_at_s=now_s + claim.lasts_s + _SLACK_S,
+            created_at_s=now_s,
+            updated_at_s=now_s,
+        )
+        return connection.execute(statement.on_conflict_do_nothing().returning(attempts.c.number)).first() is not None
+
+    @staticmethod
+    def _release(entry: Entry, now_s: float) -> Update:
+        """Only as it was seen: whoever released it in the meantime has made a claim of its own."""
+        return (
+            update(attempts)
+            .where(
+                attempts.c.token == entry.token, attempts.c.stands, attempts.c.state.in_([State.SENDING, State.UNKNOWN])
+            )
+            .values(state=State.RELEASED, stands=False, settled_by="person", updated_at_s=now_s)
         )
 
-    def release(self, subject: Subject) -> None:
-        """A person decided to send again what is unknown."""
-        self._run(
-            "UPDATE attempts SET state = ? WHERE recipient = ? AND gateway = ? AND key = ? AND state IN (?, ?)",
-            State.RELEASED,
-            subject.recipient,
-            subject.gateway,
-            subject.key,
-            State.SENDING,
-            State.UNKNOWN,
-        )
+    def _now_s(self, connection: Connection) -> float:
+        """The clock that all who use this journal share."""
+        if self._is_postgresql:
+            return float(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)
+        return time.time()
 
-    def _entries(self, where: str, *values: str) -> list[Entry]:
-        """The attempts of which ``where`` is true, the latest first."""
-        columns = ", ".join(Entry.__dataclass_fields__)
-        with self._lock, self._mapped():
-            rows = self._connection.execute(
-                f"SELECT {columns} FROM attempts WHERE {where} ORDER BY id DESC",  # noqa: S608
-                values,
-            ).fetchall()
-        named = (dict(zip(Entry.__dataclass_fields__, row, strict=True)) for row in rows)
-        return [Entry(**{**values, "state": State(values["state"])}) for values in named]
-
-    def _run(self, statement: str, *values: str | int | None) -> int:
-        with self._lock, self._mapped():
-            return self._connection.execute(statement, values).lastrowid or 0
+    @property
+    def _is_postgresql(self) -> bool:
+        return self._engine.dialect.name == "postgresql"
 
     @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        """Errors of SQLite's and the system's as ours."""
+    def _writing(self) -> Iterator[Connection]:
+        """One transaction, on disk when the block ends."""
+        with self._mapped():
+            engine = self._own_engine()
+            with self._turn, engine.begin() as connection:
+                yield connection
+
+    def _own_engine(self) -> Engine:
+        if self._pid != os.getpid():
+            _inherited.append(self._engine.pool)
+            self._engine.dispose(close=False)
+            self._after_fork()
+        return self._engine
+
+    def _after_fork(self) -> None:
+        self._pid = os.getpid()
+        # SQLite has one writer at a time and lets the others poll; within this process they queue instead.
+        self._turn = nullcontext() if self._is_postgresql else threading.Lock()
+
+    def _opened(self, wait_s: float) -> Engine:
+        if self._is_url:
+            engine = database.connect(self.place, wait_s)
+        else:
+            path = Path(self.place).absolute()
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            engine = database.connect(URL.create("sqlite", database=str(path)), wait_s)
+        try:
+            journal_schema.prepare(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
+
+    @contextmanager
+    def _mapped(self, therefore: str = "nothing more was sent") -> Iterator[None]:
+        """Errors of the database's and the system's as ours."""
         try:
             yield
-        except sqlite3.Error as error:
-            text = str(error)
-            if "locked" in text:
-                text = "another process is sending with it; wait until it is done, or name another file"
-            elif "not a database" in text:
-                text = "is not a journal; name another file"
-            raise JournalError(f"{self.path}: {text}; nothing more was sent") from None
+        except SQLAlchemyError as error:
+            words = database.reason(error)
+            if "not a database" in words:
+                words = "is not a journal; name another file"
+            elif "locked" in words:
+                words = "another process has it locked for too long"
+            raise JournalError(f"{self.name}: {words}; {therefore}") from None
         except OSError as error:
-            raise JournalError(f"{self.path}: cannot be opened ({error.strerror}); nothing was sent") from None
+            raise JournalError(f"{self.name}: cannot be opened ({error.strerror}); {therefore}") from None
 
 
-def state_of(error: SendError) -> State:
-    """What an error says about the attempt that met it."""
-    if isinstance(error, SendOutcomeUnknown):
-        return State.UNKNOWN
-    if isinstance(error, (NotSent, GatewayBusy, GatewayUnreachable)):
-        return State.NOT_SENT
-    return State.REFUSED
+def _same(subject: Subject) -> ColumnElement[bool]:
+    return (
+        (attempts.c.recipient == subject.recipient)
+        & (attempts.c.gateway == subject.gateway)
+        & (attempts.c.key == subject.key)
+        & attempts.c.stands
+    )
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _refusal_of(connection: Connection, subject: Subject) -> Entry | None:
+    """The attempt in which this content was refused, unless it was accepted after that."""
+    judged = (
+        select(*_COLUMNS)
+        .where(attempts.c.content_sha256 == subject.content_sha256, attempts.c.gateway == subject.gateway)
+        .where(or_(attempts.c.state == State.ACCEPTED, attempts.c.error_code == ContentRefused.code))
+        .order_by(attempts.c.number.desc())
+        .limit(1)
+    )
+    row = connection.execute(judged).first()
+    return _entry(row) if row and row.error_code == ContentRefused.code else None
+
+
+def _entry(row: Any, now_s: float | None = None) -> Entry:
+    values = {entry.name: getattr(row, entry.name) for entry in fields(Entry)}
+    state = State(row.state)
+    if state is State.SENDING and now_s is not None and (now_s > row.expires_at_s or is_gone(row.owner)):
+        state = State.UNKNOWN
+    return Entry(**values | {"state": state})

@@ -19,7 +19,7 @@ from mmsprep.message.message import SMIL_CONTENT_TYPE
 from mmsprep.message.mime import Entity, build_related, parse_multipart, root_of
 from mmsprep.mm7.status import StatusClass, status_of
 from mmsprep.sender.account import Account
-from mmsprep.sender.answers import http_refusal, refusal, unknown
+from mmsprep.sender.answers import CONTRADICTION, http_refusal, refusal, unknown, unless_contradicted
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 
 PATH = "/mms/mm7.php"
@@ -92,27 +92,35 @@ def parse_response(response: WireResponse, request: WireRequest) -> Receipt:
         SendError: it was not accepted, or nobody knows.
     """
     try:
+        return _read(response, request)
+    except SendError as error:
+        raise unless_contradicted(error, request, response) from None
+
+
+def _read(response: WireResponse, request: WireRequest) -> Receipt:
+    raw = request.raw(response.body)
+    try:
         reply = mm7.parse_reply(_root(response))
     except MalformedEnvelope as error:
         if 200 <= response.status < 300:
-            raise unknown(
-                request, f"the gateway's reply cannot be understood ({error})", request.raw(response.body)
-            ) from None
+            raise unknown(request, "the gateway's reply cannot be understood", raw, said=str(error)) from None
         raise http_refusal(request, response) from None
     if reply.status_code is None:
         raise _without_a_code(request, response, reply)
+    if reply.transaction_id not in ("", request.transaction_id):
+        raise unknown(request, "the gateway's reply belongs to another request", raw, reply.status_code)
     status = status_of(reply.status_code)
     success = status is not None and status.status_class is StatusClass.SUCCESS
-    mine = reply.transaction_id in ("", request.transaction_id)
+    good_http = 200 <= response.status < 300 and not response.before_body
+    if success and not (reply.kind == "SubmitRsp" and good_http):
+        raise unknown(request, CONTRADICTION, raw, reply.status_code)
+    names_a_message = reply.kind == "SubmitRsp" and reply.message_id
+    if not success and (names_a_message or 300 <= response.status < 400):
+        raise unknown(request, CONTRADICTION, raw, reply.status_code)
     if not success:
         raise refusal(request, response, reply.status_code, reply.status_text, reply.details)
-    if reply.kind != "SubmitRsp" or not 200 <= response.status < 300 or not mine:
-        why = "the gateway's reply belongs to another request" if not mine else "the gateway's reply contradicts itself"
-        raise unknown(request, why, request.raw(response.body), reply.status_code)
     if not 0 < len(reply.message_id) <= _MOST_ID_CHARACTERS:
-        raise unknown(
-            request, "the gateway says success without a message id", request.raw(response.body), reply.status_code
-        )
+        raise unknown(request, "the gateway says success without a message id", raw, reply.status_code)
     return Receipt(
         recipient=request.recipient,
         message_id=reply.message_id,
@@ -120,7 +128,7 @@ def parse_response(response: WireResponse, request: WireRequest) -> Receipt:
         via=Via.MM7,
         status_code=reply.status_code,
         status_text=request.blot(reply.status_text),
-        raw_reply=request.raw(response.body),
+        raw_reply=raw,
     )
 
 
@@ -130,12 +138,12 @@ def _without_a_code(request: WireRequest, response: WireResponse, reply: mm7.Rep
     said = ": ".join(filter(None, (reply.fault_code, reply.fault_text, reply.details))) or reply.kind
     if reply.kind == "Fault" and reply.fault_code.partition(".")[0] in _REFUSING_FAULTS:
         problem = f"{request.recipient}: the gateway refused the request: {said}. --via http takes the other door"
-        return SendRejected(request.blot(problem), request.transaction_id, None, raw)
+        return SendRejected(request.blot(problem), request.transaction_id, None, raw, None, "a SOAP fault")
     if not 200 <= response.status < 300:
         error = http_refusal(request, response)
         if not isinstance(error, SendOutcomeUnknown):
             return error
-    return unknown(request, f"the gateway's reply has no status code ({said})", raw)
+    return unknown(request, "the gateway's reply has no status code", raw, said=said)
 
 
 def _root(response: WireResponse) -> bytes:

@@ -49,12 +49,16 @@ class WireRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireResponse:
-    """A whole answer. ``retry_after_s`` is what the server asks to wait; ``None`` where it said nothing."""
+    """A whole answer. ``retry_after_s`` is what the server asks to wait; ``None`` where it said nothing.
+
+    ``before_body``: it came although nothing of the request's body had begun to go out.
+    """
 
     status: int
     body: bytes
     content_type: str = ""
     retry_after_s: float | None = None
+    before_body: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,45 @@
+"""Who made a claim, so that another process can tell whether its maker still runs.
+
+Comes in: nothing, or what another process wrote of itself. Goes out: an owner, or whether it is certainly gone.
+Never: a guess; an owner of another machine or container, or of a system that does not tell, is never called gone.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+def this_process() -> str:
+    """This process among all that ran here since the machine started; empty where there is no ``/proc`` to tell."""
+    place, born = _place(), _born(os.getpid())
+    return f"{place}/{os.getpid()}/{born}" if place and born else ""
+
+
+def is_gone(owner: str) -> bool:
+    """Whether the process that called itself ``owner`` certainly runs no more."""
+    place, _, process = owner.partition("/")
+    pid, _, born = process.partition("/")
+    if not pid.isdigit() or not born or place != _place():
+        return False
+    return _born(int(pid)) != born
+
+
+def _place() -> str:
+    """This start of this machine and, for containers, this space of process ids."""
+    with suppress(OSError):
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot}:{(_PROC / 'self/ns/pid').stat().st_ino}"
+    return ""
+
+
+def _born(pid: int) -> str:
+    """When a process started, in ticks since the machine did (proc(5)); empty: there is none, or it has ended."""
+    with suppress(OSError, IndexError):
+        # The name, in brackets, may hold blanks and brackets.
+        state, *numbers = (_PROC / str(pid) / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        return numbers[18] if state not in ("Z", "X") else ""
+    return ""
