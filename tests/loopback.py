@@ -218,6 +218,40 @@ def drips(connection: socket.socket, this: Gateway) -> None:
         wait.wait(0.05)
 
 
+def drips_headers(connection: socket.socket, this: Gateway) -> None:
+    """Headers that never end."""
+    this.note(read_request(connection))
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    _for_ever(connection, b"X-More: a\r\n")
+
+
+def says_wait_for_ever(connection: socket.socket, this: Gateway) -> None:
+    """Informational answers without end."""
+    this.note(read_request(connection))
+    _for_ever(connection, b"HTTP/1.1 102 Processing\r\n\r\n")
+
+
+def takes_the_body_slowly(connection: socket.socket, this: Gateway) -> None:
+    """A few bytes now and then, never all of them."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    wait = threading.Event()
+    while connection.recv(512):
+        wait.wait(0.02)
+
+
+def never_says_hello(connection: socket.socket, this: Gateway) -> None:
+    """Takes the connection and says nothing, not even TLS."""
+    while connection.recv(65536):
+        pass
+
+
+def _for_ever(connection: socket.socket, piece: bytes) -> None:
+    wait = threading.Event()
+    while True:
+        connection.sendall(piece)
+        wait.wait(0.05)
+
+
 def floods(connection: socket.socket, this: Gateway) -> None:
     this.note(read_request(connection))
     connection.sendall(http(b" " * 5_000_000))

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,15 +43,18 @@ from mmsprep.errors import (
     GatewayUnreachable,
     JournalError,
     NotSent,
+    SendError,
     SendOutcomeUnknown,
     SendRejected,
 )
 from mmsprep.message import Message
 from mmsprep.pipeline.job import Job
-from mmsprep.sender.journal import State
+from mmsprep.sender.entry import STANDING, Claim, Subject
+from mmsprep.sender.wire import Receipt, Via
 
 ONE, TWO, THREE = "61400000001", "61400000002", "61400000003"
 QUICK = Patience(attempts=2, first_wait_s=0.01)
+SUBJECT = Subject(recipient=ONE, key="k", content_sha256="c", gateway="g")
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +93,11 @@ def test_a_refused_recipient_does_not_stop_the_others(message: Message) -> None:
     assert type(first.error) is SendRejected and second.receipt
 
 
-@pytest.mark.parametrize(("status", "expected", "requests"), [(401, AccountRefused, 1), (503, GatewayBusy, 2)])
+@pytest.mark.parametrize(("status", "expected", "requests"), [(401, AccountRefused, 1), (200, GatewayBusy, 2)])
 def test_what_would_meet_everyone_is_tried_on_one(
     message: Message, status: int, expected: type[Exception], requests: int
 ) -> None:
-    with gateway(answers(http("", status))) as this:
+    with gateway(answers(http("FAILURE: 4006" if status == 200 else "", status))) as this:
         done = run(this, message, [ONE, TWO, THREE])
     assert [type(delivery.error) for delivery in done] == [expected, NotSent, NotSent]
     assert this.connections == requests
@@ -157,7 +161,8 @@ def test_a_resend_that_fails_clearly_leaves_nothing_unknown(message: Message, tm
 
 def test_what_was_not_sent_is_sent_by_the_next_run(message: Message, tmp_path: Path) -> None:
     journal = tmp_path / "journal.db"
-    with gateway(answers(http("", 503)), answers(http("", 503)), succeeds()) as this:
+    busy = answers(http("FAILURE: 4006 Service unavailable"))
+    with gateway(busy, busy, succeeds()) as this:
         (first,) = run(this, message, [ONE], journal=journal)
         (second,) = run(this, message, [ONE], journal=journal)
     assert type(first.error) is GatewayBusy and second.receipt
@@ -224,15 +229,16 @@ def test_an_attempt_that_never_ended_is_unknown(message: Message, tmp_path: Path
 
 def test_the_intent_is_on_disk_before_the_gateway_hears_anything(message: Message, tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    seen: list[bool] = []
+    seen: list[tuple[str, str]] = []
 
     def look(request: Request) -> bytes:
-        seen.append(request.recipient.encode() in path.read_bytes() and b"sending" in path.read_bytes())
+        with closing(sqlite3.connect(path)) as connection:
+            seen.extend(connection.execute("SELECT recipient, state FROM attempts"))
         return http("Success. ID = 1234567890123456")
 
     with gateway(answers(look)) as this:
         run(this, message, [ONE], journal=path)
-    assert seen == [True]
+    assert seen == [(ONE, "sending")]
 
 
 def test_the_journal_is_private_and_holds_no_secret_and_no_text(message: Message, tmp_path: Path) -> None:
@@ -261,24 +267,6 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(message: Message, t
     assert this.connections == 0
 
 
-def test_a_second_process_is_refused_while_the_first_has_the_journal(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    code = (
-        "import sys\nfrom mmsprep.sender import Journal\n"
-        "with Journal(sys.argv[1]): print('open', flush=True); sys.stdin.read()"
-    )
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with child:
-        assert child.stdout and child.stdout.readline() == "open\n"
-        with pytest.raises(JournalError, match="another process"):
-            Journal(path, wait_s=0.1)
-        child.kill()
-    with Journal(path, wait_s=5):
-        pass
-
-
 def test_threads_share_one_journal(message: Message, tmp_path: Path) -> None:
     numbers = [f"6140000{n:04d}" for n in range(12)]
     with gateway(succeeds()) as this, Journal(tmp_path / "journal.db") as journal, ThreadPoolExecutor(4) as pool:
@@ -292,25 +280,23 @@ def test_threads_share_one_journal(message: Message, tmp_path: Path) -> None:
 @given(st.lists(st.sampled_from(["accept", "refuse", "busy", "break", "abandon"]), min_size=1, max_size=6))
 def test_no_history_leads_to_a_second_acceptance(tmp_path_factory: Any, history: list[str]) -> None:
     """Whatever came before, the journal lets nothing go out again after an acceptance or an unknown outcome."""
-    from mmsprep.sender.journal import Subject
-    from mmsprep.sender.wire import Receipt, Via
-
-    subject = Subject(recipient=ONE, key="k", content_sha256="c", gateway="g")
-    errors = {"refuse": SendRejected("no"), "busy": GatewayBusy("later"), "break": SendOutcomeUnknown("?")}
-    receipt = Receipt(recipient=ONE, message_id="1" * 16, transaction_id="t", via=Via.HTTP)
+    outcomes: dict[str, Receipt | SendError] = {
+        "accept": Receipt(recipient=ONE, message_id="1" * 16, transaction_id="t", via=Via.HTTP),
+        "refuse": SendRejected("no"),
+        "busy": GatewayBusy("later"),
+        "break": SendOutcomeUnknown("?"),
+    }
     may_be_there = False
     with Journal(tmp_path_factory.mktemp("journals") / "journal.db") as journal:
         for deed in history:
-            standing = journal.standing(subject)
-            assert (standing is not None) == may_be_there
-            if standing is not None:
-                assert standing.state in (State.ACCEPTED, State.SENDING, State.UNKNOWN)
+            claim = Claim(subject=SUBJECT, transaction_id="t", via="http", lasts_s=60)
+            refused = journal.claim(claim)
+            assert (refused is not None) == may_be_there
+            if refused is not None:
+                assert refused.state in STANDING
                 continue
-            attempt = journal.begin(subject, "t", "http")
-            if deed == "accept":
-                journal.end(attempt, receipt)
-            elif deed in errors:
-                journal.end_badly(attempt, errors[deed])
+            if deed in outcomes:
+                journal.settle(claim, outcomes[deed])
             may_be_there = deed in ("accept", "break", "abandon")
 
 

@@ -7,6 +7,7 @@ import logging
 import pickle
 import socket
 import ssl
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -21,15 +22,19 @@ from loopback import (
     breaks_in_the_reply,
     closes_before_the_reply,
     drips,
+    drips_headers,
     floods,
     gateway,
     hangs_up_before_reading,
     http,
     never_answers,
+    never_says_hello,
     resets_before_the_reply,
     resets_in_the_body,
+    says_wait_for_ever,
     soap_reply,
     succeeds,
+    takes_the_body_slowly,
 )
 
 from mmsprep import Account, Patience, Receipt, send, send_async
@@ -124,8 +129,11 @@ FAULTS: list[tuple[Deed, type[SendError], int]] = [
     (answers(http("", 401, extra='WWW-Authenticate: Basic realm="x"\r\n')), AccountRefused, 1),
     (answers(http("", 404)), SendRejected, 1),
     (answers(http("", 413)), ContentRefused, 1),
-    (answers(http("", 503)), GatewayBusy, 3),
-    (answers(http("", 429)), GatewayBusy, 3),
+    (answers(http("", 503)), SendOutcomeUnknown, 1),
+    (answers(http("", 429, extra="Retry-After: 0\r\n")), SendOutcomeUnknown, 1),
+    (answers(http("", 504)), SendOutcomeUnknown, 1),
+    (drips_headers, SendOutcomeUnknown, 1),
+    (says_wait_for_ever, SendOutcomeUnknown, 1),
 ]
 
 
@@ -135,13 +143,37 @@ FAULTS: list[tuple[Deed, type[SendError], int]] = [
 def test_every_fault_ends_as_what_it_is_and_only_a_busy_gateway_is_asked_again(
     deed: Deed, expected: type[SendError], connections: int, via: Via, wait: bool
 ) -> None:
-    patience = HURRIED if deed in (never_answers, drips) else QUICK
+    patience = HURRIED if deed in (never_answers, drips, drips_headers, says_wait_for_ever) else QUICK
     with gateway(deed) as this, pytest.raises(SendError) as caught:
         attempt(this, via=via, wait=wait, patience=patience)
     assert type(caught.value) is expected, caught.value
     assert caught.value.transaction_id
     assert TO in str(caught.value)
     assert this.connections == connections
+
+
+HANGING: list[Deed] = [never_answers, drips, drips_headers, says_wait_for_ever, takes_the_body_slowly]
+
+
+@both_ways
+@both_doors
+@pytest.mark.parametrize("deed", HANGING)
+def test_one_deadline_stands_round_everything(deed: Deed, via: Via, wait: bool) -> None:
+    """Every single wait may last for ten minutes; the whole does not last for one second."""
+    timeouts = Timeouts(connect_s=600, write_s=600, reply_s=600, total_s=0.8)
+    began_s = time.monotonic()
+    with gateway(deed) as this, pytest.raises(SendOutcomeUnknown, match=r"0\.8 s"):
+        attempt(this, via=via, wait=wait, patience=Patience(timeouts=timeouts))
+    assert this.connections == 1
+    assert time.monotonic() - began_s < 60
+
+
+@both_ways
+def test_a_gateway_that_does_not_even_start_tls_was_not_sent_to(wait: bool) -> None:
+    timeouts = Timeouts(connect_s=600, total_s=0.8)
+    with gateway(never_says_hello) as this, pytest.raises(GatewayUnreachable, match="not sent"):
+        account = Account("ann", PASSWORD, this.url.replace("http:", "https:"))
+        attempt(this, account=account, wait=wait, patience=Patience(attempts=1, timeouts=timeouts))
 
 
 @both_ways
@@ -161,7 +193,7 @@ def test_a_gateway_that_is_not_there_is_tried_again_and_nothing_was_sent(via: Vi
 
 
 def test_a_gateway_that_comes_back_gets_the_message_once() -> None:
-    busy = answers(http("busy", 503, extra="Retry-After: 0\r\n"))
+    busy = answers(http("FAILURE: 4006 Service unavailable", extra="Retry-After: 0\r\n"))
     with gateway(busy, busy, succeeds()) as this:
         receipt = attempt(this)
     assert receipt.attempts == 3
@@ -177,7 +209,8 @@ def test_a_busy_status_is_repeated_by_mm7_too(wait: bool) -> None:
 
 
 def test_a_retry_after_beyond_patience_is_told_not_waited_for() -> None:
-    with gateway(answers(http("", 503, extra="Retry-After: 3600\r\n"))) as this, pytest.raises(GatewayBusy) as caught:
+    busy = http("FAILURE: 4006", extra="Retry-After: 3600\r\n")
+    with gateway(answers(busy)) as this, pytest.raises(GatewayBusy) as caught:
         attempt(this)
     assert caught.value.retry_after_s == 3600
     assert this.connections == 1

@@ -414,7 +414,7 @@ def _fault(code: str) -> bytes:
         ("MustUnderstand", 500, SendRejected),
         ("Server", 500, SendOutcomeUnknown),
         ("Server", 200, SendOutcomeUnknown),
-        ("Server", 503, GatewayBusy),
+        ("Server", 503, SendOutcomeUnknown),
     ],
 )
 def test_a_bare_fault_refuses_where_it_blames_the_request(code: str, status: int, expected: type[SendError]) -> None:

@@ -103,28 +103,21 @@ def exchange(request: WireRequest, progress: Progress) -> WireResponse | SendErr
 
 async def exchange_async(request: WireRequest, progress: Progress) -> WireResponse | SendError:
     """Send ``request`` once, without blocking the event loop."""
+
+    async def note(event: str, info: dict[str, Any]) -> None:
+        progress.note(event, info)
+
     try:
-        answer: WireResponse | SendError | None = None
-        with anyio.CancelScope() as scope:
-
-            async def note(event: str, info: dict[str, Any]) -> None:
-                progress.note(event, info)
-                scope.deadline = anyio.current_time() + progress.left_s()
-
-            scope.deadline = anyio.current_time() + progress.left_s()
-            async with (
-                httpcore.AsyncConnectionPool(**_options(request)) as pool,
-                pool.stream(**_call(request, progress, note)) as response,
-            ):
-                whole = True
-                async for chunk in response.aiter_stream():
-                    whole = progress.take(chunk)
-                    if not whole:
-                        break
-            answer = _response(response, progress) if whole else _too_long(request, progress)
-        if answer is None:
-            raise httpcore.TimeoutException
-        return answer
+        async with (
+            httpcore.AsyncConnectionPool(**_options(request), network_backend=_AsyncBackend(progress)) as pool,
+            pool.stream(**_call(request, progress, note)) as response,
+        ):
+            whole = True
+            async for chunk in response.aiter_stream():
+                whole = progress.take(chunk)
+                if not whole:
+                    break
+        return _response(response, progress) if whole else _too_long(request, progress)
     except _FAILURES as error:
         return _error(request, progress, error)
 
@@ -220,6 +213,58 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         inner = self._inner.start_tls(ssl_context, server_hostname, self._progress.left_s(timeout))
         return _Stream(inner, self._progress)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    """:class:`_Backend` without blocking."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        left_s = self._progress.left_s(timeout)
+        stream = await self._inner.connect_tcp(host, port, left_s, local_address, socket_options)
+        return _AsyncStream(stream, self._progress)
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    """:class:`_Stream` without blocking."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream, progress: Progress) -> None:
+        self._inner = inner
+        self._progress = progress
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._inner.read(max_bytes, self._progress.left_s(timeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._inner.write(buffer, self._progress.left_s(timeout))
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            inner = await self._inner.start_tls(ssl_context, server_hostname, self._progress.left_s(timeout))
+        except BaseException:
+            # Cancelled in the middle of it, httpcore leaves the connection open.
+            with anyio.CancelScope(shield=True):
+                await self._inner.aclose()
+            raise
+        return _AsyncStream(inner, self._progress)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

@@ -29,11 +29,15 @@ from sqlalchemy import (
 from sqlalchemy.pool import NullPool
 
 from mmsprep.errors import JournalError
-from mmsprep.sender.entry import STANDING, State
+from mmsprep.sender.entry import State
 from mmsprep.tools import database
 
 _APPLICATION_ID = 0x6D6D7370
 _VERSION = 2
+_KEPT_OF_VERSION_1 = (
+    *("recipient", "key", "content_sha256", "via", "transaction_id", "message_id"),
+    *("status_code", "error_code"),
+)
 
 metadata = MetaData()
 
@@ -132,15 +136,16 @@ def _taken_out(connection: Connection) -> list[Row[Any]]:
 
 def _put_in(connection: Connection, rows: list[Row[Any]]) -> None:
     """Attempts of version 1, which let one subject have several; the one that stood then stands."""
-    standing: dict[tuple[str, str, str], int] = {}
-    for decisive in ({"sending", "unknown"}, {"accepted"}):
-        standing |= {(row.recipient, row.gateway.rstrip("/"), row.key): row.id for row in rows if row.state in decisive}
-    for row in rows:
-        values = _of_version_1(row)
-        stands = (
-            standing.get((row.recipient, row.gateway.rstrip("/"), row.key)) == row.id and values["state"] in STANDING
-        )
-        connection.execute(attempts.insert().values(**values, stands=stands))
+    found = [_of_version_1(row) for row in rows]
+    standing: dict[tuple[str, ...], str] = {}
+    for decisive in (State.UNKNOWN, State.ACCEPTED):
+        standing |= {_subject(one): one["token"] for one in found if one["state"] is decisive}
+    for one in found:
+        connection.execute(attempts.insert().values(**one, stands=standing.get(_subject(one)) == one["token"]))
+
+
+def _subject(values: dict[str, Any]) -> tuple[str, ...]:
+    return (values["recipient"], values["gateway"], values["key"])
 
 
 def _of_version_1(row: Row[Any]) -> dict[str, Any]:
@@ -148,18 +153,7 @@ def _of_version_1(row: Row[Any]) -> dict[str, Any]:
     ended_s = datetime.fromisoformat(row.ended_at).timestamp() if row.ended_at else began_s
     # Whoever was sending has ended: version 1 kept its file locked meanwhile.
     state = {"sending": State.UNKNOWN, "refused": State.REJECTED}.get(row.state, row.state)
-    kept = (
-        "recipient",
-        "gateway",
-        "key",
-        "content_sha256",
-        "via",
-        "transaction_id",
-        "message_id",
-        "status_code",
-        "error_code",
-    )
-    return {name: getattr(row, name) for name in kept} | {
+    return {name: getattr(row, name) for name in _KEPT_OF_VERSION_1} | {
         "gateway": row.gateway.rstrip("/"),
         "token": f"version-1-{row.id}",
         "state": State(state),
