@@ -71,7 +71,7 @@ def test_both_doors_count_what_prepare_counted(gateway: Sandbox, message: Messag
         ("2002", SendRejected),
         ("4007", AccountRefused),
         ("4006", GatewayBusy),
-        ("503", GatewayBusy),
+        ("503", SendOutcomeUnknown),
         ("401", AccountRefused),
         ("drop-before-reply", SendOutcomeUnknown),
         ("drop-mid-reply", SendOutcomeUnknown),

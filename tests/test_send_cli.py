@@ -177,7 +177,8 @@ def test_a_prepared_folder_is_sent_as_it_is(run: Send, photo: Path, tmp_path: Pa
     [
         (http("FAILURE: no such number"), 9),
         (http("", 401), 9),
-        (http("", 503), 11),
+        (http("FAILURE: 4006 Service unavailable"), 11),
+        (http("", 503), 12),
         (http("<html>"), 12),
         (http("", 500), 12),
     ],
