@@ -29,7 +29,7 @@ from ssimulacra import Judge
 
 from mmsprep.transcode.image.jpeg import encode, tables_at
 from mmsprep.transcode.image.photo import PhotoSource
-from mmsprep.transcode.image.still import is_graphic
+from mmsprep.transcode.image.viewing import is_graphic
 
 _BUDGETS_BYTES = (300_000, 100_000, 40_000, 20_000)
 _TARGETS = (0.5, 1.0, 7.0, 30.0)

@@ -30,7 +30,7 @@ from ssimulacra import Judge
 from mmsprep.model import Rendition
 from mmsprep.pipeline.fit import Candidate, Shortfall, divide, fit
 from mmsprep.transcode.image.photo import PhotoSource
-from mmsprep.transcode.image.still import is_graphic
+from mmsprep.transcode.image.viewing import is_graphic
 
 BUDGET_BYTES = 290_000
 _TOGETHER = 6

@@ -25,7 +25,7 @@ from ssimulacra import Judge
 
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
 from mmsprep.transcode.image.score import CEILING, OFFSET, WEIGHTS, Reference, quality_of
-from mmsprep.transcode.image.still import is_graphic
+from mmsprep.transcode.image.viewing import is_graphic
 
 _FACTORS = (1.0, 0.79, 0.5, 0.35, 0.25)
 _SCALES = (0.03, 0.1, 0.25, 0.6, 1.2, 2.2)

@@ -19,7 +19,7 @@ from plain import plain_loop
 from ssimulacra import Judge
 
 from mmsprep.transcode.image.photo import PhotoSource
-from mmsprep.transcode.image.still import is_graphic
+from mmsprep.transcode.image.viewing import is_graphic
 
 mpl.use("Agg")
 

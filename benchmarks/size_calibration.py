@@ -22,7 +22,7 @@ from PIL import Image
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
 from mmsprep.transcode.image.rate_model import SURELY_FULL
 from mmsprep.transcode.image.spectrum import FILE_BYTES, WEIGHTS, Spectrum
-from mmsprep.transcode.image.still import is_graphic
+from mmsprep.transcode.image.viewing import is_graphic
 
 _FACTORS = (1.0, 0.5)
 _SCALES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.16, 0.25, 0.4, 0.64, 1.0, 1.6, 2.5)

@@ -170,7 +170,9 @@ class Curve:
 class Rendition:
     """One finished encoding of an attachment, not yet verified.
 
-    ``quality`` is measured on ``data``; ``whole`` is false where pixels or frames were given up to save bytes.
+    ``quality`` is measured on ``data``; ``whole`` is false where pixels or frames were given up to save bytes. It is
+    what bytes can buy; ``shown`` is the share of what a phone could show that is left at the largest size that may be
+    sent, and what people are told is the product, :attr:`shown_quality`.
     """
 
     data: bytes = field(repr=False)
@@ -182,8 +184,14 @@ class Rendition:
     height_px: int | None = None
     duration_s: float | None = None
     whole: bool = True
+    shown: float = 1.0
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def shown_quality(self) -> float:
+        """Quality against what a phone could have shown."""
+        return self.quality * self.shown
 
     @property
     def size_bytes(self) -> int:

@@ -75,22 +75,25 @@ TALL_RATIO, TALL_AREA = 3.0, 2.0
 class ImageRules(_Table, frozen=True, kw_only=True):
     """Pictures. A picture whose sides differ more than 3:1 may be ``tall_max_long_px`` long.
 
-    Its area never exceeds twice ``max_long_px * max_short_px``.
+    Its area never exceeds twice ``max_long_px * max_short_px``. A GIF that stands still, which is what drawn pictures
+    and screenshots become, may have sides up to ``drawn_max_long_px`` and ``drawn_max_short_px``.
     """
 
     max_long_px: Positive
     max_short_px: Positive
     targets: tuple[Literal["jpeg", "gif", "wbmp"], ...] = ("jpeg",)
     tall_max_long_px: int = 0
+    drawn_max_long_px: int = 0
+    drawn_max_short_px: int = 0
     background: Colour = "#ffffff"
     floor_quality: Percent = 20
 
-    def scale_for(self, width_px: int, height_px: int) -> float:
+    def scale_for(self, width_px: int, height_px: int, *, drawn: bool = False) -> float:
         """By how much both sides of a picture must shrink to be inside the limits; 1.0 where they need not.
 
         The limits hold for the long and the short side, whichever way the picture stands. A long screenshot
         or a panorama would become an unreadable strip by them; it is read by scrolling, so its long side
-        is bounded by ``tall_max_long_px`` and by twice the usual area alone.
+        is bounded by ``tall_max_long_px`` and by twice the usual area alone. ``drawn``: it goes as a GIF.
         """
         long_px, short_px = max(width_px, height_px), min(width_px, height_px)
         scale = min(1.0, self.max_long_px / long_px, self.max_short_px / short_px)
@@ -98,6 +101,9 @@ class ImageRules(_Table, frozen=True, kw_only=True):
             area_px = TALL_AREA * self.max_long_px * self.max_short_px
             limits = (self.tall_max_long_px / long_px, self.max_short_px / short_px)
             scale = min(1.0, *limits, math.sqrt(area_px / (long_px * short_px)))
+        if drawn:
+            larger = min(1.0, self.drawn_max_long_px / long_px, self.drawn_max_short_px / short_px)
+            scale = max(scale, larger)
         return scale
 
 

@@ -6,6 +6,7 @@ import io
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -16,7 +17,8 @@ from mmsprep.transcode.image.photo import PhotoSource
 from mmsprep.transcode.image.rate_model import COARSEST, RateModel
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.spectrum import Spectrum
-from mmsprep.transcode.image.still import from_picture, is_graphic
+from mmsprep.transcode.image.still import from_picture
+from mmsprep.transcode.image.viewing import is_graphic
 
 
 @pytest.fixture
@@ -182,6 +184,10 @@ def test_lettering_becomes_a_gif_where_that_fits_and_keeps_its_colour_whole_wher
     source = _source(_screenshot(), profile)
     assert source.floor_quality > profile.image.floor_quality
     roomy = source.render(200_000)
+    assert (roomy.format, roomy.width_px) == ("gif", 720) and roomy.shown_quality > 85
+    small = msgspec.structs.replace(profile.image, drawn_max_long_px=0, drawn_max_short_px=0)
+    source = _source(_screenshot(), msgspec.structs.replace(profile, image=small))
+    roomy = source.render(200_000)
     assert (roomy.format, roomy.width_px) == ("gif", 576) and roomy.quality > 85
     tight = source.render(roomy.size_bytes // 3)
     assert (tight.format, tight.width_px) == ("jpeg", 576) and tight.size_bytes <= roomy.size_bytes // 3
@@ -193,3 +199,43 @@ def test_a_long_screenshot_keeps_a_width_at_which_it_can_be_read(profile: Profil
     rendition = _source(_screenshot((1080, 12_000)), profile).render(290_000)
     assert (rendition.width_px or 0) >= 320 and (rendition.height_px or 0) <= profile.image.tall_max_long_px
     assert rendition.size_bytes <= 290_000 and rendition.quality > 60
+    assert rendition.shown_quality < 50, "lettering 26 px high is 9 px high now"
+
+
+def test_quality_counts_what_a_phone_could_have_shown(profile: Profile) -> None:
+    """A sliver of a long page is poor however well it is coded, and told so; photos and plain drawings lose nothing."""
+    long = _source(_screenshot((1080, 20_000)), profile).render(290_000)
+    assert long.shown_quality < 30 < long.quality
+    assert any("times smaller" in note for note in long.notes)
+    for picture in (_picture(2, (4000, 3000)), _disc(3000)):
+        made = _source(picture, profile).render(290_000)
+        assert made.shown_quality > 80 and not made.notes
+
+
+def test_the_more_a_page_is_shrunk_the_less_it_is_worth(profile: Profile) -> None:
+    image = msgspec.structs.replace(profile.image, drawn_max_long_px=0, drawn_max_short_px=0)
+    page = _screenshot((1080, 2000))
+    shown = []
+    for long_px in (1100, 800, 600, 300):
+        rules = msgspec.structs.replace(image, max_long_px=long_px, max_short_px=long_px)
+        shown.append(_source(page, msgspec.structs.replace(profile, image=rules)).render(290_000).shown_quality)
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0] > 90 and shown[2] < 50 and shown[3] < 10
+
+
+def test_a_phones_screenshot_goes_whole_where_bytes_are_free(profile: Profile) -> None:
+    """Twice its size as a picture of 1024 px; where bytes are short it is as small as ever, and nothing fails."""
+    source = _source(_screenshot((1080, 2340)), profile)
+    roomy, tight = source.render(290_000), source.render(30_000)
+    assert (roomy.format, roomy.width_px, roomy.height_px, roomy.whole) == ("gif", 1080, 2340, True)
+    assert (tight.width_px or 0) <= 472 and tight.quality >= source.floor_quality and not tight.whole
+    assert tight.shown_quality < roomy.shown_quality
+    old = msgspec.structs.replace(profile.image, drawn_max_long_px=0, drawn_max_short_px=0)
+    usual = _source(_screenshot((1080, 2340)), msgspec.structs.replace(profile, image=old)).render(290_000)
+    assert (usual.width_px, usual.height_px) == (472, 1024)
+
+
+def _disc(side_px: int) -> Image.Image:
+    image = Image.new("RGB", (side_px, side_px), "white")
+    ImageDraw.Draw(image).ellipse((200, 200, side_px - 200, side_px - 200), "#c02020")
+    return image

@@ -42,7 +42,7 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
         kind=kind,
         action=rendition.action,
         support=row.support if row else Support.NONE,
-        quality=round(rendition.quality, 1),
+        quality=round(rendition.shown_quality, 1),
         size_bytes=rendition.size_bytes,
         source_name=entry.attachment.name,
         source=info,
@@ -70,6 +70,7 @@ def predict_part(this: Run, position: int, entry: Entry, share: Share | None) ->
         action=Action.TRANSCODE,
         quality=share.quality if share else 0,
         duration_s=entry.info.duration_s,
+        shown=getattr(entry.ready.source(), "shown", 1.0) if share else 1.0,
     )
     part = make_part(this, position, entry, stub)
     return replace(part, size_bytes=share.max_bytes if share else 0)

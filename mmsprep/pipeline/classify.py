@@ -174,7 +174,8 @@ def _findings(info: MediaInfo, profile: Profile, row: Row | None) -> _Findings:
 
 def _image_findings(info: MediaInfo, profile: Profile) -> _Findings:
     rules = profile.image
-    if info.width_px and info.height_px and rules.scale_for(info.width_px, info.height_px) < 1.0:
+    drawn = info.format == "gif" and (info.frame_count or 1) == 1
+    if info.width_px and info.height_px and rules.scale_for(info.width_px, info.height_px, drawn=drawn) < 1.0:
         allowed = f"{rules.max_long_px} x {rules.max_short_px} px"
         yield _Finding(Reason("size_px", f"{info.width_px} x {info.height_px} px", allowed))
     if info.orientation != 1:

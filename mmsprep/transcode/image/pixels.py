@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 from PIL import (
@@ -40,10 +40,11 @@ from mmsprep.model import Attachment, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
 from mmsprep.tools.workspace import read_bytes
-from mmsprep.transcode.image import camera_raw, colour
+from mmsprep.transcode.image import camera_raw, colour, viewing
 from mmsprep.transcode.image.shrink import shrunk
 
 _DRAFT_MARGIN = 1.9
+_WORTHWHILE = 1.1
 
 _UPRIGHT: dict[int, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -58,10 +59,20 @@ _UPRIGHT: dict[int, Image.Transpose] = {
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture (RGB or L) and what people should know of how it was read."""
+    """A decoded picture (RGB or L) and what people should know of how it was read.
+
+    ``graphic``: it is drawn, and ``larger`` is it at the size that only drawn pictures may have, where that is more.
+    ``shown`` and ``larger_shown`` are the shares of what a phone could show that each leaves. ``shrink`` is how many
+    times longer and wider the source was than ``image``.
+    """
 
     image: Image.Image
     notes: tuple[str, ...] = ()
+    graphic: bool = False
+    shown: float = 1.0
+    larger: Image.Image | None = None
+    larger_shown: float = 1.0
+    shrink: float = 1.0
 
 
 def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings) -> Picture:
@@ -77,6 +88,7 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
     with foreign_errors(attachment, info):
         image = open_image(attachment, info, settings)
         notes = _page_notes(image, info)
+        full_px = image.size
         size_px = target_size(image.width, image.height, rules)
         drafted = image.draft(None, (math.ceil(size_px[0] * _DRAFT_MARGIN), math.ceil(size_px[1] * _DRAFT_MARGIN)))
         icc_profile = image.info.get("icc_profile")
@@ -84,17 +96,52 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
         if drafted is None:
             size_px = target_size(image.width, image.height, rules)
         turn = _UPRIGHT.get(_orientation(image))
-        clean = colour.plain_mode(image)
-        clean = shrunk(clean, size_px)
+        return _sized(image, size_px, rules, icc_profile, turn, notes, full_px)
+
+
+def sized(image: Image.Image, rules: ImageRules) -> Picture:
+    """A picture that is decoded already, at the size it may be sent."""
+    return _sized(image, target_size(image.width, image.height, rules), rules, None, None, (), image.size)
+
+
+def _sized(
+    image: Image.Image,
+    size_px: tuple[int, int],
+    rules: ImageRules,
+    icc_profile: bytes | None,
+    turn: Image.Transpose | None,
+    notes: tuple[str, ...],
+    full_px: tuple[int, int],
+) -> Picture:
+    plain = colour.plain_mode(image)
+
+    def clean(part: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         if turn is not None:
-            clean = clean.transpose(turn)
-        clean, colour_notes = colour.clean(clean, icc_profile, rules.background)
-    return Picture(clean, (*notes, *colour_notes))
+            part = part.transpose(turn)
+        return colour.clean(part, icc_profile, rules.background)
+
+    small, colour_notes = clean(shrunk(plain, size_px))
+    if plain.size == size_px:
+        return Picture(small, (*notes, *colour_notes), viewing.is_graphic(small))
+    rows = colour.clean(viewing.sample(plain), icc_profile, rules.background)[0]
+    graphic = viewing.is_graphic(rows) or viewing.is_graphic(small)
+    larger_px = target_size(plain.width, plain.height, rules, drawn=True)
+    picture = Picture(
+        small,
+        (*notes, *colour_notes),
+        graphic,
+        viewing.shown_share(rows, plain.size, size_px, drawn=graphic),
+        shrink=max(full_px) / max(size_px),
+    )
+    if not graphic or "gif" not in rules.targets or max(larger_px) < _WORTHWHILE * max(size_px):
+        return picture
+    shown = viewing.shown_share(rows, plain.size, larger_px, drawn=True)
+    return replace(picture, larger=clean(shrunk(plain, larger_px))[0], larger_shown=shown)
 
 
-def target_size(width_px: int, height_px: int, rules: ImageRules) -> tuple[int, int]:
+def target_size(width_px: int, height_px: int, rules: ImageRules, *, drawn: bool = False) -> tuple[int, int]:
     """The size at which a picture of ``width_px`` x ``height_px`` may be sent: never larger than it is."""
-    scale = rules.scale_for(width_px, height_px)
+    scale = rules.scale_for(width_px, height_px, drawn=drawn)
     if scale == 1.0:
         return width_px, height_px
     return max(1, math.floor(width_px * scale + 1e-6)), max(1, math.floor(height_px * scale + 1e-6))
