@@ -84,7 +84,7 @@ def _two_passes(
     log = clip.workspace.new_path("")
     source = ffmpeg.safe_input(clip.path, clip.info.format, t=seconds)
     for number in (1, 2):
-        pictures = source["V:0"].filter("scale", *size)
+        pictures = source["V:0"].filter("scale", *size).filter("fps", f"{clip.fps:.6f}", start_time=0)
         options = {
             "c:v": "libx264",
             "profile:v": profile,

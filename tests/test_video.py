@@ -96,7 +96,7 @@ def test_sound_gets_more_of_more_bits_and_never_more_than_a_third(heard: Materia
     assert rates == sorted(rates)
     assert len(set(rates)) > 4
     assert heard is not Material.MUSIC or all(
-        step.format == "aac" for step, total in zip(chosen, totals, strict=True) if total > 60
+        step.format == "aac" for step, total in zip(chosen, totals, strict=True) if total > 70
     )
 
 

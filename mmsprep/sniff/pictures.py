@@ -9,20 +9,11 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import replace
+from importlib import import_module
 from io import BytesIO
 from typing import Any
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    IcoImagePlugin,
-    Image,
-    ImageFile,
-    Jpeg2KImagePlugin,
-    PpmImagePlugin,
-    PsdImagePlugin,
-    TiffImagePlugin,
-)
+from PIL import Image, ImageFile
 from PIL.ExifTags import IFD, Base
 
 from mmsprep.errors import Damaged, OverInputLimit, TypeNotAllowed
@@ -45,15 +36,16 @@ _UNSUPPORTED = ("Unsupported", "unknown pixel mode")
 _RAW_PHOTOMETRICS = (32803, 34892)
 _BMP_CODINGS = {0: "uncompressed", 1: "rle8", 2: "rle4", 3: "bitfields"}
 _SRGB_NAMES = ("srgb", "c2ci")
-_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
-    "avif": AvifImagePlugin.AvifImageFile,
-    "bmp": BmpImagePlugin.BmpImageFile,
-    "ico": IcoImagePlugin.IcoImageFile,
-    "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
-    "pnm": PpmImagePlugin.PpmImageFile,
-    "psd": PsdImagePlugin.PsdImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
+_PLUGINS = {
+    "avif": ("AvifImagePlugin", "AvifImageFile"),
+    "bmp": ("BmpImagePlugin", "BmpImageFile"),
+    "ico": ("IcoImagePlugin", "IcoImageFile"),
+    "jp2": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+    "pnm": ("PpmImagePlugin", "PpmImageFile"),
+    "psd": ("PsdImagePlugin", "PsdImageFile"),
+    "tiff": ("TiffImagePlugin", "TiffImageFile"),
 }
+"""Pillow's module and class for a format; loaded when a picture of it comes, which is seldom."""
 _MODES: dict[str, tuple[str, int]] = {
     "1": ("grey", 1),
     **dict.fromkeys(("L", "LA", "La"), ("grey", 8)),
@@ -88,12 +80,18 @@ def picture_info(content: Content, format_slug: str, max_frames: int) -> MediaIn
     if format_slug == "dng":
         return _raw(content)
     try:
-        image = _PLUGINS[format_slug](content.rewound())
+        image = _reader(format_slug)(content.rewound())
         return _opened(content, format_slug, image)
     except Image.DecompressionBombError as error:
         raise OverInputLimit(content.name, f"has more pixels than any photo ({error}); make it smaller") from error
     except FOREIGN_ERRORS as error:
         raise _damaged(content, format_slug, error) from error
+
+
+def _reader(format_slug: str) -> type[ImageFile.ImageFile]:
+    module, name = _PLUGINS[format_slug]
+    reader: type[ImageFile.ImageFile] = getattr(import_module(f"PIL.{module}"), name)
+    return reader
 
 
 def read_picture(attachment: Attachment, format_slug: str, max_frames: int) -> MediaInfo:
@@ -241,6 +239,8 @@ def is_raw_tiff(attachment: Attachment) -> bool:
     In the raw files of most makers (NEF, ARW, PEF, ...) the first directory is a reduced picture with further
     directories below it, which no ordinary TIFF begins with.
     """
+    from PIL import TiffImagePlugin
+
     with content_of(attachment) as content:
         file = content.rewound()
         try:
@@ -258,7 +258,7 @@ def _raw(content: Content) -> MediaInfo:
     """A camera's raw file: the size of its largest picture, where it is a TIFF that says so."""
     size_px, orientation = (0, 0), 1
     try:
-        with TiffImagePlugin.TiffImageFile(content.rewound()) as image:
+        with _reader("tiff")(content.rewound()) as image:
             size_px, orientation = image.size, _orientation(image.getexif())
     except FOREIGN_ERRORS:
         pass

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,9 @@ from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image import pixels
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
-from mmsprep.transcode.video.clip import VideoSource, clip_of_pictures
-from mmsprep.transcode.video.mezzanine import longest_clip_s
+
+if TYPE_CHECKING:
+    from mmsprep.transcode.video.clip import VideoSource
 
 _MOST_FRAMES = 240
 _MOST_PIXELS = 48_000_000
@@ -306,6 +307,8 @@ class AnimationSource:
         frames = [(frame.image, duration_ms) for frame, duration_ms in zip(*self._clip_times, strict=True)]
         if rules is None or not frames:
             return None
+        from mmsprep.transcode.video.clip import clip_of_pictures
+
         return clip_of_pictures(frames, self._profile, self._workspace)
 
     @cached_property
@@ -314,6 +317,8 @@ class AnimationSource:
 
         A pause costs a GIF nothing, a clip its frames: where it would be too long, pauses are made shorter.
         """
+        from mmsprep.transcode.video.mezzanine import longest_clip_s
+
         frames = self._animation.frames
         longest_ms = longest_clip_s(self._profile.message.limit_bytes) * 1000
         times = [frame.duration_ms for frame in frames]

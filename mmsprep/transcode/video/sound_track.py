@@ -22,7 +22,7 @@ _WORTH = 0.3
 _UNDERSTOOD = 35.0
 _MOST_FOR_SOUND = 0.35
 _STEPS_BETWEEN = 4
-_NO_SPEECH_CODEC_FROM_KBPS = 60.0
+_NO_SPEECH_CODEC_FROM_KBPS = 70.0
 """What a speech codec makes of music is a fault to everyone who hears it, whatever a measure says."""
 
 
