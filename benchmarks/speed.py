@@ -1,9 +1,10 @@
 """How long a preparation takes, beside what it could not do without.
 
-    python benchmarks/speed.py [--photo FILE] [--clip FILE] [--runs N]
+    python benchmarks/speed.py [--photo FILE] [--clip FILE ...] [--runs N]
 
 - a photo against its floor: a scaled decode, one resize, one encode (Pillow);
-- a clip against one plain ffmpeg decode of it;
+- a clip against one plain ffmpeg decode of it, and against the two-pass script that people use (``clip_script.py``, 480
+  px wide), by the clock and in processor seconds, which a loaded machine changes less;
 - six photos on the cores there are against six floors divided by those cores.
 
 Without arguments a 12-megapixel photo is made from noise and a 30 s 1080p clip from the sample clip with grain.
@@ -22,26 +23,30 @@ from pathlib import Path
 
 import ffmpeg as graph
 import numpy as np
+from clip_script import Clip, cost, decoded, scripted
 from PIL import Image
 from plain import floor
 
-from mmsprep import prepare
+from mmsprep import inspect, prepare
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+
+_CLIP_BYTES = 282_000
+_SCRIPT_PX = 480
 
 
 def main() -> None:
     """Measure and print one line a comparison."""
     parser = argparse.ArgumentParser(description="Time a preparation against its floor.")
     parser.add_argument("--photo", type=Path)
-    parser.add_argument("--clip", type=Path)
+    parser.add_argument("--clip", type=Path, nargs="*", help="real ones, of several bit rates")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     with Workspace(Settings()) as workspace, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photo = options.photo or _make_photo(folder / "photo.jpg")
-        clip = options.clip or _make_clip(workspace.new_path(".mp4"), workspace)
+        clips = options.clip or [_make_clip(workspace.new_path(".mp4"), workspace)]
         cores = os.cpu_count() or 1
         prepare([photo])
         print(f"{'what':44}{'ours':>9}{'floor':>9}{'ratio':>7}{'target':>8}")
@@ -55,14 +60,32 @@ def main() -> None:
             1 / cores,
             1.8,
         )
-        _compare(
-            "one clip",
-            lambda: prepare([clip]),
-            lambda: _decode(clip, workspace),
-            min(3, options.runs),
-            1.0,
-            1.5,
-        )
+        for clip in clips:
+            _compare_clip(clip.resolve(), min(3, options.runs), workspace)
+
+
+def _compare_clip(path: Path, runs: int, workspace: Workspace) -> None:
+    """A line against the decode, one against the script; medians of runs taken in turn."""
+    (found,) = inspect([path])
+    assert found.info is not None
+    clip = Clip(path, found.info, workspace)
+    seconds = found.info.duration_s or 1.0
+    times = [
+        [
+            cost(work)[1:]
+            for work in (
+                lambda: prepare([path], limit_bytes=_CLIP_BYTES, trim=True),
+                lambda: decoded(clip),
+                lambda: scripted(clip, _SCRIPT_PX, _CLIP_BYTES, seconds),
+            )
+        ]
+        for _ in range(runs)
+    ]
+    for place, what, target in ((1, "decode", 2.0), (2, f"script, {_SCRIPT_PX} px", 0.8)):
+        for kind, name in enumerate(("CPU", "clock")):
+            mine_s, its_s = (statistics.median(run[who][kind] for run in times) for who in (0, place))
+            label = f"{path.name[:20]}: {what}, {name}"
+            print(f"{label:44}{mine_s:8.2f}s{its_s:8.2f}s{mine_s / its_s:7.2f}{target:8.1f}", flush=True)
 
 
 def _compare(
@@ -83,11 +106,6 @@ def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def _decode(path: Path, workspace: Workspace) -> None:
-    source = ffmpeg.safe_input(path, "mp4")
-    ffmpeg.run(workspace, source.output("pipe:1", f="null"))
 
 
 def _make_photo(path: Path) -> Path:
