@@ -48,8 +48,6 @@ from mmsprep.settings import Settings, load_settings
 from mmsprep.tools.untrusted import open_attachment
 
 MOST_REFITS = 2
-_ENDS_IT = (AccountRefused, GatewayUnreachable, GatewayBusy)
-"""What would meet every other recipient too; it is not tried on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +82,9 @@ def deliver(
 ) -> Iterator[Delivery]:
     """Send ``message`` to each of ``to``, one after the other, and yield what became of each.
 
-    A refused account and a gateway that cannot be reached end it: the others come as ``NotSent``. A refused content
-    is not sent to the others either, unless ``refit`` makes another one of it.
+    A refused account, a gateway that cannot be reached and one that answers with HTTP status 429 or 5xx end it: the
+    others come as ``NotSent``. A refused content is not sent to the others either, unless ``refit`` makes another one
+    of it.
 
     Args:
         message: as :func:`mmsprep.send` takes it; so are the other arguments that have the same names.
@@ -133,12 +132,24 @@ def deliver(
         for recipient in recipients:
             if ended is None:
                 delivery = _one(recipient, refits, attempt)
-                ended = delivery.error if isinstance(delivery.error, _ENDS_IT) else None
+                ended = delivery.error if _ends_it(delivery.error) else None
                 yield delivery
                 continue
             before = sent_before(refits.message, recipient, account, book, key or message.sha256) if book else None
             error = None if before else NotSent(f"{recipient}: not sent, because it went wrong before: {ended}")
             yield Delivery(recipient=recipient, message=refits.message, receipt=before, error=error)
+
+
+def _ends_it(error: SendError | None) -> bool:
+    """Whether every other recipient would meet the same, so that it is not tried on them.
+
+    An overloaded or broken server would leave everybody's outcome unknown, one after the other.
+    """
+    if isinstance(error, (AccountRefused, GatewayUnreachable, GatewayBusy)):
+        return True
+    return (
+        error is not None and error.http_status is not None and (error.http_status == 429 or error.http_status >= 500)
+    )
 
 
 def key_of(job: Job, settings: Settings | None = None) -> str:

@@ -404,7 +404,8 @@ class SendError(MmsprepError):
 
     ``transaction_id`` is the request's, ``status_code`` the gateway's (``None``: it gave none), ``raw_reply``
     what it answered, with the account's secrets blotted out; ``retry_after_s`` is set where it said so. ``reason`` says
-    why in our own words alone, which is what the journal keeps.
+    why in our own words alone, which is what the journal keeps; ``http_status`` is set where nothing of the answer
+    but its HTTP status was understood.
     """
 
     code = "send"
@@ -418,14 +419,16 @@ class SendError(MmsprepError):
         raw_reply: str = "",
         retry_after_s: float | None = None,
         reason: str = "",
+        http_status: int | None = None,
     ) -> None:
-        super().__init__(problem, transaction_id, status_code, raw_reply, retry_after_s, reason)
+        super().__init__(problem, transaction_id, status_code, raw_reply, retry_after_s, reason, http_status)
         self.problem = problem
         self.transaction_id = transaction_id
         self.status_code = status_code
         self.raw_reply = raw_reply
         self.retry_after_s = retry_after_s
         self.reason = reason
+        self.http_status = http_status
 
     def __str__(self) -> str:
         return self.problem

@@ -93,7 +93,10 @@ def test_a_refused_recipient_does_not_stop_the_others(message: Message) -> None:
     assert type(first.error) is SendRejected and second.receipt
 
 
-@pytest.mark.parametrize(("status", "expected", "requests"), [(401, AccountRefused, 1), (200, GatewayBusy, 2)])
+@pytest.mark.parametrize(
+    ("status", "expected", "requests"),
+    [(401, AccountRefused, 1), (200, GatewayBusy, 2), (503, SendOutcomeUnknown, 1), (429, SendOutcomeUnknown, 1)],
+)
 def test_what_would_meet_everyone_is_tried_on_one(
     message: Message, status: int, expected: type[Exception], requests: int
 ) -> None:

@@ -243,6 +243,16 @@ def test_a_journal_that_cannot_be_used_sends_nothing_and_json_says_so(run: Send,
     assert this.connections == 0
 
 
+def test_the_same_again_on_purpose_is_another_key(run: Send, ready: Path, tmp_path: Path) -> None:
+    arguments = ["--to", "61400000001", ready, "--yes"]
+    with gateway(succeeds()) as this:
+        for more, sent in (([], 1), ([], 1), (["--key", "reminder-2"], 2), (["--key", "reminder-2"], 2)):
+            done = run(*arguments, "--gateway", this.url, "--journal", tmp_path / "j.db", *more)
+            assert (done.returncode, len(this.requests)) == (0, sent), done.stderr
+        assert run(*arguments, "--gateway", this.url, "--key", "x").returncode == 2
+    assert len(this.requests) == 2
+
+
 def test_a_refit_is_told(run: Send, photo: Path) -> None:
     with gateway(answers(http("FAILURE: too large")), succeeds()) as this:
         done = run("--to", "61400000001", photo, "--refit", "--yes", "--gateway", this.url)

@@ -10,18 +10,16 @@ import tempfile
 
 from celery import shared_task
 
-from mmsprep import Journal, pre_send, prepare, send
+from mmsprep import pre_send, prepare, send
 from mmsprep.errors import NotSent
-
-JOURNAL_WAIT_S = 300
 
 
 @shared_task(bind=True, autoretry_for=(NotSent,), retry_backoff=True, retry_jitter=True, max_retries=5)
 def send_mms(self, order_id: int, phone: str, text: str, paths: list[str]) -> str:  # noqa: ANN001, ARG001
     """Prepare and send by mmsprep's own sender; the journal keeps a task that is run twice from sending twice."""
     message = prepare(paths, text=text)
-    with Journal(os.environ["MMS_JOURNAL"], wait_s=JOURNAL_WAIT_S) as journal:
-        return send(message, to=phone, country="AU", journal=journal, key=f"order-{order_id}").message_id
+    journal = os.environ["MMS_JOURNAL"]
+    return send(message, to=phone, country="AU", journal=journal, key=f"order-{order_id}").message_id
 
 
 @shared_task

@@ -77,9 +77,17 @@ def send(
         bool, typer.Option("-y", "--yes", help="Send without asking; needed where nobody can be asked.")
     ] = False,
     journal: Annotated[
-        Path | None,
-        typer.Option("--journal", metavar="FILE", help="Remember what was sent, so that a re-run sends the rest only."),
+        str | None,
+        typer.Option(
+            "--journal",
+            metavar="FILE",
+            help="Remember what was sent, so that a re-run sends the rest only: a file, or postgresql://user@host/name.",
+        ),
     ] = None,
+    key: Annotated[
+        str,
+        typer.Option("--key", metavar="WORD", help="What the journal takes for the same send; another: send it again."),
+    ] = "",
     resend_unknown: Annotated[
         bool, typer.Option("--resend-unknown", help="Send again where the journal does not know the outcome.")
     ] = False,
@@ -124,6 +132,8 @@ def send(
             priority=priority or [],
             keep_names=keep_names,
         )
+        if key and not journal:
+            raise UsageError("--key is what a journal goes by: give --journal, too")
         asks = _can_ask() and not json_output
         if not (yes or sandbox or asks):
             raise UsageError("nobody can be asked here whether to send; add --yes")
@@ -132,7 +142,7 @@ def send(
         for note in notes:
             say(f"note: {note}")
         with _account(gateway, sandbox) as account:
-            ready, key = _ready(folder, job, refit=refit, json_output=json_output)
+            ready, same = _ready(folder, job, refit=refit, json_output=json_output)
             if not json_output:
                 _show(ready, recipients, account, via.value, sender)
             if not (yes or sandbox or ask("Send it?")):
@@ -149,7 +159,7 @@ def send(
                 text_at_end=text_at_end,
                 country=country,
                 journal=journal,
-                key=key,
+                key=key or same,
                 resend_unknown=resend_unknown or (_ask if asks and not yes else False),
                 refit=job if refit else None,
                 patience=Patience(attempts=attempts),

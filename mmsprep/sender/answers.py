@@ -49,10 +49,15 @@ _SUCCESS_CODE = re.compile(r"statuscode>\s*1[0-9]{3}\s*<")
 
 def holds_success(body: bytes) -> bool:
     """Whether an answer says anywhere that a message was accepted: the word with an id, or MM7's code."""
-    text = body.decode("utf-8", "replace").replace("\0", "").lower()
+    text = _text(body)
     if _SUCCESS_WITH_ID.search(text) or _SUCCESS_CODE.search(text):
         return True
     return bool(_SUCCESS_WORD.search(text) and _ID.search(text))
+
+
+def _text(body: bytes) -> str:
+    """What to look for words in, whatever its encoding and case."""
+    return body.decode("utf-8", "replace").replace("\0", "").lower()
 
 
 def unless_contradicted(error: SendError, request: WireRequest, response: WireResponse) -> SendError:
@@ -93,26 +98,33 @@ def refusal(request: WireRequest, response: WireResponse, code: int, text: str =
 
 
 def http_refusal(request: WireRequest, response: WireResponse) -> SendError:
-    """The error for an answer of which the HTTP status alone can be understood."""
+    """The error for an answer of which the HTTP status alone can be understood; one with an id in it is unknown."""
     status = response.status
     raw = request.raw(response.body)
     reason = f"the gateway answered with HTTP status {status}"
-    if status in HTTP_REFUSALS:
+    if status in HTTP_REFUSALS and not _ID.search(_text(response.body)):
         refusing, advice = HTTP_REFUSALS[status]
-        return refusing(f"{request.recipient}: {reason}; {advice}", request.transaction_id, None, raw, None, reason)
+        problem = f"{request.recipient}: {reason}; {advice}"
+        return refusing(problem, request.transaction_id, None, raw, None, reason, status)
     if response.before_body:
         kind = GatewayBusy if status in _BUSY_HTTP else NotSent
         problem = f"{request.recipient}: not sent, {reason} before the message began to go out; send it again later"
-        return kind(problem, request.transaction_id, None, raw, response.retry_after_s, reason)
-    return unknown(request, reason, raw)
+        return kind(problem, request.transaction_id, None, raw, response.retry_after_s, reason, status)
+    return unknown(request, reason, raw, http_status=status)
 
 
 def unknown(
-    request: WireRequest, why: str, raw_reply: str = "", code: int | None = None, said: str = ""
+    request: WireRequest,
+    why: str,
+    raw_reply: str = "",
+    code: int | None = None,
+    said: str = "",
+    http_status: int | None = None,
 ) -> SendOutcomeUnknown:
     """The error for everything that is no clear answer; ``said`` are the gateway's own words about it."""
     problem = (
         f"{request.recipient}: {why}{f' ({said})' if said else ''}; the message may have been accepted, so it is not"
         f" sent again by itself. Ask the recipient or SMSGlobal first (transaction id {request.transaction_id})"
     )
-    return SendOutcomeUnknown(request.blot(problem), request.transaction_id, code, raw_reply, None, request.blot(why))
+    reason = request.blot(why)
+    return SendOutcomeUnknown(request.blot(problem), request.transaction_id, code, raw_reply, None, reason, http_status)

@@ -10,6 +10,7 @@ lines of text have damaged binary parts. Texts and the presentation stay readabl
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import replace
 
 from mmsprep import mm7
@@ -30,6 +31,7 @@ _CONTENT_ID = "mm7-content"
 _XML_TYPES = ("text/xml", "application/xml", "application/soap+xml", "")
 _REFUSING_FAULTS = ("Client", "MustUnderstand", "VersionMismatch", "Sender")
 _MOST_ID_CHARACTERS = 255
+_STATUS_CODE = re.compile(rb"<(?:[^\s<>/]+:)?StatusCode\b")
 _LONGEST_LINE_BYTES = 998
 """RFC 2045, 2.8: what may be called 8bit."""
 
@@ -112,7 +114,8 @@ def _read(response: WireResponse, request: WireRequest) -> Receipt:
     status = status_of(reply.status_code)
     success = status is not None and status.status_class is StatusClass.SUCCESS
     good_http = 200 <= response.status < 300 and not response.before_body
-    if success and not (reply.kind == "SubmitRsp" and good_http):
+    alone = len(_STATUS_CODE.findall(response.body)) == 1 and not (reply.fault_code or reply.fault_text)
+    if success and not (reply.kind == "SubmitRsp" and good_http and alone):
         raise unknown(request, CONTRADICTION, raw, reply.status_code)
     names_a_message = reply.kind == "SubmitRsp" and reply.message_id
     if not success and (names_a_message or 300 <= response.status < 400):
