@@ -420,3 +420,40 @@ def test_the_page_works_without_scripts(chromium: Any, gateway: Sandbox) -> None
             assert script.got_one.wait_for(lambda: script.forms, timeout=60)
     assert script.forms[0]["message"] == "plain"
     context.close()
+
+
+def _send_hostile_text(gateway: Sandbox) -> None:
+    text = part("t1", "text/plain", HOSTILE.encode())
+    content = build_related([smil('<text src="cid:t1"/>'), text], "application/smil")
+    assert post_mm7(gateway, submit_request(content, subject=HOSTILE)).status_code == 1000
+
+
+def test_the_message_is_shown_as_phones_of_some_years_present_it(gateway: Sandbox, chromium: Any) -> None:
+    """The choice stays for the next message; a stranger's markup is text there too."""
+    _send_hostile_text(gateway)
+    problems: list[str] = []
+    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    page.on("console", lambda told: problems.append(told.text))
+    page.goto(gateway.url)
+    page.wait_for_function("live.dataset.state === 'on'", timeout=_WAIT_MS)
+    page.click("[data-phone='2007']")
+    frame = page.frame_locator(".year")
+    frame.locator(".phone").wait_for(timeout=_WAIT_MS)
+    assert HOSTILE in frame.locator(".screen pre").inner_text()
+    assert not page.locator(".handset").is_visible()
+    newest = page.get_attribute("#panel", "data-number")
+    _send_hostile_text(gateway)
+    page.wait_for_function(f"panel.dataset.number !== '{newest}'", timeout=_WAIT_MS)
+    frame.locator(".phone").wait_for(timeout=_WAIT_MS)
+    page.click("[data-phone='']")
+    assert page.locator(".handset").is_visible()
+    assert not page.evaluate("window.hacked")
+    assert not problems
+    page.close()
+
+
+def test_there_is_no_phone_of_any_other_year_and_none_of_what_was_refused(gateway: Sandbox) -> None:
+    send_hostile(gateway)
+    number = gateway.exchanges[-1].number
+    assert get(gateway, f"/messages/{number}/phones/1999").status_code == 404
+    assert get(gateway, "/messages/999/phones/2007").status_code == 404

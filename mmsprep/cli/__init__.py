@@ -16,6 +16,7 @@ from mmsprep.cli.batch import batch, watch
 from mmsprep.cli.inbox import inbox_app
 from mmsprep.cli.look import doctor, inspect, profiles_app, status
 from mmsprep.cli.mm1 import pack, unpack
+from mmsprep.cli.play import play
 from mmsprep.cli.prepare import prepare
 from mmsprep.cli.printing import prepare_streams, put, reported, stop_cleanly
 from mmsprep.cli.receive import receive
@@ -42,6 +43,7 @@ app.add_typer(sandbox_app, name="sandbox", rich_help_panel=_SEND)
 app.command(rich_help_panel=_RECEIVE)(receive)
 app.add_typer(inbox_app, name="inbox", rich_help_panel=_RECEIVE)
 app.command(rich_help_panel=_RECEIVE)(unpack)
+app.command(rich_help_panel=_LOOK)(play)
 app.add_typer(profiles_app, name="profiles", rich_help_panel=_LOOK)
 app.command(rich_help_panel=_LOOK)(doctor)
 

@@ -31,6 +31,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from mmsprep.errors import MmsprepError, UsageError
+from mmsprep.handset import POLICY as PHONE_POLICY
+from mmsprep.handset import handset_names
 from mmsprep.printable import json_text, printable
 from mmsprep.sandbox import page, playback
 from mmsprep.sandbox.doors import Doors, read_body
@@ -136,6 +138,26 @@ class Pages:
             raise HTTPException(404)
         name = submission.content.parts[place].name
         return _file(self.ledger.part_path(exchange.number, place), "application/octet-stream", name)
+
+    async def phone(self, request: Request) -> Response:
+        """The message as a phone of some year presents it, as a page of its own for a frame."""
+        exchange = self._exchange(request)
+        content = exchange.judgement.submission.content if exchange.judgement.submission else None
+        if content is None or request.path_params["year"] not in handset_names():
+            raise HTTPException(404)
+        try:
+            html = await run_in_threadpool(self._phone, exchange, request.path_params["year"])
+        except OSError:
+            raise HTTPException(404, "it is no longer kept") from None
+        except MmsprepError as error:
+            raise HTTPException(502, printable(str(error))) from None
+        return HTMLResponse(html, headers={"Content-Security-Policy": f"{PHONE_POLICY}; frame-ancestors 'self'"})
+
+    def _phone(self, exchange: Exchange, year: str) -> str:
+        submission = exchange.judgement.submission
+        assert submission is not None
+        paths = [self.ledger.part_path(exchange.number, place) for place in range(len(submission.content.parts))]
+        return page.phone(submission, [path.read_bytes() for path in paths], year, self.settings)
 
     async def raw(self, request: Request) -> Response:
         exchange = self._exchange(request)
@@ -263,6 +285,7 @@ def create_app(
         Route(f"{n}/panel", pages.panel),
         Route(f"{n}/replies", pages.replies),
         Route(f"{n}/raw", pages.raw),
+        Route(f"{n}/phones/{{year}}", pages.phone),
         Route(f"{n}/parts/{{place:int}}", pages.part),
         Route(f"{n}/parts/{{place:int}}/original", pages.original),
         Route(f"{n}/parts/{{place:int}}/play.{{extension}}", pages.part),

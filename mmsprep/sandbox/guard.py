@@ -16,7 +16,7 @@ FILE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self';"
-    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    " frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _STRICT_HEADERS = (
     (b"content-security-policy", _PAGE_POLICY.encode("ascii")),

@@ -15,13 +15,25 @@ import jinja2
 from markupsafe import Markup
 
 from mmsprep.formats import FORMATS
+from mmsprep.handset import (
+    OpenedPart,
+    handset_names,
+    load_handset,
+    load_shares,
+    look_at,
+    phones_page,
+    render_all,
+    scene_of,
+)
 from mmsprep.mm7.status import STATUSES, status_of
 from mmsprep.printable import printable
-from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Door, Exchange, ShownPart
+from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Door, Exchange, ShownPart, Submission
 from mmsprep.sandbox.faults import Fault, Trouble
 from mmsprep.sandbox.playback import sources
 from mmsprep.sandbox.push import Delivery
+from mmsprep.settings import Settings
 
+_SLIDE_S = 5.0
 _SHOWN_CHARACTERS = 30_000
 _LONG_RUN = re.compile(r"[^\s&=<>]{160,}")
 _BASE64_LINES = re.compile(r"(?:^[A-Za-z0-9+/]{60,}\n){3,}^[A-Za-z0-9+/]*={0,2}$", re.M)
@@ -108,6 +120,25 @@ def panel(exchange: Exchange, deliveries: Sequence[Delivery], raw: bytes) -> Mar
         raw=readable(raw.replace(b"&", b"\n&") if exchange.door is Door.FORM else raw),
         answer=readable(exchange.answer.body) if exchange.answer else "",
     )
+
+
+def phone(submission: Submission, bodies: Sequence[bytes], year: str, settings: Settings) -> str:
+    """A message as a phone of ``year`` presents it: a page of its own. Blocks while its parts are decoded.
+
+    Raises:
+        ToolError: ffmpeg is missing.
+    """
+    content = submission.content
+    names: list[str] = []
+    for part in content.parts:
+        names.append(part.name if part.name not in names else f"{len(names) + 1}-{part.name}")
+    parts = [
+        OpenedPart(name, body, part.content_type) for name, body, part in zip(names, bodies, content.parts, strict=True)
+    ]
+    slides = [(tuple(names[place] for place in slide.parts), slide.duration_s or _SLIDE_S) for slide in content.slides]
+    items = look_at(parts, settings)
+    scene = scene_of(items, slides, load_handset(year), subject=submission.subject, total_bytes=content.total_bytes)
+    return phones_page([(scene, render_all(scene, settings))], load_shares(), title=f"A phone of {year}")
 
 
 def replies(exchange: Exchange, deliveries: Sequence[Delivery]) -> Markup:
@@ -228,4 +259,4 @@ def _title(part: ShownPart) -> str:
 
 
 _templates.filters.update(size=_size, snippet=_snippet, title_of=_title, sources=sources)
-_templates.globals["limit_bytes"] = MESSAGE_LIMIT_BYTES
+_templates.globals.update(limit_bytes=MESSAGE_LIMIT_BYTES, phones=handset_names())

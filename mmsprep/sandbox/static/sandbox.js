@@ -57,8 +57,24 @@ async function refreshReplies() {
 function ready() {
   const button = panel.querySelector("[data-play]");
   if (button) button.hidden = false;
+  onPhone();
   const field = panel.querySelector("input[name=url]");
   if (field && !field.value) field.value = localStorage.getItem(rememberedUrl) ?? "";
+}
+
+// The message on a phone of some year; the choice stays for the next messages.
+let year = "";
+
+function onPhone() {
+  const frame = panel.querySelector(".year");
+  if (!frame) return;
+  for (const link of panel.querySelectorAll("[data-phone]")) {
+    if (link.dataset.phone === year) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+    if (year && link.dataset.phone === year) frame.src = link.getAttribute("href");
+  }
+  frame.hidden = !year;
+  panel.querySelector(".handset").hidden = Boolean(year);
 }
 
 // The slides in their time, as a phone plays them: each with its sound or clip, for as long as it says.
@@ -141,6 +157,13 @@ function listen() {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-play]");
   if (button) return playOrHalt(button);
+  const phone = event.target.closest("a[data-phone]");
+  if (phone && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    halt();
+    year = phone.dataset.phone;
+    return onPhone();
+  }
   const link = event.target.closest("a[data-number]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
