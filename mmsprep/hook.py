@@ -23,7 +23,7 @@ from mmsprep.errors import OutputError, UsageError
 from mmsprep.model import Action, Part
 from mmsprep.pipeline import prepare
 from mmsprep.pipeline.intake import AttachmentInput, as_attachments, is_file, is_one
-from mmsprep.pipeline.job import as_text
+from mmsprep.pipeline.job import Quality, as_text
 from mmsprep.profile import DEFAULT_PROFILE, Profile
 from mmsprep.sender.address import as_recipients, is_one_recipient, msisdn
 from mmsprep.settings import Settings
@@ -56,6 +56,8 @@ def pre_send(
     limit_bytes: int | None = None,
     trim: bool = False,
     poster: bool = False,
+    quality: Quality | None = None,
+    best_effort: bool = False,
     country: str = "",
     folder: str | os.PathLike[str] | None = None,
     fields: Mapping[str, str] | None = None,
@@ -68,7 +70,7 @@ def pre_send(
             :data:`FIELDS`. Attachments are one or several of what :func:`mmsprep.prepare` takes, but no folders:
             paths, bytes, ``(name, bytes)``, ``(name, bytes, type)``, open files and uploads. So are recipients: numbers
             as ``str``, ``int`` or as phone libraries parse them; they come back as ``str``.
-        profile, limit_bytes, trim, poster, settings: as :func:`mmsprep.prepare` takes them.
+        profile, limit_bytes, trim, poster, quality, best_effort, settings: as :func:`mmsprep.prepare` takes them.
         country: two letters; completes national numbers.
         folder: where conforming files are written for attachments that are paths, in a new folder inside it that
             is yours; default: a temporary one that is removed when the program ends.
@@ -96,6 +98,8 @@ def pre_send(
         limit_bytes=limit_bytes,
         trim=trim,
         poster=poster,
+        quality=quality,
+        best_effort=best_effort,
         settings=settings,
     )
     if "text" in names:
@@ -116,6 +120,8 @@ async def pre_send_async(
     limit_bytes: int | None = None,
     trim: bool = False,
     poster: bool = False,
+    quality: Quality | None = None,
+    best_effort: bool = False,
     country: str = "",
     folder: str | os.PathLike[str] | None = None,
     fields: Mapping[str, str] | None = None,
@@ -131,6 +137,8 @@ async def pre_send_async(
         limit_bytes=limit_bytes,
         trim=trim,
         poster=poster,
+        quality=quality,
+        best_effort=best_effort,
         country=country,
         folder=folder,
         fields=fields,

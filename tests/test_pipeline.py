@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFilter
 
-from mmsprep import Job, Message, MmsprepError, Progress, forecast, inspect, prepare, split
+from mmsprep import Job, Message, MmsprepError, Progress, forecast, inspect, pre_send, prepare, split
 from mmsprep.errors import (
     BelowFloor,
     Empty,
@@ -237,3 +237,44 @@ def test_a_sound_that_nothing_decodes_is_refused_with_a_reason(sample_media: Pat
 )
 def test_odd_formats_become_verified_parts(sample_media: Path, name: str) -> None:
     _assert_sound(prepare([sample_media / "formats" / name]))
+
+
+def test_low_quality_is_told_with_what_would_help_and_that_helps() -> None:
+    """The number of messages that the advice foretells is the number that its options make."""
+    photos = [_photo(seed) for seed in range(6)]
+    message = prepare(photos, limit_bytes=56_000)
+    assert min(part.quality for part in message.parts) < 50
+    (line,) = (warning for warning in message.warnings if "--split" in warning)
+    messages = split(Job(attachments=photos, limit_bytes=56_000, quality="medium"))
+    assert f"--split --quality medium makes {len(messages)} messages" in line and len(messages) > 1
+    worst = min(part.quality for one in messages for part in one.parts)
+    assert worst > min(part.quality for part in message.parts)
+    assert worst >= 49 or any("below the quality asked for" in told for one in messages for told in one.warnings)
+
+
+def test_good_quality_gets_no_advice() -> None:
+    assert not prepare([_photo(1)]).warnings
+
+
+def test_a_quality_that_one_message_cannot_reach_is_an_error_that_says_what_would() -> None:
+    photos = [_photo(seed) for seed in range(6)]
+    with pytest.raises(BelowFloor) as caught:
+        prepare(photos, limit_bytes=90_000, quality="medium")
+    assert "--split" in str(caught.value) or any("--split" in line for line in caught.value.advice)
+
+
+def test_best_effort_sends_what_is_below_its_floor_with_a_warning() -> None:
+    photos = [_photo(seed) for seed in range(2)]
+    with pytest.raises(BelowFloor):
+        prepare(photos, limit_bytes=8_000)
+    message = prepare(photos, limit_bytes=8_000, best_effort=True)
+    _assert_sound(message)
+    assert any("low or poor" in warning for warning in message.warnings)
+    hooked = pre_send({"attachments": [("photo.jpg", photos[0])]}, limit_bytes=5_000, best_effort=True)
+    assert len(hooked["attachments"][0][1]) < 5_000
+
+
+@pytest.mark.parametrize("quality", ["best", -1, 101, True, float("nan"), [50]])
+def test_a_quality_that_makes_no_sense_is_refused(quality: object) -> None:
+    with pytest.raises(UsageError, match="quality"):
+        Job(attachments=(), quality=quality)  # type: ignore[arg-type]

@@ -46,6 +46,17 @@ PriorityOption = Annotated[
     list[str] | None,
     typer.Option("--priority", metavar="FILE=N", help="Give FILE more of the bytes; 2 asks for half the loss."),
 ]
+QualityOption = Annotated[
+    str,
+    typer.Option(
+        "--quality",
+        metavar="low|medium|high|N",
+        help="What every part is to reach, for --split, --trim and --poster; N is 0..100.",
+    ),
+]
+BestEffortFlag = Annotated[
+    bool, typer.Option("--best-effort", help="Send what stays below its quality floor, with a warning.")
+]
 KeepNamesFlag = Annotated[bool, typer.Option("--keep-names", help="Name the parts after the originals.")]
 
 
@@ -62,6 +73,8 @@ def job_of(
     poster: bool,
     priority: Sequence[str],
     keep_names: bool,
+    quality: str,
+    best_effort: bool,
 ) -> Job:
     """The job that the options ask for.
 
@@ -82,6 +95,8 @@ def job_of(
         trim=trim,
         poster=poster,
         keep_names=keep_names,
+        quality=_quality(quality),
+        best_effort=best_effort,
         priorities=_priorities(priority),
     )
 
@@ -100,6 +115,15 @@ def parse_size(text: str) -> int:
     if size_bytes <= 0:
         raise UsageError(f"--limit {text}: expected more than 0 bytes")
     return size_bytes
+
+
+def _quality(text: str) -> float | None:
+    from mmsprep.pipeline.job import as_quality
+
+    try:
+        return as_quality(float(text)) if re.fullmatch("[0-9.]+", text) else as_quality(text or None)
+    except (UsageError, ValueError):
+        raise UsageError(f"--quality {text}: expected low, medium, high, or a number from 0 to 100") from None
 
 
 def _read_text(path: Path) -> str:

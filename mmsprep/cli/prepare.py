@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsprep.cli.options import (
+    BestEffortFlag,
     Files,
     KeepNamesFlag,
     LimitOption,
@@ -16,6 +17,7 @@ from mmsprep.cli.options import (
     OnErrorOption,
     PosterFlag,
     PriorityOption,
+    QualityOption,
     SubjectOption,
     TextFileOption,
     TextOption,
@@ -55,6 +57,8 @@ def prepare(
     split: Annotated[
         bool, typer.Option("--split", help="Make as few messages as needed, in DIR/1, DIR/2, ...")
     ] = False,
+    quality: QualityOption = "",
+    best_effort: BestEffortFlag = False,
     priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
     force: Annotated[bool, typer.Option("--force", help="Replace another message that DIR holds.")] = False,
@@ -73,6 +77,8 @@ def prepare(
             poster=poster,
             priority=priority or [],
             keep_names=keep_names,
+            quality=quality,
+            best_effort=best_effort,
         )
         _prepare(job, output=output, json_output=json_output, dry_run=dry_run, split=split, force=force)
 

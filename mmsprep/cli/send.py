@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsprep.cli.options import (
+    BestEffortFlag,
     Files,
     KeepNamesFlag,
     LimitOption,
@@ -21,6 +22,7 @@ from mmsprep.cli.options import (
     OnErrorOption,
     PosterFlag,
     PriorityOption,
+    QualityOption,
     SubjectOption,
     TextFileOption,
     TextOption,
@@ -104,6 +106,8 @@ def send(
     on_error: OnErrorOption = OnError.FAIL,
     trim: TrimFlag = False,
     poster: PosterFlag = False,
+    quality: QualityOption = "",
+    best_effort: BestEffortFlag = False,
     priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
     json_output: JsonFlag = False,
@@ -131,6 +135,8 @@ def send(
             poster=poster,
             priority=priority or [],
             keep_names=keep_names,
+            quality=quality,
+            best_effort=best_effort,
         )
         if key and not journal:
             raise UsageError("--key is what a journal goes by: give --journal, too")

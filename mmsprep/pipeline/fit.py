@@ -29,6 +29,9 @@ KEEP_LEVEL = 60.0
 _SLACK_WORTH_USING = 0.015
 _SLACK_ROUNDS = 6
 _SATURATED = 0.97
+_LEAST_SHOWN = 0.01
+_UNREACHED = 5.0
+"""A floor this near to the best foretold is as near as can be asked for."""
 _MISLED = 10.0
 """Quality short of the forecast by this much: the set was divided by a wrong curve, and is divided again."""
 _LIFTS, _LIFTS_TO_FLOOR = 2, 8
@@ -45,15 +48,25 @@ class Candidate:
     ``source`` gives its source (the same one at every call; the first may be costly), ``original`` is set
     when the attachment can go as it is, ``priority`` shifts the division: 2 asks for half the loss.
     ``source_bytes`` is the attachment's own size: once a result is whole and hard to tell from it, it is not made
-    larger than that (``None``: no such bound). ``about`` surrounds the work on it, so that what goes wrong is told as
-    its own.
+    larger than that (``None``: no such bound). ``floor`` is the shown quality asked for in place of the source's floor,
+    as far as the source can reach it; 0 takes whatever there is. ``about`` surrounds the work on it, so that what goes
+    wrong is told as its own.
     """
 
     source: Callable[[], Source]
     original: Rendition | None = None
     priority: float = 1.0
     source_bytes: int | None = None
+    floor: float | None = None
     about: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def floor_quality(self, source: Source) -> float:
+        """Below this a rendition of ``source``, which is this one's, is not what was asked for."""
+        if not self.floor:
+            return source.floor_quality if self.floor is None else 0.0
+        wanted = self.floor / max(_LEAST_SHOWN, getattr(source, "shown", 1.0))
+        best = max(point.quality for point in source.curve().points)
+        return max(source.floor_quality, min(wanted, best - _UNREACHED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,7 @@ def _assured(candidate: Candidate, budget_bytes: int) -> Share | None:
         if not hasattr(source, "assured_quality"):
             return None
         quality = cast(AssuringSource, source).assured_quality(budget_bytes)
-    if quality is None or quality < source.floor_quality:
+    if quality is None or quality < candidate.floor_quality(source):
         return None
     return Share(budget_bytes, quality, keeps_original=False, final=True)
 
@@ -320,7 +333,7 @@ def _is_poor(candidate: Candidate, made: Rendition) -> bool:
         return False
     with candidate.about():
         source = candidate.source()
-        return made.quality < source.floor_quality and not source.curve().steps
+        return made.quality < candidate.floor_quality(source) and not source.curve().steps
 
 
 def _render_shares(candidates: Sequence[Candidate], sizes: Sequence[int], render_all: RenderAll) -> list[Rendition]:
@@ -356,5 +369,5 @@ def _ask(candidate: Candidate, keep: bool) -> Ask:
     if original is not None:
         smaller = [point for point in points if point.size_bytes < original.size_bytes]
         points = (*smaller, CurvePoint(original.size_bytes, PERFECT))
-    ask = Ask(points, curve.steps, source.floor_quality, candidate.priority, curve.whole_bytes)
+    ask = Ask(points, curve.steps, candidate.floor_quality(source), candidate.priority, curve.whole_bytes)
     return ask if candidate.source_bytes is None else ask.no_larger_than(candidate.source_bytes)

@@ -20,7 +20,11 @@ from mmsprep.profile import DEFAULT_PROFILE, Profile
 
 LEAST_PRIORITY = 0.01
 MOST_PRIORITY = 100
+PERFECT_QUALITY = 100
 _ON_ERROR = ("fail", "skip")
+QUALITY_WORDS = {"low": 30.0, "medium": 50.0, "high": 70.0}
+"""What each word asks for at least, on the scale of ``docs/picture-quality.md``."""
+Quality = Literal["low", "medium", "high"] | float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,9 @@ class Job:
     ``attachments`` is one attachment or several. ``profile`` is a name, a path or a read profile; ``limit_bytes``
     replaces the profile's limit. ``on_error="skip"`` leaves out what cannot be sent and reports it. ``trim`` cuts clips
     and recordings that cannot reach the profile's quality floor, ``poster`` sends a clip's best frame instead.
+    ``quality`` is what every part is to reach, in place of the profile's floor: a word of :data:`QUALITY_WORDS` or
+    0..100; a part that cannot reach it whatever it gets is made as good as it can be. ``best_effort`` sends what stays
+    below with a warning, where it would be an error.
     ``keep_names`` lets what is safe of the original names be seen by the recipient. ``priorities`` maps an
     attachment's name, with or without its folder, or its index to its weight (2 asks for half the loss of the others).
 
@@ -46,6 +53,8 @@ class Job:
     trim: bool = False
     poster: bool = False
     keep_names: bool = False
+    quality: Quality | None = None
+    best_effort: bool = False
     priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,11 +63,12 @@ class Job:
             "text": as_text(self.text, "text"),
             "subject": as_text(self.subject, "subject"),
             "limit_bytes": _as_limit(self.limit_bytes),
+            "quality": as_quality(self.quality),
             "priorities": _as_priorities(self.priorities),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        for name in ("trim", "poster", "keep_names"):
+        for name in ("trim", "poster", "keep_names", "best_effort"):
             check_type(getattr(self, name), name, bool, "True or False")
         check_type(self.profile, "profile", (str, os.PathLike, Profile), "a name, the path of a TOML file or a Profile")
         if self.on_error not in _ON_ERROR:
@@ -107,6 +117,23 @@ def as_text(value: object, argument: str) -> str:
         return str(value)
     check_type(value, argument, str, "a str")
     return cast(str, value)
+
+
+def as_quality(value: object) -> float | None:
+    """A quality from 0 to 100, of a number or a word of :data:`QUALITY_WORDS`.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if value is None:
+        return None
+    number = QUALITY_WORDS.get(value, math.nan) if isinstance(value, str) else math.nan
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        number = float(value)
+    if not 0 <= number <= PERFECT_QUALITY:
+        words = ", ".join(QUALITY_WORDS)
+        raise UsageError(f"quality: is {value!r}; expected {words}, or a number from 0 to {PERFECT_QUALITY}")
+    return number
 
 
 def _as_limit(value: object) -> int | None:

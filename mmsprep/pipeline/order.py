@@ -19,6 +19,7 @@ from typing import Literal, NoReturn, TypeVar
 
 from mmsprep.errors import (
     AttachmentError,
+    BelowFloor,
     MmsprepError,
     TooManyAttachments,
     UsageError,
@@ -37,11 +38,12 @@ from mmsprep.model import (
     Rejection,
     Rendition,
 )
+from mmsprep.pipeline.advice import advice
 from mmsprep.pipeline.assemble import budget_bytes_of, make_part, predict_part
 from mmsprep.pipeline.classify import classify
 from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, take_in
-from mmsprep.pipeline.job import Inspection, Job
+from mmsprep.pipeline.job import Inspection, Job, Quality
 from mmsprep.pipeline.rescue import groups_in_order, rescued
 from mmsprep.pipeline.rewrap import rewrap
 from mmsprep.pipeline.running import Entry, OpenOnce, Run, one_of, started
@@ -66,6 +68,8 @@ def prepare(
     trim: bool = False,
     poster: bool = False,
     keep_names: bool = False,
+    quality: Quality | None = None,
+    best_effort: bool = False,
     priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] | None = None,
     settings: Settings | None = None,
     progress: ProgressCallback | None = None,
@@ -86,6 +90,9 @@ def prepare(
         trim: cut clips and recordings that cannot reach the quality floor to what fits.
         poster: send the best frame of a clip that cannot reach the quality floor.
         keep_names: name the parts after the originals.
+        quality: what every part is to reach, ``"low"``, ``"medium"``, ``"high"`` or 0..100, in place of the profile's
+            floor.
+        best_effort: send what stays below its floor, with a warning, instead of an error.
         priorities: an attachment's name, with or without its folder, or its index (from 0) to its weight, 1 being
             normal. A name that fits several is an error.
         settings: limits of this machine (default: from the environment).
@@ -107,6 +114,8 @@ def prepare(
         trim=trim,
         poster=poster,
         keep_names=keep_names,
+        quality=quality,
+        best_effort=best_effort,
         priorities={} if priorities is None else priorities,
     )
     return run(job, settings=settings, progress=progress)
@@ -132,7 +141,10 @@ def split(job: Job, *, settings: Settings | None = None, progress: ProgressCallb
         groups = _of_what_is_sound(this, entries, partial(_grouped, this)) or _nothing_left(this)
         following = replace(this, job=replace(job, text=""))
         runs = [this, *[following] * (len(groups) - 1)]
-        made = [_of_what_is_sound(one, group, partial(_finish, one)) for one, group in zip(runs, groups, strict=True)]
+        made = [
+            _of_what_is_sound(one, group, partial(_finish, one, splits=True))
+            for one, group in zip(runs, groups, strict=True)
+        ]
         return [message for message in made if message] or [_nothing_left(this)]
 
 
@@ -144,7 +156,9 @@ def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCa
     """
     with started(job, settings, progress) as this:
         entries = _open(this, _understand(this))
-        divided, shares = _of_what_is_sound(this, entries, partial(_divided, this)) or _nothing_left(this)
+        divided, shares = _of_what_is_sound(
+            this, entries, lambda some: _above_floor(this, some, _divided)
+        ) or _nothing_left(this)
         parts = [
             predict_part(this, position, entry, share)
             for position, (entry, share) in enumerate(zip(divided, shares, strict=True), start=1)
@@ -159,7 +173,7 @@ def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCa
             text=this.text,
             subject=this.subject,
             rejected=_rejections(this),
-            warnings=_warnings(this, parts),
+            warnings=(*_warnings(this, parts), *advice(this, divided, parts, budget_bytes_of(this, divided))),
         )
 
 
@@ -310,7 +324,7 @@ def _candidate(this: Run, entry: Entry) -> Candidate:
     if original is None:
         source()
     about = partial(this.about, attachment)
-    return Candidate(source, original, this.priority_of(attachment), info.size_bytes, about)
+    return Candidate(source, original, this.priority_of(attachment), info.size_bytes, this.floor, about)
 
 
 def _original(this: Run, entry: Entry) -> Rendition | None:
@@ -342,6 +356,32 @@ def _grouped(this: Run, entries: Sequence[Entry]) -> list[Sequence[Entry]]:
     """The entries of each message; all in one where no division helps, which then says what would."""
     groups = groups_in_order(this, entries)
     return [[entries[place] for place in group] for group in groups] if groups else [entries]
+
+
+def _above_floor(
+    this: Run,
+    entries: Sequence[Entry],
+    work: Callable[[Run, Sequence[Entry]], _Result],
+    *,
+    splits: bool = False,
+) -> _Result:
+    """``work`` with every part above its floor; where that cannot be, as good as can be if the job says so.
+
+    Once a set is split, nothing more can be done for a quality that was asked for: the profile's floors count then.
+    """
+    floors: list[float | None] = [this.floor]
+    floors += [None] if splits and this.floor else []
+    floors += [0] if this.job.best_effort else []
+    for floor in floors[:-1]:
+        try:
+            return work(this, _with_floor(entries, floor))
+        except BelowFloor:
+            continue
+    return work(this, _with_floor(entries, floors[-1]))
+
+
+def _with_floor(entries: Sequence[Entry], floor: float | None) -> list[Entry]:
+    return [replace(entry, candidate=replace(entry.ready, floor=floor)) for entry in entries]
 
 
 def _divided(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Share]]:
@@ -401,9 +441,9 @@ def _of_what_is_sound(
     return None
 
 
-def _finish(this: Run, entries: Sequence[Entry]) -> Message:
+def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False) -> Message:
     """Divide, encode, verify, assemble."""
-    entries, renditions = _fitted(this, entries)
+    entries, renditions = _above_floor(this, entries, _fitted, splits=splits)
 
     def check(work: tuple[int, Entry, Rendition]) -> Part:
         position, entry, rendition = work
@@ -413,6 +453,7 @@ def _finish(this: Run, entries: Sequence[Entry]) -> Message:
         return make_part(this, position, entry, rendition)
 
     parts = tuple(this.pool.map(check, zip(count(1), entries, renditions, strict=False)))
+    helpful = advice(this, entries, parts, budget_bytes_of(this, entries), splits=splits)
     message = Message(
         profile=this.profile.name,
         limit_bytes=this.limit_bytes,
@@ -421,7 +462,7 @@ def _finish(this: Run, entries: Sequence[Entry]) -> Message:
         text=this.text,
         subject=this.subject,
         rejected=_rejections(this),
-        warnings=_warnings(this, parts),
+        warnings=(*_warnings(this, parts), *helpful),
     )
     if message.total_bytes > this.usable_bytes:
         raise VerifyError(

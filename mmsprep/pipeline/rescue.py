@@ -90,6 +90,8 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
     groups = groups_in_order(this, entries, shortfall)
     if groups and len(groups) > 1:
         advice.append(f"sent as {len(groups)} messages it would fit (--split)")
+    if not this.job.best_effort:
+        advice.append("--best-effort sends it as it is, below what is worth looking at")
     advice.append("or leave an attachment out, or give a larger --limit if the gateway takes it")
     return BelowFloor(problem, smallest, this.limit_bytes, tuple(advice))
 

@@ -20,7 +20,7 @@ from mmsprep.formats.text import clean
 from mmsprep.message.message import labels
 from mmsprep.model import Attachment, MediaInfo, Plan, Progress, ProgressCallback, Source
 from mmsprep.pipeline.fit import Candidate
-from mmsprep.pipeline.job import Job, check_type
+from mmsprep.pipeline.job import Job, as_quality, check_type
 from mmsprep.profile import Profile, load_profile
 from mmsprep.settings import Settings, load_settings
 from mmsprep.tools.workspace import Workspace
@@ -98,6 +98,11 @@ class Run:
     def usable_bytes(self) -> int:
         """The limit less what the profile reserves for the gateway's own additions."""
         return self.limit_bytes - self.profile.message.reserve_bytes
+
+    @property
+    def floor(self) -> float | None:
+        """The quality asked for in place of the profile's floors."""
+        return as_quality(self.job.quality)
 
     @property
     def text(self) -> str:

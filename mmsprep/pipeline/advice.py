@@ -1,0 +1,58 @@
+"""What would make a poor message better, said in one line with figures.
+
+Comes in: the entries of a message and what became of them. Goes out: lines for people. Never: an encode, or a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mmsprep.model import Action, Kind, PartReport
+from mmsprep.pipeline.fit import floor_bytes
+from mmsprep.pipeline.job import QUALITY_WORDS
+from mmsprep.pipeline.rescue import duration_s, groups_in_order, trimmed_to_fit
+from mmsprep.pipeline.running import Entry, Run
+
+_MEDIUM = QUALITY_WORDS["medium"]
+_AS_GOOD = 0.5
+"""Tables show whole numbers: 49.6 is 50 to whoever reads it."""
+
+
+def advice(
+    this: Run, entries: Sequence[Entry], parts: Sequence[PartReport], budget_bytes: int, *, splits: bool = False
+) -> tuple[str, ...]:
+    """A line when a part is below the quality asked for, or medium: how many are, and what would help.
+
+    ``splits``: several messages were asked for already.
+    """
+    least = (_MEDIUM if this.floor is None else this.floor) - _AS_GOOD
+    low = [place for place, part in enumerate(parts) if part.action is Action.TRANSCODE and part.quality < least]
+    if not low:
+        return ()
+    worst = min(parts[place].quality for place in low)
+    word = "low" if worst >= QUALITY_WORDS["low"] else "low or poor"
+    if this.floor is not None:
+        word = f"below the quality asked for, {this.floor:g}"
+    told = f"{len(low)} of {len(parts)} parts {'is' if len(low) == 1 else 'are'} {word} (the worst {worst:.0f} of 100)"
+    if splits and this.floor is not None:
+        return (told,)
+    return (f"{told}; {_what_helps(this, entries, low, budget_bytes, splits=splits)}",)
+
+
+def _what_helps(this: Run, entries: Sequence[Entry], low: Sequence[int], budget_bytes: int, *, splits: bool) -> str:
+    wanted = [replace(one, candidate=replace(one.ready, floor=_MEDIUM)) for one in entries]
+    helps: list[str] = []
+    groups = groups_in_order(this, wanted)
+    if groups and len(groups) > 1:
+        helps.append(f"{'' if splits else '--split '}--quality medium makes {len(groups)} messages")
+    timed = [place for place in low if duration_s(entries[place].ready.source())]
+    shorter = trimmed_to_fit([one.ready for one in wanted], budget_bytes) if timed and not helps else None
+    if shorter:
+        seconds = max(duration_s(shorter[place].source()) or 0 for place in timed)
+        helps.append(f"--trim --quality medium keeps the first {seconds:.0f} s")
+    if not helps and any(entries[place].info.kind is Kind.VIDEO and not entries[place].poster for place in low):
+        helps.append("--poster --quality medium sends the best frame")
+    if not helps and all(floor_bytes(wanted[place].ready) <= budget_bytes for place in low) and len(entries) > 1:
+        helps.append("fewer attachments would leave more for each")
+    return "; ".join(helps) or "a message of this size cannot show more of it; crop it, or send it in pieces"
