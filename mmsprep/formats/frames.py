@@ -11,14 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mmsprep.errors import Damaged
 from mmsprep.formats.content import Content
 
 _FRAMES_WANTED = 3
 _PADDING_BYTES = 65_536
 _FRAMES_MEASURED = 2_000
 _MAX_CHUNKS = 1_000
-_VOICE_BYTES_MEASURED = 64_000_000
 
 _MP3_RATES_KBPS = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -45,12 +43,6 @@ _AAC_HZ = (
 )
 _AC3_HZ = (48_000, 44_100, 32_000)
 _AC3_RATES_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
-
-AMR_FRAME_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1)
-"""Bytes of a stored AMR-NB frame with its header byte, by frame type; 0: no such type (RFC 4867, 5.3)."""
-_AMR_WB_FRAME_BYTES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 0, 0, 0, 0, 1, 1)
-_EVRC_FRAME_BYTES = (1, 3, 6, 11, 23, 1)
-_VOICE_FRAME_S = 0.020
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,43 +181,6 @@ def adts_facts(content: Content) -> tuple[float, float]:
         return 0.0, 0.0
     bytes_per_s = (offset - begin) / duration_s
     return (content.size_bytes - begin) / bytes_per_s, bytes_per_s * 8 / 1000
-
-
-def voice_duration_s(content: Content, format_slug: str) -> tuple[float, bool]:
-    """Duration of an AMR-NB, AMR-WB or EVRC file in seconds, and whether it ends with the end of a frame.
-
-    Beyond 64 MB (about five hours) the duration is extrapolated.
-
-    Raises:
-        Damaged: a frame is of a type that does not exist, or there is none.
-    """
-    header_length = content.head.index(b"\n") + 1
-    data = content.read(header_length, _VOICE_BYTES_MEASURED)
-    position = frames = 0
-    while position < len(data):
-        length = _voice_frame_bytes(data[position], format_slug)
-        if not length:
-            raise Damaged(
-                content.name,
-                f"the frame at {frames * _VOICE_FRAME_S:.2f} s is of a type that does not exist"
-                " (the recording is damaged); get the file again",
-            )
-        if position + length > len(data):
-            break
-        position += length
-        frames += 1
-    if not frames:
-        raise Damaged(content.name, "has a header but no sound; get the file again")
-    measured = frames * _VOICE_FRAME_S
-    if header_length + len(data) < content.size_bytes:
-        return measured * content.size_bytes / len(data), True
-    return measured, position == len(data)
-
-
-def _voice_frame_bytes(toc: int, format_slug: str) -> int:
-    if format_slug == "evrc":
-        return _EVRC_FRAME_BYTES[toc] if toc < len(_EVRC_FRAME_BYTES) else 0
-    return (AMR_FRAME_BYTES if format_slug == "amr" else _AMR_WB_FRAME_BYTES)[toc >> 3 & 15]
 
 
 def caf_pcm_duration_s(content: Content) -> float | None:

@@ -16,6 +16,7 @@ _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 _TO_ENCRYPTION = (0x1654AE6B, 0xAE, 0x6D80, 0x6240, 0x5035)
 """From the segment: Tracks, TrackEntry, ContentEncodings, ContentEncoding, ContentEncryption."""
 _MAX_ELEMENTS = 10_000
+_FEW_ELEMENTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,23 @@ def read_matroska(content: Content) -> Matroska:
         elif element == _SEGMENT:
             encrypted = encrypted or walk.has(start, end, _TO_ENCRYPTION)
     return Matroska(doctype, encrypted)
+
+
+def known_end(content: Content) -> int | None:
+    """Where the segment ends by its own word; ``None`` where it does not say, as in what a browser records."""
+    position = 0
+    for _ in range(_FEW_ELEMENTS):
+        header = content.read(position, 12)
+        id_length = 9 - header[0].bit_length() if header else 9
+        if id_length > 4 or len(header) <= id_length or not header[id_length]:
+            return None
+        size_length = 9 - header[id_length].bit_length()
+        unknown = (1 << 7 * size_length) - 1
+        size = int.from_bytes(header[id_length : id_length + size_length], "big") & unknown
+        position += id_length + size_length + size
+        if int.from_bytes(header[:id_length], "big") == _SEGMENT:
+            return None if size == unknown else position
+    return None
 
 
 class _Walk:

@@ -3,13 +3,14 @@
 Comes in: a MIDI file's bytes, or a :class:`Melody`. Goes out: what is in it; one Standard MIDI file. Never: a
 sound, or text from the file's tags.
 
-The reader is mido's; RIFF wrappings (RMI) are taken off by the caller.
+The reader is mido's; RIFF wrappings (RMI) and chunks of other kinds are taken off before.
 """
 
 from __future__ import annotations
 
 import io
 import re
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ import mido
 from mmsprep.formats.melody import Melody
 
 TICKS_A_QUARTER = 480
+_MOST_CHUNKS = 66_536
+"""As many tracks as a header can count, and a thousand chunks of other kinds."""
 _ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{4096}")
 _FIRST_TEMPO = 500_000
 """Microseconds a quarter until the file says otherwise."""
@@ -122,3 +125,36 @@ def _saved(song: Any) -> bytes:
     out = io.BytesIO()
     song.save(file=out)
     return out.getvalue()
+
+
+def unpack_midi(data: bytes) -> bytes:
+    """The header and the tracks of a Standard MIDI file, or of the one inside a RIFF RMID file.
+
+    Chunks of other kinds are left out, as the standard has readers do; the header counts the tracks that are there.
+
+    Raises:
+        ValueError: there is no header or no whole track.
+    """
+    start = data.find(b"MThd") if data[:4] == b"RIFF" else 0
+    if start < 0 or data[start : start + 4] != b"MThd" or len(data) < start + 14:
+        raise ValueError("no MIDI header")
+    header_bytes, form, wanted = struct.unpack_from(">IHH", data, start + 4)
+    if header_bytes < 6:
+        raise ValueError("no MIDI header")
+    tracks: list[bytes] = []
+    position = start + 8 + header_bytes
+    for _ in range(_MOST_CHUNKS):
+        if position + 8 > len(data) or (tracks and len(tracks) == wanted):
+            break
+        name, length = struct.unpack_from(">4sI", data, position)
+        if position + 8 + length > len(data):
+            if name == b"MTrk":
+                raise ValueError(f"it was cut short in track {len(tracks) + 1}")
+            break
+        if name == b"MTrk":
+            tracks.append(data[position : position + 8 + length])
+        position += 8 + length
+    if not tracks:
+        raise ValueError("no track in it")
+    header = struct.pack(">IHH", 6, form, len(tracks)) + data[start + 12 : start + 14]
+    return b"".join((b"MThd", header, *tracks))

@@ -64,6 +64,19 @@ _OURS = (
     _Signature("evrc", (0, b"#!EVRCWB\n")),
     _Signature("evrc", (0, b"#!EVRCNW\n")),
     _Signature("ogg", (0, b"OggS\x00")),
+    _Signature("au", (0, b".snd\x00\x00")),
+    _Signature("wv", (0, b"wvpk")),
+    _Signature("mpc", (0, b"MP+\x07")),
+    _Signature("mpc", (0, b"MP+\x17")),
+    _Signature("mpc8", (0, b"MPCK")),
+    _Signature("ape", (0, b"MAC \x96\x0f")),
+    _Signature("ape", (0, b"MAC ")),
+    _Signature("tta", (0, b"TTA1")),
+    _Signature("dsf", (0, b"DSD \x1c\x00\x00\x00")),
+    _Signature("w64", (0, bytes.fromhex("726966662e91cf11a5d628db04c10000"))),
+    _Signature("voc", (0, b"Creative Voice File\x1a")),
+    _Signature("icns", (0, b"icns\x00")),
+    _Signature("dds", (0, b"DDS \x7c\x00\x00\x00")),
     _Signature("ebml", (0, b"\x1a\x45\xdf\xa3")),
     _Signature("asf", (0, bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))),
     _Signature("flv", (0, b"FLV\x01")),
@@ -194,7 +207,39 @@ def wbmp_size_px(content: Content) -> tuple[int, int] | None:
     return (width_px, height_px) if width_px and height_px and content.size_bytes == exact else None
 
 
+_LOAS_FRAMES = 4
 _PNM = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+\s")
+
+
+def _is_pcx(content: Content) -> bool:
+    """Manufacturer 10, a version that there was, run lengths, 1 to 8 bits, and a window that is not empty."""
+    head = content.head
+    if (
+        len(head) < 128
+        or head[0] != 10
+        or head[1] not in (0, 2, 3, 4, 5)
+        or head[2] != 1
+        or head[3] not in (1, 2, 4, 8)
+    ):
+        return False
+    left, top, right, bottom = struct.unpack_from("<4H", head, 4)
+    return bool(left <= right and top <= bottom and head[64] == 0 and head[65] in (1, 3, 4))
+
+
+def _is_tga(content: Content) -> bool:
+    """No magic in front, but TARGA 2.0's at the end; or a header of which every field makes sense."""
+    head = content.head
+    if len(head) < 18 or head[1] > 1 or head[2] not in (1, 2, 3, 9, 10, 11) or head[16] not in (8, 15, 16, 24, 32):
+        return False
+    width_px, height_px = struct.unpack_from("<2H", head, 12)
+    if not width_px or not height_px or head[17] & 0xC0:
+        return False
+    if content.read(content.size_bytes - 18, 16) == b"TRUEVISION-XFILE":
+        return True
+    palette_bytes = struct.unpack_from("<H", head, 5)[0] * ((head[7] + 7) // 8) if head[1] else 0
+    pixels = width_px * height_px * ((head[16] + 7) // 8)
+    # Without a footer only the plain kind can be told by its length.
+    return head[2] in (1, 2, 3) and content.size_bytes == 18 + head[0] + palette_bytes + pixels
 
 
 def _is_pnm(content: Content) -> bool:
@@ -229,6 +274,17 @@ def _is_drm_message(content: Content) -> bool:
     return re.match(rb"--[^\r\n]{1,70}\r?\nContent-Type:", content.head, re.IGNORECASE) is not None
 
 
+def _is_latm(content: Content) -> bool:
+    """LOAS: some frames in a row of eleven bits of sync word and thirteen of length (ISO/IEC 14496-3, 1.7.2)."""
+    position = 0
+    for _ in range(_LOAS_FRAMES):
+        head = content.read(position, 3)
+        if len(head) < 3 or head[0] != 0x56 or head[1] & 0xE0 != 0xE0:
+            return position >= content.size_bytes > 3
+        position += 3 + ((head[1] & 0x1F) << 8 | head[2])
+    return True
+
+
 def _is_id3(content: Content) -> bool:
     head = content.head
     return head[:3] == b"ID3" and len(head) > 10 and head[3] < 16 and all(byte < 128 for byte in head[6:10])
@@ -242,6 +298,8 @@ _VALIDATED: tuple[tuple[str, Callable[[Content], bool]], ...] = (
     ("id3", _is_id3),
     ("bmp", _is_bmp),
     ("pnm", _is_pnm),
+    ("pcx", _is_pcx),
+    ("tga", _is_tga),
     ("ico", _is_ico),
     ("isobmff", _is_quicktime),
     ("executable", _is_program),
@@ -252,6 +310,7 @@ _VALIDATED: tuple[tuple[str, Callable[[Content], bool]], ...] = (
     ("aac", _has_frames("aac")),
     ("ac3", _has_frames("ac3")),
     ("eac3", _has_frames("eac3")),
+    ("latm", _is_latm),
     ("jxl", _is_naked_jxl),
     ("wbmp", lambda content: wbmp_size_px(content) is not None),
 )

@@ -12,7 +12,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mmsprep.formats.frames import AMR_FRAME_BYTES, mpeg_audio_frame
+from mmsprep.formats.amr import AMR_FRAME_BYTES
+from mmsprep.formats.frames import mpeg_audio_frame
 
 AMR_RATES_KBPS = (4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2)
 """By frame type."""

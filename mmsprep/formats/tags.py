@@ -16,8 +16,12 @@ from mmsprep.formats.content import Content
 _MAX_CHUNKS = 10_000
 _ID3V1_BYTES = 128
 _APE_FOOTER_BYTES = 32
-_OPEN_LENGTHS = (0, 0xFFFFFFFF, 0xFFFFFFFE, 0x7FFFFFFF)
-"""What recorders write for "until the end" when they cannot go back to fill it in."""
+_OPEN_LENGTHS = (0, 0xFFFFFFFF, 0xFFFFFFFE)
+_LEAST_OPEN_LENGTH = 0x7FFF0000
+"""What recorders write for "until the end" when they cannot go back to fill it in: 0, or about as much as a header
+can say, less what is in front (SoX: 0x7FFFF000)."""
+_SLIPPED_BYTES = 4_096
+"""Headers that count themselves, a chunk or a block too many are off by less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +65,14 @@ def wave_layout(content: Content) -> WaveLayout:
         name, length = struct.unpack(f"{order}4sI", header)
         if name == b"data":
             has_sound = True
-            if length in _OPEN_LENGTHS:
-                left_bytes = content.size_bytes - position - 8
+            left_bytes = content.size_bytes - position - 8
+            if length in _OPEN_LENGTHS or (
+                left_bytes < length and (length >= _LEAST_OPEN_LENGTH or length - left_bytes <= _SLIPPED_BYTES)
+            ):
                 duration_s = round(left_bytes / bytes_per_s, 3) if bytes_per_s else None
                 brand = "open" if brand == "RIFF" else brand
                 return WaveLayout(brand, tuple(dict.fromkeys(extras)), duration_s)
-            if position + 8 + length > content.size_bytes:
+            if length > left_bytes:
                 raise Damaged(content.name, "is a WAV recording that was cut short; get the file again")
         elif name == b"fmt ":
             (bytes_per_s,) = struct.unpack(f"{order}I", content.read(position + 16, 4).ljust(4, b"\0"))

@@ -18,6 +18,8 @@ from mmsprep.formats.legacy_text import KEPT_CONTROLS, MAX_CONTROL_SHARE, decode
 
 SAMPLE_BYTES = 65_536
 _MOST_MARKS = 30
+_LETTERS_A_STRAY_ZERO = 500
+_LEAST_WITH_STRAY_ZERO = 16
 _JOINER = "\u034f"
 """COMBINING GRAPHEME JOINER: nothing is seen of it."""
 
@@ -29,7 +31,10 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (b"\x84\x31\x95\x33", "gb18030"),
 )
+CERTAIN = frozenset(("ascii", "utf-8", "utf-8-sig", "utf-16", "utf-32"))
+"""Encodings that nothing but text is in: the others take any bytes for letters."""
 _CJK_CHARSETS = ("gb2312", "shift_jis", "euc_kr", "big5")
+_COMPATIBILITY_IDEOGRAPHS = re.compile("([\uf900-\ufaff\U0002f800-\U0002fa1f]+)")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _LINE_ENDS = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")
 
@@ -49,26 +54,37 @@ def decode(data: bytes, *, whole: bool = True) -> tuple[str, str] | None:
             return japanese, "iso2022_jp"
         return text, "ascii" if text.isascii() else "utf-8"
     if b"\x00" in data[:SAMPLE_BYTES]:
-        return _decode_wide(data, whole=whole)
-    return _decode_legacy(data, whole=whole)
+        return _decode_wide(data, whole=whole) or _decode_with_stray_zeros(data, whole=whole)
+    return _decode_legacy(data, whole=whole) or _decode_wide(data, whole=whole)
+
+
+def _decode_with_stray_zeros(data: bytes, *, whole: bool) -> tuple[str, str] | None:
+    """A text that a few zero bytes slipped into; they are control characters of it."""
+    if len(data) < _LEAST_WITH_STRAY_ZERO or data.count(0) > max(1, len(data) // _LETTERS_A_STRAY_ZERO):
+        return None
+    found = decode(data.replace(b"\x00", b""), whole=whole)
+    if found is None:
+        return None
+    return (try_decode(data, found[1], whole=whole) or f"{found[0]}\x00"), found[1]
 
 
 def _decode_wide(data: bytes, *, whole: bool) -> tuple[str, str] | None:
     """UTF-32 or UTF-16 without a BOM: the decoding that yields nothing but ordinary characters.
 
-    The zero bytes are the upper halves of ASCII, so they stand where the encoding has its upper halves.
+    The zero bytes are the upper halves of ASCII, so they stand where the encoding has its upper halves. In a script
+    of its own without a blank there may be none.
     """
     zeros = [data[start:SAMPLE_BYTES:2].count(0) for start in (0, 1)]
-    units = (
-        ("utf-32-le", 4, True),
-        ("utf-32-be", 4, True),
-        ("utf-16-le", 2, zeros[1] > zeros[0]),
-        ("utf-16-be", 2, zeros[0] > zeros[1]),
-    )
-    for encoding, unit, is_possible in units:
-        if not is_possible or (whole and len(data) % unit):
+    wide = [("utf-16-le", 2), ("utf-16-be", 2)]
+    # Ideographs have a zero in their lower half now and then.
+    wide = wide if zeros[1] >= zeros[0] else wide[::-1]
+    units = [("utf-32-le", 4), ("utf-32-be", 4), *wide] if any(zeros) else wide
+    for encoding, unit in units:
+        if whole and len(data) % unit:
             continue
         text = try_decode(data, encoding, whole=whole)
+        if text and encoding == wide[1][0] and not _is_east_asian(text):
+            continue
         if text and "\x00" not in text and is_natural(text) and _is_readable(text):
             return text, encoding
     return None
@@ -79,6 +95,11 @@ def _is_readable(text: str) -> bool:
     sample = text[:4096]
     known = sum(_is_common(char) for char in sample)
     return known >= 0.9 * len(sample)
+
+
+def _is_east_asian(text: str) -> bool:
+    """Whether most of its characters have no zero byte in UTF-16, so that zeros say nothing about the order."""
+    return sum(char >= "\u2e00" for char in text[:4096]) > len(text[:4096]) / 2
 
 
 def _is_common(char: str) -> bool:
@@ -115,7 +136,9 @@ def _composed(text: str) -> str:
     marks = "".join(char for char in set(text) if unicodedata.combining(char))
     if marks:
         text = re.sub(f"[{re.escape(marks)}]{{{_MOST_MARKS}}}(?=[{re.escape(marks)}])", rf"\g<0>{_JOINER}", text)
-    return unicodedata.normalize("NFC", text)
+    # Ideographs that are compatible with others stay: a name that is written with one is not the other's.
+    parts = _COMPATIBILITY_IDEOGRAPHS.split(text)
+    return "".join(part if place % 2 else unicodedata.normalize("NFC", part) for place, part in enumerate(parts))
 
 
 def _is_unwanted(char: str) -> bool:
@@ -162,6 +185,12 @@ _PATTERNS = tuple(
         ("playlist", r"\Av=0\s+o=[^\n]*\n\s*s="),
         ("playlist", r'^[ \t]*FILE\s+(?:"[^"]*"|\S+)\s+(?:WAVE|MP3|AIFF|BINARY|FLAC)\s+TRACK\s+\d+'),
         ("vcard", r"\ABEGIN:VCARD\b"),
+        ("icalendar", r"\ABEGIN:VCALENDAR\b"),
+        ("email", r"\A(?:[A-Za-z][A-Za-z0-9-]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*MIME-Version:[ \t]*1\.0"),
+        (
+            "email",
+            r"\A(?:(?:Received|Return-Path|Message-ID|Date|From|To|Subject|X-[\w-]+):[^\n]*\n(?:[ \t][^\n]*\n)*){4}",
+        ),
         ("imelody", r"\ABEGIN:IMELODY\b"),
         ("emelody", r"\ABEGIN:EMELODY\b"),
         ("office", r"\A\{\\rtf"),

@@ -67,6 +67,7 @@ _BRANDS = {
 _MP3_HZ = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000)
 _WAV_MAX_HZ = 48_000
 _LADDER_CODECS = {"amr": "amr_nb", "aac": "aac", "mp3": "mp3", "wav-ima": "adpcm_ima_wav"}
+_CARDS = {"vcard": "the name and number", "icalendar": "what it says"}
 _TOLERANCE = 1.02
 """Frame rates and bit rates are averages: 30.01 frames a second are 30."""
 _SUPPORT_WORDS = {
@@ -119,11 +120,11 @@ def _check_allowed(name: str, info: MediaInfo, profile: Profile, row: Row | None
         raise TypeNotAllowed(
             name, f"is {title}, which profile {profile.name!r} refuses{remark}; send it in another form"
         )
-    if info.format == "vcard" and row is None:
+    if info.format in _CARDS and row is None:
         raise TypeNotAllowed(
             name,
-            f"is a vCard, which is not in the compatibility table of profile {profile.name!r}; send the name"
-            " and number as text, or use a profile whose table has a row for vcard",
+            f"is a {title}, which is not in the compatibility table of profile {profile.name!r}; send"
+            f" {_CARDS[info.format]} as text, or use a profile whose table has a row for {info.format}",
         )
     if info.kind is Kind.VIDEO and profile.video is None and info.frame_count != 1:
         raise TypeNotAllowed(
@@ -234,6 +235,8 @@ def _mp3_findings(info: MediaInfo, profile: Profile) -> _Findings:  # noqa: ARG0
     yield from _codec_finding(info.audio_codec, ("mp3",))
     if info.sample_rate_hz not in _MP3_HZ:
         yield _Finding(Reason("sample_rate", f"{info.sample_rate_hz} Hz", "16000 to 48000 Hz (MPEG-1 or 2)"))
+    if "mixed_rates" in info.metadata:
+        yield _Finding(Reason("sample_rate", "several sampling rates", "one from end to end"))
     yield from _channel_finding(info, 2)
 
 

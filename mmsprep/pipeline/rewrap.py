@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import accumulate
 
@@ -20,8 +20,11 @@ import ffmpeg as graph
 
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
+from mmsprep.formats.amr import strip_amr
 from mmsprep.formats.content import Content
-from mmsprep.formats.frames import AMR_FRAME_BYTES, Frame, mpeg_audio_frame
+from mmsprep.formats.frames import after_id3
+from mmsprep.formats.midi import unpack_midi
+from mmsprep.formats.mp3 import runs_of, strip_mp3
 from mmsprep.formats.text import clean, decode
 from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.tools import ffmpeg
@@ -39,16 +42,10 @@ _WAV_CHUNKS = (b"fmt ", b"fact", b"data")
 _WAV_CHUNKS_LOOKED_AT = 1_000
 _MP3_JUNK_BYTES = 1_000_000
 _PCM = 1
-_XING_HEADERS = (b"Xing", b"Info")
-_TRUSTED_ENCODERS = (b"LAME", b"Lavf", b"Lavc")
-_ENCODER_NAME_BYTES = 9
-_LAME_TAG_BYTES = 36
-_SYNC_OR_TAG = re.compile(rb"\xff[\xe2-\xff]|ID3")
 _AAC_SIGNATURE = re.compile(rb"Lavc[0-9][0-9.]+")
-_LAME_PADDING = re.compile(rb"LAME3\.\d{1,3}[.a-z]?\d?")
 
 
-class _BadStructureError(Exception):
+class _BadStructureError(ValueError):
     """What does not hold, in words that follow the attachment's name."""
 
 
@@ -83,7 +80,7 @@ def strip(attachment: Attachment, format_slug: str, max_bytes: int) -> bytes | N
         return data if len(data) <= max_bytes else None
     except (IndexError, struct.error):
         problem = "it ends in the middle"
-    except _BadStructureError as error:
+    except ValueError as error:
         problem = str(error)
     raise Damaged(attachment.name, f"is a damaged {FORMATS[format_slug].title}: {problem}; get the file again")
 
@@ -97,11 +94,9 @@ def _surely_over(attachment: Attachment, format_slug: str, max_bytes: int) -> bo
             case "wav":
                 return _wav_data_bytes(content) > max_bytes
             case "mp3":
-                start = 0
-                while content.read(start, 3) == b"ID3" and len(tag := content.read(start, 10)) == 10:
-                    start += _after_id3v2(tag, 0)
-                frames = _mp3_frames(content.read(start, 2 * max_bytes + _MP3_JUNK_BYTES))
-                return any(total > max_bytes for total in accumulate(map(len, frames)))
+                start = after_id3(content)
+                frames = runs_of(content.read(start, 2 * max_bytes + _MP3_JUNK_BYTES))
+                return any(total > max_bytes for total in accumulate(frame.length_bytes for _, frame in frames))
     return False
 
 
@@ -226,79 +221,6 @@ def _after_blocks(data: bytes, position: int) -> int:
     return position + 1
 
 
-def strip_mp3(data: bytes) -> bytes:
-    """Keep frames: ID3v1, ID3v2, APEv2, Lyrics3 and whatever else lies before, between or behind them goes.
-
-    The header frame of LAME and Xing stays, as without its frame count, seek table and encoder delay players
-    show a wrong duration and play clicks at both ends. What it says about the encoder's version goes.
-    """
-    frames = list(_mp3_frames(data))
-    if len(frames) < 2:
-        raise _BadStructureError("no run of MPEG audio frames in it")
-    frames[0] = _without_encoder_version(frames[0])
-    return _LAME_PADDING.sub(lambda found: b"U" * len(found[0]), b"".join(frames))
-
-
-def _mp3_frames(data: bytes) -> Iterator[bytes]:
-    """Whole frames of one stream; a new run of them counts only if two follow each other."""
-    position, running = 0, False
-    first: Frame | None = None
-    while position >= 0:
-        frame = _frame_like(first, data, position)
-        if frame and (running or _frame_like(first or frame, data, position + frame.length_bytes)):
-            end = position + frame.length_bytes
-            if end > len(data):
-                return
-            first, running = first or frame, True
-            yield data[position:end]
-            position = end
-        elif data[position : position + 3] == b"ID3" and position + 10 <= len(data):
-            position, running = _after_id3v2(data, position), False
-        else:
-            found = _SYNC_OR_TAG.search(data, position + 1)
-            position, running = found.start() if found else -1, False
-
-
-def _frame_like(first: Frame | None, data: bytes, position: int) -> Frame | None:
-    """The frame at ``position`` if it is of the same version, layer and sampling rate as ``first``."""
-    frame = mpeg_audio_frame(data[position : position + 4])
-    return frame if frame and (first is None or frame.character == first.character) else None
-
-
-def _after_id3v2(data: bytes, position: int) -> int:
-    """ID3v2.4, 3.1: a size of four times seven bits, and perhaps a footer."""
-    length = 0
-    for byte in data[position + 6 : position + 10]:
-        length = length << 7 | byte & 0x7F
-    return position + 10 + length + (10 if data[position + 5] & 0x10 else 0)
-
-
-def _without_encoder_version(frame: bytes) -> bytes:
-    """``LAME`` is what makes players trust the encoder delay, so just that stays of the encoder's name."""
-    mono, newest = frame[3] >> 6 == 3, frame[1] >> 3 & 3 == 3
-    at = 4 + (0 if frame[1] & 1 else 2) + ((17 if mono else 32) if newest else (9 if mono else 17))
-    if frame[at : at + 4] not in _XING_HEADERS:
-        return frame
-    (flags,) = struct.unpack_from(">I", frame, at + 4)
-    at += 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
-    end = at + _LAME_TAG_BYTES
-    if end > len(frame):
-        return frame
-    name = b"LAME" if frame[at : at + 4] in _TRUSTED_ENCODERS else b""
-    tag = frame[:at] + name.ljust(_ENCODER_NAME_BYTES, b"\x00") + frame[at + _ENCODER_NAME_BYTES : end - 2]
-    return tag + struct.pack(">H", _crc16(tag)) + frame[end:]
-
-
-def _crc16(data: bytes) -> int:
-    """CRC-16/ARC, which the LAME tag ends with (LAME's Mp3 Info Tag revision 1)."""
-    crc = 0
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
-    return crc
-
-
 def strip_wav(data: bytes) -> bytes:
     """Keep format, sample count and samples, with sizes that are true."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
@@ -322,49 +244,6 @@ def strip_wav(data: bytes) -> bytes:
         if name in found:
             body += struct.pack("<4sI", name, len(found[name])) + found[name] + bytes(len(found[name]) % 2)
     return struct.pack("<4sI", b"RIFF", len(body)) + body
-
-
-def strip_amr(data: bytes) -> bytes:
-    """Keep whole frames (RFC 4867, 5.3); what follows them is not sound."""
-    magic = b"#!AMR\n"
-    if not data.startswith(magic):
-        raise _BadStructureError("no AMR header")
-    position = len(magic)
-    while position < len(data):
-        length = AMR_FRAME_BYTES[data[position] >> 3 & 15]
-        if length == 0 or position + length > len(data):
-            break
-        position += length
-    if position == len(magic) or len(data) - position > position:
-        raise _BadStructureError(f"no frame at byte {position}")
-    return data[:position]
-
-
-def unpack_midi(data: bytes) -> bytes:
-    """The header and the tracks of a Standard MIDI file, or of the one inside a RIFF RMID file."""
-    if data[:4] == b"RIFF":
-        position = 12
-        while data[position : position + 4] != b"data":
-            (length,) = struct.unpack_from("<I", data, position + 4)
-            position += 8 + length + length % 2
-        (length,) = struct.unpack_from("<I", data, position + 4)
-        data = data[position + 8 : position + 8 + length]
-    if data[:4] != b"MThd":
-        raise _BadStructureError("no MIDI header")
-    header_bytes, _, tracks = struct.unpack_from(">IHH", data, 4)
-    if header_bytes < 6 or not tracks:
-        raise _BadStructureError("no track in it")
-    kept = [b"MThd\x00\x00\x00\x06", data[8:14]]
-    position = 8 + header_bytes
-    while tracks:
-        name, length = struct.unpack_from(">4sI", data, position)
-        if position + 8 + length > len(data):
-            raise _BadStructureError("the last track is cut off")
-        if name == b"MTrk":
-            kept.append(data[position : position + 8 + length])
-            tracks -= 1
-        position += 8 + length
-    return b"".join(kept)
 
 
 def clean_melody(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ import io
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +49,7 @@ _CODECS = {
 }
 
 
-def verify(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> None:
+def verify(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> Rendition:
     """Check that ``rendition`` is what it says, decodes to its end and is of a type the profile allows.
 
     Args:
@@ -58,16 +58,20 @@ def verify(name: str, rendition: Rendition, profile: Profile, workspace: Workspa
         profile: the rules it was made by.
         workspace: room for a temporary file and ffmpeg.
 
+    Returns:
+        The rendition, with how long it really plays.
+
     Raises:
         VerifyError: an output of ours is not what it should be.
         Damaged: an original that would have gone as it is does not decode to its end.
     """
     try:
-        _check(name, rendition, profile, workspace)
+        duration_s = _check(name, rendition, profile, workspace)
     except _Fault as fault:
         raise _error(name, rendition, str(fault)) from fault
     except ToolError as error:
         raise _error(name, rendition, f"does not decode ({error})") from error
+    return rendition if duration_s is None else replace(rendition, duration_s=round(duration_s, 3))
 
 
 class _Fault(Exception):
@@ -95,7 +99,8 @@ class ReadBack:
     movie: Movie | None = None
 
 
-def _check(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> None:
+def _check(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> float | None:
+    """Check; how long sound and clips play."""
     if not rendition.data:
         raise _Fault("is empty")
     attachment = Attachment(0, name, rendition.size_bytes, data=rendition.data)
@@ -111,7 +116,8 @@ def _check(name: str, rendition: Rendition, profile: Profile, workspace: Workspa
             wanted = f"{rendition.width_px}x{rendition.height_px}"
             raise _Fault(f"is {size_px[0]}x{size_px[1]} px, expected {wanted}")
     elif found.tracks:
-        _check_stream(rendition, profile, workspace, found)
+        return _check_stream(rendition, profile, workspace, found)
+    return None
 
 
 def read_back(attachment: Attachment, format_slug: str, action: Action, line_ends: Literal["crlf", "lf"]) -> ReadBack:
@@ -134,7 +140,7 @@ def read_back(attachment: Attachment, format_slug: str, action: Action, line_end
                 _check_midi(data)
             case "imelody" | "emelody":
                 _check_melody(data, format_slug)
-            case "text" | "vcard":
+            case "text" | "vcard" | "icalendar":
                 _check_text(data)
                 if action is Action.TRANSCODE:
                     _check_clean(data.decode(), line_ends)
@@ -244,8 +250,11 @@ def _read_stream(attachment: Attachment, data: bytes, format_slug: str, action: 
     return ReadBack(sound=sound, movie=movie, tracks=tuple(read_tracks(attachment)))
 
 
-def _check_stream(rendition: Rendition, profile: Profile, workspace: Workspace, found: ReadBack) -> None:
-    """Sound and clips: container, codecs, size, duration, and a decode to the end."""
+def _check_stream(rendition: Rendition, profile: Profile, workspace: Workspace, found: ReadBack) -> float:
+    """Sound and clips: container, codecs, size, duration, and a decode to the end; how long it plays.
+
+    What an original's header says is no evidence against it: only where its decoder complains is it damaged.
+    """
     general = found.tracks[0] if found.tracks else {}
     expected = _CONTAINERS.get(rendition.format)
     if expected and general.get("format") != expected:
@@ -256,10 +265,12 @@ def _check_stream(rendition: Rendition, profile: Profile, workspace: Workspace, 
     decoded_s, complaints = _decode(rendition, workspace, path)
     path.unlink()
     wanted_s = rendition.duration_s or 0
-    if decoded_s < wanted_s * (1 - _DURATION_TOLERANCE) - _DURATION_TOLERANCE_S:
+    is_short = decoded_s < wanted_s * (1 - _DURATION_TOLERANCE) - _DURATION_TOLERANCE_S
+    if not decoded_s or (is_short and (complaints or rendition.action is Action.TRANSCODE)):
         raise _Fault(f"decodes for {decoded_s:.1f} s, expected {wanted_s:.1f} s")
     if complaints and rendition.action is Action.TRANSCODE:
         raise _Fault(f"does not decode cleanly ({complaints})")
+    return decoded_s
 
 
 def _check_ours(rendition: Rendition, profile: Profile, found: ReadBack) -> None:

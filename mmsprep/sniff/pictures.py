@@ -43,6 +43,10 @@ _PLUGINS = {
     "jp2": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
     "pnm": ("PpmImagePlugin", "PpmImageFile"),
     "psd": ("PsdImagePlugin", "PsdImageFile"),
+    "tga": ("TgaImagePlugin", "TgaImageFile"),
+    "pcx": ("PcxImagePlugin", "PcxImageFile"),
+    "icns": ("IcnsImagePlugin", "IcnsImageFile"),
+    "dds": ("DdsImagePlugin", "DdsImageFile"),
     "tiff": ("TiffImagePlugin", "TiffImageFile"),
 }
 """Pillow's module and class for a format; loaded when a picture of it comes, which is seldom."""

@@ -35,11 +35,12 @@ from mmsprep.formats.imelody import parse_imelody
 from mmsprep.formats.isobmff import Movie, read_movie
 from mmsprep.formats.matroska import read_matroska
 from mmsprep.formats.melody import Melody, MelodyError
+from mmsprep.formats.mp3 import find_run
 from mmsprep.formats.signatures import foreign_family, is_zipped_document, strong_family
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.sniff.pictures import is_raw_tiff, read_picture
-from mmsprep.sniff.recordings import media_info
+from mmsprep.sniff.recordings import counted_s, media_info
 from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace
@@ -50,6 +51,7 @@ _ADVICE = {
     "pdf": "export its pages as pictures (PNG or JPEG) and send those",
     "office": "export its pages as pictures, or save it as text",
     "postscript": "export it as PNG or JPEG",
+    "email": "send the files that are in it, and its text",
     "zip": "unpack it and send the media in it",
     "archive": "unpack it and send the media in it",
     "executable": "an MMS carries pictures, sound, clips and text, never programs",
@@ -65,8 +67,9 @@ _GUIDS_OF_PROTECTION = tuple(
     bytes.fromhex(guid) for guid in ("fbb31122 23bdd211 b4b700a0 c955fc6e", "14e68a29 2226174c b935dae0 7ee9289c")
 )
 """ASF's Content Encryption Object and Extended Content Encryption Object."""
-_ALIEN_CHUNKS = 1_000
 _LOOK_TIMEOUT_S = 15.0
+_SLIPPED_BYTES, _SLIPPED_SHARE = 4_096, 500
+"""A movie with its index may lack a frame or two of its end: players show all the others."""
 _MIDI_BYTES_READ = 1_000_000
 _MELODIES: dict[str, Callable[[str], Melody]] = {"imelody": parse_imelody, "emelody": parse_emelody}
 _SPOKEN_WITH_VOWEL = ("A", "E", "I", "O", "a", "e", "i", "o", "MP", "M4", "SVG", "XML", "HTML", "ffmpeg")
@@ -93,6 +96,8 @@ def sniff(attachment: Attachment, settings: Settings, workspace: Workspace) -> M
     sizes = (info.width_px, info.height_px, info.frame_count, info.duration_s, info.size_bytes)
     if info.format not in FORMATS or any(size is not None and not size >= 0 for size in sizes):
         raise senseless(attachment.name)
+    if info.kind in (Kind.AUDIO, Kind.VIDEO) and info.duration_s is None and FORMATS[info.format].demuxer:
+        return replace(info, duration_s=counted_s(attachment, info.format, settings, workspace))
     return info
 
 
@@ -102,7 +107,11 @@ def look(attachment: Attachment, settings: Settings) -> MediaInfo:
         if not content.size_bytes:
             raise Empty(content.name, "is empty (0 bytes)")
         family = strong_family(content)
-        info = _binary_info(content, family, attachment, settings) if family else _other_info(content, settings)
+        info = (
+            _binary_info(content, family, attachment, settings)
+            if family
+            else _other_info(content, attachment, settings)
+        )
     _check_limits(attachment.name, info, settings)
     told = _name_note(attachment.name, FORMATS[info.format])
     return replace(info, notes=(told, *info.notes)) if told else info
@@ -157,9 +166,9 @@ def _other_format(content: Content) -> str:
     slug = foreign_family(content) if b"\x00" in content.head else None
     if slug is None:
         decoded = plaintext.decode(content.head, whole=content.size_bytes <= len(content.head))
-        if decoded is not None:
+        if decoded is not None and (decoded[1] in plaintext.CERTAIN or find_run(content) is None):
             return plaintext.text_format(decoded[0])
-        slug = foreign_family(content)
+        slug = foreign_family(content) or ("mp3" if find_run(content) is not None else None)
     if slug is None:
         raise UnknownType(
             content.name,
@@ -169,12 +178,14 @@ def _other_format(content: Content) -> str:
     return slug
 
 
-def _other_info(content: Content, settings: Settings) -> MediaInfo:
+def _other_info(content: Content, attachment: Attachment, settings: Settings) -> MediaInfo:
     """The facts about content without magic."""
     slug = _other_format(content)
     entry = FORMATS[slug]
     if entry.kind is None:
         _refuse(content.name, slug)
+    if slug == "mp3":
+        return media_info(content, slug, None, attachment)
     return _text_info(content, entry, settings)
 
 
@@ -231,7 +242,8 @@ def _movie_format(content: Content, movie: Movie) -> str:
             content.name,
             f"has {movie.outside}, which is never followed; save it as a self-contained movie",
         )
-    if movie.missing_bytes:
+    slipped = movie.has_moov and movie.missing_bytes <= max(_SLIPPED_BYTES, content.size_bytes // _SLIPPED_SHARE)
+    if movie.missing_bytes and not slipped:
         raise Damaged(
             content.name,
             f"was cut short: {movie.missing_bytes:,} bytes of it are missing; get the file again",
@@ -273,13 +285,16 @@ def _brand_format(brand: str) -> str:
 def _behind_id3(content: Content) -> str:
     """What follows the ID3 tags: MP3, or another stream that somebody tagged, perhaps more than once."""
     offset = after_id3(content)
-    if offset >= content.size_bytes:
+    if offset >= content.size_bytes and find_run(content) is None:
         raise Damaged(content.name, "is an ID3 tag without sound behind it; get the file again")
     if content.read(offset, 4) == b"fLaC":
         return "flac"
     for slug in ("mp3", "aac", "ac3", "eac3"):
         if starts_with_frames(content, slug, offset):
             return slug
+    if find_run(content) is not None:
+        # The tag says that it is shorter or longer than it is.
+        return "mp3"
     raise UnknownType(content.name, "begins with an ID3 tag, but no known sound follows it; expected MP3, AAC or FLAC")
 
 
@@ -319,57 +334,38 @@ _REFINED: dict[str, Callable[[Content], str]] = {
 
 
 def _midi_info(content: Content) -> MediaInfo:
-    """A MIDI file, or a RIFF around one; ``metadata`` tells them apart."""
+    """A MIDI file, or a RIFF around one; ``metadata`` tells them apart.
+
+    How long one plays that is larger than any MMS, whose events take long to read, stays unknown.
+    """
+    from mmsprep.formats.midi import read_song, unpack_midi
+
     wrapped = content.head.startswith(b"RIFF")
-    start = content.head.find(b"MThd") if wrapped else 0
-    header = content.head[start : start + 14]
-    if start < 0 or len(header) < 14 or int.from_bytes(header[4:8], "big") < 6:
-        raise Damaged(content.name, "is MIDI without a whole header; get the file again")
-    form, wanted = int.from_bytes(header[8:10], "big"), int.from_bytes(header[10:12], "big")
-    position, tracks = start + 8 + int.from_bytes(header[4:8], "big"), 0
-    for _ in range(wanted + _ALIEN_CHUNKS):
-        if tracks == wanted:
-            break
-        chunk = content.read(position, 8)
-        length = int.from_bytes(chunk[4:], "big")
-        if len(chunk) < 8 or position + 8 + length > content.size_bytes:
-            raise Damaged(
-                content.name,
-                f"is MIDI that was cut short in track {tracks + 1} of {wanted}; get the file again",
-            )
-        tracks += chunk[:4] == b"MTrk"
-        position += 8 + length
-    if not tracks:
-        raise Damaged(content.name, "is MIDI without a track; get the file again")
+    whole = content.size_bytes <= _MIDI_BYTES_READ
+    duration_s, form = None, int.from_bytes(content.head[8:10], "big")
+    metadata = ["rmi"] if wrapped else []
+    if whole:
+        data = content.read(0, content.size_bytes)
+        try:
+            inner = unpack_midi(data)
+            song = read_song(inner)
+        except ValueError as error:
+            raise Damaged(content.name, f"is damaged MIDI ({error}); get the file again") from error
+        if not song.note_count:
+            raise Damaged(content.name, "is MIDI without a note; get the file again")
+        duration_s, form = song.duration_s, song.form
+        if not wrapped and inner != data:
+            metadata.append("trailing" if data.startswith(inner) else "foreign_chunks")
     entry = FORMATS["midi"]
     return MediaInfo(
         format="midi",
         kind=Kind.AUDIO,
         content_type=entry.content_type,
         size_bytes=content.size_bytes,
-        duration_s=_midi_duration_s(content, start, position),
+        duration_s=duration_s,
         brand=f"smf{form}",
-        metadata=("rmi",) if wrapped else ("trailing",) if position < content.size_bytes else (),
+        metadata=tuple(metadata),
     )
-
-
-def _midi_duration_s(content: Content, start: int, end: int) -> float | None:
-    """How long it plays, unknown for a file larger than any MMS, whose events take long to read.
-
-    Raises:
-        Damaged: its events make no sense.
-    """
-    if end - start > _MIDI_BYTES_READ:
-        return None
-    from mmsprep.formats.midi import read_song
-
-    try:
-        song = read_song(content.read(start, end - start))
-    except ValueError as error:
-        raise Damaged(content.name, f"is damaged MIDI ({error}); get the file again") from error
-    if not song.note_count:
-        raise Damaged(content.name, "is MIDI without a note; get the file again")
-    return song.duration_s
 
 
 def _check_limits(name: str, info: MediaInfo, settings: Settings) -> None:

@@ -9,17 +9,25 @@ Codecs and pixel sizes are translated to ffmpeg's names and to what is displayed
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import replace
 
-from mmsprep.errors import Damaged, ProtectedMedia
+from mmsprep.errors import Damaged, OverInputLimit, ProtectedMedia, ToolError, ToolOverLimit, ToolTimeout
 from mmsprep.formats import FORMATS
+from mmsprep.formats.amr import read_voice
 from mmsprep.formats.content import Content
-from mmsprep.formats.frames import adts_facts, caf_pcm_duration_s, voice_duration_s
+from mmsprep.formats.frames import adts_facts, after_id3, caf_pcm_duration_s
 from mmsprep.formats.isobmff import Movie
+from mmsprep.formats.matroska import known_end
+from mmsprep.formats.mp3 import find_run, read_mp3
+from mmsprep.formats.ogg import OggSound, read_ogg_sound
 from mmsprep.formats.tags import mp3_tags, wave_layout
 from mmsprep.model import Attachment, Kind, MediaInfo
+from mmsprep.settings import Settings
+from mmsprep.tools import ffmpeg
 from mmsprep.tools.mediainfo import Track, read_tracks
+from mmsprep.tools.workspace import Workspace
 
 _VIDEO_CODECS = {
     "AVC": "h264",
@@ -61,6 +69,21 @@ _NO_NUMBER = 1e15
 _WAVE_CODECS = {"2": "adpcm_ms", "6": "pcm_alaw", "7": "pcm_mulaw", "11": "adpcm_ima_wav", "49": "gsm_ms"}
 _EVRC_GUID = bytes.fromhex("8dd489e6")
 _HDR_TRANSFERS = {"PQ": "hdr-pq", "HLG": "hdr-hlg"}
+_SLIPPED_BYTES, _SLIPPED_SHARE = 4_096, 500
+_LEAST_UNKNOWN_LENGTH = 0x7FFF0000
+_PLAIN_CODECS = {
+    "ape": "ape",
+    "au": "pcm",
+    "dsf": "dsd",
+    "latm": "aac",
+    "mpc": "musepack7",
+    "mpc8": "musepack8",
+    "tta": "tta",
+    "voc": "pcm",
+    "w64": "pcm",
+    "wv": "wavpack",
+}
+"""Formats that hold one kind of sound and nothing else."""
 _SOUND_ONLY = {
     **dict.fromkeys(("mp4", "mov", "3gp", "3g2"), "m4a"),
     **dict.fromkeys(("mkv", "webm"), "mka"),
@@ -91,15 +114,21 @@ def media_info(
         return _voice_info(content, format_slug)
     if format_slug == "qcp":
         return _qcp_info(content)
+    if format_slug in _PLAIN_CODECS:
+        # MediaInfo reads these wrongly or not at all; how long they play is counted.
+        return replace(_base(content, format_slug, has_picture=False), audio_codec=_PLAIN_CODECS[format_slug])
+    _check_whole(content, format_slug)
     tracks = read_tracks(attachment)
     general = next((track for track in tracks if track.get("track_type") == "General"), {})
     sounds = [track for track in tracks if track.get("track_type") == "Audio"]
     pictures = [track for track in tracks if track.get("track_type") == "Video"]
     if movie is not None and not movie.has_track("vide"):
         pictures = []
-    _check_whole(content, format_slug, general)
     if any(track.get("encryption") for track in tracks):
         raise ProtectedMedia(content.name, "is encrypted, so it cannot be sent; use an unprotected copy")
+    ogg = read_ogg_sound(content) if format_slug == "ogg" and not pictures else None
+    if ogg is not None and not sounds:
+        return _ogg_info(content, ogg)
     if not sounds and not pictures:
         raise Damaged(
             content.name,
@@ -112,18 +141,75 @@ def media_info(
         metadata=_metadata(general, sounds, pictures, movie),
     )
     if movie is not None:
-        info = replace(info, brand=movie.brand.strip() or None, moov_first=movie.moov_first)
+        short = (f"lacks the last {movie.missing_bytes:,} bytes",) if movie.missing_bytes else ()
+        info = replace(info, brand=movie.brand.strip() or None, moov_first=movie.moov_first, notes=short)
     elif format_slug == "wav":
         layout = wave_layout(content)
         duration_s = layout.duration_s or info.duration_s
         info = replace(info, brand=layout.brand, metadata=layout.metadata, duration_s=duration_s)
     elif format_slug == "mp3":
-        doubt = ("is shorter than its header says; it may have been cut short",)
-        notes = doubt if general.get("istruncated") else ()
-        info = replace(info, metadata=(*mp3_tags(content), *info.metadata), notes=notes)
+        info = _with_mp3_time(info, content)
+    elif ogg is not None:
+        info = replace(info, duration_s=ogg.duration_s or info.duration_s)
     if pictures:
         info = _with_picture(info, pictures[0])
     return _with_sound(info, sounds[0], content) if sounds else info
+
+
+def counted_s(attachment: Attachment, format_slug: str, settings: Settings, workspace: Workspace) -> float | None:
+    """How long a file plays whose headers do not say it, counted from its packets by ffmpeg; nothing is decoded.
+
+    Raises:
+        OverInputLimit: longer than ``settings.max_duration_s``, or counting takes too long.
+    """
+    most_s = settings.max_duration_s + 1
+    source = ffmpeg.safe_input(workspace.path_of(attachment), format_slug, t=most_s)
+    output = source.output("pipe:1", f="null", c="copy", progress="pipe:1")
+    try:
+        done = ffmpeg.run(workspace, output)
+    except (ToolTimeout, ToolOverLimit) as error:
+        raise OverInputLimit(attachment.name, f"is more than this machine may spend on one file ({error})") from error
+    except ToolError:
+        return None
+    times = re.findall(rb"out_time_us=(\d+)", done.stdout)
+    seconds = int(times[-1]) / 1e6 if times else 0.0
+    if seconds > settings.max_duration_s:
+        raise OverInputLimit(
+            attachment.name,
+            f"is longer than {settings.max_duration_s:,.0f} s; cut it first, or raise MMSPREP_MAX_DURATION_S",
+        )
+    return round(seconds, 3) or None
+
+
+def _with_mp3_time(info: MediaInfo, content: Content) -> MediaInfo:
+    """How long an MP3 plays, by its frames; a header of the first of several joined files speaks for that one alone."""
+    start = after_id3(content)
+    found = find_run(content, start if start < content.size_bytes else 0)
+    facts = read_mp3(content, found or 0)
+    notes: tuple[str, ...] = ()
+    if facts.promised_s and facts.duration_s < 0.9 * facts.promised_s - 0.5:
+        notes = (f"plays {facts.duration_s:.1f} s, its header says {facts.promised_s:.1f} s",)
+    extra = ["junk"] if found is None or found > start else []
+    extra += ["mixed_rates"] if facts.is_mixed else []
+    extra += ["wrong_length"] if facts.promised_s and abs(facts.promised_s - facts.duration_s) > 1 else []
+    return replace(
+        info,
+        duration_s=facts.duration_s or info.duration_s,
+        audio_rate_kbps=facts.rate_kbps or None,
+        metadata=(*mp3_tags(content), *info.metadata, *extra),
+        notes=notes,
+    )
+
+
+def _ogg_info(content: Content, sound: OggSound) -> MediaInfo:
+    """Ogg whose sound MediaInfo does not find: a stream that begins in the middle, or has a gap."""
+    return replace(
+        _base(content, "ogg", has_picture=False),
+        duration_s=sound.duration_s or None,
+        audio_codec=sound.codec,
+        sample_rate_hz=sound.sample_rate_hz,
+        channels=sound.channels,
+    )
 
 
 def _base(content: Content, format_slug: str, has_picture: bool) -> MediaInfo:
@@ -137,9 +223,15 @@ def _base(content: Content, format_slug: str, has_picture: bool) -> MediaInfo:
     )
 
 
-def _check_whole(content: Content, format_slug: str, general: Track) -> None:
-    """Refuse a file that says itself that it was longer; a stream may be cut anywhere and still be whole."""
-    if general.get("istruncated") and format_slug in ("aiff", "avi", "mkv", "webm"):
+def _check_whole(content: Content, format_slug: str) -> None:
+    """Refuse a file that ends well before what its container knows; what it does not know is no evidence."""
+    end: int | None = None
+    if format_slug in ("mkv", "webm"):
+        end = known_end(content)
+    elif format_slug in ("avi", "aiff"):
+        length = int.from_bytes(content.head[4:8], "little" if format_slug == "avi" else "big")
+        end = 8 + length if 0 < length < _LEAST_UNKNOWN_LENGTH else None
+    if end is not None and end - content.size_bytes > max(_SLIPPED_BYTES, content.size_bytes // _SLIPPED_SHARE):
         raise Damaged(content.name, f"is {FORMATS[format_slug].title} that was cut short; get the file again")
 
 
@@ -170,6 +262,7 @@ def _kbps(track: Track) -> float | None:
 def _metadata(general: Track, sounds: list[Track], pictures: list[Track], movie: Movie | None) -> tuple[str, ...]:
     found = list(movie.metadata) if movie else []
     if movie:
+        found += ["short"] if movie.missing_bytes else []
         found += ["fragmented"] if movie.fragmented else []
         found += ["trailing"] if movie.trailing_bytes else []
         found += ["extra_tracks"] if len(movie.tracks) > 2 else []
@@ -277,7 +370,11 @@ def _pcm_codec(track: Track) -> str:
 
 def _voice_info(content: Content, format_slug: str) -> MediaInfo:
     """AMR and EVRC files have no header to speak of; their frames are counted."""
-    duration_s, complete = voice_duration_s(content, format_slug)
+    voice = read_voice(content, format_slug)
+    duration_s = voice.duration_s
+    metadata = [*(["bad_frames"] if voice.bad_frames else []), *([] if voice.is_exact else ["header_bits"])]
+    metadata += ["trailing"] if voice.trailing_bytes else []
+    bad_s = f"{voice.bad_frames * 20} ms of it are damaged and silent"
     return replace(
         _base(content, format_slug, has_picture=False),
         duration_s=round(duration_s, 3),
@@ -285,7 +382,8 @@ def _voice_info(content: Content, format_slug: str) -> MediaInfo:
         audio_rate_kbps=round(content.size_bytes * 8 / 1000 / duration_s, 3),
         sample_rate_hz=16_000 if format_slug == "amr-wb" else 8_000,
         channels=1,
-        metadata=() if complete else ("trailing",),
+        metadata=tuple(metadata),
+        notes=(bad_s,) if voice.bad_frames else (),
     )
 
 

@@ -19,9 +19,10 @@ from pathlib import Path
 from random import Random
 
 from mmsprep.errors import MmsprepError
+from mmsprep.formats.amr import read_voice
 from mmsprep.formats.content import Content
 from mmsprep.formats.emelody import parse_emelody
-from mmsprep.formats.frames import adts_facts, after_id3, caf_pcm_duration_s, starts_with_frames, voice_duration_s
+from mmsprep.formats.frames import adts_facts, after_id3, caf_pcm_duration_s, starts_with_frames
 from mmsprep.formats.imelody import parse_imelody
 from mmsprep.formats.isobmff import read_movie
 from mmsprep.formats.jxl import jxl_size_px
@@ -93,8 +94,8 @@ def _sounding(content: Content) -> object:
     found: list[object] = [caf_pcm_duration_s(content), mp3_tags(content)]
     for read in (
         lambda: wave_layout(content),
-        lambda: voice_duration_s(content, "amr"),
-        lambda: voice_duration_s(content, "evrc"),
+        lambda: read_voice(content, "amr"),
+        lambda: read_voice(content, "evrc"),
     ):
         # These are read where the head says so, and only there.
         try:

@@ -69,6 +69,8 @@ def _variable(sound: Samples, step: AudioStep, max_bytes: int, workspace: Worksp
     before: tuple[float, float] | None = None
     for _ in range(_TRIES):
         made.append(_with_header(_run(sound, step, {"q:a": f"{quality:.3f}"}, workspace)))
+        if not made[-1]:
+            break
         error = math.log2(len(made[-1]) / (max_bytes * _AIM))
         if _FILLED * max_bytes <= len(made[-1]) <= max_bytes:
             break
@@ -132,6 +134,8 @@ def _with_header(data: bytes) -> bytes:
             return data
         position += frame.length_bytes
         count += 1
+    if not count:
+        return data
     for index in range(1, 15):
         header = bytes((*data[:2], index << 4 | data[2] & 0x0C, data[3] & 0xC0))
         shape = mpeg_audio_frame(header)

@@ -210,12 +210,13 @@ def _read(path: Path, name: str, complaint: str, workspace: Workspace) -> AudioS
 
 
 def _check_length(name: str, decoded_s: float, info: MediaInfo, complaint: str) -> None:
-    """A stream that ends far short of its declared end is damaged: the part that matters may be missing."""
+    """A stream that ends far short of its declared end, and whose decoder complains, is damaged: the part that matters
+    may be missing. What a header says is no evidence by itself: recorders, joins and cuts leave it wrong."""
     declared_s = info.duration_s or 0.0
-    if decoded_s >= declared_s * (1 - _LARGEST_SHORTFALL) - _SHORTFALL_S:
+    if not complaint or decoded_s >= declared_s * (1 - _LARGEST_SHORTFALL) - _SHORTFALL_S:
         return
     raise Damaged(
         name,
-        f"decodes for {decoded_s:.1f} s, its header says {declared_s:.1f} s"
-        f"{f' ({complaint})' if complaint else ''}; it is probably cut short: copy or download it again",
+        f"decodes for {decoded_s:.1f} s, its header says {declared_s:.1f} s ({complaint}); it is probably cut short:"
+        " copy or download it again",
     )

@@ -99,7 +99,7 @@ def open_source(
         raise TypeNotAllowed(attachment.name, f"is a clip, which the profile {profile.name!r} does not carry")
     mezzanine = decode_mezzanine(attachment, info, rules, profile.message.limit_bytes, workspace)
     pcm, notes = _sound_of(attachment, info, rules, mezzanine, workspace)
-    duration_s = mezzanine.picture_s if mezzanine.complete else (info.duration_s or mezzanine.picture_s)
+    duration_s = mezzanine.picture_s if mezzanine.complete else max(info.duration_s or 0.0, mezzanine.picture_s)
     if pcm and mezzanine.complete and pcm.duration_s > duration_s + _SOUND_LONGER_S:
         duration_s = pcm.duration_s
     probe = probe_measured(mezzanine, workspace)

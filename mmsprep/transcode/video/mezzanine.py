@@ -152,19 +152,19 @@ def decode_mezzanine(
     sampled = shown[1].filter("select", made.sampling.expression)
     outputs = _outputs(_plain(shown[0], info, size_px), _plain(sampled, info, made.display_px), made)
     with ffmpeg.decoding(attachment.name):
-        frame_count = _frames(ffmpeg.run(workspace, graph.merge_outputs(*outputs).global_args("-progress", "pipe:1")))
+        done = ffmpeg.run(workspace, graph.merge_outputs(*outputs).global_args("-progress", "pipe:1"))
+    frame_count = _frames(done)
     if not frame_count:
         raise Damaged(attachment.name, "has no picture that decodes")
-    expected_s = min(declared_s, longest_s)
-    # An AVI header may count every frame of a packed MPEG-4 stream twice.
-    if frame_count / fps < expected_s * (0.5 if info.format == "avi" else 0.9) - 0.5:
+    expected_s, decoded_s = min(declared_s, longest_s), frame_count / fps
+    # What a header declares is no evidence by itself; an AVI's may count every frame of packed MPEG-4 twice.
+    if done.stderr.strip() and decoded_s < expected_s * (0.5 if info.format == "avi" else 0.9) - 0.5:
         raise Damaged(
             attachment.name,
-            f"decodes for {frame_count / fps:.1f} s of the {expected_s:.1f} s that it declares; copy or download"
-            " it again",
+            f"decodes for {decoded_s:.1f} s of the {expected_s:.1f} s that it declares; copy or download it again",
         )
     bt709 = _is_hdr(info) or min(info.width_px or 0, info.height_px or 0) >= _HD_SHORT_PX
-    return _mezzanine(made, fps, frame_count, declared_s <= longest_s, bt709, workspace)
+    return _mezzanine(made, fps, frame_count, decoded_s < longest_s - 1, bt709, workspace)
 
 
 def _made(size_px: tuple[int, int], display_px: tuple[int, int], frames: int, workspace: Workspace) -> _Made:

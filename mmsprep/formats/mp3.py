@@ -1,0 +1,189 @@
+"""MP3: a run of frames, found among tags and junk, counted, and put together again without them.
+
+Comes in: content or bytes. Goes out: where the sound is, how long it plays, the sound alone. Never: a length that a
+header only claims: files are joined, cut and streamed, and few have one that is right.
+
+ISO/IEC 11172-3 and 13818-3; LAME's Mp3 Info Tag revision 1; ID3v2.4; APEv2.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmsprep.formats.content import Content
+from mmsprep.formats.frames import Frame, mpeg_audio_frame
+
+SEARCHED_BYTES = 262_144
+"""How far in a file the sound is looked for: cut radio streams begin with part of a frame, downloads with a page."""
+_FRAMES_OF_A_RUN = 6
+_BYTES_COUNTED = 1 << 29
+_SYNC_OR_TAG = re.compile(rb"\xff[\xe2-\xff]|ID3")
+_SYNC = re.compile(rb"\xff[\xe2-\xff]")
+_XING_HEADERS = (b"Xing", b"Info")
+_TRUSTED_ENCODERS = (b"LAME", b"Lavf", b"Lavc")
+_ENCODER_NAME_BYTES = 9
+_LAME_TAG_BYTES = 36
+_LAME_PADDING = re.compile(rb"LAME3\.\d{1,3}[.a-z]?\d?")
+_DECODER_DELAY = 529
+"""Samples that a decoder adds and players that know the encoder's delay take off (LAME's tag, "enc_delays")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mp3Facts:
+    """How long it plays by its frames; ``promised_s`` is what its header frame says (``None``: it has none).
+
+    ``is_mixed``: parts of it have another sampling rate, version or layer, as joined files have.
+    """
+
+    duration_s: float
+    rate_kbps: float
+    promised_s: float | None
+    is_mixed: bool
+
+
+def find_run(content: Content, offset: int = 0) -> int | None:
+    """Where the first run of MP3 frames begins at or behind ``offset``: six of one kind, each ending where the next
+    begins; ``None`` where there is none in the first quarter of a megabyte."""
+    data = content.read(offset, SEARCHED_BYTES + 16_384)
+    for found in _SYNC.finditer(data, 0, min(len(data), SEARCHED_BYTES)):
+        if _is_run(data, found.start(), at_end=offset + len(data) >= content.size_bytes):
+            return offset + found.start()
+    return None
+
+
+def _is_run(data: bytes, position: int, *, at_end: bool) -> bool:
+    first: Frame | None = None
+    for count in range(_FRAMES_OF_A_RUN):
+        frame = _frame_like(first, data, position)
+        if frame is None or frame.character[1] != 3:
+            return at_end and count >= _FRAMES_OF_A_RUN // 2 and len(data) - position < 256
+        first = first or frame
+        position += frame.length_bytes
+    return True
+
+
+def read_mp3(content: Content, offset: int) -> Mp3Facts:
+    """Count the frames from ``offset`` on (of the first half gigabyte)."""
+    data = content.read(offset, _BYTES_COUNTED)
+    seconds, size_bytes, kinds = 0.0, 0, set[tuple[int, ...]]()
+    promised_s, silent_s = None, 0.0
+    for place, (start, frame) in enumerate(runs_of(data)):
+        if place == 0:
+            header = data[start : start + frame.length_bytes]
+            at = _info_at(header)
+            if at is not None:
+                promised_s, silent_s = _promised(header, at, frame)
+                continue
+        kinds.add(frame.character)
+        seconds += frame.samples / frame.sample_rate_hz
+        size_bytes += frame.length_bytes
+    if len(data) < content.size_bytes - offset and size_bytes:
+        seconds *= (content.size_bytes - offset) / len(data)
+    rate_kbps = size_bytes * 8 / 1000 / seconds if seconds else 0.0
+    return Mp3Facts(round(max(0.0, seconds - silent_s), 3), round(rate_kbps, 3), promised_s, len(kinds) > 1)
+
+
+def strip_mp3(data: bytes) -> bytes:
+    """Keep frames: ID3v1, ID3v2, APEv2, Lyrics3 and whatever else lies before, between or behind them goes.
+
+    The header frame of LAME and Xing stays, as without its frame count, seek table and encoder delay players
+    show a wrong duration and play clicks at both ends. What it says about the encoder's version goes; one that counts
+    other frames than there are goes too.
+
+    Raises:
+        ValueError: there is no run of frames in it.
+    """
+    runs = list(runs_of(data))
+    if len(runs) < 2:
+        raise ValueError("no run of MPEG audio frames in it")
+    frames = [data[start : start + frame.length_bytes] for start, frame in runs]
+    at = _info_at(frames[0])
+    if at is not None:
+        (flags, counted) = struct.unpack_from(">II", frames[0].ljust(at + 12, b"\0"), at + 4)
+        true_count = len(frames) - 1
+        if flags & 1 and abs(counted - true_count) > max(2, true_count // 100):
+            del frames[0]
+        else:
+            frames[0] = _without_encoder_version(frames[0], at)
+    joined = [one for place, one in enumerate(frames) if place == 0 or _info_at(one) is None]
+    return _LAME_PADDING.sub(lambda found: b"U" * len(found[0]), b"".join(joined))
+
+
+def runs_of(data: bytes) -> Iterator[tuple[int, Frame]]:
+    """Whole frames with where they begin; a new run of them counts only if two of one kind follow each other."""
+    position, running = 0, False
+    first: Frame | None = None
+    while position >= 0:
+        frame = _frame_like(first if running else None, data, position)
+        if frame and (running or _frame_like(frame, data, position + frame.length_bytes)):
+            end = position + frame.length_bytes
+            if end > len(data):
+                return
+            first, running = frame, True
+            yield position, frame
+            position = end
+        elif data[position : position + 3] == b"ID3" and position + 10 <= len(data):
+            position, running = _after_id3v2(data, position), False
+        else:
+            found = _SYNC_OR_TAG.search(data, position + 1)
+            position, running = found.start() if found else -1, False
+
+
+def _frame_like(first: Frame | None, data: bytes, position: int) -> Frame | None:
+    """The frame at ``position`` if it is of the same version, layer and sampling rate as ``first``."""
+    frame = mpeg_audio_frame(data[position : position + 4])
+    return frame if frame and (first is None or frame.character == first.character) else None
+
+
+def _after_id3v2(data: bytes, position: int) -> int:
+    """ID3v2.4, 3.1: a size of four times seven bits, and perhaps a footer; one that leads out is passed over."""
+    length = 0
+    for byte in data[position + 6 : position + 10]:
+        length = length << 7 | byte & 0x7F
+    end = position + 10 + length + (10 if data[position + 5] & 0x10 else 0)
+    return end if end <= len(data) else position + 3
+
+
+def _info_at(frame: bytes) -> int | None:
+    """Where the header of Xing or LAME is in a frame, ``None`` in one of sound."""
+    mono, newest = frame[3] >> 6 == 3, frame[1] >> 3 & 3 == 3
+    at = 4 + (0 if frame[1] & 1 else 2) + ((17 if mono else 32) if newest else (9 if mono else 17))
+    return at if frame[at : at + 4] in _XING_HEADERS else None
+
+
+def _promised(header: bytes, at: int, frame: Frame) -> tuple[float | None, float]:
+    """Seconds that the header frame says, and seconds of its frames that players leave out at both ends."""
+    flags, count = struct.unpack_from(">II", header.ljust(at + 12, b"\0"), at + 4)
+    promised_s = count * frame.samples / frame.sample_rate_hz if flags & 1 else None
+    tag = at + 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
+    if header[tag : tag + 4] not in _TRUSTED_ENCODERS or len(header) < tag + 24:
+        return promised_s, 0.0
+    both = int.from_bytes(header[tag + 21 : tag + 24], "big")
+    delay, padding = both >> 12, both & 0xFFF
+    left_out = delay + _DECODER_DELAY + max(0, padding - _DECODER_DELAY)
+    return promised_s, left_out / frame.sample_rate_hz
+
+
+def _without_encoder_version(frame: bytes, at: int) -> bytes:
+    """``LAME`` is what makes players trust the encoder delay, so just that stays of the encoder's name."""
+    (flags,) = struct.unpack_from(">I", frame.ljust(at + 8, b"\0"), at + 4)
+    at += 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
+    end = at + _LAME_TAG_BYTES
+    if end > len(frame):
+        return frame
+    name = b"LAME" if frame[at : at + 4] in _TRUSTED_ENCODERS else b""
+    tag = frame[:at] + name.ljust(_ENCODER_NAME_BYTES, b"\x00") + frame[at + _ENCODER_NAME_BYTES : end - 2]
+    return tag + struct.pack(">H", _crc16(tag)) + frame[end:]
+
+
+def _crc16(data: bytes) -> int:
+    """CRC-16/ARC, which the LAME tag ends with (LAME's Mp3 Info Tag revision 1)."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return crc
