@@ -216,13 +216,11 @@ class Journal:
         self._turn = nullcontext() if self._is_postgresql else threading.Lock()
 
     def _opened(self, wait_s: float) -> Engine:
-        if self._is_url:
-            engine = database.connect(self.place, wait_s)
-        else:
-            path = Path(self.place).absolute()
+        path = str(Path(self.place).absolute())
+        engine = database.connect(self.place if self._is_url else URL.create("sqlite", database=path), wait_s)
+        if engine.dialect.name == "sqlite" and engine.url.database:
             with suppress(FileExistsError):
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            engine = database.connect(URL.create("sqlite", database=str(path)), wait_s)
+                os.close(os.open(engine.url.database, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         try:
             journal_schema.prepare(engine)
         except BaseException:

@@ -5,6 +5,8 @@ Comes in: a database engine. Goes out: a database that has the table. Never: a c
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -22,11 +24,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    create_engine,
     select,
     text,
 )
-from sqlalchemy.pool import NullPool
 
 from mmsprep.errors import JournalError
 from mmsprep.sender.entry import State
@@ -102,19 +102,24 @@ def prepare(engine: Engine) -> None:
 
 
 def _look(engine: Engine) -> int:
-    """The version of a journal's file, 0 for an empty one; nothing in it is changed."""
-    plain = create_engine(engine.url, poolclass=NullPool, hide_parameters=True)
-    with plain.connect() as connection:
-        application_id = connection.scalar(text("PRAGMA application_id"))
-        version = _sqlite_version(connection)
-        is_empty = not connection.scalar(text("SELECT count(*) FROM sqlite_master"))
-    if is_empty and not application_id:
+    """The version of a journal's file, 0 for an empty one; nothing in it is changed, and no engine is built for it."""
+    path = engine.url.database or ""
+    try:
+        with closing(sqlite3.connect(path)) as plain:
+            application_id, version, tables = (
+                plain.execute(asked).fetchone()[0]
+                for asked in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+            )
+    except sqlite3.Error as error:
+        what = "is not a journal; name another file" if "not a database" in str(error) else str(error)
+        raise JournalError(f"{path}: {what}; nothing was sent") from None
+    if not tables and not application_id:
         return 0
     if application_id != _APPLICATION_ID:
-        raise JournalError(f"{engine.url.database}: is another program's database, not a journal; name another file")
+        raise JournalError(f"{path}: is another program's database, not a journal; name another file")
     if version > _VERSION:
         raise _too_new(version)
-    return version
+    return int(version)
 
 
 def _sqlite_version(connection: Connection) -> int:
