@@ -80,6 +80,7 @@ class MediaInfo:
     (after EXIF orientation, rotation flag and sample aspect ratio); ``rotation_deg`` is clockwise.
     ``frame_count`` is 1 for a still. Codecs are named as ffmpeg names them. ``colour`` is ``ycbcr``, ``rgb``,
     ``grey``, ``palette``, ``cmyk``, ... and, for a clip in high dynamic range, ``hdr-pq`` or ``hdr-hlg``.
+    ``matrix`` is the one that a clip says its samples need (``bt709``, ``smpte170m``, ``bt2020``, ..., ``rgb``: none).
     ``encoding`` is a text's (``utf-8``, ``cp1252``, ...) or a JPEG's (``baseline``, ``progressive``, ...).
     ``metadata`` names what a message should not carry (``exif``, ``gps``, ``id3``, ``trailing``, ...); for a
     text, what is odd about it. ``notes`` are sentences for the report (name and content disagree, first page
@@ -108,6 +109,7 @@ class MediaInfo:
     orientation: int = 1
     colour: str | None = None
     bit_depth: int | None = None
+    matrix: str | None = None
     has_alpha: bool = False
     progressive: bool = False
     icc_profile: str | None = None

@@ -140,6 +140,12 @@ def _frames(part: Part) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.frombuffer(raw, np.uint8).reshape(-1, part.height_px, part.width_px, 3)
 
 
+def _about(part: Part) -> str:
+    """What ffmpeg says about a clip."""
+    command = [ffmpeg.executable(Settings()), "-hide_banner", "-f", "mov", "-i", "pipe:0"]
+    return subprocess.run(command, input=part.data, capture_output=True, check=False).stderr.decode()
+
+
 def _sound(part: Part) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
     return np.frombuffer(_ffmpeg(part.data, "-map", "0:a", "-ac", "1", "-ar", "8000", "-f", "s16le"), np.int16)
 
@@ -215,6 +221,52 @@ def test_anamorphic_pixels_become_square_and_odd_sizes_even(sample_media: Path) 
 def test_a_turned_clip_comes_out_upright(sample_media: Path) -> None:
     part = _one(prepare([sample_media / "message/IMG_0415.MOV"], limit_bytes=40_000, trim=True))
     assert (part.height_px or 0) > (part.width_px or 0)
+
+
+_SHOWN = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30))
+_BARS = ",".join(
+    f"drawbox=x=iw*{place}/4:y=0:w=iw/4:h=ih:c=0x{red:02x}{green:02x}{blue:02x}:t=fill"
+    for place, (red, green, blue) in enumerate(_SHOWN)
+)
+
+
+@pytest.mark.parametrize("size", ["640x360", "1280x720"])
+@pytest.mark.parametrize(
+    ("colours", "coding", "suffix"),
+    [
+        ("scale=out_color_matrix=bt601:out_range=tv,format=yuv444p,setparams=colorspace=smpte170m", "libx264", "mp4"),
+        ("scale=out_color_matrix=bt709:out_range=tv,format=yuv444p,setparams=colorspace=bt709", "libx264", "mp4"),
+        ("scale=out_color_matrix=bt2020:out_range=tv,format=yuv444p,setparams=colorspace=bt2020nc", "libx264", "mp4"),
+        ("scale=out_color_matrix=bt709:out_range=pc,format=yuv444p,setparams=colorspace=bt709", "libx264", "mp4"),
+        ("scale=out_color_matrix=bt601:out_range=pc,format=yuvj444p", "mjpeg", "avi"),
+        ("format=rgb24", "qtrle", "mov"),
+        ("format=rgb24", "libx264rgb", "mkv"),
+    ],
+    ids=["bt601", "bt709", "bt2020", "bt709-full", "mjpeg", "qtrle", "h264-rgb"],
+)
+def test_colours_come_out_as_they_are_shown(
+    make: Callable[[str, str], bytes], size: str, colours: str, coding: str, suffix: str
+) -> None:
+    """Whatever matrix and range a clip has: each bar of what is sent, read as its tags say, is what was drawn."""
+    chain = f"format=gbrp,{_BARS},{colours}"
+    part = _prepared(make(f"-f lavfi -i color=black:size={size}:rate=10:duration=1 -vf {chain} -c:v {coding}", suffix))
+    assert (part.width_px, part.height_px) == (640, 360)
+    assert "tv, smpte170m/bt709/bt709" in _about(part)
+    frame = _frames(part)[0]
+    for place, shown in enumerate(_SHOWN):
+        assert frame[180, 80 + 160 * place] == pytest.approx(np.array(shown), abs=5)
+
+
+def test_matroska_turns_a_clip_and_mp4_mirrors_one(make: Callable[[str, str], bytes], tmp_path: Path) -> None:
+    bars = f"-f lavfi -i color=black:size=640x360:rate=10:duration=1 -vf format=gbrp,{_BARS},format=yuv420p"
+    (tmp_path / "plain.mp4").write_bytes(make(f"{bars} -c:v libx264", "mp4"))
+    turned = _prepared(make(f"-display_rotation 90 -i {tmp_path / 'plain.mp4'} -c copy", "mkv"))
+    assert (turned.width_px or 0) < (turned.height_px or 0)
+    frame = _frames(turned)[0]
+    assert frame[-40, 100] == pytest.approx(np.array(_SHOWN[0]), abs=25)
+    mirrored = _prepared(make(f"-display_hflip -i {tmp_path / 'plain.mp4'} -c copy", "mp4"))
+    assert (mirrored.width_px, mirrored.height_px) == (640, 360)
+    assert _frames(mirrored)[0][180, 560] == pytest.approx(np.array(_SHOWN[0]), abs=25)
 
 
 def test_interlaced_lines_are_gone(make: Callable[[str, str], bytes]) -> None:

@@ -1,11 +1,13 @@
-"""The two things about a Matroska file that must be known before anything reads it.
+"""The few things about a Matroska file that must be known before anything reads it.
 
-Comes in: content that is EBML. Goes out: its document type, and whether a track is encrypted. Never: media.
+Comes in: content that is EBML. Goes out: its document type, whether a track is encrypted, how the picture is
+turned. Never: media.
 RFC 8794 (EBML) and RFC 9559 (Matroska).
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,29 +17,43 @@ _EBML, _DOCTYPE = 0x1A45DFA3, 0x4282
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 _TO_ENCRYPTION = (0x1654AE6B, 0xAE, 0x6D80, 0x6240, 0x5035)
 """From the segment: Tracks, TrackEntry, ContentEncodings, ContentEncoding, ContentEncryption."""
+_TO_ROLL = (0x1654AE6B, 0xAE, 0xE0, 0x7670, 0x7675)
+"""From the segment: Tracks, TrackEntry, Video, Projection, ProjectionPoseRoll."""
 _MAX_ELEMENTS = 10_000
 _FEW_ELEMENTS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Matroska:
-    """``doctype`` is ``matroska``, ``webm`` or what else stands there."""
+    """``doctype`` is ``matroska``, ``webm`` or what else stands there; ``turned_deg`` is clockwise, 0..359."""
 
     doctype: str
     encrypted: bool
+    turned_deg: int = 0
 
 
 def read_matroska(content: Content) -> Matroska:
     """Read the document type, and every track's content encodings."""
-    doctype, encrypted = "", False
+    doctype, encrypted, turned_deg = "", False, 0
     walk = _Walk(content)
     for element, start, end in walk.elements(0, content.size_bytes):
         if element == _EBML:
             found = next((span for name, *span in walk.elements(start, end) if name == _DOCTYPE), [0, 0])
             doctype = content.read(found[0], min(found[1] - found[0], 64)).decode("latin-1").strip("\0")
         elif element == _SEGMENT:
-            encrypted = encrypted or walk.has(start, end, _TO_ENCRYPTION)
-    return Matroska(doctype, encrypted)
+            encrypted = encrypted or walk.find(start, end, _TO_ENCRYPTION) is not None
+            roll = walk.find(start, end, _TO_ROLL)
+            turned_deg = _turned_deg(content.read(roll[0], roll[1] - roll[0])) if roll else 0
+    return Matroska(doctype, encrypted, turned_deg)
+
+
+def _turned_deg(roll: bytes) -> int:
+    """Matroska counts counter-clockwise, in a floating-point number of 4 or 8 bytes."""
+    try:
+        roll_deg: float = struct.unpack(">f" if len(roll) == 4 else ">d", roll)[0]
+        return -round(roll_deg) % 360
+    except (struct.error, ValueError, OverflowError):
+        return 0
 
 
 def known_end(content: Content) -> int | None:
@@ -64,11 +80,14 @@ class _Walk:
         self._content = content
         self._left = _MAX_ELEMENTS
 
-    def has(self, start: int, end: int, path: tuple[int, ...]) -> bool:
-        """Whether an element lies at ``path`` below the one whose content spans ``start`` to ``end``."""
-        return not path or any(
-            self.has(inner, last, path[1:]) for element, inner, last in self.elements(start, end) if element == path[0]
-        )
+    def find(self, start: int, end: int, path: tuple[int, ...]) -> tuple[int, int] | None:
+        """Where the first element at ``path`` lies, below the one whose content spans ``start`` to ``end``."""
+        if not path:
+            return start, end
+        for element, inner, last in self.elements(start, end):
+            if element == path[0] and (found := self.find(inner, last, path[1:])):
+                return found
+        return None
 
     def elements(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Identifier, start and end of the content of every element up to the first cluster."""

@@ -19,7 +19,7 @@ from mmsprep.formats.amr import read_voice
 from mmsprep.formats.content import Content
 from mmsprep.formats.frames import adts_facts, after_id3, caf_pcm_duration_s
 from mmsprep.formats.isobmff import Movie
-from mmsprep.formats.matroska import known_end
+from mmsprep.formats.matroska import known_end, read_matroska
 from mmsprep.formats.mp3 import find_run, read_mp3
 from mmsprep.formats.ogg import OggSound, read_ogg_sound
 from mmsprep.formats.tags import mp3_tags, wave_layout
@@ -84,6 +84,15 @@ _PLAIN_CODECS = {
     "wv": "wavpack",
 }
 """Formats that hold one kind of sound and nothing else."""
+_MATRICES = {
+    "BT.709": "bt709",
+    "BT.470 System B/G": "smpte170m",
+    "BT.601": "smpte170m",
+    "SMPTE 240M": "smpte240m",
+    "FCC 73.682": "fcc",
+    "BT.2020 non-constant": "bt2020",
+    "Identity": "rgb",
+}
 _SOUND_ONLY = {
     **dict.fromkeys(("mp4", "mov", "3gp", "3g2"), "m4a"),
     **dict.fromkeys(("mkv", "webm"), "mka"),
@@ -152,7 +161,9 @@ def media_info(
     elif ogg is not None:
         info = replace(info, duration_s=ogg.duration_s or info.duration_s)
     if pictures:
-        info = _with_picture(info, pictures[0])
+        # MediaInfo passes over Matroska's projection.
+        turned_deg = read_matroska(content).turned_deg if info.format in ("mkv", "webm") else None
+        info = _with_picture(info, pictures[0], turned_deg)
     return _with_sound(info, sounds[0], content) if sounds else info
 
 
@@ -273,10 +284,11 @@ def _metadata(general: Track, sounds: list[Track], pictures: list[Track], movie:
     return tuple(dict.fromkeys(found))
 
 
-def _with_picture(info: MediaInfo, track: Track) -> MediaInfo:
+def _with_picture(info: MediaInfo, track: Track, turned_deg: int | None) -> MediaInfo:
     """The facts of the first video track; sizes as displayed, with square pixels and turned upright."""
-    aspect = _number(track.get("pixel_aspect_ratio")) or 1.0
-    rotation_deg = (_whole_number(track.get("rotation")) or 0) % 360
+    # Of a mirrored picture MediaInfo says that its pixels are less than nothing wide.
+    aspect = abs(_number(track.get("pixel_aspect_ratio")) or 1.0)
+    rotation_deg = (turned_deg or _whole_number(track.get("rotation")) or 0) % 360
     width_px, height_px = _whole_number(track.get("width")), _whole_number(track.get("height"))
     size = (round(width_px * aspect), height_px) if width_px and height_px else (None, None)
     if rotation_deg in (90, 270):
@@ -305,8 +317,16 @@ def _with_picture(info: MediaInfo, track: Track) -> MediaInfo:
         rotation_deg=rotation_deg,
         colour=colour,
         bit_depth=_whole_number(track.get("bit_depth")),
+        matrix=_matrix(track),
         notes=tuple(notes),
     )
+
+
+def _matrix(track: Track) -> str | None:
+    """ffmpeg's name of the matrix that the track says its samples need."""
+    if str(track.get("color_space") or "").startswith("RGB"):
+        return "rgb"
+    return _MATRICES.get(str(track.get("matrix_coefficients") or ""))
 
 
 def _video_codec(track: Track) -> str:

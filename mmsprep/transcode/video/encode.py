@@ -184,8 +184,8 @@ def _pictures(mezzanine: Mezzanine, settings: ClipSettings) -> Any:
     if inner != settings.frame_px:
         stream = stream.filter("pad", *settings.frame_px, "(ow-iw)/2", "(oh-ih)/2")
     stream = stream.filter("setsar", "1")
-    if mezzanine.bt709:
-        stream = stream.filter("setparams", color_primaries="bt709", color_trc="bt709", colorspace="bt709")
+    colours = "bt709" if mezzanine.bt709 else "smpte170m"
+    stream = stream.filter("setparams", range="tv", color_primaries="bt709", color_trc="bt709", colorspace=colours)
     if settings.duration_s > mezzanine.picture_s:
         longer_s = settings.duration_s - mezzanine.picture_s
         stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{longer_s:.3f}")

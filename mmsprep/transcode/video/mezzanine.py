@@ -150,7 +150,8 @@ def decode_mezzanine(
     source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, **options)
     shown = _upright(source["V:0"], info).filter("fps", f"{fps:.6f}", start_time=0).filter_multi_output("split")
     sampled = shown[1].filter("select", made.sampling.expression)
-    outputs = _outputs(_plain(shown[0], info, size_px), _plain(sampled, info, made.display_px), made)
+    matrix = matrix_of(size_px)
+    outputs = _outputs(_plain(shown[0], info, size_px, matrix), _plain(sampled, info, made.display_px, matrix), made)
     with ffmpeg.decoding(attachment.name):
         done = ffmpeg.run(workspace, graph.merge_outputs(*outputs).global_args("-progress", "pipe:1"))
     frame_count = _frames(done)
@@ -163,8 +164,7 @@ def decode_mezzanine(
             attachment.name,
             f"decodes for {decoded_s:.1f} s of the {expected_s:.1f} s that it declares; copy or download it again",
         )
-    bt709 = _is_hdr(info) or min(info.width_px or 0, info.height_px or 0) >= _HD_SHORT_PX
-    return _mezzanine(made, fps, frame_count, decoded_s < longest_s - 1, bt709, workspace)
+    return _mezzanine(made, fps, frame_count, decoded_s < longest_s - 1, matrix == "bt709", workspace)
 
 
 def _made(size_px: tuple[int, int], display_px: tuple[int, int], frames: int, workspace: Workspace) -> _Made:
@@ -288,7 +288,10 @@ def best_frame(attachment: Attachment, info: MediaInfo, workspace: Workspace) ->
     if several:
         stream = stream.filter("fps", _POSTER_FPS)
         stream = stream.filter("thumbnail", round(_POSTER_S * _POSTER_FPS))
-    stream = _plain(stream, info, size)
+    matrix = matrix_of(size or (0, 0))
+    stream = _plain(stream, info, size, matrix).filter(
+        "scale", flags="accurate_rnd+full_chroma_int", in_color_matrix=matrix, in_range="tv", out_range="pc"
+    )
     output = stream.output("pipe:1", f="image2pipe", vcodec="png", vframes=1, pix_fmt="rgb24")
     with ffmpeg.decoding(attachment.name, "has no picture that decodes"):
         data = ffmpeg.run(workspace, output).stdout
@@ -304,17 +307,45 @@ def _upright(stream: Any, info: MediaInfo) -> Any:
     return stream.filter("bwdif", mode="send_frame", deint="interlaced") if info.interlaced else stream
 
 
-def _plain(stream: Any, info: MediaInfo, size: tuple[int, int] | None) -> Any:
-    """Square pixels at ``size``, standard dynamic range, 8-bit 4:2:0 in the range of television."""
-    stream = stream.filter("scale", *(size or ("iw", "ih")), flags="lanczos", out_range="tv").filter("setsar", "1")
-    if _is_hdr(info):
-        stream = stream.filter("format", "yuv420p10le").filter(
-            "zscale", tin=_TRANSFERS[info.colour or ""], pin="2020", min="2020_ncl", t="linear", npl=_PEAK_NITS
+def matrix_of(size_px: tuple[int, int]) -> str:
+    """The matrix that phones take a clip of this size for, whatever it says: BT.709 from 720 lines on."""
+    return "bt709" if min(size_px) >= _HD_SHORT_PX else "smpte170m"
+
+
+def _plain(stream: Any, info: MediaInfo, size: tuple[int, int] | None, matrix: str) -> Any:
+    """Square pixels at ``size``, standard dynamic range, 8-bit 4:2:0 in the range of television and ``matrix``.
+
+    What the frames say of their colours goes before what is usual for their size; RGB has no matrix to be told.
+    """
+    shown = "scale", *(size or ("iw", "ih"))
+    plain = {"out_color_matrix": matrix, "out_range": "tv"}
+    if not _is_hdr(info):
+        assumed = _assumed(info)
+        return (
+            stream.filter(*shown, flags="lanczos+accurate_rnd+full_chroma_int", **assumed, **plain)
+            .filter("setsar", "1")
+            .filter("format", "yuv420p")
         )
-        stream = stream.filter("format", "gbrpf32le").filter("zscale", p="709")
-        stream = stream.filter("tonemap", "mobius", desat=0)
-        stream = stream.filter("zscale", t="709", m="709", r="limited")
-    return stream.filter("format", "yuv420p")
+    stream = stream.filter(*shown, flags="lanczos", out_range="tv").filter("setsar", "1")
+    stream = stream.filter("format", "yuv420p10le").filter(
+        "zscale", tin=_TRANSFERS[info.colour or ""], pin="2020", min="2020_ncl", t="linear", npl=_PEAK_NITS
+    )
+    stream = stream.filter("format", "gbrpf32le").filter("zscale", p="709")
+    stream = stream.filter("tonemap", "mobius", desat=0)
+    return stream.filter("zscale", t="709", m="709" if matrix == "bt709" else "170m", r="limited").filter(
+        "format", "yuv420p"
+    )
+
+
+def _assumed(info: MediaInfo) -> dict[str, str]:
+    """What the pictures of a clip are read with: its own matrix, else the usual one for its codec and size."""
+    if info.matrix == "rgb":
+        return {}
+    if info.matrix is not None:
+        return {"in_color_matrix": info.matrix}
+    if info.video_codec == "mjpeg":
+        return {"in_color_matrix": "smpte170m", "in_range": "pc"}
+    return {"in_color_matrix": matrix_of((info.width_px or 0, info.height_px or 0))}
 
 
 def _is_hdr(info: MediaInfo) -> bool:
