@@ -142,10 +142,22 @@ def split(job: Job, *, settings: Settings | None = None, progress: ProgressCallb
         following = replace(this, job=replace(job, text=""))
         runs = [this, *[following] * (len(groups) - 1)]
         made = [
-            _of_what_is_sound(one, group, partial(_finish, one, splits=True))
-            for one, group in zip(runs, groups, strict=True)
+            message for one, group in zip(runs, groups, strict=True) for message in _finish_group(one, following, group)
         ]
-        return [message for message in made if message] or [_nothing_left(this)]
+        return made or [_nothing_left(this)]
+
+
+def _finish_group(this: Run, following: Run, entries: Sequence[Entry]) -> list[Message]:
+    """One message; two, where what was forecast falls short once it is encoded."""
+    try:
+        message = _of_what_is_sound(this, entries, partial(_finish, this, splits=True))
+    except BelowFloor:
+        if len(entries) < 2:
+            raise
+        middle = len(entries) // 2
+        first = _finish_group(this, following, entries[:middle])
+        return [*first, *_finish_group(following if first else this, following, entries[middle:])]
+    return [message] if message else []
 
 
 def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCallback | None = None) -> Forecast:
