@@ -27,6 +27,7 @@ from mmsprep import prepare
 from mmsprep.cli.console import PlainConsole
 from mmsprep.errors import BelowFloor, MmsprepError, NotFound, SeveralErrors
 from mmsprep.printable import json_text, printable
+from mmsprep.profile import profile_folder
 
 FAMILY, PERSIAN, ARABIC, FLAG = "👩‍👩‍👧‍👦", "می‌خواهم", "مرحبا", "🇩🇪"
 SCOTLAND = "🏴" + "".join(chr(0xE0000 + ord(letter)) for letter in "gbsct") + "\U000e007f"
@@ -241,7 +242,7 @@ def test_what_a_file_says_of_itself(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_profile_of_a_stranger(run: Run, tmp_path: Path) -> None:
-    text = (Path(__file__).parent.parent / "profiles/smsglobal.toml").read_text("utf-8")
+    text = (profile_folder() / "smsglobal.toml").read_text("utf-8")
     title = json.dumps(HOSTILE, ensure_ascii=True).encode().decode("ascii")
     title = re.sub(r"\\ud83d\\ud[c-f][0-9a-f]{2}|\\udb40\\ud[c-f][0-9a-f]{2}", "", title)
     changed = re.sub(r"^title = .*$", lambda _: f"title = {title}", text, count=1, flags=re.M)

@@ -16,7 +16,7 @@ from PIL import Image
 from mmsprep import Message, prepare
 from mmsprep.errors import BelowFloor
 from mmsprep.model import Part
-from mmsprep.profile import load_profile
+from mmsprep.profile import load_profile, profile_folder
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.transcode.sound.speech import Material
@@ -321,12 +321,7 @@ def test_mpeg4_simple_profile_for_a_profile_that_wants_it(
 
 @pytest.fixture
 def profile_text() -> str:
-    from importlib.resources import files
-
-    for place in (Path(__file__).parent.parent / "profiles", Path(str(files("mmsprep"))) / "_profiles"):
-        if (place / "smsglobal.toml").is_file():
-            return (place / "smsglobal.toml").read_text()
-    raise FileNotFoundError("smsglobal.toml")
+    return (profile_folder() / "smsglobal.toml").read_text()
 
 
 def _tracks(part: Part) -> dict[str, dict[str, object]]:
