@@ -204,6 +204,13 @@ def test_messages_can_be_read_in_json(gateway: Sandbox) -> None:
 Page = Any
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "\u0664", "-1", "1e3", "999999999"])
+def test_a_number_that_is_none_is_not_found(gateway: Sandbox, number: str) -> None:
+    assert get(gateway, f"/inbox?selected={number}").status_code == 200
+    for path in (f"/messages/{number}", f"/messages/{number}/parts/{number}", f"/sandbox/messages/{number}"):
+        assert get(gateway, path).status_code == 404
+
+
 @pytest.fixture
 def page(chromium: Any, gateway: Sandbox) -> Iterator[Page]:
     """The sandbox's page, listening for news; an error in it fails the test."""

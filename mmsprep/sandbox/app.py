@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -47,6 +49,24 @@ from mmsprep.settings import Settings
 
 _HEARTBEAT_S = 15.0
 _MAX_PUSHED_BYTES = 10_000_000
+_NUMBER = re.compile("[0-9]{1,9}", re.ASCII)
+
+
+class _NumberInPath(Convertor[int]):
+    """A number that is one: Starlette's own takes thousands of digits, which Python does not turn into a number."""
+
+    regex = _NUMBER.pattern
+
+    def convert(self, value: str) -> int:
+        """The number."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """Its digits."""
+        return str(value)
+
+
+register_url_convertor("number", _NumberInPath())
 
 
 class _Json(Response):
@@ -91,7 +111,7 @@ class Pages:
 
     async def inbox(self, request: Request) -> Response:
         selected = request.query_params.get("selected", "")
-        number = int(selected) if selected.isdecimal() else None
+        number = int(selected) if _NUMBER.fullmatch(selected) else None
         return HTMLResponse(page.inbox(self.ledger.exchanges, number, self.faults.waiting))
 
     async def panel(self, request: Request) -> Response:
@@ -274,7 +294,7 @@ def create_app(
     """
     doors = Doors(ledger, faults, account)
     pages = Pages(ledger, faults, account, settings, closing)
-    n = "/messages/{number:int}"
+    n = "/messages/{number:number}"
     routes = [
         Route("/mms/sendmms.php", doors.form, methods=["POST"]),
         Route("/mms/mm7.php", doors.mm7, methods=["POST"]),
@@ -286,11 +306,11 @@ def create_app(
         Route(f"{n}/replies", pages.replies),
         Route(f"{n}/raw", pages.raw),
         Route(f"{n}/phones/{{year}}", pages.phone),
-        Route(f"{n}/parts/{{place:int}}", pages.part),
-        Route(f"{n}/parts/{{place:int}}/original", pages.original),
-        Route(f"{n}/parts/{{place:int}}/play.{{extension}}", pages.part),
+        Route(f"{n}/parts/{{place:number}}", pages.part),
+        Route(f"{n}/parts/{{place:number}}/original", pages.original),
+        Route(f"{n}/parts/{{place:number}}/play.{{extension}}", pages.part),
         Route("/sandbox/messages", pages.messages, methods=["GET", "DELETE"]),
-        Route("/sandbox/messages/{number:int}", pages.one_message),
+        Route("/sandbox/messages/{number:number}", pages.one_message),
         Route("/sandbox/clear", pages.clear, methods=["POST"]),
         Route("/sandbox/faults", pages.faults_api, methods=["GET", "PUT", "POST", "DELETE"]),
         Route("/sandbox/faults/form", pages.faults_form, methods=["POST"]),
