@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from mmsprep.errors import MmsprepError, ToolError, ToolMissing, Unexpected, UsageError, WorkerLost
 from mmsprep.settings import Settings, processors
+from mmsprep.tools.extras import install_command
 from mmsprep.tools.memory import keep_freed_memory
 
 SERIAL, LOCAL = "serial", "local"
@@ -260,7 +261,7 @@ def _dask(address: str) -> Iterator[Workforce]:
     try:
         import distributed
     except ImportError:
-        raise ToolMissing("dask://: needs Dask; pip install 'mmsprep[dask]'") from None
+        raise ToolMissing(f"dask://: needs Dask; {install_command('dask')}") from None
     dask: Any = distributed
     try:
         client = dask.Client(f"tcp://{address}", timeout=_PATIENCE_S, set_as_default=False)

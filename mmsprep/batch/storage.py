@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from mmsprep.errors import MmsprepError, NotFound, OutputError, ToolMissing, Unreadable, UsageError
+from mmsprep.tools.extras import install_command
 from mmsprep.tools.untrusted import Found, is_link, list_untrusted, read_untrusted
 
 PRIVATE_FOLDER = ".mmsprep"
@@ -338,7 +339,7 @@ def _filesystem(location: str) -> tuple[Any, str]:
         import fsspec
     except ImportError:
         raise ToolMissing(
-            f"{location}: reading and writing elsewhere needs fsspec; pip install 'mmsprep[remote]'"
+            f"{location}: reading and writing elsewhere needs fsspec; {install_command('remote')}"
         ) from None
     try:
         files, root = fsspec.core.url_to_fs(location)

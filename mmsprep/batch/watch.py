@@ -23,6 +23,7 @@ from mmsprep.batch.storage import check_apart, is_remote
 from mmsprep.batch.tree import EACH_FILE, EACH_FOLDER, Batch, OpenBatch, open_batch
 from mmsprep.errors import InputError, NotFound, ToolMissing, UsageError
 from mmsprep.settings import Settings
+from mmsprep.tools.extras import install_command
 
 SETTLE_S = 2.0
 _TICK_MS = 250
@@ -99,7 +100,7 @@ def watch(
     try:
         import watchfiles
     except ImportError:
-        raise ToolMissing("watch: needs watchfiles; pip install 'mmsprep[watch]'") from None
+        raise ToolMissing(f"watch: needs watchfiles; {install_command('watch')}") from None
     with open_batch(batch, executor=executor, worker_count=worker_count, settings=settings) as opened:
         root = Path(batch.source).resolve()
         rounds = _Rounds(opened, root, check_apart(batch.source, batch.target), settle_s)

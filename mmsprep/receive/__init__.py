@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmsprep.errors import ToolMissing
+from mmsprep.tools.extras import install_command
 
 if TYPE_CHECKING:
     from mmsprep.receive.asgi import create_app
@@ -66,5 +67,5 @@ def __getattr__(name: str) -> object:
         return getattr(import_module(f"mmsprep.receive.{_PLACES[name]}"), name)
     except ModuleNotFoundError as error:
         raise ToolMissing(
-            f"receiving needs the package {error.name}; pip install 'mmsprep[receive]' brings it"
+            f"receiving needs the package {error.name}; {install_command('receive')} brings it"
         ) from error

@@ -22,6 +22,7 @@ from mmsprep.sandbox.faults import Fault, FaultQueue, fault_of
 from mmsprep.sandbox.ledger import Ledger
 from mmsprep.sandbox.push import Delivery, Incoming, Persistence, PushedFile, new_id, push
 from mmsprep.settings import Settings, load_settings
+from mmsprep.tools.extras import install_command
 
 if TYPE_CHECKING:
     import uvicorn
@@ -215,7 +216,7 @@ class Sandbox:
             from mmsprep.sandbox.wire import new_server
         except ImportError as error:
             raise ToolMissing(
-                f"the sandbox needs the package {error.name}; 'pip install \"mmsprep[sandbox]\"' brings it"
+                f"the sandbox needs the package {error.name}; {install_command('sandbox')} brings it"
             ) from None
         app = create_app(
             ledger=self.ledger,

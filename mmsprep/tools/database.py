@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mmsprep.errors import ToolMissing, UsageError
+from mmsprep.tools.extras import install_command
 
 _CREATE_LOCK = 0x6D6D73
 """Any number: programs that start at the same moment make their tables one after the other."""
@@ -41,7 +42,7 @@ def connect(url: str | URL, wait_s: float) -> Engine:
     try:
         return _postgresql(parsed, wait_s) if dialect == "postgresql" else _sqlite(parsed, wait_s)
     except ImportError as error:
-        raise ToolMissing(f"{shown(parsed)}: needs the driver psycopg; pip install 'mmsprep[postgresql]'") from error
+        raise ToolMissing(f"{shown(parsed)}: needs the driver psycopg; {install_command('postgresql')}") from error
 
 
 def shown(url: str | URL) -> str:

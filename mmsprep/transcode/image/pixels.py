@@ -43,6 +43,7 @@ from mmsprep.formats import FORMATS, wbmp
 from mmsprep.model import Attachment, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
+from mmsprep.tools.extras import install_command
 from mmsprep.tools.workspace import read_bytes
 from mmsprep.transcode.image import camera_raw, colour, viewing
 from mmsprep.transcode.image.shrink import shrunk
@@ -214,7 +215,7 @@ def _opener(attachment: Attachment, info: MediaInfo) -> Callable[[BytesIO], Imag
                 from pillow_jxl.JpegXLImagePlugin import JXLImageFile
             except ImportError:
                 raise ToolMissing(
-                    f"{attachment.name}: is a JPEG XL picture; pip install 'mmsprep[jxl]' adds its decoder,"
+                    f"{attachment.name}: is a JPEG XL picture; {install_command('jxl')} adds its decoder,"
                     " or save it as JPEG"
                 ) from None
             opener: Callable[[BytesIO], Image.Image] = JXLImageFile
