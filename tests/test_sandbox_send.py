@@ -118,5 +118,5 @@ def test_what_the_handset_replies_is_received_and_stored(gateway: Sandbox, tmp_p
         assert delivery.ok, delivery.attempts
         (stored,) = store.messages()
     assert (stored.sender, stored.subject, stored.text) == (NUMBER, "Für dich", "a & b")
-    assert stored.id == delivery.incoming.id
+    assert stored.id == delivery.pushed.id
     assert [part.size_bytes for part in stored.parts] == [len(photo)]

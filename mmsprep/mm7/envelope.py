@@ -31,6 +31,7 @@ _MM7_NAMESPACE = re.compile(r"http://www\.3gpp\.org/ftp/Specs/archive/23_series/
 _VERSION = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}")
 PUSH_REPLIES = {name: name.removesuffix("Req") + "Rsp" for name in PUSH_RULES}
 """What each push is answered with."""
+_TRUE = ("true", "1")
 _ANSWERS = ("SubmitRsp", *PUSH_REPLIES.values())
 
 
@@ -38,6 +39,7 @@ _ANSWERS = ("SubmitRsp", *PUSH_REPLIES.values())
 class Submit:
     """A SubmitReq. ``content_id`` is what the envelope's ``cid:`` names, without angle brackets.
 
+    ``earliest`` and ``expiry`` are dates or durations of XML Schema, ``message_class`` and ``priority`` words of MM7's.
     ``problems`` are the places where a request that was read departs from the schema, ``misfits`` the values
     that are not in the format of their element, in words.
     """
@@ -50,6 +52,12 @@ class Submit:
     sender: str = ""
     sender_is_short_code: bool = False
     subject: str = ""
+    message_class: str = ""
+    earliest: str = ""
+    expiry: str = ""
+    delivery_report: bool = False
+    read_reply: bool = False
+    priority: str = ""
     namespace: str = REL_6
     version: str = VERSIONS[REL_6]
     allow_adaptations: bool = True
@@ -126,8 +134,18 @@ def build_submit(submit: Submit) -> bytes:
     recipients = _add(_add(request, "Recipients"), "To")
     for number in submit.to:
         _add(recipients, "Number", number)
-    if submit.subject:
-        _add(request, "Subject", submit.subject)
+    _add_all(
+        request,
+        {
+            "MessageClass": submit.message_class,
+            "EarliestDeliveryTime": submit.earliest,
+            "ExpiryDate": submit.expiry,
+            "DeliveryReport": "true" if submit.delivery_report else "",
+            "ReadReply": "true" if submit.read_reply else "",
+            "Priority": submit.priority,
+            "Subject": submit.subject,
+        },
+    )
     adaptations = "true" if submit.allow_adaptations else "false"
     _add(request, "Content", href=f"cid:{submit.content_id}", allowAdaptations=adaptations)
     return _bytes(envelope)
@@ -169,9 +187,15 @@ def parse_submit(data: bytes) -> Submit:
         sender="".join(_text(address) for address in _children(_child(identification, "SenderAddress"))),
         sender_is_short_code=_child(_child(identification, "SenderAddress"), "ShortCode") is not None,
         subject=_text_of(request, "Subject"),
+        message_class=_text_of(request, "MessageClass"),
+        earliest=_text_of(request, "EarliestDeliveryTime"),
+        expiry=_text_of(request, "ExpiryDate"),
+        delivery_report=_text_of(request, "DeliveryReport") in _TRUE,
+        read_reply=_text_of(request, "ReadReply") in _TRUE,
+        priority=_text_of(request, "Priority"),
         namespace=namespace_of(request.tag),
         version=_text_of(request, "MM7Version"),
-        allow_adaptations=content is None or content.get("allowAdaptations", "true") in ("true", "1"),
+        allow_adaptations=content is None or content.get("allowAdaptations", "true") in _TRUE,
         problems=(*_envelope_problems(root), *problems_of(request, SUBMIT_REQ)),
         misfits=tuple(misfits_of(request, SUBMIT_REQ)),
     )

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from mmsprep.sandbox.exchange import Account, Content, Door, Exchange, Judgement, ShownPart, Slide, Submission
 from mmsprep.sandbox.faults import Fault, parse_fault
+from mmsprep.sandbox.notices import Notice, Notification, parse_notice
 from mmsprep.sandbox.push import Delivery, Persistence
 from mmsprep.sandbox.server import DEFAULT_PORT, Sandbox
 
@@ -29,10 +30,13 @@ __all__ = [
     "Exchange",
     "Fault",
     "Judgement",
+    "Notice",
+    "Notification",
     "Persistence",
     "Sandbox",
     "ShownPart",
     "Slide",
     "Submission",
     "parse_fault",
+    "parse_notice",
 ]

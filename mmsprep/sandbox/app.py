@@ -42,6 +42,8 @@ from mmsprep.sandbox.exchange import Account, Exchange, Refused
 from mmsprep.sandbox.faults import Fault, FaultQueue, fault_of, parse_fault
 from mmsprep.sandbox.guard import FILE_POLICY, Guard
 from mmsprep.sandbox.ledger import Ledger
+from mmsprep.sandbox.notices import Notification, Notifier, notice_of, sent_in
+from mmsprep.sandbox.notices import document as notice_document
 from mmsprep.sandbox.push import Incoming, Persistence, PushedFile, check_url, new_id, push
 from mmsprep.sandbox.push import document as delivery_document
 from mmsprep.sandbox.rules import check_number
@@ -83,8 +85,15 @@ class Pages:
     """The page and the control API."""
 
     def __init__(
-        self, ledger: Ledger, faults: FaultQueue, account: Account, settings: Settings, closing: threading.Event
+        self,
+        ledger: Ledger,
+        faults: FaultQueue,
+        account: Account,
+        settings: Settings,
+        closing: threading.Event,
+        notifier: Notifier,
     ) -> None:
+        self.notifier = notifier
         self.ledger = ledger
         self.faults = faults
         self.account = account
@@ -120,6 +129,9 @@ class Pages:
 
     async def replies(self, request: Request) -> Response:
         return HTMLResponse(page.replies(self._exchange(request), self.ledger.deliveries))
+
+    async def notices_of(self, request: Request) -> Response:
+        return HTMLResponse(page.notices(self._exchange(request), self.ledger.deliveries))
 
     async def events(self, request: Request) -> Response:
         async def stream() -> AsyncIterator[str]:
@@ -275,8 +287,28 @@ class Pages:
             wait=self.closing.wait,
         )
 
+    async def notices(self, request: Request) -> Response:
+        """Tell what became of a message; the page's form and other programs use it alike."""
+        if request.method == "GET":
+            told = [(one, one.pushed) for one in self.ledger.deliveries if isinstance(one.pushed, Notification)]
+            return _Json({"notices": [notice_document(delivery, notice) for delivery, notice in told]})
+        async with request.form(max_files=0, max_fields=10) as fields:
+            url = check_url(str(fields.get("url", "")).strip())
+            keys = ("what", "delay_s", "err", "method")
+            asked = notice_of({key: str(fields[key]).strip() for key in keys if fields.get(key)})
+            name, back = str(fields.get("message", "")).strip(), str(fields.get("back", ""))
+        found = [one for one in self.ledger.exchanges if name in (str(one.number), one.judgement.message_id)]
+        if not name or not found:
+            raise UsageError(f"message {name[:40]!r}: there is no such message, or it is no longer kept")
+        due = self.notifier.notify(url, asked, sent_in(found[0]))
+        if back.isdecimal():
+            return RedirectResponse(f"/messages/{back}", 303)
+        return _Json({"message_id": found[0].judgement.message_id, "notices": len(due)}, 202)
+
     async def pushes(self, request: Request) -> Response:
-        return _Json({"pushes": [delivery_document(one) for one in self.ledger.deliveries]})
+        return _Json(
+            {"pushes": [delivery_document(one) for one in self.ledger.deliveries if isinstance(one.pushed, Incoming)]}
+        )
 
 
 def create_app(
@@ -286,14 +318,15 @@ def create_app(
     account: Account,
     settings: Settings,
     closing: threading.Event,
+    notifier: Notifier,
     host: str = "127.0.0.1",
 ) -> ASGIApp:
     """The sandbox as an ASGI application; ``closing`` ends the pushes that still go on.
 
     It needs :mod:`mmsprep.sandbox.wire`'s server to drop connections.
     """
-    doors = Doors(ledger, faults, account)
-    pages = Pages(ledger, faults, account, settings, closing)
+    doors = Doors(ledger, faults, account, notifier)
+    pages = Pages(ledger, faults, account, settings, closing, notifier)
     n = "/messages/{number:number}"
     routes = [
         Route("/mms/sendmms.php", doors.form, methods=["POST"]),
@@ -304,6 +337,7 @@ def create_app(
         Route(n, pages.message),
         Route(f"{n}/panel", pages.panel),
         Route(f"{n}/replies", pages.replies),
+        Route(f"{n}/notices", pages.notices_of),
         Route(f"{n}/raw", pages.raw),
         Route(f"{n}/phones/{{year}}", pages.phone),
         Route(f"{n}/parts/{{place:number}}", pages.part),
@@ -316,6 +350,7 @@ def create_app(
         Route("/sandbox/faults/form", pages.faults_form, methods=["POST"]),
         Route("/sandbox/push", pages.push, methods=["POST"]),
         Route("/sandbox/pushes", pages.pushes),
+        Route("/sandbox/notices", pages.notices, methods=["GET", "POST"]),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
     return Starlette(

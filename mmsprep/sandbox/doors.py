@@ -21,6 +21,7 @@ from mmsprep.sandbox import form, soap
 from mmsprep.sandbox.exchange import Account, Door, Exchange, Judgement, WireAnswer, WireRequest
 from mmsprep.sandbox.faults import Fault, FaultQueue, Trouble
 from mmsprep.sandbox.ledger import Ledger
+from mmsprep.sandbox.notices import Notifier
 from mmsprep.sandbox.wire import HalfResponse, NoResponse, drop
 
 MAX_BODY_BYTES = 32_000_000
@@ -34,7 +35,8 @@ _GARBAGE = b"\x00\xff\xfe%%<<not an answer>>\r\n\x80\x81"
 class Doors:
     """Both doors, and what they share."""
 
-    def __init__(self, ledger: Ledger, faults: FaultQueue, account: Account) -> None:
+    def __init__(self, ledger: Ledger, faults: FaultQueue, account: Account, notifier: Notifier) -> None:
+        self._notifier = notifier
         self._ledger = ledger
         self._faults = faults
         self._account = account
@@ -100,19 +102,19 @@ class Doors:
         answer: WireAnswer | None,
         fault: str,
     ) -> None:
-        self._ledger.add(
-            Exchange(
-                number=number,
-                at=datetime.now(UTC).astimezone(),
-                door=door,
-                judgement=judgement,
-                headers=_headers(request),
-                request_bytes=len(body),
-                answer=answer,
-                fault=fault,
-            ),
-            body,
+        exchange = Exchange(
+            number=number,
+            at=datetime.now(UTC).astimezone(),
+            door=door,
+            judgement=judgement,
+            headers=_headers(request),
+            request_bytes=len(body),
+            answer=answer,
+            fault=fault,
         )
+        self._ledger.add(exchange, body)
+        if judgement.accepted:
+            self._notifier.accepted(exchange)
 
 
 async def read_body(request: Request) -> bytes:

@@ -97,12 +97,17 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A message that was understood and conforms."""
+    """A message that was understood and conforms.
+
+    ``wants_report`` and ``wants_read``: MM7 asked to be told when it is delivered, and when it is read.
+    """
 
     number: str
     content: Content
     sender: str = ""
     subject: str = ""
+    wants_report: bool = False
+    wants_read: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

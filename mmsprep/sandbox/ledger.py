@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmsprep.sandbox.exchange import Exchange
-from mmsprep.sandbox.push import Delivery
+from mmsprep.sandbox.push import Delivery, Incoming
 
 MAX_RAW_BYTES = 2_000_000
 
@@ -91,8 +91,9 @@ class Ledger:
 
     def note(self, delivery: Delivery) -> None:
         """Keep how far a push has come, in place of what was known of it before."""
-        files = tuple(replace(file, data=b"") for file in delivery.incoming.files)
-        delivery = replace(delivery, incoming=replace(delivery.incoming, files=files))
+        if isinstance(delivery.pushed, Incoming):
+            files = tuple(replace(file, data=b"") for file in delivery.pushed.files)
+            delivery = replace(delivery, pushed=replace(delivery.pushed, files=files))
         with self._lock:
             self._deliveries[delivery.number] = delivery
             for number in list(self._deliveries)[: -self._keep]:

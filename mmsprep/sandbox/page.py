@@ -29,8 +29,9 @@ from mmsprep.mm7.status import STATUSES, status_of
 from mmsprep.printable import printable
 from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Door, Exchange, ShownPart, Submission
 from mmsprep.sandbox.faults import Fault, Trouble
+from mmsprep.sandbox.notices import Course, Notification, sent_in
 from mmsprep.sandbox.playback import sources
-from mmsprep.sandbox.push import Delivery
+from mmsprep.sandbox.push import Delivery, Incoming
 from mmsprep.settings import Settings
 
 _SLIDE_S = 5.0
@@ -116,6 +117,9 @@ def panel(exchange: Exchange, deliveries: Sequence[Delivery], raw: bytes) -> Mar
         submission=submission,
         segments=segments(submission.content.parts, submission.content.total_bytes) if submission else [],
         replies=replies(exchange, deliveries),
+        notices=notices(exchange, deliveries),
+        sent=sent_in(exchange) if submission else None,
+        courses=list(Course),
         # A form has no line ends; one field a line can be read.
         raw=readable(raw.replace(b"&", b"\n&") if exchange.door is Door.FORM else raw),
         answer=readable(exchange.answer.body) if exchange.answer else "",
@@ -145,7 +149,17 @@ def replies(exchange: Exchange, deliveries: Sequence[Delivery]) -> Markup:
     """What the handset of an exchange has answered."""
     submission = exchange.judgement.submission
     number = submission.number if submission else None
-    return _render("replies.html", deliveries=[one for one in deliveries if one.incoming.sender == number])
+    return _render(
+        "replies.html",
+        deliveries=[one for one in deliveries if isinstance(one.pushed, Incoming) and one.pushed.sender == number],
+    )
+
+
+def notices(exchange: Exchange, deliveries: Sequence[Delivery]) -> Markup:
+    """What the customer was told of an exchange's message."""
+    about = exchange.judgement.message_id
+    told = [one for one in deliveries if isinstance(one.pushed, Notification) and about and one.pushed.about == about]
+    return _render("notices.html", deliveries=told)
 
 
 def empty(surroundings: Surroundings) -> Markup:

@@ -1,7 +1,7 @@
-"""The pushing side: an incoming MMS sent to the customer's URL as SMSGlobal's form, until it says ``OK``.
+"""The pushing side: something sent to the customer's URL until it is taken, as SMSGlobal's form until it says ``OK``.
 
-Comes in: what the handset sent and an address. Goes out: a :class:`Delivery` with every attempt. Never: a
-redirect followed, or more attempts than asked for.
+Comes in: what the handset sent, or a notice of what became of a message, and an address. Goes out: a
+:class:`Delivery` with every attempt. Never: a redirect followed, or more attempts than asked for.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from mmsprep.errors import UsageError
 
 MAX_ATTEMPTS = 20
+FORM_TYPE = "application/x-www-form-urlencoded"
 
 _MAX_REPLY_BYTES = 64_000
 _LONGEST_PAUSE_S = 60.0
@@ -32,6 +33,38 @@ class PushedFile:
     data: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PushRequest:
+    """What a push is over HTTP."""
+
+    url: str
+    body: bytes = b""
+    content_type: str = ""
+    method: str = "POST"
+
+
+class Pushed(Protocol):
+    """What can be pushed: it says its request, and which answer takes it."""
+
+    @property
+    def id(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def sender(self) -> str:
+        """Whose handset it is about."""
+        ...
+
+    def request(self, url: str) -> PushRequest:
+        """The request to the customer's ``url``."""
+        ...
+
+    def is_taken(self, body: bytes) -> bool:
+        """Whether an answer with a status of 2xx and this body says that it was taken."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
     """An MMS as a handset sent it; ``id`` is what SMSGlobal calls it."""
@@ -41,6 +74,14 @@ class Incoming:
     subject: str = ""
     message: str = ""
     files: tuple[PushedFile, ...] = ()
+
+    def request(self, url: str) -> PushRequest:
+        """The published form."""
+        return PushRequest(url, urlencode(form_of(self)).encode("ascii"), FORM_TYPE)
+
+    def is_taken(self, body: bytes) -> bool:
+        """``OK`` and nothing else."""
+        return says_ok(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +100,7 @@ class Delivery:
 
     number: int
     url: str
-    incoming: Incoming
+    pushed: Pushed
     attempts: tuple[Attempt, ...] = ()
     finished: bool = False
 
@@ -114,8 +155,13 @@ def check_url(url: str) -> str:
     return url
 
 
+def says_ok(body: bytes) -> bool:
+    """Whether a script answered ``OK`` and nothing else."""
+    return body.decode("utf-8", "replace").strip() == "OK"
+
+
 def push(
-    incoming: Incoming,
+    pushed: Pushed,
     url: str,
     *,
     number: int = 1,
@@ -123,10 +169,10 @@ def push(
     progress: Callable[[Delivery], None] | None = None,
     wait: Callable[[float], object] = time.sleep,
 ) -> Delivery:
-    """Post ``incoming`` to ``url`` until the answer is OK or the attempts are used up.
+    """Push to ``url`` until the answer takes it or the attempts are used up.
 
     Args:
-        incoming: what the handset sent.
+        pushed: what the handset sent, or a notice.
         url: the customer's script.
         number: what the delivery is called.
         persistence: how often and how long.
@@ -138,12 +184,12 @@ def push(
     """
     check_url(url)
     how = persistence or Persistence()
-    body = urlencode(form_of(incoming)).encode("ascii")
-    delivery = Delivery(number=number, url=_without_user(url), incoming=incoming)
+    request = pushed.request(url)
+    delivery = Delivery(number=number, url=_without_user(url), pushed=pushed)
     tell = progress or (lambda _: None)
     tell(delivery)
     for turn in range(how.attempts):
-        attempt = _post(url, body, how.timeout_s)
+        attempt = _attempt(request, pushed, how.timeout_s)
         last = attempt.ok or turn + 1 == how.attempts
         delivery = replace(delivery, attempts=(*delivery.attempts, attempt), finished=last)
         tell(delivery)
@@ -157,8 +203,8 @@ def document(delivery: Delivery) -> dict[str, Any]:
     return {
         "number": delivery.number,
         "url": delivery.url,
-        "id": delivery.incoming.id,
-        "from": delivery.incoming.sender,
+        "id": delivery.pushed.id,
+        "from": delivery.pushed.sender,
         "finished": delivery.finished,
         "ok": delivery.ok,
         "attempts": [
@@ -168,16 +214,17 @@ def document(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _post(url: str, body: bytes, timeout_s: float) -> Attempt:
+def _attempt(request: PushRequest, pushed: Pushed, timeout_s: float) -> Attempt:
     import httpx
 
     started = time.monotonic()
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    headers = {"Content-Type": request.content_type} if request.content_type else {}
+    content = request.body if request.method == "POST" else None
     try:
         # No proxy: the script under test is nearby, and a proxy would not find it.
         with (
             httpx.Client(timeout=timeout_s, trust_env=False, follow_redirects=False) as client,
-            client.stream("POST", url, content=body, headers=headers) as response,
+            client.stream(request.method, request.url, content=content, headers=headers) as response,
         ):
             reply = b""
             for chunk in response.iter_bytes():
@@ -189,7 +236,7 @@ def _post(url: str, body: bytes, timeout_s: float) -> Attempt:
         what = str(error) or type(error).__name__
         return Attempt(None, f"no answer: {what[:_TOLD_CHARACTERS]}", time.monotonic() - started, False)
     text = reply.decode("utf-8", "replace").strip()
-    ok = 200 <= status < 300 and text == "OK"
+    ok = 200 <= status < 300 and pushed.is_taken(reply)
     return Attempt(status, text[:_TOLD_CHARACTERS], time.monotonic() - started, ok)
 
 

@@ -10,6 +10,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,8 @@ from mmsprep.errors import OutputError, ToolMissing, UsageError
 from mmsprep.sandbox.exchange import Account, Exchange
 from mmsprep.sandbox.faults import Fault, FaultQueue, fault_of
 from mmsprep.sandbox.ledger import Ledger
-from mmsprep.sandbox.push import Delivery, Incoming, Persistence, PushedFile, new_id, push
+from mmsprep.sandbox.notices import Notice, Notification, Notifier, notice_of, sent_in
+from mmsprep.sandbox.push import Delivery, Incoming, Persistence, PushedFile, check_url, new_id, push
 from mmsprep.settings import Settings, load_settings
 from mmsprep.tools.extras import install_command
 
@@ -48,6 +50,8 @@ class Sandbox:
         username, password: the only account.
         keep: how many exchanges are kept; older ones are forgotten.
         faults: what the first requests meet.
+        notify: where accepted messages are notified by themselves, as delivered or as ``notices`` say.
+        notices: what becomes of the first accepted messages.
         settings: ffmpeg and limits; default: from the environment.
 
     Raises:
@@ -64,6 +68,8 @@ class Sandbox:
         password: str = "sandbox",  # noqa: S107
         keep: int = KEPT,
         faults: Iterable[Fault] = (),
+        notify: str = "",
+        notices: Iterable[Notice] = (),
         settings: Settings | None = None,
     ) -> None:
         if not username or ":" in username:
@@ -83,6 +89,7 @@ class Sandbox:
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._closing = threading.Event()
+        self._notifier = Notifier(self._push_notice, self._closing, check_url(notify) if notify else "", notices)
         try:
             self._server = self._new_server()
         except ToolMissing:
@@ -162,6 +169,45 @@ class Sandbox:
             progress=self.ledger.note,
         )
 
+    def notify(self, url: str, message: Exchange | str, what: str = "delivered", **values: Any) -> list[Notification]:
+        """Tell ``url`` what became of a message: ``notify(url, gateway.accepted[0], "expired", delay_s=2)``.
+
+        Returns at once; :meth:`told` waits. ``message`` may be its id.
+
+        Raises:
+            UsageError: there is no such message, its request did not ask for it, or there is no such notice.
+        """
+        if isinstance(message, str):
+            found = [one for one in self.accepted if one.judgement.message_id == message]
+            if not found:
+                raise UsageError(f"message {message!r}: there is no such message, or it is no longer kept")
+            message = found[0]
+        return self._notifier.notify(check_url(url), notice_of({"what": what, **values}), sent_in(message))
+
+    def told(self, count: int = 1, timeout_s: float = 30.0) -> tuple[Delivery, ...]:
+        """The pushes of notices that have come to their end, oldest first, when there are ``count`` of them.
+
+        Raises:
+            OutputError: there are fewer after ``timeout_s``.
+        """
+        ends_at = time.monotonic() + timeout_s
+        while True:
+            found = [one for one in self.ledger.deliveries if isinstance(one.pushed, Notification) and one.finished]
+            if len(found) >= count:
+                return tuple(found)
+            if time.monotonic() > ends_at:
+                raise OutputError(f"{len(found)} of {count} notices came to an end within {timeout_s:g} s")
+            time.sleep(0.02)
+
+    def _push_notice(self, notification: Notification, url: str) -> Delivery:
+        return push(
+            notification,
+            url,
+            number=self.ledger.next_number(),
+            progress=self.ledger.note,
+            wait=self._closing.wait,
+        )
+
     def clear(self) -> None:
         """Forget all exchanges and waiting faults."""
         self.faults.replace(())
@@ -205,6 +251,7 @@ class Sandbox:
     def _leave(self) -> None:
         """Let go of whoever would hold the server open: pages that listen, pushes that wait."""
         self._closing.set()
+        self._notifier.wake()
         self.ledger.close()
 
     def _run(self) -> None:
@@ -224,6 +271,7 @@ class Sandbox:
             account=self.account,
             settings=self._settings,
             closing=self._closing,
+            notifier=self._notifier,
             host=self.host,
         )
         return new_server(app, self._ready, self._leave)

@@ -141,6 +141,8 @@ def _submission(submit: Submit, entities: list[Entity], account: Account) -> Sub
         number=submit.to[0],
         sender=submit.sender,
         subject=submit.subject,
+        wants_report=submit.delivery_report,
+        wants_read=submit.read_reply,
         content=read_content(_content(submit, entities), submit.subject),
     )
 

@@ -5,6 +5,7 @@ const inbox = document.getElementById("inbox");
 const panel = document.getElementById("panel");
 const live = document.getElementById("live");
 const rememberedUrl = "mmsprep.push.url";
+const rememberedNoticeUrl = "mmsprep.notice.url";
 let newest = newestListed();
 
 function shown() {
@@ -54,12 +55,20 @@ async function refreshReplies() {
   }
 }
 
+async function refreshNotices() {
+  const place = document.getElementById("notices");
+  const html = place && (await fetchText(`/messages/${shown()}/notices`));
+  if (typeof html === "string") place.innerHTML = html;
+}
+
 function ready() {
   const button = panel.querySelector("[data-play]");
   if (button) button.hidden = false;
   onPhone();
-  const field = panel.querySelector("input[name=url]");
-  if (field && !field.value) field.value = localStorage.getItem(rememberedUrl) ?? "";
+  for (const [form, key] of [["[data-reply]", rememberedUrl], ["[data-notify]", rememberedNoticeUrl]]) {
+    const field = panel.querySelector(`${form} input[name=url]`);
+    if (field && !field.value) field.value = localStorage.getItem(key) ?? "";
+  }
 }
 
 // The message on a phone of some year; the choice stays for the next messages.
@@ -149,7 +158,7 @@ function listen() {
     live.textContent = "offline";
   };
   events.addEventListener("exchange", (event) => inTurn(() => followNewest(Number(event.data))));
-  events.addEventListener("delivery", () => inTurn(refreshReplies));
+  events.addEventListener("delivery", () => inTurn(() => Promise.all([refreshReplies(), refreshNotices()])));
   events.addEventListener("faults", () => inTurn(refreshInbox));
   events.addEventListener("clear", () => location.assign("/"));
 }
@@ -177,6 +186,10 @@ document.addEventListener("submit", async (event) => {
   const fields = new FormData(form);
   if (form.dataset.reply !== undefined) {
     localStorage.setItem(rememberedUrl, fields.get("url"));
+    fields.delete("back");
+  }
+  if (form.dataset.notify !== undefined) {
+    localStorage.setItem(rememberedNoticeUrl, fields.get("url"));
     fields.delete("back");
   }
   const response = await fetch(form.action, { method: "POST", body: fields });
