@@ -16,6 +16,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+QUALITY_BANDS = {"excellent": 90.0, "high": 70.0, "medium": 50.0, "low": 30.0, "poor": 0.0}
+"""What each word for a quality means at least."""
+
 
 class Kind(StrEnum):
     """What an attachment is to the person who gets it."""

@@ -151,13 +151,13 @@ def watch(
 
 def _teller() -> Callable[[ItemOutcome], None]:
     from mmsprep.cli.batch_progress import failure_lines
-    from mmsprep.cli.tables import size
+    from mmsprep.message.wording import size_words
 
     say("watching; Ctrl-C stops")
 
     def tell(outcome: ItemOutcome) -> None:
         if outcome.made:
-            names = ", ".join(f"{file.name} ({size(file.size_bytes)})" for file in outcome.made.outputs)
+            names = ", ".join(f"{file.name} ({size_words(file.size_bytes)})" for file in outcome.made.outputs)
             say(f"{outcome.id}: {names}")
         for line in failure_lines(outcome):
             say(line)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from mmsprep.batch.outcome import ItemOutcome, Status
 from mmsprep.batch.tree import AtWork, OpenBatch
 from mmsprep.cli.printing import console_for
-from mmsprep.cli.tables import size
 from mmsprep.errors import AttachmentError, MmsprepError
+from mmsprep.message.wording import size_words
 from mmsprep.printable import printable
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ class Tally:
             table.add_column(column, justify="right", no_wrap=True)
         for status in Status:
             if self._counts[status]:
-                after = size(self._output_bytes[status]) if status is not Status.FAILED else ""
-                table.add_row(status, f"{self._counts[status]:,}", size(self._input_bytes[status]), after)
+                after = size_words(self._output_bytes[status]) if status is not Status.FAILED else ""
+                table.add_row(status, f"{self._counts[status]:,}", size_words(self._input_bytes[status]), after)
         return table
 
     def summary(self, target: str) -> str:

@@ -27,6 +27,7 @@ from mmsprep.cli.options import (
 from mmsprep.cli.printing import (
     JsonFlag,
     ProfileOption,
+    VerboseFlag,
     console_for,
     print_json,
     progress_bar,
@@ -62,6 +63,7 @@ def prepare(
     priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
     force: Annotated[bool, typer.Option("--force", help="Replace another message that DIR holds.")] = False,
+    verbose: VerboseFlag = False,
 ) -> None:
     """Make one message of FILES that fits the limit, and write its parts into a folder."""
     with reported(json_output):
@@ -80,35 +82,44 @@ def prepare(
             quality=quality,
             best_effort=best_effort,
         )
-        _prepare(job, output=output, json_output=json_output, dry_run=dry_run, split=split, force=force)
-
-
-def _prepare(job: Job, *, output: Path, json_output: bool, dry_run: bool, split: bool, force: bool) -> None:
-    from mmsprep import pipeline
-    from mmsprep.message import write_messages
-
-    with progress_bar(shown=not json_output) as progress:
-        if dry_run:
-            forecast = pipeline.forecast(job, progress=progress)
+        results = _made(job, dry_run=dry_run, split=split, shown=not json_output)
+        folders = _written(results, output, force=force)
+        if json_output:
+            _print(results)
         else:
-            messages = pipeline.split(job, progress=progress) if split else [pipeline.run(job, progress=progress)]
-    if dry_run:
-        _show_results([forecast], [None], json_output=json_output)
-    else:
-        _show_results(messages, write_messages(messages, output, overwrite=force), json_output=json_output)
+            _show(results, folders, verbose=verbose)
 
 
-def _show_results(results: Sequence[Message | Forecast], folders: Sequence[Path | None], *, json_output: bool) -> None:
-    from mmsprep.cli.tables import message_table, summary
+def _made(job: Job, *, dry_run: bool, split: bool, shown: bool) -> Sequence[Message | Forecast]:
+    from mmsprep import pipeline
+
+    with progress_bar(shown=shown) as progress:
+        if dry_run:
+            return [pipeline.forecast(job, progress=progress)]
+        return pipeline.split(job, progress=progress) if split else [pipeline.run(job, progress=progress)]
+
+
+def _written(results: Sequence[Message | Forecast], output: Path, *, force: bool) -> Sequence[Path | None]:
+    """The folder of each message; a forecast has none."""
+    from mmsprep.message import Message, write_messages
+
+    messages = [one for one in results if isinstance(one, Message)]
+    return write_messages(messages, output, overwrite=force) if messages else [None] * len(results)
+
+
+def _print(results: Sequence[Message | Forecast]) -> None:
     from mmsprep.message.document import SCHEMA, document
 
-    if json_output:
-        documents = [document(result) for result in results]
-        print_json(documents[0] if len(documents) == 1 else {"schema": SCHEMA, "messages": documents})
-        return
+    documents = [document(result) for result in results]
+    print_json(documents[0] if len(documents) == 1 else {"schema": SCHEMA, "messages": documents})
+
+
+def _show(results: Sequence[Message | Forecast], folders: Sequence[Path | None], *, verbose: bool) -> None:
+    from mmsprep.cli.message_table import MessageTable, summary
+
     console = console_for(stderr=True)
     for result, folder in zip(results, folders, strict=True):
-        console.print(message_table(result))
+        console.print(MessageTable(result, verbose=verbose))
         console.print(summary(result), style="bold")
         for warning in result.warnings:
             say(f"note: {warning}")

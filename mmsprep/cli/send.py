@@ -32,6 +32,7 @@ from mmsprep.cli.options import (
 from mmsprep.cli.printing import (
     JsonFlag,
     ProfileOption,
+    VerboseFlag,
     ask,
     console_for,
     print_json,
@@ -111,6 +112,7 @@ def send(
     priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
     json_output: JsonFlag = False,
+    verbose: VerboseFlag = False,
 ) -> None:
     """Make one message of FILES and send it to each recipient; a prepared folder is sent as it is.
 
@@ -150,7 +152,7 @@ def send(
         with _account(gateway, sandbox) as account:
             ready, same = _ready(folder, job, refit=refit, json_output=json_output)
             if not json_output:
-                _show(ready, recipients, account, via.value, sender)
+                _show(ready, recipients, account, via.value, sender, verbose=verbose)
             if not (yes or sandbox or ask("Send it?")):
                 say("not sent")
                 raise typer.Exit(130)
@@ -240,11 +242,13 @@ def _ready(folder: Path | None, job: Job, *, refit: bool, json_output: bool) -> 
     return message, message.sha256
 
 
-def _show(message: Message, recipients: Sequence[str], account: Account, via: str, sender: str) -> None:
-    from mmsprep.cli.tables import message_table, summary
+def _show(
+    message: Message, recipients: Sequence[str], account: Account, via: str, sender: str, *, verbose: bool
+) -> None:
+    from mmsprep.cli.message_table import MessageTable, summary
 
     console = console_for(stderr=True)
-    console.print(message_table(message))
+    console.print(MessageTable(message, verbose=verbose))
     console.print(summary(message), style="bold")
     for key, value in (("subject", message.subject), ("text", message.text)):
         if value:

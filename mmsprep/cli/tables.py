@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from mmsprep.doctor import Check
 from mmsprep.formats import FORMATS
 from mmsprep.handset import YEARS_SHOWN, Scene, Shares, Showing, Shown
-from mmsprep.message.message import Forecast, Message, labels
+from mmsprep.message.message import labels
+from mmsprep.message.wording import media_words, reason_words, short_name, size_words
 from mmsprep.mm1.unpacked import Unpacked
 from mmsprep.mm7.status import Advice, Status
-from mmsprep.model import Action, MediaInfo, PartReport, Plan, Reason
+from mmsprep.model import Action, Plan
 from mmsprep.pipeline.job import Inspection
 from mmsprep.printable import printable
 from mmsprep.profile import Profile
@@ -24,100 +25,15 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-_QUALITY_WORDS = ((90, "excellent"), (70, "high"), (50, "medium"), (30, "low"), (0, "poor"))
-_DONE_WORDS = {Action.KEEP: "kept as it is", Action.REWRAP: "kept, metadata removed"}
-_REASONS_SHOWN = 4
 _LONGEST_TEXT = 2_000
 _LONGEST_CELL = 400
 """Characters of a name or a remark that a table shows."""
-_REASON_WORDS = {
-    "type_not_in_table": "{found} is not in the network's table",
-    "type_converted": "{found} in the network's table",
-    "sound_only": "{found}",
-    "size_px": "larger than {allowed}",
-    "orientation": "turned upright",
-    "icc_profile": "{found} colours made sRGB",
-    "unterminated": "end of the file was missing",
-    "coding": "{found} JPEG made baseline",
-    "colour": "{found} colours made YCbCr",
-    "bit_depth": "{found} made {allowed}",
-    "metadata": "{found} removed",
-    "sample_rate": "{found}, allowed: {allowed}",
-    "channels": "{found}, allowed: {allowed}",
-    "codec": "{found} coding, allowed: {allowed}",
-    "audio_codec": "{found} sound, allowed: {allowed}",
-    "codec_profile": "H.264 {found} profile, allowed: {allowed}",
-    "codec_level": "level {found}, allowed: {allowed}",
-    "brand": "brand {found}, allowed: {allowed}",
-    "single_frame": "one frame only: sent as a picture",
-    "moov_position": "index moved to the front",
-    "frame_size": "frame of {found}, allowed: {allowed}",
-    "rotation": "turned upright",
-    "pixel_aspect": "pixels made square",
-    "interlaced": "interlaced",
-    "hdr": "high dynamic range made standard",
-    "frame_rate": "{found}, allowed: {allowed}",
-    "rate": "{found}, allowed: {allowed}",
-    "encoding": "{found} made UTF-8",
-    "line_ends": "line ends made {allowed}",
-    "control_characters": "control characters removed",
-    "decomposed": "accents joined to their letters",
-    "over_limit_bytes": "too large for the message as it was",
-    "poster": "{found} as a picture, as asked",
-}
-"""A reason as people say it; a code that is not here is told as found and allowed."""
 _ADVICE_WORDS = {
     Advice.NOTHING: "Nothing",
     Advice.RESEND: "Resend",
     Advice.FIX: "Fix",
     Advice.GIVE_UP: "Give up",
 }
-
-
-def message_table(message: Message | Forecast) -> RenderableType:
-    """The table for people: a row a file, the totals below."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(show_footer=True, header_style="bold", pad_edge=False, box=None, padding=(0, 2, 0, 0))
-    predicted = isinstance(message, Forecast)
-    table.add_column("File, and what it was", "Text, subject, headers", overflow="fold", max_width=28)
-    table.add_column("What it will be, and why" if predicted else "What it became, and why", overflow="fold")
-    table.add_column("Size", size(message.overhead_bytes), justify="right", no_wrap=True)
-    table.add_column("Share", _percent(message.overhead_bytes, message.limit_bytes), justify="right", no_wrap=True)
-    table.add_column("Quality", no_wrap=True)
-    names = _names(message)
-    for part in message.parts:
-        before, after = size(part.source.size_bytes), size(part.size_bytes)
-        table.add_row(
-            _two_lines(", ".join(map(names.__getitem__, part.indexes)) or _short(part.source_name), _what(part.source)),
-            _two_lines(_done(part), _because(part.reasons)),
-            after if part.action is Action.KEEP else Text(f"{before}\n-> {after}"),
-            _percent(part.size_bytes, message.limit_bytes),
-            f"{part.quality:.0f} {_quality_word(part)}",
-        )
-    for rejection in message.rejected:
-        name = _short(rejection.name) if rejection.index is None else names[rejection.index]
-        table.add_row(_two_lines(name, ""), _two_lines("left out", rejection.message))
-    return table
-
-
-def _names(message: Message | Forecast) -> dict[int, str]:
-    """What people know each attachment by; those that share a name get their number."""
-    parts = {index: _short(part.source_name) for part in message.parts for index in part.indexes}
-    left_out = {one.index: _short(one.name) for one in message.rejected if one.index is not None}
-    return labels(parts | left_out)
-
-
-def summary(message: Message | Forecast) -> str:
-    """One line below the table: what it all comes to."""
-    free = message.limit_bytes - message.total_bytes
-    about = "about " if isinstance(message, Forecast) else ""
-    parts = f"{len(message.parts)} part{'' if len(message.parts) == 1 else 's'}"
-    return (
-        f"{about}{message.total_bytes:,} of {message.limit_bytes:,} bytes"
-        f" ({_percent(message.total_bytes, message.limit_bytes)}), {parts}, {free:,} free"
-    )
 
 
 def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
@@ -129,12 +45,12 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("Table row: support", overflow="fold", max_width=24)
     table.add_column("What prepare would do, and why", overflow="fold")
-    names = labels({one.index: _short(one.name) for one in inspections})
+    names = labels({one.index: short_name(one.name) for one in inspections})
     for one in inspections:
         problem = getattr(one.error, "problem", str(one.error)) if one.error else ""
         table.add_row(
-            _two_lines(names[one.index], _what(one.info) if one.info else ""),
-            size(one.size_bytes),
+            _two_lines(names[one.index], media_words(one.info) if one.info else ""),
+            size_words(one.size_bytes),
             f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-",
             _two_lines(_planned(one.plan), _found(one)) if one.plan else _two_lines("refuse", problem),
         )
@@ -143,8 +59,8 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
 
 def _found(one: Inspection) -> str:
     """Why it is done, and what else people should know: first page of several, another type than its name says."""
-    because = _because(one.plan.reasons) if one.plan else ""
-    return "; ".join(filter(None, (because, *(one.info.notes if one.info else ()))))
+    because = reason_words(one.plan.reasons) if one.plan else []
+    return "; ".join([*because, *(one.info.notes if one.info else ())])
 
 
 def profile_table(profile: Profile) -> RenderableType:
@@ -209,67 +125,9 @@ def status_table(statuses: Sequence[Status]) -> RenderableType:
     return table
 
 
-def size(size_bytes: int) -> str:
-    """Bytes for people: 999 B, 12.3 kB, 4.56 MB (powers of ten, as gateways count)."""
-    if size_bytes < 1000:
-        return f"{size_bytes} B"
-    if size_bytes < 1_000_000:
-        return f"{size_bytes / 1000:.1f} kB"
-    return f"{size_bytes / 1_000_000:.2f} MB"
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %"
-
-
-def _quality_word(part: PartReport) -> str:
-    if part.action is not Action.TRANSCODE:
-        return "as it was"
-    return next(word for least, word in _QUALITY_WORDS if part.quality >= least)
-
-
-def _short(name: str) -> str:
-    """The end of a path, which is what people know a file by."""
-    return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or name
-
-
-def _what(info: MediaInfo) -> str:
-    facts = [FORMATS[info.format].title]
-    if info.width_px and info.height_px:
-        facts.append(f"{info.width_px}x{info.height_px}")
-    if info.duration_s and (info.frame_count or 2) > 1:
-        facts.append(f"{info.duration_s:.1f} s")
-    if info.encoding:
-        facts.append(info.encoding)
-    return " ".join(facts)
-
-
-def _done(part: PartReport) -> str:
-    words = _DONE_WORDS.get(part.action)
-    if words is not None:
-        return words
-    facts = [FORMATS[part.format].title]
-    if part.width_px and part.height_px:
-        facts.append(f"{part.width_px}x{part.height_px}")
-    if part.duration_s and part.source.duration_s and part.duration_s < part.source.duration_s * 0.95:
-        facts.append(f"{part.duration_s:.1f} s")
-    return " ".join(facts)
-
-
 def _planned(plan: Plan) -> str:
     words = {Action.KEEP: "keep as it is", Action.REWRAP: "keep, remove metadata"}
     return words.get(plan.action, f"convert to {FORMATS[plan.target].title}")
-
-
-def _because(reasons: Sequence[Reason]) -> str:
-    shown = [
-        _REASON_WORDS.get(reason.code, "{found} (allowed: {allowed})").format(
-            found=reason.found, allowed=reason.allowed
-        )
-        for reason in reasons[:_REASONS_SHOWN]
-    ]
-    more = len(reasons) - len(shown)
-    return "; ".join([*shown, *([f"{more} more"] if more > 0 else [])])
 
 
 def _two_lines(first: str, second: str) -> Text:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, SupportsIndex, cast
 
 from mmsprep.errors import MmsprepError, UsageError
-from mmsprep.model import MediaInfo, Plan
+from mmsprep.model import QUALITY_BANDS, MediaInfo, Plan
 from mmsprep.pipeline.intake import Attachments, as_attachments, is_file
 from mmsprep.profile import DEFAULT_PROFILE, Profile
 
@@ -22,7 +22,7 @@ LEAST_PRIORITY = 0.01
 MOST_PRIORITY = 100
 PERFECT_QUALITY = 100
 _ON_ERROR = ("fail", "skip")
-QUALITY_WORDS = {"low": 30.0, "medium": 50.0, "high": 70.0}
+QUALITY_WORDS = {word: QUALITY_BANDS[word] for word in ("low", "medium", "high")}
 """What each word asks for at least, on the scale of ``docs/picture-quality.md``."""
 Quality = Literal["low", "medium", "high"] | float
 

@@ -1,0 +1,143 @@
+"""The table of a prepared message: from left to right, at any width, with and without colour."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from mmsprep.cli.console import PlainConsole
+from mmsprep.cli.message_table import MessageTable
+from mmsprep.message import Forecast
+from mmsprep.message.wording import quality_words
+from mmsprep.model import QUALITY_BANDS, Action, Kind, MediaInfo, PartReport, Reason, Rejection, Support
+
+_NAME = "holiday photo of the whole family 日本 2024.jpg"
+_REASONS = (
+    Reason("size_px", "4032 x 3024 px", "1024 x 1024 px"),
+    Reason("coding", "progressive", "baseline"),
+    Reason("metadata", "exif, gps, a thumbnail, maker notes and whatever else a telephone leaves behind", "none"),
+    Reason("icc_profile", "Display P3", "sRGB"),
+    Reason("orientation", "6", "1"),
+)
+_PHOTO = PartReport(
+    name="01-image.jpg",
+    format="jpeg",
+    content_type="image/jpeg",
+    kind=Kind.IMAGE,
+    action=Action.TRANSCODE,
+    support=Support.GOOD,
+    quality=69.6,
+    size_bytes=123_456,
+    source_name="folder/" + _NAME,
+    source=MediaInfo(
+        format="jpeg",
+        kind=Kind.IMAGE,
+        content_type="image/jpeg",
+        size_bytes=4_720_000,
+        width_px=4032,
+        height_px=3024,
+        encoding="progressive",
+    ),
+    width_px=1024,
+    height_px=768,
+    reasons=_REASONS,
+    indexes=(0,),
+)
+_CLIP = replace(
+    _PHOTO,
+    format="mp4",
+    source_name="clip.mp4",
+    quality=100,
+    action=Action.REWRAP,
+    size_bytes=99_000,
+    indexes=(1,),
+    source=replace(
+        _PHOTO.source, format="mp4", size_bytes=101_000, duration_s=12.34, width_px=320, height_px=240, encoding=None
+    ),
+    reasons=(),
+)
+_MESSAGE = Forecast(
+    profile="smsglobal",
+    limit_bytes=300_000,
+    total_bytes=223_456,
+    overhead_bytes=1_000,
+    parts=(_PHOTO, _CLIP),
+    text="",
+    subject="",
+    rejected=(Rejection("x\x1b[31m.bin", "type_not_allowed", "is of no known type; expected a picture", 2),),
+)
+_FACTS = ("4032x3024", "progressive", "4.72 MB", "->", "1024x768", "123.5 kB", "41.2 %", "70 high")
+
+
+def _lines(width: int, *, verbose: bool = False, terminal: bool = False) -> list[str]:
+    console = PlainConsole(stderr=True)
+    console.file, console.width = io.StringIO(), width
+    console._force_terminal = terminal
+    console.print(MessageTable(_MESSAGE, verbose=verbose))
+    return console.file.getvalue().splitlines()
+
+
+def _column(line: str, words: str) -> int:
+    return cell_len(line[: line.index(words)])
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 120, 200])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_no_line_is_wider_than_the_terminal_and_no_fact_is_missing(width: int, verbose: bool) -> None:
+    lines = _lines(width, verbose=verbose)
+    assert max(map(cell_len, lines)) <= width
+    words = " ".join(" ".join(lines).split())
+    for fact in (*_FACTS, "320x240 12.3", "101.0 kB", "left out", "is of no known type; expected a picture"):
+        assert all(word in words for word in fact.split())
+    assert "removed" in words and "\x1b" not in words
+
+
+@pytest.mark.parametrize("width", [120, 200])
+def test_a_line_reads_from_left_to_right(width: int) -> None:
+    lines = _lines(width)
+    photo = next(line for line in lines if "4032x3024" in line)
+    places = [photo.index(fact) for fact in ("holiday", *_FACTS)]
+    assert places == sorted(places)
+    starts = [_column(line, "->") for line in lines if "->" in line]
+    assert len(starts) == 2 and len(set(starts)) == 1
+
+
+def test_in_80_columns_what_it_was_stands_before_what_it_became() -> None:
+    lines = _lines(80)
+    photo = next(line for line in lines if "4032x3024" in line)
+    places = [photo.index(fact) for fact in ("holiday", "4032x3024", "->", "1024x768", "41.2 %", "70 high")]
+    assert places == sorted(places)
+    below = next(line for line in lines if "123.5 kB" in line)
+    assert _column(below, "123.5 kB") == _column(photo, "JPEG 1024x768")
+    assert _column(next(line for line in lines if "4.72 MB" in line), "4.72 MB") == _column(photo, "JPEG 4032x3024")
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_reasons_are_whole_when_asked_for_and_counted_otherwise(width: int) -> None:
+    short, whole = (" ".join(" ".join(_lines(width, verbose=verbose)).split()) for verbose in (False, True))
+    assert "larger than 1024 x 1024 px" in short and re.search(r"\d more \(-v\)", short)
+    assert "turned upright" not in short
+    for reason in ("larger than 1024 x 1024 px", "progressive JPEG made baseline", "Display P3", "turned upright"):
+        assert reason in whole
+    assert "more (-v)" not in whole
+
+
+def test_without_colour_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any("\x1b" in line for line in _lines(100))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    # Bold and dim are no colours; 3x and 4x are.
+    assert not any(re.search(r"\x1b\[[0-9;]*[34]\d", line) for line in _lines(100, terminal=True))
+
+
+@given(st.floats(0, 100))
+def test_the_word_for_a_quality_is_that_of_the_number_beside_it(quality: float) -> None:
+    number, word = quality_words(replace(_PHOTO, quality=quality)).split()
+    assert QUALITY_BANDS[word] <= int(number)
+    assert all(least > int(number) for least in QUALITY_BANDS.values() if least > QUALITY_BANDS[word])
