@@ -76,13 +76,29 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ColourCoding:
+    """How the numbers of a picture stand for colours, where it is not sRGB's way.
+
+    ``transfer`` is ``srgb``, ``pq``, ``hlg`` or ``gamma``, of which ``gamma`` is the exponent. ``primaries`` are x and
+    y of red, green, blue and white (CIE 1931); empty: those of sRGB. ``peak_nits`` is the brightest that there is in
+    it, 0 where nobody says it.
+    """
+
+    transfer: str = "srgb"
+    gamma: float = 2.2
+    primaries: tuple[float, ...] = ()
+    peak_nits: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
     """What an attachment really is, read from its content.
 
     ``format`` is a slug of :data:`mmsprep.formats.FORMATS`. ``width_px`` and ``height_px`` are as displayed
     (after EXIF orientation, rotation flag and sample aspect ratio); ``rotation_deg`` is clockwise.
     ``frame_count`` is 1 for a still. Codecs are named as ffmpeg names them. ``colour`` is ``ycbcr``, ``rgb``,
-    ``grey``, ``palette``, ``cmyk``, ... and, for a clip in high dynamic range, ``hdr-pq`` or ``hdr-hlg``.
+    ``grey``, ``palette``, ``cmyk``, ... and, in high dynamic range, ``hdr-pq`` or ``hdr-hlg``; ``coding`` says how its
+    numbers stand for colours, where that is not sRGB's way and no ICC profile says it.
     ``matrix`` is the one that a clip says its samples need (``bt709``, ``smpte170m``, ``bt2020``, ..., ``rgb``: none).
     ``encoding`` is a text's (``utf-8``, ``cp1252``, ...) or a JPEG's (``baseline``, ``progressive``, ...).
     ``metadata`` names what a message should not carry (``exif``, ``gps``, ``id3``, ``trailing``, ...); for a
@@ -113,6 +129,7 @@ class MediaInfo:
     colour: str | None = None
     bit_depth: int | None = None
     matrix: str | None = None
+    coding: ColourCoding | None = None
     has_alpha: bool = False
     progressive: bool = False
     icc_profile: str | None = None

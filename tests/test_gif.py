@@ -262,3 +262,21 @@ def test_a_clip_of_an_animation_is_made_only_where_no_gif_will_do(
     assert not ran
     assert _part(_turning(), limit_bytes=40_000).content_type == "video/3gpp"
     assert ran
+
+
+def test_a_picture_that_stands_in_for_an_animation_is_no_frame_of_it() -> None:
+    """PNG: a default image without a frame's head before it is for viewers that cannot show the animation."""
+    images = _ball(5, (160, 120))
+    data = _saved([Image.new("RGB", (160, 120), "#ff0000"), *images], "PNG", duration=100, loop=0, default_image=True)
+    part = _part(data)
+    frames, _ = _shown(part.data)
+    assert len(frames) == 5
+    assert part.duration_s == pytest.approx(0.5)
+    assert np.abs(frames[0][0].astype(np.int16) - np.asarray(images[0])).mean() < 10
+
+
+def test_of_a_damaged_png_animation_the_picture_that_viewers_show_is_sent_and_that_is_told() -> None:
+    data = _saved(_ball(4, (160, 120)), "PNG", duration=100, loop=0)
+    part = _part(_chunk_edited(data, b"fcTL", 0, struct.pack(">I", 77), 2))
+    assert part.content_type == "image/jpeg"
+    assert any("animation is damaged" in note for note in part.notes)

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mmsprep.errors import Damaged
+from mmsprep.formats.cicp import coding
 from mmsprep.formats.content import Content
+from mmsprep.model import ColourCoding
 
 _MAX_BOXES = 200_000
 _MAX_MOOV_BYTES = 64_000_000
@@ -38,14 +40,16 @@ class Track:
 class Movie:
     """What the boxes say.
 
-    ``outside`` describes the first reference that leads out of the file (empty: none), ``missing_bytes``
-    how much of the last box is missing, ``trailing_bytes`` what follows the last one and is no box.
+    ``outside`` describes the first reference that leads out of the file (empty: none), ``coding`` is that of a HEIF
+    file's pictures, ``missing_bytes`` how much of the last box is missing, ``trailing_bytes`` what follows the last
+    one and is no box.
     """
 
     brand: str
     compatible: tuple[str, ...]
     tracks: tuple[Track, ...]
     item_types: tuple[str, ...]
+    coding: ColourCoding | None
     has_moov: bool
     moov_first: bool
     fragmented: bool
@@ -115,6 +119,7 @@ def read_movie(content: Content) -> Movie:
         compatible=compatible,
         tracks=tracks,
         item_types=_item_types(meta, walk) if meta is not None else (),
+        coding=_item_coding(meta, walk) if meta is not None else None,
         has_moov=moov is not None,
         moov_first=moov_at is not None and (mdat_at is None or moov_at < mdat_at),
         fragmented=fragmented,
@@ -279,3 +284,20 @@ def _item_types(meta: memoryview, walk: _Walk) -> tuple[str, ...]:
         for name, body in entries
         if name == b"infe" and len(body) >= 12
     )
+
+
+def _item_coding(meta: memoryview, walk: _Walk) -> ColourCoding | None:
+    """How a HEIF file's pictures are coded (ISO/IEC 23008-12, 6.5.5)."""
+    return _coding(walk.child(meta[4:], b"iprp", b"ipco"), walk)
+
+
+def _coding(properties: memoryview, walk: _Walk) -> ColourCoding | None:
+    """The first code points among boxes, and the brightest light that they tell of."""
+    peak_nits = 0.0
+    found: tuple[int, int] | None = None
+    for name, body in walk.children(properties):
+        if name == b"colr" and bytes(body[:4]) == b"nclx" and len(body) >= 10 and found is None:
+            found = struct.unpack(">HH", body[4:8])
+        elif name == b"clli" and len(body) >= 2 and not peak_nits:
+            peak_nits = float(int.from_bytes(body[:2], "big"))
+    return coding(*found, peak_nits) if found else None

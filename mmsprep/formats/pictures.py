@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mmsprep.errors import Damaged
+from mmsprep.formats.cicp import coding, png_coding
 from mmsprep.formats.content import Content
+from mmsprep.model import ColourCoding
 
 _CHUNK_BYTES = 1_048_576
 _LEAST_GIF_DELAY_S, _USUAL_GIF_DELAY_S = 0.02, 0.1
@@ -55,6 +57,7 @@ class Structure:
     duration_s: float | None = None
     exif: bytes = b""
     icc_profile: bytes = b""
+    coding: ColourCoding | None = None
     metadata: list[str] = field(default_factory=list)
     missing: str = ""
 
@@ -186,6 +189,7 @@ def _jpeg_colour(components: bytes, adobe_transform: int, *, jfif: bool) -> str:
 
 def _read_png(content: Content, found: Structure, max_frames: int) -> None:
     frames, duration_s, is_animation = 0, 0.0, False
+    colours: dict[bytes, bytes] = {}
     found.missing = "the end of the picture"
     for name, offset, length in _png_chunks(content):
         match name:
@@ -204,6 +208,8 @@ def _read_png(content: Content, found: Structure, max_frames: int) -> None:
             case b"eXIf":
                 found.metadata.append("exif")
                 found.exif = content.read(offset, min(length, _MAX_PROFILE_BYTES))
+            case b"cICP" | b"sRGB" | b"gAMA" | b"cHRM":
+                colours.setdefault(name, content.read(offset, min(length, 32)))
             case b"iCCP":
                 found.icc_profile = _png_profile(content.read(offset, min(length, _MAX_PROFILE_BYTES)))
             case b"tEXt" | b"zTXt" | b"iTXt":
@@ -214,8 +220,18 @@ def _read_png(content: Content, found: Structure, max_frames: int) -> None:
             found.missing = ""
             found.metadata += ["trailing"] if name == b"IEND" and end < content.size_bytes else []
             break
+    found.coding = _png_coding(colours, has_profile=bool(found.icc_profile))
     if is_animation and frames > 1:
         found.frame_count, found.duration_s = frames, duration_s
+
+
+def _png_coding(chunks: dict[bytes, bytes], *, has_profile: bool) -> ColourCoding | None:
+    """The chunk that goes before the others: cICP, iCCP, sRGB, and last gAMA with cHRM (PNG, 4.3)."""
+    if len(chunks.get(b"cICP", b"")) == 4:
+        return coding(chunks[b"cICP"][0], chunks[b"cICP"][1])
+    if has_profile or b"sRGB" in chunks:
+        return None
+    return png_coding(chunks.get(b"gAMA", b""), chunks.get(b"cHRM", b""))
 
 
 def _png_chunks(content: Content) -> Iterator[tuple[bytes, int, int]]:

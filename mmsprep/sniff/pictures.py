@@ -18,11 +18,13 @@ from PIL.ExifTags import IFD, Base
 
 from mmsprep.errors import Damaged, OverInputLimit, TypeNotAllowed
 from mmsprep.formats import FORMATS
+from mmsprep.formats.cicp import hdr_name, hdr_note
 from mmsprep.formats.content import Content
+from mmsprep.formats.isobmff import read_movie
 from mmsprep.formats.jxl import jxl_size_px
 from mmsprep.formats.pictures import STRUCTURED, read_structure
 from mmsprep.formats.signatures import wbmp_size_px
-from mmsprep.model import Attachment, Kind, MediaInfo
+from mmsprep.model import Attachment, ColourCoding, Kind, MediaInfo
 from mmsprep.tools.untrusted import content_of
 
 FOREIGN_ERRORS = (
@@ -117,10 +119,14 @@ def _info(
     duration_s: float | None = None,
     encoding: str | None = None,
     icc_profile: bytes = b"",
+    coding: ColourCoding | None = None,
     metadata: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> MediaInfo:
     width_px, height_px = size_px if orientation < 5 else size_px[::-1]
+    hdr = hdr_name(coding)
+    if hdr:
+        notes = (*notes, hdr_note(hdr))
     return MediaInfo(
         format=format_slug,
         kind=Kind.IMAGE,
@@ -131,8 +137,10 @@ def _info(
         duration_s=None if duration_s is None else round(duration_s, 3),
         frame_count=frame_count,
         orientation=orientation,
-        colour=colour,
+        colour=hdr or colour,
         bit_depth=bit_depth,
+        # An ICC profile says it more exactly, but hardly ever of high dynamic range.
+        coding=coding if hdr or not icc_profile else None,
         has_alpha=has_alpha,
         progressive=encoding == "progressive",
         encoding=encoding,
@@ -166,6 +174,7 @@ def _structured(content: Content, format_slug: str, max_frames: int) -> MediaInf
         duration_s=found.duration_s,
         encoding=found.encoding,
         icc_profile=found.icc_profile,
+        coding=found.coding,
         metadata=tuple(dict.fromkeys((*found.metadata, *inside))),
         notes=("holds more than one picture; the first one is sent",) if several else (),
     )
@@ -195,6 +204,7 @@ def _opened(content: Content, format_slug: str, image: Image.Image) -> MediaInfo
         frame_count=getattr(image, "n_frames", 1) if format_slug == "avif" else 1,
         encoding=_BMP_CODINGS.get(image.info.get("compression", 0)) if format_slug == "bmp" else None,
         icc_profile=image.info.get("icc_profile") or b"",
+        coding=read_movie(content).coding if format_slug == "avif" else None,
         metadata=tuple(metadata),
     )
     several = format_slug == "tiff" and _has_more(image)
@@ -230,6 +240,7 @@ def _heic(content: Content) -> MediaInfo:
             bit_depth=int(about.get("bit_depth", 8)),
             has_alpha=main.has_alpha,
             icc_profile=about.get("icc_profile") or b"",
+            coding=read_movie(content).coding,
             metadata=tuple(dict.fromkeys(metadata)),
             notes=(f"holds {count} pictures; the main one is sent",) if count > 1 else (),
         )

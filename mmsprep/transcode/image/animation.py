@@ -27,7 +27,7 @@ from PIL import GifImagePlugin, Image
 
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Reason, Rendition
+from mmsprep.model import Action, Attachment, ColourCoding, Curve, CurvePoint, MediaInfo, Reason, Rendition
 from mmsprep.profile import ImageRules, Profile
 from mmsprep.settings import Settings
 from mmsprep.tools.isolation import isolated, senseless
@@ -430,14 +430,16 @@ def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, s
     with pixels.foreign_errors(attachment, info):
         image = pixels.open_image(attachment, info, settings)
         loop = _loop(image, info.format)
-        frames = tuple(_merged(list(_frames(image, rules, settings))))
+        frames = tuple(_merged(list(_frames(image, info.coding, rules, settings))))
     if not frames:
         raise Damaged(attachment.name, "has no frame that decodes")
     return Animation(frames, loop)
 
 
-def _frames(image: Image.Image, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
-    count = getattr(image, "n_frames", 1)
+def _frames(image: Image.Image, coding: ColourCoding | None, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
+    # What is shown where PNG's animation is not, is no part of it.
+    first = int(bool(image.info.get("default_image")))
+    count = getattr(image, "n_frames", 1) - first
     size = pixels.target_size(image.width, image.height, rules)
     shrink = min(1.0, math.sqrt(_MOST_PIXELS / (size[0] * size[1] * min(count, _MOST_FRAMES))))
     size = max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
@@ -446,11 +448,11 @@ def _frames(image: Image.Image, rules: ImageRules, settings: Settings) -> Iterat
     waiting_ms = 0
     kept: Image.Image | None = None
     for number in range(count):
-        image.seek(number)
+        image.seek(first + number)
         if number % every == 0:
             if kept is not None:
                 yield Frame(kept, waiting_ms)
-            kept, waiting_ms = _flat(image, size, rules.background), 0
+            kept, waiting_ms = _flat(image, coding, size, rules.background), 0
         waiting_ms += _duration_ms(image)
     if kept is not None:
         yield Frame(kept, waiting_ms)
@@ -487,9 +489,10 @@ def _merged(frames: list[Frame]) -> list[Frame]:
     return merged
 
 
-def _flat(image: Image.Image, size: tuple[int, int], background: str) -> Image.Image:
+def _flat(image: Image.Image, coding: ColourCoding | None, size: tuple[int, int], background: str) -> Image.Image:
     """The frame as RGB on the background, at the size it may be sent."""
-    whole = image.convert("RGBA")
+    image.load()
+    whole = pixels.plain_colours(image, coding).convert("RGBA")
     ground = Image.new("RGBA", whole.size, background)
     ground.alpha_composite(whole)
     flat = ground.convert("RGB")

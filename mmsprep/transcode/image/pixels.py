@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -40,11 +42,12 @@ from PIL.ExifTags import Base as ExifTag
 
 from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolMissing, TypeNotAllowed
 from mmsprep.formats import FORMATS, wbmp
-from mmsprep.model import Attachment, MediaInfo
+from mmsprep.model import Attachment, ColourCoding, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
 from mmsprep.tools.extras import install_command
 from mmsprep.tools.workspace import read_bytes
+from mmsprep.transcode.colours import displayed
 from mmsprep.transcode.image import camera_raw, colour, viewing
 from mmsprep.transcode.image.shrink import shrunk
 
@@ -97,11 +100,54 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
         size_px = target_size(image.width, image.height, rules)
         drafted = image.draft(None, (math.ceil(size_px[0] * _DRAFT_MARGIN), math.ceil(size_px[1] * _DRAFT_MARGIN)))
         icc_profile = image.info.get("icc_profile")
+        deep = _sixteen_bits(image, attachment, info)
         image.load()
         if drafted is None:
             size_px = target_size(image.width, image.height, rules)
         turn = _UPRIGHT.get(_orientation(image))
-        return _sized(image, size_px, rules, icc_profile, turn, notes, full_px)
+        image = plain_colours(image, info.coding, deep)
+        return _sized(image, size_px, rules, None if info.coding else icc_profile, turn, notes, full_px)
+
+
+def plain_colours(
+    image: Image.Image, coding: ColourCoding | None, deep: NDArray[np.uint16] | None = None
+) -> Image.Image:
+    """``image``, which is loaded, in sRGB's numbers where its own mean other colours.
+
+    ``deep`` is the same in 16 bits, which its transparent colour, if it has one, is one of.
+    """
+    hidden = image.info.get("transparency")
+    if coding is None and (deep is None or not isinstance(hidden, tuple)):
+        return image
+    plain = colour.plain_mode(image)
+    alpha = plain.getchannel("A") if plain.mode in ("LA", "RGBA") else None
+    if deep is not None and isinstance(hidden, tuple):
+        alpha = Image.fromarray(np.where((deep == np.array(hidden)).all(axis=-1), 0, 255).astype(np.uint8))
+    shown = plain.convert("RGB")
+    if coding is not None:
+        shown = Image.fromarray(displayed(np.asarray(shown) if deep is None else deep, coding))
+    if alpha is not None:
+        shown.putalpha(alpha)
+    shown.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return shown
+
+
+def _sixteen_bits(image: Image.Image, attachment: Attachment, info: MediaInfo) -> NDArray[np.uint16] | None:
+    """The pixels of a coloured PNG of 16 bits or a deep HEIC, where the lower eight matter; ``None``: they do not."""
+    if info.format == "heic" and info.coding is not None and (info.bit_depth or 8) > 8:
+        import pillow_heif
+
+        heif = pillow_heif.open_heif(BytesIO(read_bytes(attachment)), convert_hdr_to_8bit=False)
+        return np.asarray(heif[heif.primary_index])[..., :3].astype(np.uint16)
+    matters = info.coding is not None or isinstance(image.info.get("transparency"), tuple)
+    if info.format != "png" or not matters or [tile.args for tile in getattr(image, "tile", ())] != ["RGB;16B"]:
+        return None
+    # Pillow keeps eight bits of each number: the higher ones, or the lower ones where it is told the other order.
+    data = read_bytes(attachment)
+    higher, lower = (PngImagePlugin.PngImageFile(BytesIO(data)) for _ in range(2))
+    lower.tile = [tile._replace(args="RGB;16L") for tile in lower.tile]
+    both: NDArray[np.uint16] = np.asarray(higher).astype(np.uint16) << 8 | np.asarray(lower)
+    return both
 
 
 def sized(image: Image.Image, rules: ImageRules) -> Picture:

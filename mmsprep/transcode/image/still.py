@@ -11,6 +11,7 @@ from typing import cast
 
 from PIL import Image
 
+from mmsprep.errors import Damaged
 from mmsprep.model import AssuringSource, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition, Source
 from mmsprep.profile import Profile
 from mmsprep.tools.isolation import isolated
@@ -30,6 +31,8 @@ _HARD_TO_READ = (
     " cut it into pages, or crop it to what matters"
 )
 
+_BROKEN_ANIMATION = "its animation is damaged; the picture that is shown in its place is sent"
+
 
 def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Profile, workspace: Workspace) -> Source:
     """Decode a picture or an animation, once.
@@ -39,10 +42,17 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
         OverInputLimit: it has more pixels or frames than the settings let in.
     """
     animated = (info.frame_count or 1) > 1 and info.format in ("gif", "webp", "png", "avif")
+    told: tuple[str, ...] = ()
     if animated and "gif" in profile.image.targets:
-        return AnimationSource(attachment, info, profile, workspace)
+        try:
+            return AnimationSource(attachment, info, profile, workspace)
+        except Damaged:
+            # A PNG is a whole picture without its animation, and viewers show that one then.
+            if info.format != "png":
+                raise
+            told = (_BROKEN_ANIMATION,)
     picture = isolated(workspace, pixels.decode, attachment, info, profile.image, workspace.settings)
-    return _source_of(picture, profile)
+    return _source_of(replace(picture, notes=(*told, *picture.notes)), profile)
 
 
 def from_picture(image: Image.Image, plan: Plan, profile: Profile) -> Source:
