@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mmsprep.pipeline import forecast, inspect, prepare, split
     from mmsprep.pipeline.job import Inspection, Job
     from mmsprep.profile import Profile, load_profile
-    from mmsprep.sender import Account, Journal, Patience, Receipt, load_account, send, send_async
+    from mmsprep.sender import Account, Journal, Patience, Receipt, SubmitOptions, load_account, send, send_async
     from mmsprep.settings import Settings
 
 __version__ = "0.1.0"
@@ -43,6 +43,7 @@ _PLACES = {
     "Progress": "model",
     "Receipt": "sender",
     "Settings": "settings",
+    "SubmitOptions": "sender",
     "deliver": "delivery",
     "forecast": "pipeline",
     "inspect": "pipeline",
@@ -75,6 +76,7 @@ __all__ = [
     "Progress",
     "Receipt",
     "Settings",
+    "SubmitOptions",
     "__version__",
     "deliver",
     "forecast",

@@ -36,11 +36,13 @@ from mmsprep.sender import (
     Patience,
     Receipt,
     Recipients,
+    SubmitOptions,
     Via,
     as_recipients,
     load_account,
     msisdn,
     opened_journal,
+    origin,
     send,
     sent_before,
 )
@@ -72,6 +74,7 @@ def deliver(
     via: Via | str = Via.HTTP,
     sender: str = "",
     text_at_end: bool = False,
+    options: SubmitOptions | None = None,
     country: str = "",
     journal: Journal | str | PathLike[str] | None = None,
     key: str = "",
@@ -101,7 +104,7 @@ def deliver(
     recipients = list(dict.fromkeys(msisdn(number, country).digits for number in as_recipients(to)))
     check_type(message, "message", Message, "a Message")
     check_type(refit, "refit", (Job, type(None)), "a Job")
-    sender_digits = msisdn(sender, country).digits if sender else ""
+    sender_digits = origin(sender, country).digits if sender else ""
     account = account or load_account()
     with opened_journal(journal) as book:
 
@@ -113,6 +116,7 @@ def deliver(
                 via=via,
                 sender=sender_digits,
                 text_at_end=text_at_end,
+                options=options or SubmitOptions(),
                 journal=book,
                 key=key or message.sha256,
                 resend_unknown=again,

@@ -212,7 +212,7 @@ def test_the_api_tells_and_says_how_far_it_came(gateway: Sandbox, store: Store, 
     (told,) = httpx.get(f"{gateway.url}/sandbox/notices", trust_env=False).json()["notices"]
     assert (told["message_id"], told["to"], told["status"], told["ok"]) == (message_id, NUMBER, "UNDELIV", True)
     assert httpx.get(f"{gateway.url}/sandbox/pushes", trust_env=False).json()["pushes"] == []
-    wrong = httpx.post(f"{gateway.url}/sandbox/notices", data={**asked, "message": "1"}, trust_env=False)
+    wrong = httpx.post(f"{gateway.url}/sandbox/notices", data={**asked, "message": "99999999"}, trust_env=False)
     assert wrong.status_code == 400
     assert "no such message" in wrong.json()["error"]["message"]
 

@@ -57,6 +57,19 @@ QualityOption = Annotated[
 BestEffortFlag = Annotated[
     bool, typer.Option("--best-effort", help="Send what stays below its quality floor, with a warning.")
 ]
+ReportOption = Annotated[
+    str,
+    typer.Option("--report", metavar="delivery,read", help="Have the relay tell that it was delivered, read (mm7)."),
+]
+ExpiryOption = Annotated[
+    str, typer.Option("--expiry", metavar="WHEN", help="Give up what is not delivered by then: 2d, 36h, a date (mm7).")
+]
+EarliestOption = Annotated[
+    str, typer.Option("--earliest", metavar="WHEN", help="Deliver it not before: 2h, 2026-12-01T10:00 (mm7).")
+]
+PriorityClassOption = Annotated[
+    str, typer.Option("--priority-class", metavar="low|normal|high", help="How urgent phones show it to be (mm7).")
+]
 KeepNamesFlag = Annotated[bool, typer.Option("--keep-names", help="Name the parts after the originals.")]
 
 

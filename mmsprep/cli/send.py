@@ -15,14 +15,18 @@ import typer
 
 from mmsprep.cli.options import (
     BestEffortFlag,
+    EarliestOption,
+    ExpiryOption,
     Files,
     KeepNamesFlag,
     LimitOption,
     OnError,
     OnErrorOption,
     PosterFlag,
+    PriorityClassOption,
     PriorityOption,
     QualityOption,
+    ReportOption,
     SubjectOption,
     TextFileOption,
     TextOption,
@@ -69,9 +73,14 @@ def send(
     message_file: TextFileOption = None,
     subject: SubjectOption = "",
     sender: Annotated[
-        str, typer.Option("--from", metavar="NUMBER", help="Appear from this number; only your dedicated one works.")
+        str,
+        typer.Option("--from", metavar="NUMBER", help="Appear from your dedicated number; by mm7 also a short code."),
     ] = "",
     via: Annotated[ViaOption, typer.Option(help="The gateway's door: its HTTP form, or MM7.")] = ViaOption.HTTP,
+    report: ReportOption = "",
+    expiry: ExpiryOption = "",
+    earliest: EarliestOption = "",
+    priority_class: PriorityClassOption = "",
     text_at_end: Annotated[bool, typer.Option("--text-at-end", help="Show the text last, not first.")] = False,
     country: Annotated[
         str, typer.Option("--country", metavar="XX", help="Complete national numbers, like AU for 0409317436.")
@@ -120,10 +129,13 @@ def send(
     to stdout, one a line.
     """
     with reported(json_output):
-        from mmsprep.sender import Patience, msisdn
+        from mmsprep.sender import Patience, SubmitOptions, check_says, msisdn, origin
 
-        numbers = [msisdn(number, country) for number in [*to, *([sender] if sender else [])]]
-        recipients = list(dict.fromkeys(number.digits for number in numbers[: len(to)]))
+        options = SubmitOptions(report, expiry, earliest, priority_class)
+        whose = origin(sender, country) if sender else None
+        check_says(via.value, whose, options)
+        numbers = [msisdn(number, country) for number in to]
+        recipients = list(dict.fromkeys(number.digits for number in numbers))
         folder = _prepared_folder(files or [])
         job = job_of(
             [] if folder else files or [],
@@ -146,6 +158,7 @@ def send(
         if not (yes or sandbox or asks):
             raise UsageError("nobody can be asked here whether to send; add --yes")
         notes = [number.note for number in numbers if number.note]
+        notes += [whose.note] if whose and whose.note else []
         notes += ["a number that is given twice is sent to once"] if len(recipients) < len(to) else []
         for note in notes:
             say(f"note: {note}")
@@ -165,6 +178,7 @@ def send(
                 via=via.value,
                 sender=sender,
                 text_at_end=text_at_end,
+                options=options,
                 country=country,
                 journal=journal,
                 key=key or same,

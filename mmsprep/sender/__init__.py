@@ -17,10 +17,11 @@ from mmsprep.errors import OverBudget, UsageError
 from mmsprep.message import Message
 from mmsprep.sender import form, soap
 from mmsprep.sender.account import Account, load_account
-from mmsprep.sender.address import Recipient, Recipients, as_recipients, is_one_recipient, msisdn
+from mmsprep.sender.address import Origin, Recipient, Recipients, as_recipients, is_one_recipient, msisdn, origin
 from mmsprep.sender.attempts import Course, Exchange, Patience, Record, Step, course, earlier
 from mmsprep.sender.entry import State, Subject
 from mmsprep.sender.http import Timeouts, exchange, exchange_async, in_thread, pause_async
+from mmsprep.sender.options import PriorityClass, Report, SubmitOptions
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 
 if TYPE_CHECKING:
@@ -30,16 +31,21 @@ __all__ = [
     "Account",
     "Journal",
     "Patience",
+    "PriorityClass",
     "Receipt",
     "Recipients",
+    "Report",
+    "SubmitOptions",
     "Timeouts",
     "Via",
     "WireRequest",
     "WireResponse",
     "as_recipients",
+    "check_says",
     "load_account",
     "msisdn",
     "opened_journal",
+    "origin",
     "send",
     "send_async",
     "sent_before",
@@ -47,6 +53,7 @@ __all__ = [
 
 _DOORS = {Via.HTTP: form, Via.MM7: soap}
 _PATIENCE = Patience()
+_NO_OPTIONS = SubmitOptions()
 
 
 def __getattr__(name: str) -> object:
@@ -66,6 +73,7 @@ def send(
     via: Via | str = Via.HTTP,
     sender: str = "",
     text_at_end: bool = False,
+    options: SubmitOptions = _NO_OPTIONS,
     country: str = "",
     journal: Journal | str | PathLike[str] | None = None,
     key: str = "",
@@ -82,8 +90,9 @@ def send(
         to: the recipient's number; :func:`mmsprep.sender.msisdn` says how it may be written.
         account: whose account; ``None``: the environment's or the settings file's.
         via: ``"http"`` or ``"mm7"``.
-        sender: the number that it appears from, only with a dedicated number at SMSGlobal.
+        sender: the number that it appears from, only with a dedicated number at SMSGlobal; by MM7 also a short code.
         text_at_end: show the message's own text last.
+        options: reports, expiry, earliest time and priority, by MM7 alone.
         country: two letters; completes national numbers.
         journal: a journal, its file or its database URL: what it calls accepted is not sent again, what it calls
             unknown neither.
@@ -104,7 +113,7 @@ def send(
         JournalError: the journal cannot be used.
     """
     with opened_journal(journal) as book:
-        errand = _Errand(message, to, account, via, sender, text_at_end, country, key, resend_unknown)
+        errand = _Errand(message, to, account, via, sender, text_at_end, options, country, key, resend_unknown)
         steps = _begun(errand, book, patience)
         try:
             step = next(steps)
@@ -128,6 +137,7 @@ async def send_async(
     via: Via | str = Via.HTTP,
     sender: str = "",
     text_at_end: bool = False,
+    options: SubmitOptions = _NO_OPTIONS,
     country: str = "",
     journal: Journal | str | PathLike[str] | None = None,
     key: str = "",
@@ -142,7 +152,7 @@ async def send_async(
     opening = opened_journal(journal)
     book = await in_thread(opening.__enter__)
     try:
-        errand = _Errand(message, to, account, via, sender, text_at_end, country, key, resend_unknown)
+        errand = _Errand(message, to, account, via, sender, text_at_end, options, country, key, resend_unknown)
         steps = _begun(errand, book, patience)
         step = next(steps)
         while True:
@@ -177,6 +187,16 @@ async def _take_async(step: Step) -> object:
     return None
 
 
+def check_says(via: Via | str, sender: Origin | None, options: SubmitOptions) -> None:
+    """See whether a door can say it, before anything is prepared.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if via == Via.HTTP:
+        form.check_says(sender, options)
+
+
 def sent_before(message: Message, recipient: str, account: Account, journal: Journal, key: str) -> Receipt | None:
     """The receipt that the journal has from an earlier run; nothing is sent. ``recipient`` is an MSISDN."""
     entry = journal.standing(_subject(message, recipient, account, key))
@@ -197,6 +217,7 @@ class _Errand(NamedTuple):
     via: Via | str
     sender: str
     text_at_end: bool
+    options: SubmitOptions
     country: str
     key: str
     resend_unknown: bool
@@ -222,8 +243,9 @@ def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Cour
         to=recipient,
         account=account,
         transaction_id=uuid.uuid4().hex,
-        sender=msisdn(errand.sender, errand.country).digits if errand.sender else "",
+        sender=origin(errand.sender, errand.country) if errand.sender else None,
         text_at_end=errand.text_at_end,
+        options=errand.options,
     )
     subject = _subject(message, recipient, account, errand.key)
     return course(request, door.parse_response, patience, journal, subject, errand.resend_unknown)

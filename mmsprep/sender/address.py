@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 from mmsprep.errors import AddressError, UsageError
 
 _MSISDN = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
+_SHORT_CODE = re.compile(r"[1-9][0-9]{2,5}|1[0-9]{6,7}", re.ASCII)
 _WRITTEN = re.compile(r"\+?[0-9][0-9 \u00a0\u202f().\-\u2010\u2011/]*", re.ASCII)
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _ONE = "expected a number as a str"
@@ -25,6 +26,15 @@ class Msisdn:
     """``digits`` go to the gateway; ``note`` says what was changed, empty where nothing was."""
 
     digits: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who a message appears to be from: an MSISDN, or a service's short code within a network."""
+
+    digits: str
+    is_short_code: bool = False
     note: str = ""
 
 
@@ -100,6 +110,22 @@ def msisdn(written: str, country: str = "") -> Msisdn:
     if not _MSISDN.fullmatch(digits):
         raise AddressError(f"{written}: has {len(digits)} digits; {_EXPECTED}")
     return Msisdn(digits, "" if digits == written else f"{written} is sent to as {digits}")
+
+
+def origin(written: str, country: str = "") -> Origin:
+    """Read the number that a message is to appear from: a short code, or what :func:`msisdn` reads.
+
+    A short code has three to eight digits; seven and eight may be an MSISDN as well, unless they begin with 1 (as
+    Australia's 19 numbers do): numbers of the country code 1 have eleven.
+
+    Raises:
+        AddressError: it is neither.
+    """
+    text = written.strip()
+    if _SHORT_CODE.fullmatch(text):
+        return Origin(text, is_short_code=True)
+    number = msisdn(written, country)
+    return Origin(number.digits, note=number.note)
 
 
 def _completed(written: str, digits: str, country: str) -> str:

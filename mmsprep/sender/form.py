@@ -22,7 +22,9 @@ from mmsprep.message import Message
 from mmsprep.mm7.status import STATUSES, StatusClass
 from mmsprep.model import Kind, Part
 from mmsprep.sender.account import Account
+from mmsprep.sender.address import Origin
 from mmsprep.sender.answers import CONTRADICTION, http_refusal, is_own_word, refusal, unknown, unless_contradicted
+from mmsprep.sender.options import SubmitOptions
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 
 PATH = "/mms/sendmms.php"
@@ -48,6 +50,7 @@ _ACCOUNT_WORDS = re.compile(
 )
 _CODE = re.compile(r"(?<![0-9])[0-9]{4}(?![0-9])")
 _SHOWN_CHARACTERS = 300
+_NO_OPTIONS = SubmitOptions()
 
 
 def build_request(
@@ -56,23 +59,26 @@ def build_request(
     to: str,
     account: Account,
     transaction_id: str,
-    sender: str = "",
+    sender: Origin | None = None,
     text_at_end: bool = False,
+    options: SubmitOptions = _NO_OPTIONS,
 ) -> WireRequest:
-    """The form of a message; ``to`` and ``sender`` are MSISDNs, digits alone.
+    """The form of a message; ``to`` is an MSISDN, digits alone.
 
     Raises:
+        UsageError: the form cannot say what ``options`` ask for, or who it is from.
         TooManyAttachments: the form has room for fifteen.
         UsageError: a part is shown in more places than the limit can pay for.
     """
+    check_says(sender, options)
     parts = _in_places(message)
     if len(parts) > MAX_ATTACHMENTS:
         raise TooManyAttachments(
             f"{len(parts)} attachments, the gateway's form takes {MAX_ATTACHMENTS}; send several messages"
         )
     fields = {"username": account.username, "password": account.password, "number": to}
-    if sender:
-        fields["from"] = sender
+    if sender is not None:
+        fields["from"] = sender.digits
     if message.subject:
         fields["subject"] = message.subject
     if message.text:
@@ -94,6 +100,21 @@ def build_request(
         secrets=account.secrets,
         proxy=account.proxy,
     )
+
+
+def check_says(sender: Origin | None, options: SubmitOptions) -> None:
+    """See whether the form can say it.
+
+    Raises:
+        UsageError: it has no field for it.
+    """
+    if options.named:
+        raise UsageError(
+            f"{', '.join(options.named)}: the HTTP form has no field for it; --via mm7 has."
+            " Notices of delivery come to the address that SMSGlobal has of you, asked for or not"
+        )
+    if sender is not None and sender.is_short_code:
+        raise UsageError(f"from {sender.digits}: the HTTP form takes a whole number; a short code goes by --via mm7")
 
 
 def parse_response(response: WireResponse, request: WireRequest) -> Receipt:

@@ -20,7 +20,9 @@ from mmsprep.message.message import SMIL_CONTENT_TYPE
 from mmsprep.message.mime import Entity, build_related, parse_multipart, root_of
 from mmsprep.mm7.status import StatusClass, status_of
 from mmsprep.sender.account import Account
+from mmsprep.sender.address import Origin
 from mmsprep.sender.answers import CONTRADICTION, http_refusal, refusal, unknown, unless_contradicted
+from mmsprep.sender.options import Report, SubmitOptions
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 
 PATH = "/mms/mm7.php"
@@ -32,6 +34,7 @@ _XML_TYPES = ("text/xml", "application/xml", "application/soap+xml", "")
 _REFUSING_FAULTS = ("Client", "MustUnderstand", "VersionMismatch", "Sender")
 _MOST_ID_CHARACTERS = 255
 _STATUS_CODE = re.compile(rb"<(?:[^\s<>/]+:)?StatusCode\b")
+_NO_OPTIONS = SubmitOptions()
 _LONGEST_LINE_BYTES = 998
 """RFC 2045, 2.8: what may be called 8bit."""
 
@@ -42,10 +45,11 @@ def build_request(
     to: str,
     account: Account,
     transaction_id: str,
-    sender: str = "",
+    sender: Origin | None = None,
     text_at_end: bool = False,
+    options: SubmitOptions = _NO_OPTIONS,
 ) -> WireRequest:
-    """The SubmitReq of a message and its content; ``to`` and ``sender`` are MSISDNs, digits alone.
+    """The SubmitReq of a message and its content; ``to`` is an MSISDN, digits alone.
 
     Raises:
         UsageError: the subject has a character that XML cannot hold.
@@ -56,7 +60,13 @@ def build_request(
             to=(to,),
             content_id=_CONTENT_ID,
             vasp_id=account.username,
-            sender=sender,
+            sender=sender.digits if sender else "",
+            sender_is_short_code=sender is not None and sender.is_short_code,
+            earliest=str(options.earliest),
+            expiry=str(options.expiry),
+            delivery_report=options.asks_for(Report.DELIVERY),
+            read_reply=options.asks_for(Report.READ),
+            priority=options.priority.capitalize(),
             subject=message.subject,
         )
     )
