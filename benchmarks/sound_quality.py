@@ -21,13 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsprep import inspect
+from mmsprep.hearing.channels import mixed
 from mmsprep.model import Attachment, Kind
 from mmsprep.profile import AudioStep, load_profile, profile_names
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.sound.level import heard_in
 from mmsprep.transcode.sound.pcm import decode_pcm
-from mmsprep.transcode.sound.recording import encoder_options, heard_in, rung_quality
+from mmsprep.transcode.sound.recording import encoder_options, rung_quality
 from mmsprep.transcode.sound.speech import Material
 
 _HZ = 16_000
@@ -77,12 +79,12 @@ def _speech(paths: list[Path], seconds: int, workspace: Workspace) -> list[Path]
         if info is None or info.kind is not Kind.AUDIO or not info.audio_codec or (info.duration_s or 0) < 8:
             continue
         attachment = Attachment(place, path.name, path.stat().st_size, path=path)
-        pcm = decode_pcm(attachment, info, workspace, max_channels=1)
-        if heard_in(pcm) is Material.SPEECH:
-            kept = pcm.segment[: seconds * 1000]
+        mix = mixed(decode_pcm(attachment, info, workspace).sound)
+        if heard_in(mix) is Material.SPEECH:
+            kept = mix.mono[: seconds * mix.rate_hz]
             target = workspace.new_path(".wav")
-            raw = graph.input("pipe:0", f="s16le", ar=pcm.rate_hz, ac=1)
-            ffmpeg.run(workspace, raw.output(str(target), f="wav"), stdin=kept.raw_data)
+            raw = graph.input("pipe:0", f="f32le", ar=mix.rate_hz, ac=1)
+            ffmpeg.run(workspace, raw.output(str(target), f="wav"), stdin=kept.tobytes())
             found.append(target)
     return found
 

@@ -27,7 +27,6 @@ _ENCODERS = {
 _PACKAGES = (
     "pillow",
     "pillow-heif",
-    "pydub",
     "ffmpeg-python",
     "filetype",
     "pymediainfo",

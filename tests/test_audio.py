@@ -174,17 +174,20 @@ def test_pcm_keeps_rate_and_channels_and_a_long_recording_is_bounded(
 ) -> None:
     short = make("-f lavfi -i sine=440:sample_rate=48000:duration=1 -ac 2", "wav")
     pcm = decode_pcm(*_info(short, workspace), workspace)
-    assert (pcm.rate_hz, pcm.channels, round(pcm.duration_s, 2)) == (48_000, 2, 1.0)
+    assert (pcm.sound.rate_hz, pcm.sound.channels, round(pcm.duration_s, 2)) == (48_000, 2, 1.0)
     long = make("-f lavfi -i anullsrc=r=44100:cl=stereo:d=1000 -c:a flac", "flac")
     pcm = decode_pcm(*_info(long, workspace), workspace)
-    assert pcm.channels == 1 and len(pcm.segment.raw_data) < 160_000_000
-    assert pcm.duration_s == pytest.approx(1_000, rel=0.01)
+    assert pcm.sound.channels == 2 and pcm.sound.samples.nbytes < 160_000_000
+    assert pcm.duration_s == pytest.approx(1_000, rel=0.01) and pcm.is_whole
+    pcm = decode_pcm(*_info(long, workspace), workspace, longest_s=20)
+    assert pcm.sound.duration_s == pytest.approx(20, abs=0.1)
+    assert pcm.duration_s == pytest.approx(1_000, rel=0.01) and not pcm.is_whole
 
 
 def test_evrc_is_decoded(sample_media: Path, workspace: Workspace) -> None:
     data = (sample_media / "formats/noise.evc").read_bytes()
     pcm = decode_pcm(*_info(data, workspace), workspace)
-    assert pcm.rate_hz == 8_000 and pcm.duration_s > 0.1
+    assert pcm.sound.rate_hz == 8_000 and pcm.duration_s > 0.1
 
 
 def test_every_audio_rung_of_every_profile_is_worth_something() -> None:

@@ -40,7 +40,6 @@ _PACKAGES = (
     "pillow-jxl-plugin",
     "pyvips-binary",
     "numpy",
-    "pydub",
     "mido",
     "charset-normalizer",
 )

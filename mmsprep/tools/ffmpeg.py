@@ -155,8 +155,8 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Com
                 watch=workspace.check_disk,
             )
         except ToolError as error:
-            raise _meaning(type(error)(_with_paths(str(error), handed)), settings, arguments) from error
-    return Completed(done.stdout, _with_paths(done.stderr.decode("utf-8", "replace"), handed).encode())
+            raise _meaning(type(error)(_in_words(str(error), handed)), settings, arguments) from error
+    return Completed(done.stdout, _in_words(done.stderr.decode("utf-8", "replace"), handed).encode())
 
 
 def _place_of(descriptor: int, path: str) -> str:
@@ -164,9 +164,10 @@ def _place_of(descriptor: int, path: str) -> str:
     return f"/proc/self/fd/{descriptor}" if _HANDS_OVER else path
 
 
-def _with_paths(words: str, handed: dict[int, str]) -> str:
-    """What ffmpeg says, with the names of its inputs."""
-    return re.sub(r"/proc/self/fd/(\d+)", lambda found: handed.get(int(found[1]), found[0]), words)
+def _in_words(words: str, handed: dict[int, str]) -> str:
+    """What ffmpeg says, with the names of its inputs, without where its parts lie in memory: that differs each time."""
+    words = re.sub(r"/proc/self/fd/(\d+)", lambda found: handed.get(int(found[1]), found[0]), words)
+    return re.sub(r"\[[^][]* @ (?:0x)?[0-9a-fA-F]+\] ?", "", words)
 
 
 def _meaning(error: ToolError, settings: Settings, arguments: Sequence[str]) -> MmsprepError:

@@ -36,7 +36,7 @@ _SHORTEST_HEADER_FRAME_BYTES = 56
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """16-bit PCM as bytes."""
+    """32-bit floating point as bytes, the channels in turn."""
 
     data: bytes
     rate_hz: int
@@ -101,7 +101,7 @@ def _mean(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace)
 
 
 def _run(sound: Samples, step: AudioStep, rate: dict[str, str | int], workspace: Workspace) -> bytes:
-    raw = graph.input("pipe:0", f="s16le", ar=sound.rate_hz, ac=sound.channels)
+    raw = graph.input("pipe:0", f="f32le", ar=sound.rate_hz, ac=sound.channels)
     options = encoder_options(step) | rate
     return ffmpeg.run(workspace, raw.output("pipe:1", **options), stdin=sound.data).stdout
 

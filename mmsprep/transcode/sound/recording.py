@@ -10,39 +10,31 @@ and loses nothing that a telephone has cut off before.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import ffmpeg as graph
 import msgspec
 import numpy as np
 
 from mmsprep.formats import FORMATS
+from mmsprep.hearing.channels import Mix, mixed
+from mmsprep.hearing.filters import Levels
+from mmsprep.hearing.samples import Decoded, decoded
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition
 from mmsprep.profile import AudioStep, Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.sound import mp3
-from mmsprep.transcode.sound.pcm import Pcm, decode_pcm
-from mmsprep.transcode.sound.speech import Material, material
+from mmsprep.transcode.sound.level import Levelled, heard_in, is_silent, silent_dbfs
+from mmsprep.transcode.sound.pcm import decode_pcm
+from mmsprep.transcode.sound.speech import Material
 
-with warnings.catch_warnings():
-    # pydub looks for an ffmpeg on the PATH; it is never asked to run one here.
-    warnings.simplefilter("ignore")
-    from pydub.silence import detect_leading_silence
-
-SILENT_DBFS = -70.0
-_SILENCE_DBFS = -50.0
-_SILENCE_BELOW_PEAK_DB = 45.0
-_SILENCE_KEPT_MS = 100
-_PEAK_DBFS = -1.0
-_MOST_GAIN_DB = 20.0
-_BURST_SHARE = 0.001
-_BURST_ROOM_DB = 3.0
-_FADE_MS = 30
+_SILENCE_KEPT_S = 0.1
+_LEAST_SILENCE_S = 0.5
+_FADE_S = 0.03
+_LONGEST_MARGIN, _LONGEST_MARGIN_S = 1.1, 60.0
 _AMR_FRAME_BYTES = {4.75: 13, 5.15: 14, 5.9: 16, 6.7: 18, 7.4: 20, 7.95: 21, 10.2: 27, 12.2: 32}
 _STEREO_COST = 1.5
 _STEREO_WORTH = 10.0
@@ -105,11 +97,6 @@ def rung_quality(step: AudioStep, heard: Material, width: float = 0.0) -> float:
     return min(100.0, 100 * (float(np.interp(rate_kbps, rates, scores)) - 1) / (_BEST[heard] - 1) + wide)
 
 
-def heard_in(pcm: Pcm) -> Material:
-    """What a recording or a sound track is made of."""
-    return material(pcm.samples.mean(axis=1, dtype=np.float32), pcm.rate_hz)
-
-
 def open_source(
     attachment: Attachment,
     info: MediaInfo,
@@ -122,66 +109,60 @@ def open_source(
     Raises:
         Damaged: nothing in it can be decoded.
     """
-    most = max(step.channels for step in profile.audio.ladder)
-    pcm = decode_pcm(attachment, info, workspace, max_channels=most)
-    sound, notes = _without_silence(pcm.segment)
-    heard = heard_in(Pcm(sound))
-    source_hz = info.sample_rate_hz or pcm.rate_hz
-    width = _width(sound) if heard is Material.MUSIC else 0.0
+    pcm = decode_pcm(attachment, info, workspace, longest_s=_longest_s(profile))
+    mix = mixed(pcm.sound)
+    mix, trimmed_s, silence = _without_silence(mix)
+    heard = heard_in(mix)
+    source_hz = info.sample_rate_hz or mix.rate_hz
+    width = _width(mix) if heard is Material.MUSIC else 0.0
     channels = 2 if width else 1
     ladder = [step for step in profile.audio.ladder if step.sample_rate_hz <= 3 * source_hz]
     ladder = [step for step in ladder if step.channels <= channels] or list(profile.audio.ladder)
-    level = _levelled(sound, heard)
-    steps = tuple(_steps(ladder))
-    work = _Work(level, steps, heard, width, profile.audio.floor_quality, (*pcm.notes, *notes))
+    work = _Work(
+        sound=Levelled(mix, heard),
+        duration_s=mix.duration_s if pcm.is_whole else pcm.duration_s - trimmed_s,
+        steps=tuple(_steps(ladder)),
+        width=width,
+        floor_quality=profile.audio.floor_quality,
+        notes=(*pcm.notes, *mix.notes, *silence),
+    )
     return AudioSource(work, workspace)
 
 
-def _without_silence(sound: Any) -> tuple[Any, tuple[str, ...]]:
-    """Cut the quiet ends off; how quiet depends on how loud the rest is."""
-    if sound.max_dBFS < SILENT_DBFS:
-        return sound[:1000], ("holds nothing but silence",)
-    threshold = min(_SILENCE_DBFS, sound.max_dBFS - _SILENCE_BELOW_PEAK_DB)
-    lead = max(0, detect_leading_silence(sound, threshold) - _SILENCE_KEPT_MS)
-    tail = max(0, detect_leading_silence(sound.reverse(), threshold) - _SILENCE_KEPT_MS)
-    return sound[lead : len(sound) - tail], ()
+def _longest_s(profile: Profile) -> float:
+    """Nothing longer can be in a message, however it is encoded; what is silent at the start may be cut off."""
+    kbps = min(step.rate_kbps for step in profile.audio.ladder)
+    return profile.message.limit_bytes * 8 / 1000 / kbps * _LONGEST_MARGIN + _LONGEST_MARGIN_S
 
 
-def _levelled(sound: Any, heard: Material) -> Any:
-    """Peaks brought to -1 dBFS, by no more than 20 dB, so that a hiss stays one.
-
-    In speech a few bursts (a cough, a knock on the microphone) do not keep the voice low: they are bent down.
-    """
-    if sound.max_dBFS < SILENT_DBFS:
-        return sound
-    peak_dbfs = sound.max_dBFS
-    if heard is Material.MUSIC:
-        return sound.apply_gain(min(_MOST_GAIN_DB, _PEAK_DBFS - peak_dbfs))
-    samples = np.frombuffer(sound.raw_data, np.int16).astype(np.float32) / 32_768
-    loud = float(np.quantile(np.abs(samples[:: max(1, len(samples) // 2_000_000)]), 1 - _BURST_SHARE))
-    voice_dbfs = min(peak_dbfs, 20 * float(np.log10(max(loud, 1e-5))) + _BURST_ROOM_DB)
-    gain_db = min(_MOST_GAIN_DB, _PEAK_DBFS - voice_dbfs)
-    if peak_dbfs + gain_db <= _PEAK_DBFS:
-        return sound.apply_gain(gain_db)
-    bent = _bent(samples * np.float32(10 ** (gain_db / 20)), np.float32(10 ** (_PEAK_DBFS / 20)))
-    return sound._spawn(np.round(bent * 32_767).astype("<i2").tobytes())
-
-
-def _bent(samples: Any, ceiling: Any) -> Any:
-    """Samples above half the ceiling bent smoothly towards it; none reaches it, the others stay."""
-    knee = ceiling / 2
-    over = np.maximum(np.abs(samples) - knee, 0)
-    room = ceiling - knee
-    return np.where(over > 0, np.sign(samples) * (knee + room * np.tanh(over / room)), samples)
+def _without_silence(mix: Mix) -> tuple[Mix, float, tuple[str, ...]]:
+    """The mix without silence at its ends, how many seconds were cut off, and what is said of it."""
+    rate_hz = mix.rate_hz
+    if is_silent(mix.mono):
+        rest = mix.cut(0, rate_hz)
+        cut_s = mix.duration_s - rest.duration_s
+        return rest, cut_s, ("holds nothing but silence",)
+    levels = np.abs(mix.mono[:, 0])
+    loud = np.flatnonzero(levels > 10 ** (silent_dbfs(mix.mono) / 20))
+    kept = round(_SILENCE_KEPT_S * rate_hz)
+    first, last = max(0, int(loud[0]) - kept), min(len(levels), int(loud[-1]) + 1 + kept)
+    lead_s, tail_s = first / rate_hz, (len(levels) - last) / rate_hz
+    first = first if lead_s >= _LEAST_SILENCE_S else 0
+    last = last if tail_s >= _LEAST_SILENCE_S else len(levels)
+    places = ((lead_s, "start"), (tail_s, "end"))
+    told = [f"{cut_s:.1f} s at its {place}" for cut_s, place in places if cut_s >= _LEAST_SILENCE_S]
+    if not told:
+        return mix, 0.0, ()
+    rest = mix.cut(first, last)
+    return rest, mix.duration_s - rest.duration_s, (f"silence is left out: {' and '.join(told)}",)
 
 
-def _width(sound: Any) -> float:
+def _width(mix: Mix) -> float:
     """How much two channels differ: 0 as good as one, 1 as wide as music gets."""
-    if sound.channels == 1:
+    if mix.stereo is None:
         return 0.0
-    both = np.frombuffer(sound.raw_data, np.int16).reshape(-1, 2).astype(np.float32)
-    side = float(np.abs(both[:, 0] - both[:, 1]).mean())
-    whole = float(np.abs(both).mean()) + 1
+    side = float(np.abs(mix.stereo[:, 0] - mix.stereo[:, 1]).mean())
+    whole = float(np.abs(mix.stereo).mean()) + 1e-9
     return 0.0 if side < 0.02 * whole else min(1.0, side / whole / 2 / _WIDEST)
 
 
@@ -200,11 +181,11 @@ def _steps(ladder: Sequence[AudioStep]) -> list[AudioStep]:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What an audio source works with; ``sound`` is a pydub ``AudioSegment``, ``steps`` what it may become."""
+    """What an audio source works with: its sound, its length in seconds, and ``steps``, what it may become."""
 
-    sound: Any
+    sound: Levelled
+    duration_s: float
     steps: tuple[AudioStep, ...]
-    heard: Material
     width: float
     floor_quality: float
     notes: tuple[str, ...]
@@ -225,7 +206,7 @@ class AudioSource:
     @property
     def duration_s(self) -> float:
         """Seconds of sound after silence was trimmed."""
-        return len(self._work.sound) / 1000
+        return self._work.duration_s
 
     def curve(self) -> Curve:
         """The steps; those that cost more for less are left out by the division."""
@@ -250,31 +231,30 @@ class AudioSource:
 
     def trimmed(self, duration_s: float) -> AudioSource:
         """The first ``duration_s`` seconds, faded out at the cut."""
-        cut = self._work.sound[: round(duration_s * 1000)].fade_out(_FADE_MS)
+        work = self._work
+        cut = _faded(work.sound.mix.cut(0, round(duration_s * work.sound.mix.rate_hz)))
         note = f"cut to its first {duration_s:.0f} s"
-        notes = (*(one for one in self._work.notes if not one.startswith("cut")), note)
-        return AudioSource(replace(self._work, sound=cut, notes=notes), self._workspace)
+        notes = (*(one for one in work.notes if not one.startswith("cut")), note)
+        sound = Levelled(cut, work.sound.heard)
+        return AudioSource(replace(work, sound=sound, duration_s=cut.duration_s, notes=notes), self._workspace)
 
     def _quality(self, step: AudioStep) -> float:
-        return rung_quality(step, self._work.heard, self._work.width)
+        return rung_quality(step, self._work.sound.heard, self._work.width)
 
     def _size(self, step: AudioStep) -> int:
         return sound_bytes(step, self.duration_s)
 
     def _encode(self, step: AudioStep, max_bytes: int) -> Rendition:
         format_slug = "wav" if step.format.startswith("wav") else step.format
-        sound = self._work.sound.set_channels(step.channels)
-        if step.format == "mp3":
-            samples = mp3.Samples(sound.raw_data, sound.frame_rate, sound.channels)
-            # Beyond the highest rung nothing is gained, between two the whole room is used.
-            most_bytes = min(max_bytes, math.ceil(self._size(step) * _STEP_BETWEEN))
-            data = mp3.encode(samples, step, most_bytes, self._workspace)
-        else:
-            raw = graph.input("pipe:0", f="s16le", ar=sound.frame_rate, ac=sound.channels)
-            output = raw.output("pipe:1", **encoder_options(step))
-            data = ffmpeg.run(self._workspace, output, stdin=sound.raw_data).stdout
-        if format_slug == "wav":
-            data = _with_true_sizes(data)
+        sound, workspace = self._work.sound, self._workspace
+        # Beyond the highest rung nothing is gained, between two the whole room is used.
+        most_bytes = min(max_bytes, math.ceil(self._size(step) * _STEP_BETWEEN))
+        data = sound.encoded(
+            step.channels,
+            step.format,
+            lambda samples: _made(samples, sound.mix.rate_hz, step, most_bytes, workspace),
+            lambda data: _read_back(data, format_slug, workspace),
+        )
         return Rendition(
             data=data,
             format=format_slug,
@@ -284,6 +264,32 @@ class AudioSource:
             duration_s=self.duration_s,
             notes=self._work.notes,
         )
+
+
+def _faded(mix: Mix) -> Mix:
+    """The mix with its last moments faded out."""
+    length = min(len(mix.mono), round(_FADE_S * mix.rate_hz))
+    ramp = np.ones((len(mix.mono), 1), np.float32)
+    ramp[len(ramp) - length :, 0] = np.linspace(1, 0, length, dtype=np.float32)
+    return replace(mix, mono=mix.mono * ramp, stereo=None if mix.stereo is None else mix.stereo * ramp)
+
+
+def _made(samples: Levels, rate_hz: int, step: AudioStep, most_bytes: int, workspace: Workspace) -> bytes:
+    """The samples as a file of a rung's format."""
+    if step.format == "mp3":
+        channels = samples.shape[1]
+        return mp3.encode(mp3.Samples(samples.tobytes(), rate_hz, channels), step, most_bytes, workspace)
+    raw = graph.input("pipe:0", f="f32le", ar=rate_hz, ac=samples.shape[1])
+    output = raw.output("pipe:1", **encoder_options(step))
+    data = ffmpeg.run(workspace, output, stdin=samples.tobytes()).stdout
+    return _with_true_sizes(data) if step.format.startswith("wav") else data
+
+
+def _read_back(data: bytes, format_slug: str, workspace: Workspace) -> Decoded:
+    path = workspace.put(data, f".{FORMATS[format_slug].extension}")
+    back = decoded(path, format_slug, workspace, max_bytes=workspace.settings.max_decoded_bytes)
+    path.unlink()
+    return back
 
 
 def sound_bytes(step: AudioStep, duration_s: float) -> int:

@@ -7,7 +7,6 @@ second decode of the source, or a tag.
 from __future__ import annotations
 
 import math
-import wave
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,11 +15,13 @@ from PIL import Image
 
 from mmsprep.errors import Damaged, ToolError, ToolMissing, ToolOverLimit, ToolTimeout, TypeNotAllowed
 from mmsprep.formats import FORMATS
+from mmsprep.hearing.channels import mixed
+from mmsprep.hearing.samples import Decoded, decoded
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition
 from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.sound.pcm import Pcm, decode_pcm
-from mmsprep.transcode.sound.recording import heard_in
+from mmsprep.transcode.sound.level import Levelled, heard_in, is_silent
+from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.sound.speech import Material
 from mmsprep.transcode.video import vmaf
 from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, encode_finely, encode_sound, whole_kbps
@@ -39,7 +40,6 @@ from mmsprep.transcode.video.model import (
 from mmsprep.transcode.video.search import Trial, find, fixed_px, probe_measured
 from mmsprep.transcode.video.sound_track import SOUND_OVERHEAD, best_step
 
-_SILENT_DBFS = -60.0
 _LOWEST_PICTURE_KBPS = 3.0
 _LOWEST_TOTAL_KBPS = 10.0
 _CURVE_STEPS = 40
@@ -69,17 +69,20 @@ _KEPT = {2: "every 2nd frame kept", 3: "every 3rd frame kept"}
 class _Work:
     """A decoded clip: what it is, what it costs, how long it will be.
 
-    ``sound`` is a WAV file in the workspace, ``probe`` what VMAF says of the mezzanine's probe, ``duration_s`` what is
-    sent of the clip.
+    ``sound`` is what is heard with it, if anything is, ``probe`` what VMAF says of the mezzanine's probe,
+    ``duration_s`` what is sent of the clip.
     """
 
     mezzanine: Mezzanine
-    sound: Path | None
-    heard: Material
+    sound: Levelled | None
     hardness: Hardness
     probe: Measured | None
     duration_s: float
     notes: tuple[str, ...]
+
+    @property
+    def heard(self) -> Material:
+        return self.sound.heard if self.sound else Material.MUSIC
 
 
 def open_source(
@@ -98,15 +101,14 @@ def open_source(
     if rules is None:
         raise TypeNotAllowed(attachment.name, f"is a clip, which the profile {profile.name!r} does not carry")
     mezzanine = decode_mezzanine(attachment, info, rules, profile.message.limit_bytes, workspace)
-    pcm, notes = _sound_of(attachment, info, rules, mezzanine, workspace)
+    sound, notes = _sound_of(attachment, info, rules, mezzanine, workspace)
     duration_s = mezzanine.picture_s if mezzanine.complete else max(info.duration_s or 0.0, mezzanine.picture_s)
-    if pcm and mezzanine.complete and pcm.duration_s > duration_s + _SOUND_LONGER_S:
-        duration_s = pcm.duration_s
+    if sound and mezzanine.complete and sound.mix.duration_s > duration_s + _SOUND_LONGER_S:
+        duration_s = sound.mix.duration_s
     probe = probe_measured(mezzanine, workspace)
     work = _Work(
         mezzanine=mezzanine,
-        sound=_written(pcm, workspace) if pcm else None,
-        heard=heard_in(pcm) if pcm else Material.MUSIC,
+        sound=sound,
         hardness=_hardness(mezzanine, probe),
         probe=probe,
         duration_s=duration_s,
@@ -123,35 +125,25 @@ def clip_of_pictures(frames: Sequence[tuple[Image.Image, int]], profile: Profile
     assert profile.video is not None
     mezzanine = mezzanine_of_pictures(frames, profile.video, workspace)
     probe = probe_measured(mezzanine, workspace)
-    work = _Work(mezzanine, None, Material.MUSIC, _hardness(mezzanine, probe), probe, mezzanine.picture_s, ())
+    work = _Work(mezzanine, None, _hardness(mezzanine, probe), probe, mezzanine.picture_s, ())
     return VideoSource(work, profile.video, workspace)
 
 
 def _sound_of(
     attachment: Attachment, info: MediaInfo, rules: VideoRules, mezzanine: Mezzanine, workspace: Workspace
-) -> tuple[Pcm | None, tuple[str, ...]]:
+) -> tuple[Levelled | None, tuple[str, ...]]:
     """The sound track, unless it is silent or does not decode; clips go without it then."""
     if not info.audio_codec or not rules.audio_ladder:
         return None, ()
-    most = max(step.channels for step in rules.audio_ladder)
     longest_s = None if mezzanine.complete else mezzanine.picture_s
     try:
-        pcm = decode_pcm(attachment, info, workspace, max_channels=most, longest_s=longest_s)
+        pcm = decode_pcm(attachment, info, workspace, longest_s=longest_s)
     except (Damaged, ToolMissing, TypeNotAllowed):
         return None, (f"its sound track ({info.audio_codec}) does not decode and is left out",)
-    if pcm.segment.max_dBFS < _SILENT_DBFS:
+    mix = mixed(pcm.sound)
+    if is_silent(mix.mono):
         return None, ("its sound track is silent and left out",)
-    return pcm, pcm.notes
-
-
-def _written(pcm: Pcm, workspace: Workspace) -> Path:
-    path = workspace.new_path(".wav")
-    with workspace.create(path) as made, wave.open(made, "wb") as file:
-        file.setnchannels(pcm.channels)
-        file.setsampwidth(2)
-        file.setframerate(pcm.rate_hz)
-        file.writeframes(pcm.segment.raw_data)
-    return path
+    return Levelled(mix, heard_in(mix)), (*pcm.notes, *mix.notes)
 
 
 def _hardness(mezzanine: Mezzanine, probe: Measured | None) -> Hardness:
@@ -337,9 +329,25 @@ class VideoSource:
             return None
         made = self._last.sounds.get(rung)
         if made is None:
-            made = encode_sound(self._work.sound, rung, self._work.duration_s, self._workspace)
+            made = self._encoded_sound(self._work.sound, rung)
             self._last.sounds[rung] = made
         return made
+
+    def _encoded_sound(self, sound: Levelled, rung: AudioStep) -> Path:
+        work, rate_hz = self._work, sound.mix.rate_hz
+        count = round(work.duration_s * rate_hz)
+        slug = "3gp" if rung.format == "amr" else "mp4"
+
+        def read(path: Path) -> Decoded:
+            most_bytes = self._workspace.settings.max_decoded_bytes
+            return decoded(path, slug, self._workspace, max_bytes=most_bytes)
+
+        return sound.encoded(
+            rung.channels,
+            rung.format,
+            lambda samples: encode_sound(samples[:count], rate_hz, rung, self._workspace),
+            read,
+        )
 
     def _rung(self, total_kbps: float) -> AudioStep | None:
         """The step for the sound that together with the pictures is worth most."""

@@ -16,6 +16,7 @@ import ffmpeg as graph
 
 from mmsprep.errors import ToolError
 from mmsprep.formats.codec_levels import lowest_h264_level
+from mmsprep.hearing.filters import Levels
 from mmsprep.profile import AudioStep, VideoRules
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
@@ -103,11 +104,12 @@ def first_pass(mezzanine: Mezzanine, settings: ClipSettings, rate_kbps: float, w
     return FirstPass(path, log, made_kbps, qp, skipped, standing)
 
 
-def encode_sound(sound: Path, rung: AudioStep, duration_s: float, workspace: Workspace) -> Path:
+def encode_sound(samples: Levels, rate_hz: int, rung: AudioStep, workspace: Workspace) -> Path:
     """The sound track as it goes into the clip, alone in an MP4 or (AMR) a 3GP."""
     target = workspace.new_path(".sound")
     options = encoder_options(rung) | {"f": "3gp" if rung.format == "amr" else "mp4"}
-    ffmpeg.run(workspace, graph.input(f"file:{sound}", f="wav", t=f"{duration_s:.3f}").output(str(target), **options))
+    raw = graph.input("pipe:0", f="f32le", ar=rate_hz, ac=samples.shape[1])
+    ffmpeg.run(workspace, raw.output(str(target), **options), stdin=samples.tobytes())
     return target
 
 

@@ -1,0 +1,199 @@
+"""How loud a mixed sound is sent, and its peaks kept below what a decoder may clip.
+
+Comes in: a :class:`~mmsprep.hearing.channels.Mix`, and what is heard in it. Goes out: the samples to encode, or what
+an encoder made of them. Never: music made quieter than it was, or pumped; a voice left where nobody hears it.
+
+Speech is brought to -17.5 LUFS, by as much as the noise behind it allows. Everything else keeps its loudness, or goes
+up to where its peaks allow. Codecs put peaks where there were none (AMR up to 4 dB), so what an encoder made is decoded
+and, where its true peak is above -1 dBTP, made again from samples that are held lower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsprep.hearing.channels import Mix
+from mmsprep.hearing.filters import Levels, filtered, high_pass, interpolated_peaks
+from mmsprep.hearing.loudness import (
+    SILENCE_LUFS,
+    block_lufs,
+    gated,
+    integrated_lufs,
+    mean_lufs,
+    true_peak_dbtp,
+)
+from mmsprep.hearing.samples import Decoded
+from mmsprep.transcode.sound.speech import Material, material
+
+PEAK_DBTP = -1.0
+"""EBU R 128 s2 and R 128: what codecs and converters downstream need."""
+SILENT_DBFS, _BELOW_PEAK_DB = -84.0, 70.0
+"""Below this, or so far below the peak, nothing is heard: the noise of 16 bits is."""
+_SPEECH_LUFS = -17.5
+_LOUD_ENOUGH_LUFS = -14.0
+_LEAST_GAIN_DB, _MOST_GAIN_DB = 20.0, 42.0
+_NOISE_LUFS = {Material.SPEECH: -30.0, Material.NARROW_SPEECH: -30.0, Material.MUSIC: -50.0}
+_NOISE_SHARE = 0.1
+_BURST_LU = 8.0
+_ONE_FOR_TWO_DB = 3.0
+_LIMITED_DB, _LIMITED_TO_KEEP_DB, _SPEECH_LIMITED_DB = 4.0, 8.0, 14.0
+"""How far peaks may be held down: to make up for a channel that is summed, to keep a loudness, in speech."""
+_SPEECH_EDGE_HZ, _EDGE_HZ = 60.0, 8.0
+_ATTACK_DB_A_MS, _RELEASE_DB_A_MS = 2.0, 0.04
+_SPREAD = 2
+_AIMS = 4
+_CLOSE_LU = 0.4
+_MADE_AGAIN = 4
+_PEAK_MARGIN_DB = 0.15
+_FIRST_PEAK_DBTP = {"amr": -3.0}
+_LOWEST_PEAK_DBTP = -12.0
+_PEAK_BEFORE_LOUDNESS = 100.0
+_MOST_MORE_DB = 3.0
+"""What a codec's narrow band takes of the loudness is made up for, no more."""
+_PIECE = 1 << 20
+
+_Made = TypeVar("_Made")
+
+
+def heard_in(mix: Mix) -> Material:
+    """What a recording or a sound track is made of."""
+    return material(mix.mono[:, 0], mix.rate_hz)
+
+
+def silent_dbfs(samples: Levels) -> float:
+    """Up to which level a sound is taken for silence."""
+    return max(SILENT_DBFS, _dbfs(float(np.abs(samples).max(initial=0.0))) - _BELOW_PEAK_DB)
+
+
+def is_silent(samples: Levels) -> bool:
+    """Whether there is nothing to hear."""
+    return _dbfs(float(np.abs(samples).max(initial=0.0))) < SILENT_DBFS
+
+
+def _dbfs(level: float) -> float:
+    return 20 * float(np.log10(max(level, 1e-9)))
+
+
+@dataclass(slots=True)
+class Levelled:
+    """A mix as it is encoded: at its loudness, with its peaks held where they have to be.
+
+    What was found out about codecs is kept: how low the peaks of a format must be held, how much loudness it takes.
+    """
+
+    mix: Mix
+    heard: Material
+    _raised: dict[int, tuple[Levels, float]] = field(default_factory=dict)
+    _held: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def samples(self, channels: int, peak_dbtp: float = PEAK_DBTP, more_db: float = 0.0) -> Levels:
+        """One channel or, where the mix has them, two; true peaks up to ``peak_dbtp``, ``more_db`` above its level."""
+        clean, gain_db = self._clean(channels)
+        return limited(clean * np.float32(10 ** ((gain_db + more_db) / 20)), self.mix.rate_hz, peak_dbtp)
+
+    def encoded(
+        self, channels: int, format_slug: str, encode: Callable[[Levels], _Made], read: Callable[[_Made], Decoded]
+    ) -> _Made:
+        """What ``encode`` makes of the samples, its peaks after decoding (``read``) at -1 dBTP at most.
+
+        Raises:
+            ToolError: the encoder, or the decoder, failed.
+        """
+        best: tuple[float, _Made] | None = None
+        wanted_lufs = integrated_lufs(self.samples(channels), self.mix.rate_hz)
+        held_dbtp, more_db = self._held.get(format_slug, (_FIRST_PEAK_DBTP.get(format_slug, PEAK_DBTP), 0.0))
+        for _ in range(_MADE_AGAIN):
+            made = encode(self.samples(channels, held_dbtp, more_db))
+            back = read(made)
+            over_db = true_peak_dbtp(back.samples, back.rate_hz) - PEAK_DBTP
+            missing_db = wanted_lufs - integrated_lufs(back.samples, back.rate_hz)
+            fault_db = max(0.0, over_db) * _PEAK_BEFORE_LOUDNESS + max(0.0, missing_db - _CLOSE_LU)
+            if best is None or fault_db < best[0]:
+                best = fault_db, made
+            if not fault_db:
+                break
+            if over_db > 0:
+                held_dbtp = max(_LOWEST_PEAK_DBTP, held_dbtp - over_db - _PEAK_MARGIN_DB)
+            if missing_db > _CLOSE_LU:
+                more_db = min(_MOST_MORE_DB, more_db + missing_db)
+            self._held[format_slug] = held_dbtp, more_db
+        assert best is not None
+        return best[1]
+
+    def _clean(self, channels: int) -> tuple[Levels, float]:
+        """The samples without rumble, and the gain that they get."""
+        if channels not in self._raised:
+            stereo = self.mix.stereo
+            one = stereo if channels == 2 and stereo is not None else self.mix.mono
+            edge_hz = _EDGE_HZ if self.heard is Material.MUSIC else _SPEECH_EDGE_HZ
+            clean = filtered(one, self.mix.rate_hz, high_pass(edge_hz))
+            self._raised[channels] = clean, self._gain_db(clean)
+        return self._raised[channels]
+
+    def _gain_db(self, samples: Levels) -> float:
+        """The gain in decibels before the limiter."""
+        rate_hz, source_lufs = self.mix.rate_hz, self.mix.source_lufs
+        blocks = block_lufs(samples, rate_hz)
+        found_lufs = mean_lufs(gated(blocks))
+        if found_lufs <= SILENCE_LUFS or is_silent(samples):
+            return 0.0
+        floor_lufs = float(np.quantile(blocks, _NOISE_SHARE))
+        most_db = min(_MOST_GAIN_DB, max(_LEAST_GAIN_DB, _NOISE_LUFS[self.heard] - floor_lufs))
+        room_db = PEAK_DBTP - true_peak_dbtp(samples, rate_hz)
+        # A phone plays one channel as loud as two of which each has it; meters count it half.
+        least_lufs = source_lufs - (_ONE_FOR_TWO_DB if samples.shape[1] == 1 and self.mix.channels > 1 else 0.0)
+        wanted_lufs = max(least_lufs, min(source_lufs, _LOUD_ENOUGH_LUFS))
+        if self.heard is Material.MUSIC:
+            kept_db = min(least_lufs - found_lufs, room_db + _LIMITED_TO_KEEP_DB)
+            made_up_db = min(wanted_lufs - found_lufs, room_db + _LIMITED_DB)
+            return min(max(room_db, kept_db, made_up_db), most_db)
+        wanted_lufs = max(_SPEECH_LUFS, wanted_lufs)
+        gain_db = min(wanted_lufs - _voice_lufs(blocks), most_db)
+        for _ in range(_AIMS):
+            gained = samples * np.float32(10 ** (gain_db / 20))
+            made = block_lufs(limited(gained, rate_hz, PEAK_DBTP), rate_hz)
+            missing_db = wanted_lufs - _voice_lufs(made)
+            if abs(missing_db) < _CLOSE_LU:
+                break
+            gain_db = min(gain_db + missing_db, most_db, max(room_db, gain_db) + _SPEECH_LIMITED_DB)
+        return gain_db
+
+
+def _voice_lufs(blocks: NDArray[np.float64]) -> float:
+    """How loud a voice is, whatever knocks and coughs stand out of it."""
+    loud = gated(blocks)
+    if not len(loud):
+        return SILENCE_LUFS
+    usual = float(np.median(loud))
+    spoken = gated(blocks[blocks <= usual + _BURST_LU])
+    return mean_lufs(spoken if len(spoken) else loud)
+
+
+def limited(samples: Levels, rate_hz: int, peak_dbtp: float) -> Levels:
+    """The samples with their true peaks held at ``peak_dbtp``, all channels alike.
+
+    The gain goes down ahead of a peak, 2 dB a millisecond, and comes back 40 dB a second.
+    """
+    hop = max(8, round(rate_hz / 1000))
+    peaks_db = 20 * np.log10(np.maximum(interpolated_peaks(samples, rate_hz, hop), 1e-9)).astype(np.float64)
+    if not len(peaks_db) or peaks_db.max() <= peak_dbtp:
+        return samples
+    need = np.minimum(peak_dbtp - _PEAK_MARGIN_DB - peaks_db, 0)
+    padded = np.pad(need, _SPREAD, mode="edge")
+    need = np.lib.stride_tricks.sliding_window_view(padded, 2 * _SPREAD + 1).min(axis=1)
+    ms = hop / rate_hz * 1000
+    steps = np.arange(len(need))
+    gain = np.minimum.accumulate(need - steps * ms * _RELEASE_DB_A_MS) + steps * ms * _RELEASE_DB_A_MS
+    gain = np.minimum.accumulate(gain[::-1] - steps * ms * _ATTACK_DB_A_MS)[::-1] + steps[::-1] * ms * _ATTACK_DB_A_MS
+    middles = (steps + 0.5) * hop
+    made = np.empty_like(samples)
+    for start in range(0, len(samples), _PIECE):
+        stop = min(start + _PIECE, len(samples))
+        factors = 10 ** (np.interp(np.arange(start, stop), middles, gain) / 20)
+        made[start:stop] = samples[start:stop] * factors.astype(np.float32)[:, None]
+    return made
