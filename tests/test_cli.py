@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
+import typer.main
 from PIL import Image
+
+from mmsprep.cli import app
+from mmsprep.cli.examples import EXAMPLES
 
 
 def mmsprep(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -99,3 +107,24 @@ def test_another_message_in_the_folder_is_replaced_with_force_alone(tmp_path: Pa
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert mmsprep("prepare", other, "-o", out, "--force").returncode == 0
     assert [path.name for path in sorted(out.iterdir())] == ["01-audio.amr", "message.json"]
+
+
+@pytest.mark.parametrize(
+    "line", [line for lines in EXAMPLES.values() for line in lines], ids=lambda line: " ".join(line.split()[1:3])
+)
+def test_what_help_shows_as_examples_is_understood(line: str) -> None:
+    """Each names its own command and options that it has, and is shown by that command."""
+    program, name, *arguments = shlex.split(line)
+    command: Any = getattr(typer.main.get_command(app), "commands")[name]  # noqa: B009
+    assert program == "mmsprep"
+    assert command.make_context(name, arguments).params
+    assert line in " ".join(mmsprep(name, "--help").stdout.decode().split())
+
+
+def test_a_shell_completes_commands(tmp_path: Path) -> None:
+    environment = {"_MMSPREP_COMPLETE": "complete_bash", "COMP_WORDS": "mmsprep pre", "COMP_CWORD": "1"}
+    program = "from mmsprep.__main__ import main; import sys; sys.argv = ['mmsprep']; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["prepare"]

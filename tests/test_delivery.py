@@ -279,7 +279,7 @@ def test_threads_share_one_journal(message: Message, tmp_path: Path) -> None:
     assert all(receipt.earlier for receipt in receipts)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["accept", "refuse", "busy", "break", "abandon"]), min_size=1, max_size=6))
 def test_no_history_leads_to_a_second_acceptance(tmp_path_factory: Any, history: list[str]) -> None:
     """Whatever came before, the journal lets nothing go out again after an acceptance or an unknown outcome."""

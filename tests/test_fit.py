@@ -10,7 +10,6 @@ from functools import partial
 from itertools import combinations_with_replacement, pairwise
 
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
@@ -215,7 +214,6 @@ def test_an_encode_larger_than_promised_takes_from_the_others() -> None:
     assert result[1].size_bytes <= 30_000
 
 
-@hypothesis_settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 100), min_size=1, max_size=7),
     extra=st.integers(0, 100),

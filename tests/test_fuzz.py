@@ -26,7 +26,7 @@ from mmsprep.profile import load_profile
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, encode, tables_at
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 1 << 40))
 def test_a_damaged_file_is_an_error_of_ours_or_a_message_that_fits(seed: int) -> None:
     """More of the same: ``python -m tests.fuzz --minutes 10``."""

@@ -242,7 +242,7 @@ def stepped(volume: int, change: str) -> int:
     return min(15, max(0, int(change[1:]) if wanted is None else wanted))
 
 
-@hypothesis_settings(deadline=None, max_examples=150)
+@hypothesis_settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.booleans(), BLOCKS), min_size=1, max_size=4),
     st.integers(25, 900),
@@ -277,7 +277,6 @@ def test_any_melody_of_the_grammar_is_the_same_notes_at_the_same_times_in_midi(
     assert read_song(data).duration_s == pytest.approx(now / TICKS_A_QUARTER * 60 / beat, rel=1e-3, abs=2e-3)
 
 
-@hypothesis_settings(deadline=None)
 @given(
     st.lists(st.tuples(st.booleans(), st.sampled_from(["", "#", "(b)"]), st.integers(0, 4), st.booleans()), min_size=1)
 )

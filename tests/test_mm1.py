@@ -124,7 +124,6 @@ def test_what_was_packed_comes_out_bit_for_bit_under_its_name(message: Message, 
     assert len(list((tmp_path / "out").iterdir())) == len(message.parts) + 3
 
 
-@settings(deadline=None)
 @given(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=60), st.lists(st.binary(max_size=300), max_size=5)
 )
@@ -266,7 +265,7 @@ def test_parts_of_nested_multiparts_are_counted_together() -> None:
         decode(_HEAD + data, "wide")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_any_damage_is_an_error_of_ours_or_a_reading(data: st.DataObject) -> None:
     good = bytearray(

@@ -329,7 +329,7 @@ NAMES = (
 )
 
 
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     door=st.sampled_from(["/", "/mm7"]),
     content_type=TYPES,
@@ -345,7 +345,7 @@ def test_no_bytes_break_the_receiver_or_reach_a_file_outside_the_store(
     check_tree(tmp_path)
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=NAMES, as_file=st.booleans(), data=st.binary(min_size=1, max_size=50))
 def test_no_name_reaches_a_file_outside_the_store(
     tmp_path: Path, store: Store, name: str, as_file: bool, data: bytes

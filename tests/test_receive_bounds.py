@@ -136,7 +136,7 @@ def test_a_reply_of_a_hostile_gateway_is_bounded_by_the_same_reader() -> None:
 WORDS = [b"--X", b"\r\n", b";", b"%41", b"&", b"a=", b'"', b"<a>"]
 
 
-@hypothesis_settings(deadline=None, max_examples=40)
+@hypothesis_settings(max_examples=40)
 @given(
     st.sampled_from([URLENCODED, MULTIPART, "text/xml"]),
     st.lists(st.binary(max_size=12) | st.sampled_from(WORDS), max_size=8),

@@ -10,7 +10,6 @@ from urllib.parse import quote_from_bytes, urlencode
 import httpx
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mmsprep import mm7
@@ -257,7 +256,6 @@ TYPES = st.sampled_from(
 )
 
 
-@hypothesis_settings(deadline=None)
 @given(content_type=TYPES, pieces=st.lists(FRAGMENTS | st.binary(max_size=8), max_size=30))
 def test_no_bytes_make_reading_a_form_fail_in_another_way(content_type: str, pieces: list[bytes]) -> None:
     with contextlib.suppress(MalformedPush, PushTooLarge):
@@ -398,7 +396,6 @@ def test_reports_say_which_message_they_are_about(kind: str, what: What) -> None
     assert found.sent_at == "2026-11-25T01:02:03Z"
 
 
-@hypothesis_settings(deadline=None)
 @given(content_type=TYPES, cut=st.integers(0, 3000), junk=st.binary(max_size=20))
 def test_no_bytes_make_reading_mm7_fail_in_another_way(content_type: str, cut: int, junk: bytes) -> None:
     real_type, body = deliver(nested())

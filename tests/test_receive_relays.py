@@ -15,7 +15,6 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from test_receive_app import Serve, get, post, serve, store
 from typer.testing import CliRunner
@@ -97,7 +96,6 @@ def test_a_subject_is_stored_as_people_typed_it_whatever_the_relay_escapes(writt
     assert (found.subject, found.sender, found.recipients, found.text) == (typed, "333", ("222",), "hi")
 
 
-@hypothesis_settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn", "Zs"]), min_size=1, max_size=40))
 def test_no_subject_that_is_not_escaped_loses_a_message(typed: str) -> None:
     _, found = parse_mm7(*relayed(typed), Limits())

@@ -11,7 +11,7 @@ from pathlib import Path
 import ffmpeg as graph
 import mido
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from pymediainfo import MediaInfo as Facts
@@ -394,7 +394,6 @@ _SEEDS = {
 }
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(_SEEDS)), st.data())
 def test_a_damaged_file_gives_bytes_or_a_clear_error(format_slug: str, data: st.DataObject) -> None:
     damaged = bytearray(_SEEDS[format_slug])

@@ -209,7 +209,7 @@ def test_the_password_is_kept_nowhere() -> None:
     assert b"[not kept]" in seen[2]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.dictionaries(
         st.sampled_from(

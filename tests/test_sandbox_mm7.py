@@ -230,7 +230,7 @@ def test_a_request_that_is_no_mm7_is_4004(gateway: Sandbox, content_type: str, w
     assert words in reply.details
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_any_bytes_are_judged(data: st.DataObject) -> None:
     """However a request is broken, the judgement is a status with a reason."""

@@ -75,20 +75,21 @@ def _turned(text: str, place: str) -> str:
 def _commands() -> Iterator[str]:
     yield "# Commands\n"
     yield "What each command says of itself (`--help`).\n"
+    for words, text in _helps():
+        yield f"## `{' '.join(['mmsprep', *words])}`\n\n```text\n{text}\n```\n"
+
+
+def _helps() -> Iterator[tuple[tuple[str, ...], str]]:
     for words in _paths(typer.main.get_command(app), ()):
         shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
         assert shown.exit_code == 0, (words, shown.output)
-        yield f"## `{' '.join(['mmsprep', *words])}`\n\n```text\n{_without_edges(shown.stdout)}\n```\n"
+        yield words, "\n".join(line.rstrip() for line in shown.stdout.strip("\n").splitlines())
 
 
 def _paths(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     yield words
     for name, found in getattr(command, "commands", {}).items():
         yield from _paths(found, (*words, name))
-
-
-def _without_edges(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines() if line.strip() != "Usage:")
 
 
 def _cell(text: str) -> str:
@@ -168,5 +169,20 @@ def _python() -> str:
     return "\n".join(lines)
 
 
+def _manual() -> str:
+    """What ``man mmsprep`` shows: the commands' own words, in troff."""
+    lines = [f'.TH MMSPREP 1 "" "mmsprep {mmsprep.__version__}"', ".SH NAME", f"mmsprep \\- {app.info.help}"]
+    for words, text in _helps():
+        quoted = text.replace("\\", "\\e").replace("-", "\\-")
+        lines += [
+            f'.SH "{" ".join(["mmsprep", *words])}"',
+            ".nf",
+            *(f"\\&{line}" for line in quoted.splitlines()),
+            ".fi",
+        ]
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    sys.exit("mkdocs build runs this")
+    # python docs/site/pages.py > mmsprep.1
+    sys.stdout.write(_manual())

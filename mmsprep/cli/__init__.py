@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mmsprep.cli.batch import batch, watch
+from mmsprep.cli.examples import examples_of
 from mmsprep.cli.inbox import inbox_app
 from mmsprep.cli.look import doctor, inspect, profiles_app, status
 from mmsprep.cli.mm1 import pack, unpack
@@ -26,26 +27,25 @@ from mmsprep.cli.send import send
 app = typer.Typer(
     name="mmsprep",
     help="Any photos, voice notes, clips and text in, one MMS out that a gateway accepts and a phone plays.",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _PREPARE, _SEND, _RECEIVE, _LOOK = "Prepare", "Send", "Receive", "Look"
-app.command(rich_help_panel=_PREPARE)(prepare)
-app.command(rich_help_panel=_PREPARE)(inspect)
-app.command(rich_help_panel=_PREPARE)(batch)
-app.command(rich_help_panel=_PREPARE)(watch)
-app.command(rich_help_panel=_SEND)(send)
-app.command(rich_help_panel=_SEND)(status)
-app.command(rich_help_panel=_SEND)(pack)
+app.command(rich_help_panel=_PREPARE, epilog=examples_of("prepare"))(prepare)
+app.command(rich_help_panel=_PREPARE, epilog=examples_of("inspect"))(inspect)
+app.command(rich_help_panel=_PREPARE, epilog=examples_of("batch"))(batch)
+app.command(rich_help_panel=_PREPARE, epilog=examples_of("watch"))(watch)
+app.command(rich_help_panel=_SEND, epilog=examples_of("send"))(send)
+app.command(rich_help_panel=_SEND, epilog=examples_of("status"))(status)
+app.command(rich_help_panel=_SEND, epilog=examples_of("pack"))(pack)
 app.add_typer(sandbox_app, name="sandbox", rich_help_panel=_SEND)
-app.command(rich_help_panel=_RECEIVE)(receive)
+app.command(rich_help_panel=_RECEIVE, epilog=examples_of("receive"))(receive)
 app.add_typer(inbox_app, name="inbox", rich_help_panel=_RECEIVE)
-app.command(rich_help_panel=_RECEIVE)(unpack)
-app.command(rich_help_panel=_LOOK)(play)
+app.command(rich_help_panel=_RECEIVE, epilog=examples_of("unpack"))(unpack)
+app.command(rich_help_panel=_LOOK, epilog=examples_of("play"))(play)
 app.add_typer(profiles_app, name="profiles", rich_help_panel=_LOOK)
-app.command(rich_help_panel=_LOOK)(doctor)
+app.command(rich_help_panel=_LOOK, epilog=examples_of("doctor"))(doctor)
 
 
 @app.callback(invoke_without_command=True)
