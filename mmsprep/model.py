@@ -314,12 +314,16 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step of a running ``prepare``: attachment ``index`` reached ``stage``; ``done`` is 0..1 overall."""
+    """One step of a running ``prepare``: attachment ``index`` reached ``stage``; ``done`` is 0..1 overall.
+
+    ``finished`` is false while the stage is under way: a clip tells its decodes and encodes as they go on.
+    """
 
     index: int
     name: str
     stage: str
     done: float
+    finished: bool = True
 
 
 ProgressCallback = Callable[[Progress], None]

@@ -38,6 +38,24 @@ def test_a_missing_encoder_is_named_with_advice() -> None:
         ffmpeg.run(workspace, silence.output("pipe:1", f="null", acodec="libnothing"))
 
 
+def test_how_far_it_is_is_told_and_is_no_complaint() -> None:
+    """Progress goes to whoever listens, numbered by run; what ffmpeg complains of stays what it was."""
+    told: list[tuple[int, float]] = []
+    picture = graph.input("testsrc=rate=10:size=64x48", f="lavfi", t=3)
+    with Workspace(Settings()) as workspace:
+        with ffmpeg.listening(lambda run, seconds: told.append((run, seconds))):
+            done = [ffmpeg.run(workspace, picture.output("pipe:1", f="null")) for _ in range(2)]
+        unheard = ffmpeg.run(workspace, picture.output("pipe:1", f="null"))
+        empty = workspace.put(b"nothing that ffmpeg reads", ".wav")
+        with pytest.raises(ToolError) as failed:
+            ffmpeg.run(workspace, ffmpeg.safe_input(empty, "wav").output("pipe:1", f="null"))
+    assert [one.frame_count for one in (*done, unheard)] == [30, 30, 30]
+    assert not any(one.stderr for one in (*done, unheard))
+    assert [max(seconds for run, seconds in told if run == number) for number in (0, 1)] == pytest.approx([3, 3])
+    assert {run for run, _ in told} == {0, 1}
+    assert "progress" not in str(failed.value) and "out_time" not in str(failed.value)
+
+
 def test_a_missing_ffmpeg_is_a_missing_tool(tmp_path: Path) -> None:
     """A path in the settings that leads nowhere is told as such."""
     with pytest.raises(ToolMissing, match="cannot be started"):

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from mmsprep.cli.console import PlainConsole
 from mmsprep.cli.message_table import MessageTable
+from mmsprep.cli.printing import time_left
 from mmsprep.message import Forecast
 from mmsprep.message.wording import quality_words
 from mmsprep.model import QUALITY_BANDS, Action, Kind, MediaInfo, PartReport, Reason, Rejection, Support
@@ -141,3 +142,17 @@ def test_the_word_for_a_quality_is_that_of_the_number_beside_it(quality: float) 
     number, word = quality_words(replace(_PHOTO, quality=quality)).split()
     assert QUALITY_BANDS[word] <= int(number)
     assert all(least > int(number) for least in QUALITY_BANDS.values() if least > QUALITY_BANDS[word])
+
+
+@pytest.mark.parametrize(
+    ("passed_s", "done", "words"),
+    [
+        (1, 0.5, ""),
+        (30, 0.04, ""),
+        (30, 1.0, ""),
+        (30, 0.5, "about 30 s left"),
+        (100, 0.1, "about 15:00 left"),
+    ],
+)
+def test_the_time_left_is_told_once_it_can_be_known(passed_s: float, done: float, words: str) -> None:
+    assert time_left(passed_s, done) == words

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmsprep import Message, prepare
 from mmsprep.errors import BelowFloor
-from mmsprep.model import Part
+from mmsprep.model import Part, Progress
 from mmsprep.profile import load_profile, profile_folder
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
@@ -347,3 +347,14 @@ def test_a_clip_that_is_too_long_says_what_would_fit_and_is_cut_or_shown_as_a_pi
     assert poster.content_type == "image/jpeg"
     with Image.open(io.BytesIO(poster.data)) as image:
         assert np.asarray(image).std() > 10
+
+
+def test_the_progress_of_one_clip_moves_while_it_is_decoded_and_encoded(scene: Callable[..., bytes]) -> None:
+    steps: list[Progress] = []
+    prepare([("clip.mp4", scene(seconds=3, size="320x240"))], limit_bytes=60_000, progress=steps.append)
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert [step.stage for step in steps if step.finished] == ["look", "open", "encode", "check"]
+    for stage in ("open", "encode"):
+        under_way = {step.done for step in steps if step.stage == stage and not step.finished}
+        assert len(under_way) > 1
+    assert steps[-1].done == 1.0

@@ -16,7 +16,7 @@ from mmsprep.batch.outcome import ItemOutcome, Status
 from mmsprep.batch.tree import AtWork, OpenBatch
 from mmsprep.cli.printing import console_for
 from mmsprep.errors import AttachmentError, MmsprepError
-from mmsprep.message.wording import size_words
+from mmsprep.message.wording import duration_words, size_words
 from mmsprep.printable import printable
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Tally:
             each = f"{work_s / count:.2f} s each" if count else ""
             if name in now:
                 passed_s = now[name].seconds
-                last = now[name].name + (f" ({duration(passed_s)})" if passed_s >= _LONG_S else "")
+                last = now[name].name + (f" ({duration_words(passed_s)})" if passed_s >= _LONG_S else "")
             workers.add_row(
                 f"worker {number}", f"{count:,} done", each, Text(printable(last), no_wrap=True, overflow="ellipsis")
             )
@@ -108,7 +108,7 @@ class Tally:
         if rate:
             words.append(f"{rate:.1f} a second")
         if rate and self.total:
-            words.append(f"{duration((self.total - self.done) / rate)} left")
+            words.append(f"{duration_words((self.total - self.done) / rate)} left")
         words.append(f"{self.failed:,} failed")
         return ", ".join(words)
 
@@ -131,7 +131,7 @@ class Tally:
         passed_s = time.monotonic() - self._start_s
         worked = self.done - self._counts[Status.UNCHANGED]
         rate = f", {worked / passed_s:.1f} a second" if worked and passed_s > 1 else ""
-        return f"{self.done:,} in {duration(passed_s)}{rate}; written to {target}"
+        return f"{self.done:,} in {duration_words(passed_s)}{rate}; written to {target}"
 
     def problems(self) -> Iterator[str]:
         """The first failures, and how many more there are of which code."""
@@ -183,12 +183,3 @@ def failure_lines(outcome: ItemOutcome) -> list[str]:
         return []
     first, *more = (error.problem,) if isinstance(error, AttachmentError) else error.lines
     return [f"failed: {outcome.id}: {first}", *(f"  {line.strip()}" for line in more)]
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: 4.2 s, 3:07, 1:02:03."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _NARROWEST_TABLE = 110
 _LONGEST_NAME = 60
+_TOO_SOON_S, _TOO_LITTLE = 2.0, 0.05
+"""Before this nobody can tell how long it will take."""
 _Misuse: type[Exception] = typer.BadParameter.__mro__[2]
 """What typer raises for a command line that it cannot read; only some of its versions have a public name for it."""
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -62,19 +66,41 @@ def progress_bar(*, shown: bool) -> Iterator[ProgressCallback | None]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     words = {"look": "looking at", "open": "opening", "encode": "encoding", "check": "checking"}
-    words_column = TextColumn("{task.description}", markup=False)
-    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), words_column)
+    columns = (
+        BarColumn(bar_width=min(40, console.width // 4)),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}", markup=False),
+        TextColumn("{task.description}", markup=False),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=1.0)
-        reached = 0.0
+        task = bar.add_task("starting", total=1.0, left="")
+        reached, began_s = 0.0, time.monotonic()
 
         def update(step: Any) -> None:
             nonlocal reached
             reached = max(reached, step.done)
             name = printable(Path(step.name).name, most=_LONGEST_NAME)
-            bar.update(task, completed=reached, description=f"{words[step.stage]} {name}")
+            stage = step.stage if not step.finished else _next(words, step.stage)
+            left = time_left(time.monotonic() - began_s, reached)
+            bar.update(task, completed=reached, left=left, description=f"{words[stage]} {name}")
 
         yield update
+
+
+def _next(stages: Iterable[str], stage: str) -> str:
+    """What comes after a stage that is done; the last one itself."""
+    *_, last = order = list(stages)
+    return last if stage == last else order[order.index(stage) + 1]
+
+
+def time_left(passed_s: float, done: float) -> str:
+    """About how long it will still take, for people; nothing while nobody can tell."""
+    if passed_s < _TOO_SOON_S or not _TOO_LITTLE < done < 1:
+        return ""
+    from mmsprep.message.wording import duration_words
+
+    return f"about {duration_words(math.ceil(passed_s * (1 - done) / done))} left"
 
 
 def console_for(*, stderr: bool = False) -> Console:

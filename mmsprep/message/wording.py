@@ -60,6 +60,17 @@ def size_words(size_bytes: int) -> str:
     return f"{size_bytes / 1_000_000:.2f} MB"
 
 
+def duration_words(seconds: float) -> str:
+    """Seconds for people: 4.2 s, 5 s, 31 s, 3:07, 1:02:03."""
+    if seconds < 10 and seconds != round(seconds):
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if not hours:
+        return f"{minutes}:{rest:02d}" if minutes else f"{rest} s"
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
 def percent_words(part: int, whole: int) -> str:
     """A share for people, like ``98.8 %``."""
     return f"{100 * part / whole:.1f} %"

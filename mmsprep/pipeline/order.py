@@ -264,7 +264,7 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
 
     def attempt(entry: Entry) -> Entry | AttachmentError:
         try:
-            with this.about(entry.attachment):
+            with this.about(entry.attachment), this.during(entry, "open"):
                 ready = replace(entry, candidate=_candidate(this, entry))
         except AttachmentError as error:
             return error
@@ -411,7 +411,7 @@ def _fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[
 
     def render_one(asked: tuple[int, int]) -> Rendition:
         place, max_bytes = asked
-        with this.about(entries[place].attachment):
+        with this.about(entries[place].attachment), this.during(entries[place], "encode"):
             rendition = entries[place].ready.source().render(max_bytes)
         this.tell(entries[place], "encode")
         return rendition

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from threading import Lock
@@ -18,14 +18,19 @@ import msgspec
 from mmsprep.errors import AttachmentError, MmsprepError, SeveralErrors, UsageError
 from mmsprep.formats.text import clean
 from mmsprep.message.message import labels
-from mmsprep.model import Attachment, MediaInfo, Plan, Progress, ProgressCallback, Source
+from mmsprep.model import Attachment, Kind, MediaInfo, Plan, Progress, ProgressCallback, Source
 from mmsprep.pipeline.fit import Candidate
 from mmsprep.pipeline.job import Job, as_quality, check_type
 from mmsprep.profile import Profile, load_profile
 from mmsprep.settings import Settings, load_settings
+from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 
-STAGES = ("look", "open", "encode", "check")
+STAGES = {"look": 0.05, "open": 0.45, "encode": 0.45, "check": 0.05}
+"""The stages in order, and about what share of an attachment's time each takes."""
+_A_RUN = {"open": 0.8, "encode": 0.25}
+"""The share of what is left of a stage that is told for one run of ffmpeg; nobody knows how many there will be."""
+_UNKNOWN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +62,45 @@ class Reached:
 
     callback: ProgressCallback | None
     names: Mapping[int, str] = field(default_factory=dict)
-    _stages: dict[int, int] = field(default_factory=dict)
+    _shares: dict[int, float] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def tell(self, index: int, stage: str) -> None:
         """``stage`` is done for an attachment."""
-        with self._lock:
-            self._stages[index] = max(self._stages.get(index, 0), STAGES.index(stage) + 1)
-            if self.callback:
-                done = sum(self._stages.values()) / (len(STAGES) * max(1, len(self.names)))
-                self.callback(Progress(index, self.names[index], stage, min(1.0, done)))
+        self._reach(index, stage, _up_to(stage) + STAGES[stage], finished=True)
+
+    @contextmanager
+    def during(self, index: int, stage: str, duration_s: float | None) -> Iterator[None]:
+        """What ffmpeg does in this block for an attachment of ``duration_s`` is told as it goes on."""
+        if self.callback is None:
+            yield
+            return
+
+        def heard(run: int, seconds: float) -> None:
+            of_run = min(1.0, seconds / duration_s) if duration_s else seconds / (seconds + _UNKNOWN_S)
+            of_stage = 1 - (1 - _A_RUN[stage]) ** run * (1 - _A_RUN[stage] * of_run)
+            self._reach(index, stage, _up_to(stage) + STAGES[stage] * of_stage, finished=False)
+
+        with ffmpeg.listening(heard):
+            yield
 
     def end(self, index: int) -> None:
         """There is nothing more to do for an attachment."""
         with self._lock:
-            self._stages[index] = len(STAGES)
+            self._shares[index] = 1.0
+
+    def _reach(self, index: int, stage: str, share: float, *, finished: bool) -> None:
+        with self._lock:
+            self._shares[index] = max(self._shares.get(index, 0.0), share)
+            if self.callback:
+                done = sum(self._shares.values()) / max(1, len(self.names))
+                self.callback(Progress(index, self.names[index], stage, min(1.0, round(done, 4)), finished))
+
+
+def _up_to(stage: str) -> float:
+    """The share of an attachment's time that lies before a stage."""
+    before = list(STAGES)[: list(STAGES).index(stage)]
+    return sum(STAGES[one] for one in before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +205,15 @@ class Run:
 
     def tell(self, entry: Entry, stage: str) -> None:
         self.reached.tell(entry.attachment.index, stage)
+
+    def during(self, entry: Entry, stage: str) -> AbstractContextManager[None]:
+        """What ffmpeg does for an entry in this block is told as it goes on."""
+        duration_s = entry.info.duration_s
+        if duration_s and entry.info.kind is Kind.VIDEO:
+            from mmsprep.transcode.video.mezzanine import longest_clip_s
+
+            duration_s = min(duration_s, longest_clip_s(self.limit_bytes))
+        return self.reached.during(entry.attachment.index, stage, duration_s)
 
 
 def one_of(problems: Mapping[int, MmsprepError]) -> MmsprepError:

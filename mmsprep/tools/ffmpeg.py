@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,12 +34,17 @@ from mmsprep.errors import (
 )
 from mmsprep.formats import FORMATS
 from mmsprep.settings import Settings
-from mmsprep.tools.process import Completed, ProcessGroup
+from mmsprep.tools.process import ProcessGroup
 from mmsprep.tools.workspace import Workspace, no_room
 
 _ENCODER_OPTIONS = ("-c:v", "-c:a", "-vcodec", "-acodec")
 _COMPLETE_FFMPEG = "unset MMSPREP_FFMPEG to use the one of imageio-ffmpeg, which has it, or name a complete one there"
 _QUESTION_TIMEOUT_S = 20.0
+_PROGRESS = re.compile(
+    rb"(frame|fps|stream_\d+_\d+_q|bitrate|total_size|out_time(?:_[mu]s)?|dup_frames|drop_frames|speed|progress)="
+    rb"\s*(\S*)\s*"
+)
+"""A line of what ``-progress`` says."""
 _HANDS_OVER = sys.platform == "linux" and Path("/proc/self/fd").is_dir()
 
 
@@ -119,6 +126,67 @@ def safe_input(path: Path, format_slug: str, **options: str | float) -> Any:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A run that ended well: its standard output, its complaints, the frames of its first output with pictures."""
+
+    stdout: bytes
+    stderr: bytes
+    frame_count: int
+
+
+_Tell = Callable[[int, float], None]
+_listener: ContextVar[_Listening | None] = ContextVar("mmsprep-ffmpeg", default=None)
+
+
+@contextmanager
+def listening(tell: _Tell) -> Iterator[None]:
+    """Have ``tell(run, seconds)`` called, from another thread, while ffmpeg runs for this thread.
+
+    ``run`` counts its runs from 0, ``seconds`` are those of the media that this one has behind it.
+    """
+    token = _listener.set(_Listening(tell))
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+@dataclass(slots=True)
+class _Listening:
+    """Who wants to know how far ffmpeg is, and which run it is."""
+
+    tell: _Tell
+    run_count: int = 0
+
+
+@dataclass(slots=True)
+class _Ear:
+    """Takes what ``-progress`` says out of what ffmpeg says on standard error."""
+
+    tell: Callable[[float], None] | None
+    frame_count: int = 0
+    _rest: bytes = field(default=b"", repr=False)
+
+    def __call__(self, chunk: bytes) -> bytes:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        complaints = [line + b"\n" for line in lines if not self._is_progress(line)]
+        if not chunk:
+            complaints.append(self._rest)
+        return b"".join(complaints)
+
+    def _is_progress(self, line: bytes) -> bool:
+        found = _PROGRESS.fullmatch(line)
+        if found is None:
+            return False
+        key, value = found[1], found[2]
+        if key == b"frame" and value.isdigit():
+            self.frame_count = int(value)
+        if key == b"out_time_us" and value.isdigit() and self.tell is not None:
+            self.tell(int(value) / 1_000_000)
+        return True
+
+
 def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Completed:
     """Run the ffmpeg-python ``output`` node to its end.
 
@@ -134,8 +202,12 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Com
         ToolError: it failed.
     """
     settings, arguments = workspace.settings, output.get_args()
-    command = [executable(settings), "-hide_banner", "-nostdin", "-v", "error"]
+    command = [executable(settings), "-hide_banner", "-nostdin", "-v", "error", "-progress", "pipe:2"]
     command += ["-max_alloc", str(settings.max_memory_bytes // 2), "-y"]
+    listener, ear = _listener.get(), _Ear(None)
+    if listener is not None:
+        ear.tell = partial(listener.tell, listener.run_count)
+        listener.run_count += 1
     with ExitStack() as inputs:
         handed: dict[int, str] = {}
         for place in [before + 1 for before, word in enumerate(arguments) if word == "-i"]:
@@ -153,10 +225,12 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Com
                 cage=workspace.cage([_place_of(*one) for one in handed.items()]),
                 max_output_bytes=settings.max_decoded_bytes,
                 watch=workspace.check_disk,
+                hear=ear,
             )
         except ToolError as error:
             raise _meaning(type(error)(_in_words(str(error), handed)), settings, arguments) from error
-    return Completed(done.stdout, _in_words(done.stderr.decode("utf-8", "replace"), handed).encode())
+    complaints = _in_words(done.stderr.decode("utf-8", "replace"), handed).encode()
+    return Completed(done.stdout, complaints, ear.frame_count)
 
 
 def _place_of(descriptor: int, path: str) -> str:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -196,11 +197,13 @@ class ProcessGroup:
         cage: Cage | None = None,
         max_output_bytes: int = _MAX_OUTPUT_BYTES,
         watch: Callable[[], None] | None = None,
+        hear: Callable[[bytes], bytes] | None = None,
     ) -> Completed:
         """Run ``argv`` to its end.
 
         ``watch`` is called now and then while it runs; what it raises ends the child. ``descriptors`` stay open in it,
-        under their numbers.
+        under their numbers. ``hear`` is given what the child says on standard error, piece by piece and at the end
+        nothing, from another thread, and gives back what of it is a complaint.
 
         Raises:
             ToolMissing: there is no such program.
@@ -221,7 +224,7 @@ class ProcessGroup:
                 descriptors=descriptors,
             )
             self._running.add(child)
-        talk = _Talk(child, stdin, max_output_bytes)
+        talk = _Talk(child, stdin, max_output_bytes, hear)
         try:
             talk.finish(program, time.monotonic() + limit_s, watch)
         except subprocess.TimeoutExpired as error:
@@ -301,8 +304,11 @@ def _is_script(program: str) -> bool:
 class _Talk:
     """What goes to a child and comes from it, each through a thread of its own."""
 
-    def __init__(self, child: Child, stdin: bytes | None, max_output_bytes: int) -> None:
+    def __init__(
+        self, child: Child, stdin: bytes | None, max_output_bytes: int, hear: Callable[[bytes], bytes] | None
+    ) -> None:
         self._child = child
+        self._hear_error = hear
         self._stdin = stdin
         self._max_output_bytes = max_output_bytes
         self._output = bytearray()
@@ -364,8 +370,8 @@ class _Talk:
 
     def _hear_complaints(self) -> None:
         """The last of them are kept; the child must not be stopped by a full pipe."""
-        for chunk in _chunks(self._child.stderr):
-            self._complaints += chunk
+        for chunk in chain(_chunks(self._child.stderr), (b"",)):
+            self._complaints += chunk if self._hear_error is None else self._hear_error(chunk)
             del self._complaints[:-_KEPT_COMPLAINTS_BYTES]
 
     def _say(self) -> None:

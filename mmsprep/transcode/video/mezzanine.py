@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -23,7 +22,6 @@ from mmsprep.errors import Damaged
 from mmsprep.model import Attachment, MediaInfo
 from mmsprep.profile import VideoRules
 from mmsprep.tools import ffmpeg
-from mmsprep.tools.process import Completed
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video.model import PROBE_CRF, PROBE_LONG_PX
 
@@ -153,8 +151,8 @@ def decode_mezzanine(
     matrix = matrix_of(size_px)
     outputs = _outputs(_plain(shown[0], info, size_px, matrix), _plain(sampled, info, made.display_px, matrix), made)
     with ffmpeg.decoding(attachment.name):
-        done = ffmpeg.run(workspace, graph.merge_outputs(*outputs).global_args("-progress", "pipe:1"))
-    frame_count = _frames(done)
+        done = ffmpeg.run(workspace, graph.merge_outputs(*outputs))
+    frame_count = done.frame_count
     if not frame_count:
         raise Damaged(attachment.name, "has no picture that decodes")
     expected_s, decoded_s = min(declared_s, longest_s), frame_count / fps
@@ -199,12 +197,6 @@ def _outputs(picture: Any, references: Any, made: _Made) -> list[Any]:
         .output(str(made.probe), f="h264", fps_mode="passthrough", **probe),
         references.output(str(made.references), fps_mode="passthrough", **plain),
     ]
-
-
-def _frames(done: Completed) -> int:
-    """How many frames of the first output ffmpeg wrote, as it counted them."""
-    counts = re.findall(rb"^frame=\s*(\d+)", done.stdout, re.M)
-    return int(counts[-1]) if counts else 0
 
 
 def _mezzanine(
