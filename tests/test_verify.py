@@ -6,6 +6,7 @@ import io
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,13 +16,16 @@ from PIL import Image
 from mmsprep.errors import Damaged, MmsprepError, VerifyError
 from mmsprep.formats import FORMATS
 from mmsprep.formats.sounds import read_sound
-from mmsprep.model import Action, Part, Rendition, Support
+from mmsprep.model import Action, Attachment, Part, Rendition, Support
 from mmsprep.pipeline import prepare
 from mmsprep.pipeline.verify import verify
 from mmsprep.profile import AudioStep, Profile, Row, Use, load_profile
+from mmsprep.settings import Settings
+from mmsprep.sniff.recognise import look
 from mmsprep.tools.workspace import Workspace
 
 Make = Callable[[str, str], bytes]
+IT = Attachment(0, "it", 1, data=b"x")
 
 
 def changed(profile: Profile, table: str, **values: object) -> Profile:
@@ -153,7 +157,7 @@ def rendition(data: bytes, format_slug: str, *, action: Action = Action.TRANSCOD
 
 def fault(made: Rendition, profile: Profile, workspace: Workspace) -> str:
     with pytest.raises(MmsprepError) as caught:
-        verify("it", made, profile, workspace)
+        verify(IT, made, profile, workspace)
     assert isinstance(caught.value, VerifyError if made.action is Action.TRANSCODE else Damaged)
     return str(caught.value)
 
@@ -161,9 +165,9 @@ def fault(made: Rendition, profile: Profile, workspace: Workspace) -> str:
 def test_pictures_that_are_not_quite_right_are_noticed(profile: Profile, workspace: Workspace) -> None:
     size: dict[str, Any] = {"width_px": 320, "height_px": 240}
     good = picture("JPEG")
-    verify("it", rendition(good, "jpeg", **size), profile, workspace)
+    verify(IT, rendition(good, "jpeg", **size), profile, workspace)
     for data, words in (
-        (picture("JPEG", progressive=True), "progressive JPEG"),
+        (picture("JPEG", progressive=True), "coding: progressive, expected baseline"),
         (picture("JPEG", comment=b"x"), "metadata"),
         (good + b"more", "trailing"),
         (good[:-200], "does not decode"),
@@ -172,10 +176,10 @@ def test_pictures_that_are_not_quite_right_are_noticed(profile: Profile, workspa
     ):
         assert words in fault(rendition(data, "jpeg", **size), profile, workspace)
     gif = picture("GIF")
-    verify("it", rendition(gif, "gif", **size), profile, workspace)
+    verify(IT, rendition(gif, "gif", **size), profile, workspace)
     assert "trailing" in fault(rendition(gif + b"more", "gif", **size), profile, workspace)
     assert "metadata" in fault(rendition(picture("GIF", comment=b"x"), "gif", **size), profile, workspace)
-    assert "whole WBMP" in fault(rendition(b"\0\0\x08\x08" + bytes(9), "wbmp", **size), profile, workspace)
+    assert "no known type" in fault(rendition(b"\0\0\x08\x08" + bytes(9), "wbmp", **size), profile, workspace)
 
 
 def test_sounds_that_are_not_quite_right_are_noticed(profile: Profile, workspace: Workspace, make: Make) -> None:
@@ -188,7 +192,7 @@ def test_sounds_that_are_not_quite_right_are_noticed(profile: Profile, workspace
         profile, "audio", ladder=(step("mp3", 32, 22_050), step("amr", 12.2, 8_000), step("wav", 256, 16_000))
     )
     for data, slug in ((mp3, "mp3"), (amr, "amr"), (wav, "wav")):
-        verify("it", rendition(data, slug, duration_s=1.0), good, workspace)
+        verify(IT, rendition(data, slug, duration_s=1.0), good, workspace)
     for data, slug, words in (
         (mp3 + b"TAG".ljust(128, b"\0"), "mp3", "no whole frame"),
         (mp3[:-10], "mp3", "no whole frame"),
@@ -214,29 +218,37 @@ def test_clips_that_are_not_quite_right_are_noticed(profile: Profile, workspace:
     x264 = "-c:v libx264 -profile:v baseline -level:v 1.3 -bsf:v filter_units=remove_types=6"
     front = "-brand 3gp6 -movflags +faststart"
     size: dict[str, Any] = {"width_px": 176, "height_px": 144, "duration_s": 1.0}
-    verify("it", rendition(make(f"{source} {x264} {front}", "3gp"), "3gp", **size), profile, workspace)
+    verify(IT, rendition(make(f"{source} {x264} {front}", "3gp"), "3gp", **size), profile, workspace)
     for arguments, words in (
         (f"{source} {x264} -brand 3gp5 -movflags +faststart", "brand 3gp5, expected 3gp6"),
         (f"{source} {x264} -brand 3gp6", "index behind the media"),
-        (f"{source} -c:v libx264 -profile:v main -coder 1 {front}", "h264 main, expected baseline"),
-        (f"{source} -c:v libx264 -profile:v baseline -level:v 4.0 {front}", "level 4, expected up to 3.0"),
-        (f"{source} -c:v mpeg4 {front}", "MPEG-4 Visual video, expected h264"),
-        (f"{source} {x264} -s 160x144 {front}", "160x144 px, expected 176x144"),
-        (f"{loud} {x264} -c:a aac -ar 48000 {front}", "AAC, 48000 Hz"),
-        (f"-f lavfi -i testsrc=s=176x144:r=50:d=1 {bare} {x264} {front}", "50 frames a second"),
+        (f"{source} -c:v libx264 -profile:v main -coder 1 {front}", "codec profile: main, expected baseline"),
+        (f"{source} -c:v libx264 -profile:v baseline -level:v 4.0 {front}", "codec level: 4, expected up to 3.0"),
+        (f"{source} -c:v mpeg4 {front}", "codec: mpeg4, expected h264"),
+        (f"{source} {x264} -vf scale=160:144,setsar=1 {front}", "160x144 px, expected 176x144"),
+        (f"{loud} {x264} -c:a aac -ar 48000 {front}", "aac, 48000 Hz"),
+        (f"-f lavfi -i testsrc=s=176x144:r=50:d=1 {bare} {x264} {front}", "frame rate: 50 fps"),
     ):
         assert words in fault(rendition(make(arguments, "3gp"), "3gp", **size), profile, workspace)
 
 
+def test_a_clip_that_is_repackaged_is_still_what_it_was(sample_media: Path) -> None:
+    """H.263 has pixels of 12:11 by its standard; a container that says so makes another picture of it."""
+    part = only_part((sample_media / "formats" / "legacy.3gp").read_bytes(), load_profile("video-basic"))
+    assert (part.action, part.width_px, part.height_px) == (Action.REWRAP, 176, 144)
+    assert look(Attachment(0, "it", part.size_bytes, data=part.data), Settings()).pixel_aspect == 1.0
+
+
 def test_texts_and_melodies_that_are_not_quite_right_are_noticed(profile: Profile, workspace: Workspace) -> None:
-    verify("it", rendition(b"one\r\ntwo", "text"), profile, workspace)
+    verify(IT, rendition(b"one\r\ntwo", "text"), profile, workspace)
     for data, slug, action, words in (
         (b"one\ntwo", "text", Action.TRANSCODE, "line ends"),
         (b"a\x07b", "text", Action.TRANSCODE, "control characters"),
-        (b"\xef\xbb\xbfa", "text", Action.KEEP, "byte order mark"),
+        (b"\xef\xbb\xbfa", "text", Action.KEEP, "without BOM"),
         (b"\xe4", "text", Action.KEEP, "not UTF-8"),
         (b"BEGIN:IMELODY\r\nMELODY:x2\r\nEND:IMELODY\r\n", "imelody", Action.KEEP, "line 2, column 8"),
-        (b"MThd", "midi", Action.KEEP, "does not parse"),
+        (b"<html><p>one", "text", Action.TRANSCODE, "is an HTML page"),
+        (b"MThd", "midi", Action.KEEP, "reads as text, expected MIDI"),
     ):
         assert words in fault(rendition(data, slug, action=action), profile, workspace)
 

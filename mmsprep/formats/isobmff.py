@@ -9,6 +9,7 @@ ISO/IEC 14496-12; Apple's QuickTime File Format for ``cmov``, ``rmra`` and ``ali
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from mmsprep.model import ColourCoding
 _MAX_BOXES = 200_000
 _MAX_MOOV_BYTES = 64_000_000
 _ENCRYPTED_ENTRIES = (b"enca", b"encv", b"encs", b"enct", b"encm", b"drms", b"drmi", b"drmt", b"p608")
+_ENCODERS_NAME = re.compile(rb"Lavc[0-9][0-9.]+")
 _STILL_ENTRIES = ("jpeg", "mjpa", "mjpb", "png ", "tiff")
 
 
@@ -301,3 +303,25 @@ def _coding(properties: memoryview, walk: _Walk) -> ColourCoding | None:
         elif name == b"clli" and len(body) >= 2 and not peak_nits:
             peak_nits = float(int.from_bytes(body[:2], "big"))
     return coding(*found, peak_nits) if found else None
+
+
+def without_signatures(data: bytes) -> bytes:
+    """An MP4 of ffmpeg's with a free box where it wrote an empty list of tags (no offset moves), and without its
+    encoder's name.
+
+    Raises:
+        ValueError: these are no boxes.
+    """
+    position, end = 0, len(data)
+    while position + 8 <= end:
+        length, name = struct.unpack_from(">I4s", data, position)
+        if length < 8:
+            raise ValueError(f"no box at byte {position:,}")
+        if name == b"moov":
+            position, end = position + 8, position + length
+            continue
+        if name == b"udta":
+            data = data[: position + 4] + b"free" + bytes(length - 8) + data[position + length :]
+        position += length
+    # ffmpeg's AAC encoder signs the first frame, in a part of it that every decoder skips.
+    return _ENCODERS_NAME.sub(lambda found: bytes(len(found[0])), data)

@@ -203,8 +203,10 @@ _PATTERNS = tuple(
 
 
 def text_format(text: str) -> str:
-    """The slug of what a text is, ``text`` for plain text; blanks and BOMs in front do not count."""
-    start = text.lstrip("\ufeff\x00 \t\r\n\v\f")[:SAMPLE_BYTES]
+    """The slug of what a text is once it is cleaned, ``text`` for plain text; blanks and BOMs in front do not count."""
+    start = text.lstrip("\ufeff\x00 \t\r\n\v\f")[:SAMPLE_BYTES].replace("\r\n", "\n")
+    if any(map(_is_unwanted, set(start))):
+        start = clean(start, "lf").lstrip()
     found = next((slug for slug, pattern in _PATTERNS if pattern.search(start)), None)
     return found or _markup_format(start) or "text"
 

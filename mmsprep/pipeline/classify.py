@@ -66,7 +66,8 @@ _BRANDS = {
 """What handsets of MMS days play: 3GPP TS 26.244 releases 4 to 6, MP4 versions 1 and 2."""
 _MP3_HZ = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000)
 _WAV_MAX_HZ = 48_000
-_LADDER_CODECS = {"amr": "amr_nb", "aac": "aac", "mp3": "mp3", "wav-ima": "adpcm_ima_wav"}
+LADDER_CODECS = {"amr": "amr_nb", "aac": "aac", "mp3": "mp3", "wav-ima": "adpcm_ima_wav"}
+"""What ffmpeg calls the codec of a rung's format; a plain WAV may hold several."""
 _CARDS = {"vcard": "the name and number", "icalendar": "what it says"}
 _TOLERANCE = 1.02
 """Frame rates and bit rates are averages: 30.01 frames a second are 30."""
@@ -286,7 +287,7 @@ def _video_findings(info: MediaInfo, profile: Profile) -> _Findings:
         yield from _codec_limit_findings(info, rules)
     yield from _frame_findings(info, rules)
     if info.audio_codec is not None:
-        allowed = dict.fromkeys(_LADDER_CODECS[step.format] for step in rules.audio_ladder if step.format != "wav")
+        allowed = dict.fromkeys(LADDER_CODECS[step.format] for step in rules.audio_ladder if step.format != "wav")
         if info.audio_codec not in allowed:
             yield _Finding(Reason("audio_codec", info.audio_codec, ", ".join(allowed) or "no sound"))
         yield from _channel_finding(info, 2)

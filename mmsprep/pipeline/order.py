@@ -460,7 +460,7 @@ def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False) -> Mes
     def check(work: tuple[int, Entry, Rendition]) -> Part:
         position, entry, rendition = work
         with this.about(entry.attachment):
-            rendition = verify(entry.attachment.name, rendition, this.profile, this.workspace)
+            rendition = verify(entry.attachment, rendition, this.profile, this.workspace)
         this.tell(entry, "check")
         return make_part(this, position, entry, rendition)
 

@@ -23,6 +23,7 @@ from mmsprep.formats import FORMATS
 from mmsprep.formats.amr import strip_amr
 from mmsprep.formats.content import Content
 from mmsprep.formats.frames import after_id3
+from mmsprep.formats.isobmff import without_signatures
 from mmsprep.formats.midi import unpack_midi
 from mmsprep.formats.mp3 import runs_of, strip_mp3
 from mmsprep.formats.text import clean, decode
@@ -42,7 +43,6 @@ _WAV_CHUNKS = (b"fmt ", b"fact", b"data")
 _WAV_CHUNKS_LOOKED_AT = 1_000
 _MP3_JUNK_BYTES = 1_000_000
 _PCM = 1
-_AAC_SIGNATURE = re.compile(rb"Lavc[0-9][0-9.]+")
 
 
 class _BadStructureError(ValueError):
@@ -290,6 +290,9 @@ def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace, max_by
     if info.video_codec == "h264":
         # x264 writes its name and options into a message inside the stream (NAL unit type 6).
         options["bsf:v"] = "filter_units=remove_types=6"
+    elif info.video_codec == "h263":
+        # By ITU-T H.263 its pixels are 12:11, and ffmpeg would say so in the container; no phone shows them so.
+        options["aspect"] = f"{info.width_px}:{info.height_px}"
     try:
         with ffmpeg.decoding(attachment.name, "is damaged"):
             ffmpeg.run(workspace, graph.output(*streams, str(target), **options))
@@ -297,28 +300,18 @@ def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace, max_by
                 return None
             data = workspace.read(target)
         made = replace(attachment, size_bytes=len(data), path=None, mark=None, data=data)
-        return isolated(workspace, without_signatures, made)
+        return isolated(workspace, unsigned, made)
     finally:
         target.unlink(missing_ok=True)
 
 
-def without_signatures(attachment: Attachment) -> bytes:
-    """A new MP4 with a free box where ffmpeg wrote an empty list of tags: no offset moves; without its encoder's name.
+def unsigned(attachment: Attachment) -> bytes:
+    """:func:`mmsprep.formats.isobmff.without_signatures` of an attachment, for a worker.
 
     Raises:
         Damaged: ffmpeg made no boxes.
     """
-    data = read_bytes(attachment)
-    position, end = 0, len(data)
-    while position + 8 <= end:
-        length, name = struct.unpack_from(">I4s", data, position)
-        if length < 8:
-            raise Damaged(attachment.name, "cannot be repackaged; get the file again")
-        if name == b"moov":
-            position, end = position + 8, position + length
-            continue
-        if name == b"udta":
-            data = data[: position + 4] + b"free" + bytes(length - 8) + data[position + length :]
-        position += length
-    # ffmpeg's AAC encoder signs the first frame, in a part of it that every decoder skips.
-    return _AAC_SIGNATURE.sub(lambda found: bytes(len(found[0])), data)
+    try:
+        return without_signatures(read_bytes(attachment))
+    except ValueError as error:
+        raise Damaged(attachment.name, "cannot be repackaged; get the file again") from error

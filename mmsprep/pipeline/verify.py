@@ -1,59 +1,52 @@
 """Every output is read back before anyone may send it.
 
 Comes in: a rendition (encoded by us, or an original that goes as it is) and the profile. Goes out: nothing,
-or an error. Never: a repair.
+or an error. Never: a repair, or an opinion of its own of what handsets take.
 
-The readers are not the writers: Pillow and pymediainfo say what the file is, ffmpeg decodes it to the end
-(it exits 0 on damaged files, so what it printed and how far it came count).
+What a stranger's file must pass, an output must pass too: it is sniffed anew, and :func:`classify` must find nothing
+to do with it. Beside that, one reader that is not the sniffer: Pillow decodes every frame of a picture, a strict
+reader accounts for every byte of a recording, the boxes of a clip are counted, a text is cleaned once more; and ffmpeg
+decodes sound and clips to the end (it exits 0 on damaged files, so what it printed and how far it came count).
 """
 
 from __future__ import annotations
 
 import io
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
-from mmsprep.errors import Damaged, InputError, MmsprepError, ToolError, VerifyError
+from mmsprep.errors import AttachmentError, Damaged, MmsprepError, ToolError, VerifyError
 from mmsprep.formats import FORMATS
-from mmsprep.formats.codec_levels import level_allowed, profile_allowed, split_codec_profile
-from mmsprep.formats.emelody import parse_emelody
-from mmsprep.formats.imelody import parse_imelody
 from mmsprep.formats.isobmff import Movie, read_movie
-from mmsprep.formats.melody import MelodyError
-from mmsprep.formats.pictures import STRUCTURED, read_structure
 from mmsprep.formats.sounds import SOUNDS, Sound, read_sound
 from mmsprep.formats.text import clean
-from mmsprep.model import Action, Attachment, Kind, Rendition
-from mmsprep.profile import Profile, VideoRules
+from mmsprep.formats.wbmp import open_wbmp
+from mmsprep.model import Action, Attachment, Kind, MediaInfo, Rendition
+from mmsprep.pipeline.classify import LADDER_CODECS, classify
+from mmsprep.profile import AudioStep, Profile, VideoRules
+from mmsprep.settings import Settings
+from mmsprep.sniff.recognise import look
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.isolation import isolated
-from mmsprep.tools.mediainfo import Track, read_tracks
 from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace, read_bytes
 
 _DURATION_TOLERANCE = 0.1
 _DURATION_TOLERANCE_S = 0.3
 _PILLOW_NAMES = {"jpeg": "JPEG", "gif": "GIF", "bmp": "BMP"}
-_CONTAINERS = {"mp3": "MPEG Audio", "amr": "AMR", "wav": "Wave", "3gp": "MPEG-4", "mp4": "MPEG-4"}
-_METADATA = ("comment", "recorded_date", "encoded_date", "tagged_date", "title", "performer")
-_SOUND_TRACKS = {"aac": "AAC", "amr": "AMR", "mp3": "MPEG Audio"}
-_RATE_TOLERANCE = 1.02
-_CODECS = {
-    "h264": ("AVC",),
-    "h263": ("H.263",),
-    "mpeg4": ("MPEG-4 Visual",),
-}
+_ABOUT_ORIGINALS = frozenset(("type_not_in_table", "type_converted", "single_frame"))
+"""What decides whether a stranger's file is kept, and is no fault of one that was made: a profile may have a WBMP made
+that it would convert, and a clip of three frames may have kept one."""
+_ROUNDING_PX, _NEARLY = 2, 0.99
 
 
-def verify(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> Rendition:
-    """Check that ``rendition`` is what it says, decodes to its end and is of a type the profile allows.
+def verify(source: Attachment, rendition: Rendition, profile: Profile, workspace: Workspace) -> Rendition:
+    """Check that ``rendition`` is what it says, decodes to its end and is what the profile's handsets take.
 
     Args:
-        name: what the caller called the attachment, for messages.
+        source: the attachment that it was made of; errors name it.
         rendition: what is to be sent.
         profile: the rules it was made by.
         workspace: room for a temporary file and ffmpeg.
@@ -65,13 +58,22 @@ def verify(name: str, rendition: Rendition, profile: Profile, workspace: Workspa
         VerifyError: an output of ours is not what it should be.
         Damaged: an original that would have gone as it is does not decode to its end.
     """
+    name = source.name
     try:
-        duration_s = _check(name, rendition, profile, workspace)
+        found = _read_again(name, rendition, profile, workspace)
+        _check_promises(rendition, found.info)
+        _check_rules(name, rendition, profile, found.info)
+        if rendition.action is Action.TRANSCODE:
+            _check_ours(profile, found)
+        if FORMATS[rendition.format].demuxer is None:
+            return rendition
+        return replace(rendition, duration_s=round(_played_s(rendition, workspace), 3))
     except _Fault as fault:
         raise _error(name, rendition, str(fault)) from fault
+    except AttachmentError as error:
+        raise _error(name, rendition, error.problem) from error
     except ToolError as error:
         raise _error(name, rendition, f"does not decode ({error})") from error
-    return rendition if duration_s is None else replace(rendition, duration_s=round(duration_s, 3))
 
 
 class _Fault(Exception):
@@ -86,76 +88,66 @@ def _error(name: str, rendition: Rendition, problem: str) -> MmsprepError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBack:
-    """What strict readers make of an output; ``fault`` says what is wrong with it (empty: nothing).
+    """What an output is to the sniffer, and to the strict readers: a recording of ours, the boxes of a clip of ours."""
 
-    ``sound`` is a recording's, ``tracks`` are MediaInfo's, ``movie`` are the boxes of a clip of ours.
-    """
-
-    fault: str = ""
-    width_px: int | None = None
-    height_px: int | None = None
+    info: MediaInfo
     sound: Sound | None = None
-    tracks: tuple[Track, ...] = ()
     movie: Movie | None = None
 
 
-def _check(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> float | None:
-    """Check; how long sound and clips play."""
+def _read_again(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> ReadBack:
     if not rendition.data:
         raise _Fault("is empty")
-    attachment = Attachment(0, name, rendition.size_bytes, data=rendition.data)
-    try:
-        found = isolated(workspace, read_back, attachment, rendition.format, rendition.action, profile.text.line_ends)
-    except InputError as error:
-        raise _Fault(error.problem) from error
-    if found.fault:
-        raise _Fault(found.fault)
-    if FORMATS[rendition.format].kind is Kind.IMAGE:
-        size_px = (found.width_px, found.height_px)
-        if size_px != (rendition.width_px, rendition.height_px):
-            wanted = f"{rendition.width_px}x{rendition.height_px}"
-            raise _Fault(f"is {size_px[0]}x{size_px[1]} px, expected {wanted}")
-    elif found.tracks:
-        return _check_stream(rendition, profile, workspace, found)
-    return None
+    made = Attachment(0, name, rendition.size_bytes, data=rendition.data)
+    return isolated(
+        workspace,
+        read_back,
+        made,
+        workspace.settings,
+        rendition.format,
+        rendition.action,
+        profile.text.line_ends,
+    )
 
 
-def read_back(attachment: Attachment, format_slug: str, action: Action, line_ends: Literal["crlf", "lf"]) -> ReadBack:
-    """Read an output to its last byte, in this process: for a worker.
+def read_back(
+    attachment: Attachment,
+    settings: Settings,
+    format_slug: str,
+    action: Action,
+    line_ends: Literal["crlf", "lf"],
+) -> ReadBack:
+    """Read an output to its last byte, then sniff it anew, in this process: for a worker.
 
     Raises:
-        Damaged: a frame of a picture does not decode, or MediaInfo cannot read it.
+        Damaged: it does not decode, or something in it does not belong there.
+        AttachmentError: the sniffer refuses it.
     """
-    data = read_bytes(attachment)
-    try:
-        match format_slug:
-            case "jpeg" | "gif" | "bmp":
-                found = _read_picture(attachment, data, format_slug)
-                if format_slug in STRUCTURED:
-                    _check_structure(attachment, format_slug)
-                return found
-            case "wbmp":
-                return _read_wbmp(data)
-            case "midi":
-                _check_midi(data)
-            case "imelody" | "emelody":
-                _check_melody(data, format_slug)
-            case "text" | "vcard" | "icalendar":
-                _check_text(data)
-                if action is Action.TRANSCODE:
-                    _check_clean(data.decode(), line_ends)
-            case _:
-                return _read_stream(attachment, data, format_slug, action)
-    except _Fault as fault:
-        return ReadBack(fault=str(fault))
-    return ReadBack()
+    sound = movie = None
+    data, kind = read_bytes(attachment), FORMATS[format_slug].kind
+    if kind is Kind.IMAGE:
+        _decode_picture(attachment.name, data, format_slug)
+    elif kind is Kind.TEXT:
+        _check_text(attachment.name, data, action, line_ends)
+    elif kind is Kind.VIDEO and action is Action.TRANSCODE:
+        with content_of(attachment) as content:
+            movie = read_movie(content)
+    elif format_slug in SOUNDS and action is not Action.KEEP:
+        try:
+            sound = read_sound(data, format_slug)
+        except ValueError as error:
+            raise Damaged(attachment.name, str(error)) from error
+    return ReadBack(info=look(attachment, settings), sound=sound, movie=movie)
 
 
-def _read_picture(attachment: Attachment, data: bytes, format_slug: str) -> ReadBack:
-    """Every frame decoded, nothing beside them."""
+def _decode_picture(name: str, data: bytes, format_slug: str) -> None:
+    """Every frame decoded, nothing beside them that Pillow knows of."""
     from PIL import Image
 
     try:
+        if format_slug == "wbmp":
+            open_wbmp(io.BytesIO(data)).load()
+            return
         with Image.open(io.BytesIO(data), formats=[_PILLOW_NAMES[format_slug]]) as image:
             for frame in range(getattr(image, "n_frames", 1)):
                 image.seek(frame)
@@ -163,144 +155,87 @@ def _read_picture(attachment: Attachment, data: bytes, format_slug: str) -> Read
             left = [key for key in ("exif", "comment", "xmp", "icc_profile", "photoshop") if image.info.get(key)]
             if image.getexif() and "exif" not in left:
                 left.append("exif")
-            if left:
-                raise _Fault(f"still has metadata ({', '.join(left)})")
-            return ReadBack(width_px=image.width, height_px=image.height)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise Damaged(attachment.name, f"does not decode ({error})") from error
-
-
-def _check_structure(attachment: Attachment, format_slug: str) -> None:
-    """Baseline JPEG of 8 bits in YCbCr or grey, nothing in a JPEG or GIF beside the picture."""
-    with content_of(attachment) as content:
-        found = read_structure(content, format_slug, max_frames=sys.maxsize)
-    if found.metadata or found.missing:
-        raise _Fault(f"is not a picture and nothing else ({found.missing or ', '.join(found.metadata)})")
-    if format_slug == "jpeg" and (
-        found.encoding != "baseline" or found.colour not in ("ycbcr", "grey") or found.bit_depth != 8
-    ):
-        kind = f"{found.encoding} JPEG in {found.colour} of {found.bit_depth} bits"
-        raise _Fault(f"is a {kind}, expected baseline in ycbcr or grey of 8 bits")
-
-
-def _read_wbmp(data: bytes) -> ReadBack:
-    """WAP-237, 4.5: type 0, fixed header 0, width and height as multi-byte integers, rows of whole bytes."""
-    values, position = [], 2
-    for _ in range(2):
-        value = 0
-        while True:
-            byte = data[position]
-            position += 1
-            value = value << 7 | byte & 0x7F
-            if not byte & 0x80:
-                break
-        values.append(value)
-    width_px, height_px = values
-    if data[:2] != b"\0\0" or len(data) != position + (width_px + 7) // 8 * height_px:
-        raise _Fault("is not a whole WBMP of type 0")
-    return ReadBack(width_px=width_px, height_px=height_px)
-
-
-def _check_midi(data: bytes) -> None:
-    """Format 0 or 1, every event sound, a note in it."""
-    from mmsprep.formats.midi import read_song
-
-    try:
-        song = read_song(data)
-    except ValueError as error:
-        raise _Fault(f"does not parse ({error})") from error
-    if song.form not in (0, 1) or not song.note_count:
-        raise _Fault(f"is MIDI of format {song.form} with {song.note_count} notes, expected format 0 or 1 and a note")
-
-
-def _check_melody(data: bytes, format_slug: str) -> None:
-    _check_text(data)
-    try:
-        (parse_imelody if format_slug == "imelody" else parse_emelody)(data.decode())
-    except MelodyError as error:
-        raise _Fault(f"does not parse ({error})") from error
-
-
-def _check_text(data: bytes) -> None:
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise _Fault("starts with a byte order mark")
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        raise _Fault(f"is not UTF-8 ({error})") from error
-
-
-def _check_clean(text: str, line_ends: Literal["crlf", "lf"]) -> None:
-    """The profile's line ends, composed accents, no control characters: cleaning it again changes nothing."""
-    if text != clean(text, line_ends):
-        raise _Fault(f"has control characters or line ends other than {line_ends}")
-
-
-def _read_stream(attachment: Attachment, data: bytes, format_slug: str, action: Action) -> ReadBack:
-    """Sound and clips: every byte of a recording, the boxes of a clip of ours, MediaInfo's tracks."""
-    sound = movie = None
-    if format_slug in SOUNDS and action is not Action.KEEP:
-        try:
-            sound = read_sound(data, format_slug)
-        except ValueError as error:
-            raise _Fault(str(error)) from error
-    if FORMATS[format_slug].kind is Kind.VIDEO and action is Action.TRANSCODE:
-        with content_of(attachment) as content:
-            movie = read_movie(content)
-    return ReadBack(sound=sound, movie=movie, tracks=tuple(read_tracks(attachment)))
-
-
-def _check_stream(rendition: Rendition, profile: Profile, workspace: Workspace, found: ReadBack) -> float:
-    """Sound and clips: container, codecs, size, duration, and a decode to the end; how long it plays.
-
-    What an original's header says is no evidence against it: only where its decoder complains is it damaged.
-    """
-    general = found.tracks[0] if found.tracks else {}
-    expected = _CONTAINERS.get(rendition.format)
-    if expected and general.get("format") != expected:
-        raise _Fault(f"reads as {general.get('format')}, expected {expected}")
-    if rendition.action is Action.TRANSCODE:
-        _check_ours(rendition, profile, found)
-    path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
-    decoded_s, complaints = _decode(rendition, workspace, path)
-    path.unlink()
-    wanted_s = rendition.duration_s or 0
-    is_short = decoded_s < wanted_s * (1 - _DURATION_TOLERANCE) - _DURATION_TOLERANCE_S
-    if not decoded_s or (is_short and (complaints or rendition.action is Action.TRANSCODE)):
-        raise _Fault(f"decodes for {decoded_s:.1f} s, expected {wanted_s:.1f} s")
-    if complaints and rendition.action is Action.TRANSCODE:
-        raise _Fault(f"does not decode cleanly ({complaints})")
-    return decoded_s
-
-
-def _check_ours(rendition: Rendition, profile: Profile, found: ReadBack) -> None:
-    left = [key for key in _METADATA for track in found.tracks if track.get(key)]
+        raise Damaged(name, f"does not decode ({error})") from error
     if left:
-        raise _Fault(f"still has metadata ({', '.join(left)})")
-    if found.sound is not None:
-        _check_sound(found.sound, profile)
-    if found.movie is not None:
-        _check_boxes(found.movie, profile)
-        _check_clip(rendition, profile, found.tracks)
+        raise Damaged(name, f"still has metadata ({', '.join(left)})")
 
 
-def _check_sound(sound: Sound, profile: Profile) -> None:
-    """What we encoded is a rung of the ladder."""
-    rungs = [
-        step
-        for step in profile.audio.ladder
-        if (step.format, step.sample_rate_hz, step.channels) == (sound.format, sound.sample_rate_hz, sound.channels)
-    ]
-    rates = {step.rate_kbps for step in rungs}
-    if not rungs or (sound.format == "amr" and not sound.rates_kbps <= rates):
-        found = f"{sound.format}, {sound.sample_rate_hz} Hz, {sound.channels} channels"
-        raise _Fault(f"is {found} at {min(sound.rates_kbps):g} kbit/s, which is no rung of the profile's ladder")
+def _check_text(name: str, data: bytes, action: Action, line_ends: Literal["crlf", "lf"]) -> None:
+    """UTF-8; of ours, cleaning it again changes nothing."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise Damaged(name, f"is not UTF-8 ({error})") from error
+    if action is Action.TRANSCODE and text != clean(text, line_ends):
+        raise Damaged(name, f"has control characters or line ends other than {line_ends}")
 
 
-def _check_boxes(movie: Movie, profile: Profile) -> None:
+def _check_promises(rendition: Rendition, info: MediaInfo) -> None:
+    """The type and the size in pixels that the rendition says."""
+    if info.format != rendition.format:
+        raise _Fault(f"reads as {FORMATS[info.format].title}, expected {FORMATS[rendition.format].title}")
+    found, promised = (info.width_px, info.height_px), (rendition.width_px, rendition.height_px)
+    if found != promised:
+        raise _Fault(f"is {found[0]}x{found[1]} px, expected {promised[0]}x{promised[1]}")
+
+
+def _check_rules(name: str, rendition: Rendition, profile: Profile, info: MediaInfo) -> None:
+    """There is nothing to be done with it any more."""
+    reasons = classify(name, info, profile).reasons
+    if rendition.action is Action.TRANSCODE:
+        reasons = tuple(reason for reason in reasons if reason.code not in _ABOUT_ORIGINALS)
+        if info.kind is Kind.IMAGE and _is_within(info, profile):
+            reasons = tuple(reason for reason in reasons if reason.code != "size_px")
+    if reasons:
+        faults = (f"{one.code.replace('_', ' ')}: {one.found}, expected {one.allowed}" for one in reasons)
+        raise _Fault(f"is not what profile {profile.name!r} takes ({'; '.join(faults)})")
+
+
+def _is_within(info: MediaInfo, profile: Profile) -> bool:
+    """Whether a picture is inside the limits but for rounding, which may make one of 3:1 of one that was longer."""
+    width_px, height_px = info.width_px or 0, info.height_px or 0
+    long_px, short_px = max(width_px, height_px) + _ROUNDING_PX, min(width_px, height_px)
+    drawn = info.format == "gif" and info.frame_count == 1
+    return profile.image.scale_for(long_px, short_px, drawn=drawn) > _NEARLY
+
+
+def _check_ours(profile: Profile, found: ReadBack) -> None:
+    """What we encoded is a rung of a ladder, and in the container that was asked for."""
+    info, sound = found.info, found.sound
+    if sound is not None:
+        _check_rung(profile.audio.ladder, sound.format, sound.sample_rate_hz, sound.channels, sound.rates_kbps)
+    if found.movie is None:
+        return
+    rules = profile.video
+    if rules is None:
+        raise _Fault("is a clip, which the profile takes none of")
+    _check_boxes(found.movie, rules)
+    if info.audio_codec is not None:
+        formats = [name for name, codec in LADDER_CODECS.items() if codec == info.audio_codec]
+        _check_rung(rules.audio_ladder, formats[0], info.sample_rate_hz, info.channels)
+
+
+def _check_rung(
+    ladder: Sequence[AudioStep],
+    format_slug: str,
+    sample_rate_hz: int | None,
+    channels: int | None,
+    rates_kbps: frozenset[float] = frozenset(),
+) -> None:
+    wanted = (format_slug, sample_rate_hz, channels)
+    rates = {step.rate_kbps for step in ladder if (step.format, step.sample_rate_hz, step.channels) == wanted}
+    if not rates or (format_slug == "amr" and not rates_kbps <= rates):
+        at = f" at {min(rates_kbps):g} kbit/s" if rates_kbps else ""
+        raise _Fault(
+            f"has sound in {format_slug}, {sample_rate_hz} Hz, {channels} channels{at}, no rung of the profile's ladder"
+        )
+
+
+def _check_boxes(movie: Movie, rules: VideoRules) -> None:
     """The container: the profile's brand, the index first, one picture and at most one sound track, no tags."""
-    if profile.video is None or movie.brand != profile.video.brand:
-        raise _Fault(f"has the brand {movie.brand}, expected {profile.video.brand if profile.video else 'no clip'}")
+    if movie.brand != rules.brand:
+        raise _Fault(f"has the brand {movie.brand}, expected {rules.brand}")
     if not movie.moov_first:
         raise _Fault("has its index behind the media; a phone could not start at once")
     handlers = sorted(track.handler for track in movie.tracks)
@@ -308,42 +243,21 @@ def _check_boxes(movie: Movie, profile: Profile) -> None:
         raise _Fault(f"has the tracks {', '.join(handlers)}, expected one of pictures and at most one of sound")
 
 
-def _check_clip(rendition: Rendition, profile: Profile, tracks: Sequence[Track]) -> None:
-    """The streams: codec, profile, level, size, frame rate and sound as the profile says."""
-    rules = profile.video
-    assert rules is not None
-    video: Track = next((track for track in tracks if track.get("track_type") == "Video"), {})
-    if video.get("format") not in _CODECS[rules.codec]:
-        raise _Fault(f"has {video.get('format')} video, expected {rules.codec}")
-    size_px = (video.get("width"), video.get("height"))
-    if size_px != (rendition.width_px, rendition.height_px):
-        raise _Fault(f"is {size_px[0]}x{size_px[1]} px, expected {rendition.width_px}x{rendition.height_px}")
-    if rules.fixed_sizes and f"{size_px[0]}x{size_px[1]}" not in rules.fixed_sizes:
-        raise _Fault(f"is {size_px[0]}x{size_px[1]} px, expected one of {', '.join(rules.fixed_sizes)}")
-    found, level = split_codec_profile(str(video.get("format_profile") or ""))
-    if rules.codec_profile and not profile_allowed(found, rules.codec_profile):
-        raise _Fault(f"is {rules.codec} {found}, expected {rules.codec_profile}")
-    if rules.codec_level and not level_allowed(rules.codec, level, rules.codec_level):
-        raise _Fault(f"is {rules.codec} of level {level or 'unknown'}, expected up to {rules.codec_level}")
-    fps = float(video.get("frame_rate") or 0)
-    if fps > rules.max_fps * _RATE_TOLERANCE:
-        raise _Fault(f"has {fps:g} frames a second, expected up to {rules.max_fps:g}")
-    for track in tracks:
-        if track.get("track_type") == "Audio":
-            _check_sound_track(track, rules)
+def _played_s(rendition: Rendition, workspace: Workspace) -> float:
+    """How long sound or a clip plays, decoded to its end.
 
-
-def _check_sound_track(track: Track, rules: VideoRules) -> None:
-    name, rate_hz, channels = str(track.get("format")), track.get("sampling_rate"), track.get("channel_s")
-    rungs = [(_SOUND_TRACKS.get(step.format), step.sample_rate_hz, step.channels) for step in rules.audio_ladder]
-    if (name, rate_hz, channels) not in rungs:
-        raise _Fault(f"has sound in {name}, {rate_hz} Hz, {channels} channels, no rung of the profile's ladder")
-
-
-def _decode(rendition: Rendition, workspace: Workspace, path: Path) -> tuple[float, str]:
-    """Seconds decoded, and the last complaint of the decoder ("" for none)."""
+    What an original's header says is no evidence against it: only where its decoder complains is it damaged.
+    """
+    path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
     source = ffmpeg.safe_input(path, rendition.format)
     done = ffmpeg.run(workspace, source.output("pipe:1", f="null", progress="pipe:1"))
+    path.unlink()
     times = re.findall(rb"out_time_us=(\d+)", done.stdout)
     complaints = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return (int(times[-1]) / 1e6 if times else 0.0), complaints[-1] if complaints else ""
+    decoded_s, wanted_s = int(times[-1]) / 1e6 if times else 0.0, rendition.duration_s or 0.0
+    is_short = decoded_s < wanted_s * (1 - _DURATION_TOLERANCE) - _DURATION_TOLERANCE_S
+    if not decoded_s or (is_short and (complaints or rendition.action is Action.TRANSCODE)):
+        raise _Fault(f"decodes for {decoded_s:.1f} s, expected {wanted_s:.1f} s")
+    if complaints and rendition.action is Action.TRANSCODE:
+        raise _Fault(f"does not decode cleanly ({complaints[-1]})")
+    return decoded_s

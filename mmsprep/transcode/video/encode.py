@@ -16,6 +16,7 @@ import ffmpeg as graph
 
 from mmsprep.errors import ToolError
 from mmsprep.formats.codec_levels import lowest_h264_level
+from mmsprep.formats.isobmff import without_signatures
 from mmsprep.hearing.filters import Levels
 from mmsprep.profile import AudioStep, VideoRules
 from mmsprep.tools import ffmpeg
@@ -166,7 +167,7 @@ def _muxed(
     ffmpeg.run(workspace, graph.output(*streams, str(target), **options))
     data = workspace.read(target)
     target.unlink()
-    return data
+    return without_signatures(data)
 
 
 def whole_kbps(rate_kbps: float) -> int:
