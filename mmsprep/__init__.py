@@ -8,6 +8,7 @@ True
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from mmsprep.errors import MmsprepError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from mmsprep.settings import Settings
 
 __version__ = "0.1.0"
+
+# Quiet until somebody asks (:mod:`mmsprep.tools.log`), warnings too.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _PLACES = {
     "Account": "sender",

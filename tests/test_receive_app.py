@@ -28,9 +28,9 @@ from test_receive_parse import FRAGMENTS, GIF, JPEG, TYPES, deliver, nested
 from mmsprep import mm7
 from mmsprep.errors import UsageError
 from mmsprep.receive import Limits, create_app, open_store
-from mmsprep.receive.logs import JsonLines
 from mmsprep.receive.serve import listen, make_server
 from mmsprep.receive.store import Store
+from mmsprep.tools.log import JsonLines
 
 SECRET = "a-secret-of-some-length"
 FORM = {"id": "1", "from": "61400", "message": "geheimes Wort", "attachment0": base64.b64encode(JPEG).decode()}

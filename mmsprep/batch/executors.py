@@ -6,6 +6,7 @@ workers it has. Never: an order or a retry of the batch's own; only a worker tha
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -25,8 +26,10 @@ from urllib.parse import urlsplit
 from mmsprep.errors import MmsprepError, ToolError, ToolMissing, Unexpected, UsageError, WorkerLost
 from mmsprep.settings import Settings, processors
 from mmsprep.tools.extras import install_command
+from mmsprep.tools.log import log_as_asked
 from mmsprep.tools.memory import keep_freed_memory
 
+_log = logging.getLogger(__name__)
 SERIAL, LOCAL = "serial", "local"
 _ATTEMPTS = 2
 """How often a job may take its worker down with it: once can be the system's doing, twice is the job's."""
@@ -147,6 +150,7 @@ class LocalProcesses(Executor):
                 except BrokenProcessPool:
                     if self._closing or attempt == _ATTEMPTS:
                         raise
+                    _log.info("a batch's worker process died: its job is done once more by another one")
                     lane.replace()
         finally:
             if lane.broken and not self._closing:
@@ -231,6 +235,8 @@ class _Lane:
 def _start_worker(temporary: str) -> None:
     """The first thing a worker process does."""
     keep_freed_memory()
+    with suppress(UsageError):  # a log that cannot be had keeps nobody from work
+        log_as_asked()
     tempfile.tempdir = temporary
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers in order.
     signal.signal(signal.SIGTERM, _stop_worker)

@@ -6,9 +6,12 @@ stderr. Exit statuses are those of :mod:`mmsprep.errors`.
 
 from __future__ import annotations
 
+import inspect as signatures
 import sys
 import warnings
-from typing import Annotated, NoReturn
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -23,6 +26,7 @@ from mmsprep.cli.printing import prepare_streams, put, reported, stop_cleanly
 from mmsprep.cli.receive import receive
 from mmsprep.cli.sandbox import sandbox_app
 from mmsprep.cli.send import send
+from mmsprep.tools.log import log_as_asked
 
 app = typer.Typer(
     name="mmsprep",
@@ -47,11 +51,24 @@ app.command(rich_help_panel=_LOOK, epilog=examples_of("play"))(play)
 app.add_typer(profiles_app, name="profiles", rich_help_panel=_LOOK)
 app.command(rich_help_panel=_LOOK, epilog=examples_of("doctor"))(doctor)
 
+VerboseOption = Annotated[
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        show_default=False,
+        help="Say on stderr what takes how long (-vv: every program run, too).",
+    ),
+]
+
 
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    verbose: VerboseOption = 0,
 ) -> None:
+    log_as_asked(verbose)
     if version:
         from mmsprep import __version__
 
@@ -60,6 +77,34 @@ def _root(
     from mmsprep.tools.memory import keep_freed_memory
 
     keep_freed_memory()
+
+
+def _verbose(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with ``-v``, which people type behind it rather than before."""
+
+    @wraps(command)
+    def run(*args: Any, verbose: int = 0, **values: Any) -> Any:
+        if verbose:
+            log_as_asked(verbose)
+        return command(*args, **values)
+
+    option = signatures.Parameter("verbose", signatures.Parameter.KEYWORD_ONLY, default=0, annotation=VerboseOption)
+    taken = signatures.signature(command, eval_str=True)
+    setattr(run, "__signature__", taken.replace(parameters=[*taken.parameters.values(), option]))  # noqa: B010
+    run.__annotations__["verbose"] = VerboseOption
+    return run
+
+
+def _give_verbose(group: typer.Typer) -> None:
+    for command in group.registered_commands:
+        if command.callback:
+            command.callback = _verbose(command.callback)
+    for one in group.registered_groups:
+        if one.typer_instance:
+            _give_verbose(one.typer_instance)
+
+
+_give_verbose(app)
 
 
 def main() -> NoReturn:

@@ -134,10 +134,10 @@ def forward(
     with reported():
         from mmsprep.errors import ForwardError
         from mmsprep.receive import Forwarder
-        from mmsprep.receive.logs import log_to_stderr
+        from mmsprep.receive.environment import log_as_a_server
         from mmsprep.receive.queue import revive
 
-        log_to_stderr()
+        log_as_a_server()
         with _open(store, database) as inbox:
             forwarder = Forwarder(inbox, target)
             if dead:

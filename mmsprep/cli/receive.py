@@ -105,14 +105,18 @@ def receive(
         str, typer.Option("--root-path", metavar="PATH", help="What a proxy in front takes off the path.")
     ] = "",
     log: Annotated[
-        str, typer.Option("--log", metavar="json|text", envvar="MMSPREP_LOG", help="How the log is written.")
-    ] = "json",
+        str,
+        typer.Option(
+            "--log",
+            metavar="WORDS",
+            help="json (default) or text, and a level: debug, info (default), warning. Also MMSPREP_LOG.",
+        ),
+    ] = "",
 ) -> None:
     """Take in MMS that the gateway or a relay pushes; 'OK' is said only when a message is safe on disk."""
     with reported():
         from mmsprep.receive import Service
-        from mmsprep.receive.environment import read_secret
-        from mmsprep.receive.logs import log_to_stderr
+        from mmsprep.receive.environment import log_as_a_server, read_secret
         from mmsprep.receive.serve import listen, serve
 
         if secret_file:
@@ -132,7 +136,7 @@ def receive(
             max_body_bytes=max_body,
             retain=retain,
         )
-        log_to_stderr(log)
+        log_as_a_server(log)
         with ExitStack() as stack:
             app = service.open(stack)
             listener = stack.enter_context(listen(host, port))

@@ -227,7 +227,7 @@ def _inspect_one(this: Run, attachment: Attachment) -> Inspection:
     plan: Plan | None = None
     failure: MmsprepError | None = None
     try:
-        with this.about(attachment):
+        with this.stage("look", attachment):
             info = sniff(attachment, this.settings, this.workspace)
             plan = classify(attachment.name, info, this.profile)
     except MmsprepError as error:
@@ -264,7 +264,7 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
 
     def attempt(entry: Entry) -> Entry | AttachmentError:
         try:
-            with this.about(entry.attachment), this.during(entry, "open"):
+            with this.stage("open", entry.attachment), this.during(entry, "open"):
                 ready = replace(entry, candidate=_candidate(this, entry))
         except AttachmentError as error:
             return error
@@ -411,7 +411,7 @@ def _fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[
 
     def render_one(asked: tuple[int, int]) -> Rendition:
         place, max_bytes = asked
-        with this.about(entries[place].attachment), this.during(entries[place], "encode"):
+        with this.stage("encode", entries[place].attachment), this.during(entries[place], "encode"):
             rendition = entries[place].ready.source().render(max_bytes)
         this.tell(entries[place], "encode")
         return rendition
@@ -459,7 +459,7 @@ def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False) -> Mes
 
     def check(work: tuple[int, Entry, Rendition]) -> Part:
         position, entry, rendition = work
-        with this.about(entry.attachment):
+        with this.stage("check", entry.attachment):
             rendition = verify(entry.attachment, rendition, this.profile, this.workspace)
         this.tell(entry, "check")
         return make_part(this, position, entry, rendition)

@@ -6,6 +6,7 @@ Comes in: a :class:`Job`. Goes out: a :class:`Run` and its entries. Never: the o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -24,8 +25,10 @@ from mmsprep.pipeline.job import Job, as_quality, check_type
 from mmsprep.profile import Profile, load_profile
 from mmsprep.settings import Settings, load_settings
 from mmsprep.tools import ffmpeg
+from mmsprep.tools.log import timed
 from mmsprep.tools.workspace import Workspace
 
+_log = logging.getLogger(__name__)
 STAGES = {"look": 0.05, "open": 0.45, "encode": 0.45, "check": 0.05}
 """The stages in order, and about what share of an attachment's time each takes."""
 _A_RUN = {"open": 0.8, "encode": 0.25}
@@ -188,6 +191,14 @@ class Run:
             self._assign(error, attachment.index)
             raise
 
+    @contextmanager
+    def stage(self, name: str, attachment: Attachment) -> Iterator[None]:
+        """One of :data:`STAGES` of an attachment: its errors are told as this one's, its time is logged."""
+        told = {"stage": name, "attachment": attachment.name, "index": attachment.index}
+        sentence = "%(attachment)s: %(stage)s took %(took_s).3f s (%(outcome)s)"
+        with timed(_log, logging.INFO, sentence, **told), self.about(attachment):
+            yield
+
     def _assign(self, error: MmsprepError, index: int) -> None:
         if isinstance(error, AttachmentError):
             error.index = index
@@ -243,7 +254,8 @@ def started(job: Job, settings: Settings | None, progress: ProgressCallback | No
             profile, message=msgspec.structs.replace(profile.message, limit_bytes=job.limit_bytes)
         )
     pool = ThreadPoolExecutor(settings.worker_count, thread_name_prefix="mmsprep")
-    with Workspace(settings) as workspace:
+    sentence = "all of it, for profile %(profile)s, took %(took_s).3f s (%(outcome)s)"
+    with timed(_log, logging.INFO, sentence, profile=profile.name), Workspace(settings) as workspace:
         try:
             yield Run(job, profile, settings, workspace, pool, Reached(progress))
         finally:

@@ -18,9 +18,9 @@ from mmsprep.errors import UsageError
 from mmsprep.receive.asgi import create_app
 from mmsprep.receive.forward import Forwarder
 from mmsprep.receive.limits import Limits
-from mmsprep.receive.logs import log_to_stderr
 from mmsprep.receive.retention import Retention, seconds_of
 from mmsprep.receive.store import Store, open_store
+from mmsprep.tools.log import log_to_stderr
 
 DEFAULT_STORE = "mms-inbox"
 DEFAULT_MAX_BODY_BYTES = 10_000_000
@@ -82,7 +82,7 @@ def create_app_from_environment(environment: Mapping[str, str] | None = None) ->
     """
     told = os.environ if environment is None else environment
     service = service_of(told)
-    log_to_stderr(told.get("MMSPREP_LOG", "json"))
+    log_as_a_server(environment=told)
     stack = ExitStack()
     try:
         inner = service.open(stack)
@@ -97,6 +97,15 @@ def create_app_from_environment(environment: Mapping[str, str] | None = None) ->
                 yield
 
     return Starlette(routes=inner.routes, lifespan=lifespan)
+
+
+def log_as_a_server(words: str = "", environment: Mapping[str, str] | None = None) -> None:
+    """Send the receiver's log and the HTTP server's to standard error: JSON and ``info``, unless told otherwise.
+
+    Raises:
+        UsageError: ``words`` or ``MMSPREP_LOG`` make no sense.
+    """
+    log_to_stderr(words, level="info", form="json", servers=("uvicorn.error",), environment=environment)
 
 
 def service_of(environment: Mapping[str, str]) -> Service:

@@ -25,6 +25,7 @@ from mmsprep.errors import ForwardError, ForwardRefused, TargetUnavailable, Usag
 from mmsprep.receive.incoming import Stored
 from mmsprep.receive.report import document, export
 from mmsprep.receive.store import Store
+from mmsprep.tools.log import unlogged
 from mmsprep.tools.process import ProcessGroup
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
@@ -78,7 +79,7 @@ class UrlTarget:
             headers |= signed(self._key, message.key, round(time.time()), body)
         try:
             # What it says beside its status is nobody's business here, and may be endless.
-            with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+            with unlogged("httpx"), self._client.stream("POST", self._url, content=body, headers=headers) as answer:
                 status = answer.status_code
         except httpx.HTTPError as error:
             raise TargetUnavailable(f"the target did not answer ({type(error).__name__})") from None

@@ -7,6 +7,7 @@ Comes in: what the handset sent, or a notice of what became of a message, and an
 from __future__ import annotations
 
 import base64
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -15,7 +16,9 @@ from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from mmsprep.errors import UsageError
+from mmsprep.tools.log import unlogged
 
+_log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 20
 FORM_TYPE = "application/x-www-form-urlencoded"
 
@@ -193,7 +196,14 @@ def push(
         last = attempt.ok or turn + 1 == how.attempts
         delivery = replace(delivery, attempts=(*delivery.attempts, attempt), finished=last)
         tell(delivery)
-        if last or wait(min(how.first_pause_s * 2**turn, _LONGEST_PAUSE_S)):
+        if last:
+            break
+        pause_s = min(how.first_pause_s * 2**turn, _LONGEST_PAUSE_S)
+        _log.info(
+            "push %(number)d: attempt %(attempt)d follows in %(wait_s).1f s",
+            {"number": number, "attempt": turn + 2, "wait_s": pause_s},
+        )
+        if wait(pause_s):
             break
     return replace(delivery, finished=True)
 
@@ -223,6 +233,7 @@ def _attempt(request: PushRequest, pushed: Pushed, timeout_s: float) -> Attempt:
     try:
         # No proxy: the script under test is nearby, and a proxy would not find it.
         with (
+            unlogged("httpx"),
             httpx.Client(timeout=timeout_s, trust_env=False, follow_redirects=False) as client,
             client.stream(request.method, request.url, content=content, headers=headers) as response,
         ):

@@ -10,8 +10,10 @@ After the body began to go out, anything but a clear answer is an unknown outcom
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -34,6 +36,8 @@ from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 
 if TYPE_CHECKING:
     from mmsprep.sender.journal import Journal
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ def course(
             if claim and (entry := (yield Record(claim.take))):
                 return earlier(entry, subject.recipient)
             progress = Progress(patience.timeouts)
+            began_s = time.monotonic()
             answer = yield Exchange(request, progress)
         except (GeneratorExit, SendError):
             raise
@@ -114,6 +119,7 @@ def course(
                     yield Record(claim.settled(_interrupted(request, progress)))
             raise
         outcome = _read(answer, request, read)
+        _log_attempt(request, attempt, outcome, time.monotonic() - began_s)
         if claim:
             yield from _recorded(claim.settled(outcome))
         if isinstance(outcome, Receipt):
@@ -122,8 +128,22 @@ def course(
         again = isinstance(outcome, (GatewayBusy, GatewayUnreachable))
         if not again or attempt == patience.attempts or wait_s > patience.longest_wait_s:
             raise outcome
+        told = {"transaction_id": request.transaction_id, "attempt": attempt + 1, "wait_s": round(wait_s, 3)}
+        _log.info("%(transaction_id)s: attempt %(attempt)d follows in %(wait_s).1f s", told)
         yield wait_s
     raise AssertionError("a course ends with its last attempt")
+
+
+def _log_attempt(request: WireRequest, attempt: int, outcome: Receipt | SendError, took_s: float) -> None:
+    """Never with the recipient, the address or the gateway's words."""
+    told = {
+        "transaction_id": request.transaction_id,
+        "via": str(request.via),
+        "attempt": attempt,
+        "outcome": "accepted" if isinstance(outcome, Receipt) else outcome.code,
+        "took_s": round(took_s, 4),
+    }
+    _log.info("%(transaction_id)s: attempt %(attempt)d by %(via)s took %(took_s).3f s (%(outcome)s)", told)
 
 
 def earlier(entry: Entry, recipient: str) -> Receipt:

@@ -154,6 +154,21 @@ def landlock_abi() -> int:
     return max(0, int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
 
 
+def lacking() -> list[str]:
+    """Which of :data:`DEFENCES` this system has not, asked without being held by any; no more than a few system calls.
+
+    A system that has one may still refuse it to a child: :func:`mmsprep.tools.process.defences` tries.
+    """
+    if not sys.platform.startswith("linux"):
+        return [name for name in DEFENCES if name != LIMITS or resource is None]
+    found = [] if landlock_abi() else [FILES]
+    libc = ctypes.CDLL(None, use_errno=True)
+    # A filter that lies nowhere is refused for that, where filters are taken at all (seccomp(2)).
+    libc.prctl(_PR_SET_SECCOMP, 2, None, 0, 0)
+    known = os.uname().machine in _ARCHITECTURES and sys.maxsize > 1 << 32
+    return found if known and ctypes.get_errno() == errno.EFAULT else [*found, NETWORK, PROGRAMS]
+
+
 def _limit(plan: Plan) -> bool:
     held = [limit("CORE", 0)]
     # Over the softer limit of CPU time a process is told, over the harder one it is killed; the softer one of the

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import signal
 import socket
@@ -33,11 +34,13 @@ from mmsprep.model import Attachment
 from mmsprep.settings import Settings, processors
 from mmsprep.tools import process
 from mmsprep.tools.libraries import libraries
+from mmsprep.tools.log import harmless, timed
 from mmsprep.tools.process import Cage
 from mmsprep.tools.untrusted import open_attachment
 from mmsprep.tools.wire import HANDS_OVER, Call, Failure, Line, ask, decode, encode, receive
 from mmsprep.tools.workspace import Workspace, read_bytes
 
+_log = logging.getLogger(__name__)
 _CHILD = Path(__file__).with_name("decoder_child.py")
 _FILES_A_WORKER = 500
 _IDLE_S = 60.0
@@ -81,7 +84,9 @@ def isolated(
         elif attachment.data is None:
             plain = replace(plain, data=read_bytes(attachment))
         call = Call(f"{function.__module__}:{function.__qualname__}", settings.max_cpu_s, encode([plain, *args]))
-        reply = _WORKERS.ask(_Question(attachment.name, encode(call), descriptor, limit_s), workspace)
+        told = {"function": call.function, "attachment": attachment.name, "index": attachment.index}
+        with timed(_log, logging.DEBUG, "%(attachment)s: a worker's %(function)s took %(took_s).3f s", **told):
+            reply = _WORKERS.ask(_Question(attachment.name, encode(call), descriptor, limit_s), workspace)
     try:
         if reply[:1] == b"E":
             raise _rebuilt(decode(reply[1:], Failure), attachment.name)
@@ -178,6 +183,7 @@ class _Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.files = 0
+        self._started_s = time.monotonic()
         self.memory_bytes = settings.max_memory_bytes
         self.heard = self.late = self.cancelled = False
         self.idle_since_s = 0.0
@@ -222,6 +228,9 @@ class _Worker:
     def end(self) -> None:
         """End it; harmless when it has ended."""
         process.end(self.child)
+        lived_s = time.monotonic() - self._started_s
+        told = {"files": self.files, "took_s": round(lived_s, 4), "exit": self.child.returncode}
+        _log.debug("a worker ended after %(files)d files and %(took_s).3f s with status %(exit)d", told)
         with suppress(OSError):
             self._line.close()
 
@@ -243,6 +252,10 @@ class _Workers:
         answer = self._asked(worker, question, workspace)
         if answer is None and not (worker.heard or worker.late or worker.cancelled):
             # The system, or somebody, ended it before it knew of this file. A new one is asked; once.
+            _log.info(
+                "a worker had died before it knew of %(attachment)s: another one is asked",
+                harmless({"attachment": question.name}),
+            )
             worker = _Worker(workspace.settings)
             answer = self._asked(worker, question, workspace)
         if answer is None:

@@ -6,6 +6,7 @@ inherited standard input or secret, a child that outlives its :class:`ProcessGro
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -26,6 +27,9 @@ from typing import IO
 from mmsprep.errors import SettingsError, ToolError, ToolMissing, ToolOverLimit, ToolTimeout
 from mmsprep.settings import Settings
 from mmsprep.tools import confine
+from mmsprep.tools.log import harmless
+
+_log = logging.getLogger(__name__)
 
 _LAST_WORDS_BYTES = 2_000
 _KEPT_COMPLAINTS_BYTES = 200_000
@@ -113,6 +117,18 @@ def require_defences(settings: Settings) -> None:
         raise SettingsError(
             f"MMSPREP_ISOLATE=required: {', '.join(missing)} cannot be had here, so nothing was opened;"
             " 'mmsprep doctor' says what each needs"
+        )
+
+
+@lru_cache(maxsize=1)
+def warn_of_missing_defences() -> None:
+    """Log what will not hold the children here, once a process: nobody is to believe in a cage that is none."""
+    missing = confine.lacking()
+    if missing:
+        _log.warning(
+            "what strangers' files are decoded with is not kept from everything here, this system lacks: %(missing)s;"
+            " 'mmsprep doctor' says what each needs, MMSPREP_ISOLATE=required refuses to work without",
+            {"missing": ", ".join(missing)},
         )
 
 
@@ -213,6 +229,7 @@ class ProcessGroup:
         """
         limit_s = timeout_s or self._timeout_s
         program = Path(argv[0]).name
+        started_s = time.monotonic()
         with self._lock:
             if self._closed:
                 raise ToolError(f"{program}: not started, the work was cancelled")
@@ -236,8 +253,15 @@ class ProcessGroup:
             child.wait()
             talk.close()
             self.release(child)
+            _log_end(program, child, time.monotonic() - started_s)
         _check_status(program, child.returncode, talk.complaints, cage)
         return Completed(talk.output, talk.complaints)
+
+
+def _log_end(program: str, child: Child, took_s: float) -> None:
+    """Never with its arguments or what it said: these may be secrets of whoever chose the program, or content."""
+    told = {"program": program, "exit": child.returncode, "took_s": round(took_s, 4), "process_id": child.pid}
+    _log.debug("%(program)s ran for %(took_s).3f s and ended with status %(exit)d", harmless(told))
 
 
 def start(argv: Sequence[str], cage: Cage | None = None, stdin: int = subprocess.PIPE) -> Child:

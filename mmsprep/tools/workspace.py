@@ -22,7 +22,7 @@ from typing import BinaryIO
 from mmsprep.errors import InputError, OutputError, ToolError, ToolOverLimit, Unreadable
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings
-from mmsprep.tools.process import Cage, ProcessGroup, can_cage, require_defences
+from mmsprep.tools.process import Cage, ProcessGroup, can_cage, require_defences, warn_of_missing_defences
 from mmsprep.tools.untrusted import Found, open_attachment, open_untrusted
 
 
@@ -32,6 +32,8 @@ class Workspace:
     def __init__(self, settings: Settings) -> None:
         if settings.require_isolation:
             require_defences(settings)
+        elif settings.isolate:
+            warn_of_missing_defences()
         self.settings = settings
         self.processes = ProcessGroup(settings.tool_timeout_s)
         self._counter = itertools.count(1)
