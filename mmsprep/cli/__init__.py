@@ -22,7 +22,7 @@ from mmsprep.cli.look import doctor, inspect, profiles_app, status
 from mmsprep.cli.mm1 import pack, unpack
 from mmsprep.cli.play import play
 from mmsprep.cli.prepare import prepare
-from mmsprep.cli.printing import prepare_streams, put, reported, stop_cleanly
+from mmsprep.cli.printing import VerboseFlag, prepare_streams, put, reported, stop_cleanly
 from mmsprep.cli.receive import receive
 from mmsprep.cli.sandbox import sandbox_app
 from mmsprep.cli.send import send
@@ -51,22 +51,11 @@ app.command(rich_help_panel=_LOOK, epilog=examples_of("play"))(play)
 app.add_typer(profiles_app, name="profiles", rich_help_panel=_LOOK)
 app.command(rich_help_panel=_LOOK, epilog=examples_of("doctor"))(doctor)
 
-VerboseOption = Annotated[
-    int,
-    typer.Option(
-        "-v",
-        "--verbose",
-        count=True,
-        show_default=False,
-        help="Say on stderr what takes how long (-vv: every program run, too).",
-    ),
-]
-
 
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-    verbose: VerboseOption = 0,
+    verbose: VerboseFlag = 0,
 ) -> None:
     log_as_asked(verbose)
     if version:
@@ -80,18 +69,21 @@ def _root(
 
 
 def _verbose(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with ``-v``, which people type behind it rather than before."""
+    """The command with ``-v``, which people type behind it rather than before; some say more by themselves then."""
+    taken = signatures.signature(command, eval_str=True)
+    parameters = dict(taken.parameters)
+    says_more = "verbose" in parameters
+    option = signatures.Parameter("verbose", signatures.Parameter.KEYWORD_ONLY, default=0, annotation=VerboseFlag)
 
     @wraps(command)
     def run(*args: Any, verbose: int = 0, **values: Any) -> Any:
         if verbose:
             log_as_asked(verbose)
-        return command(*args, **values)
+        return command(*args, **values, **({"verbose": verbose} if says_more else {}))
 
-    option = signatures.Parameter("verbose", signatures.Parameter.KEYWORD_ONLY, default=0, annotation=VerboseOption)
-    taken = signatures.signature(command, eval_str=True)
-    setattr(run, "__signature__", taken.replace(parameters=[*taken.parameters.values(), option]))  # noqa: B010
-    run.__annotations__["verbose"] = VerboseOption
+    if not says_more:
+        setattr(run, "__signature__", taken.replace(parameters=[*parameters.values(), option]))  # noqa: B010
+        run.__annotations__["verbose"] = VerboseFlag
     return run
 
 

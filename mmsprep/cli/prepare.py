@@ -63,7 +63,7 @@ def prepare(
     priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
     force: Annotated[bool, typer.Option("--force", help="Replace another message that DIR holds.")] = False,
-    verbose: VerboseFlag = False,
+    verbose: VerboseFlag = 0,
 ) -> None:
     """Make one message of FILES that fits the limit, and write its parts into a folder."""
     with reported(json_output):
@@ -87,7 +87,7 @@ def prepare(
         if json_output:
             _print(results)
         else:
-            _show(results, folders, verbose=verbose)
+            _show(results, folders, verbose=bool(verbose))
 
 
 def _made(job: Job, *, dry_run: bool, split: bool, shown: bool) -> Sequence[Message | Forecast]:

@@ -39,7 +39,16 @@ _Misuse: type[Exception] = typer.BadParameter.__mro__[2]
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 ProfileOption = Annotated[str, typer.Option("-p", "--profile", help="A profile's name, or the path of a .toml file.")]
-VerboseFlag = Annotated[bool, typer.Option("-v", "--verbose", help="Say all reasons for what was done to each file.")]
+VerboseFlag = Annotated[
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        show_default=False,
+        help="Say all reasons, and what takes how long (-vv: every program run, too).",
+    ),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 

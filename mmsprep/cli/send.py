@@ -121,7 +121,7 @@ def send(
     priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
     json_output: JsonFlag = False,
-    verbose: VerboseFlag = False,
+    verbose: VerboseFlag = 0,
 ) -> None:
     """Make one message of FILES and send it to each recipient; a prepared folder is sent as it is.
 
@@ -165,7 +165,7 @@ def send(
         with _account(gateway, sandbox) as account:
             ready, same = _ready(folder, job, refit=refit, json_output=json_output)
             if not json_output:
-                _show(ready, recipients, account, via.value, sender, verbose=verbose)
+                _show(ready, recipients, account, via.value, sender, verbose=bool(verbose))
             if not (yes or sandbox or ask("Send it?")):
                 say("not sent")
                 raise typer.Exit(130)
