@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmsprep.message import Forecast, Message, read_message
     from mmsprep.model import Part, Progress
     from mmsprep.pipeline import forecast, inspect, prepare, split
+    from mmsprep.pipeline.intake import Excerpt
     from mmsprep.pipeline.job import Inspection, Job
     from mmsprep.profile import Profile, load_profile
     from mmsprep.sender import Account, Journal, Patience, Receipt, SubmitOptions, load_account, send, send_async
@@ -33,6 +34,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _PLACES = {
     "Account": "sender",
+    "Excerpt": "pipeline.intake",
     "Failed": "batch.outcome",
     "Forecast": "message",
     "Inspection": "pipeline.job",
@@ -65,6 +67,7 @@ _PLACES = {
 
 __all__ = [
     "Account",
+    "Excerpt",
     "Failed",
     "Forecast",
     "Inspection",

@@ -157,7 +157,8 @@ def _ends_it(error: SendError | None) -> bool:
 
 
 def key_of(job: Job, settings: Settings | None = None) -> str:
-    """What makes two sends the same although they were prepared apart: the originals, the text, the subject.
+    """What makes two sends the same although they were prepared apart: the originals, which seconds of them, the text,
+    the subject.
 
     Raises:
         MmsprepError: an original cannot be read.
@@ -168,6 +169,8 @@ def key_of(job: Job, settings: Settings | None = None) -> str:
         whole.update(hashlib.sha256(part).digest())
     for attachment in attachments:
         whole.update(_sha256(attachment))
+        if span := attachment.span or job.span:
+            whole.update(f"{span.from_s}-{span.to_s}".encode())
     return whole.hexdigest()
 
 

@@ -16,6 +16,7 @@ ever added to. The message is for people: which file, what was found, what was e
     │   ├── EmptyFolder            3   empty_folder
     │   ├── Damaged                3   damaged
     │   ├── Altered                3   altered
+    │   ├── OutsideDuration        3   outside_duration       asked for seconds that it does not have
     │   └── OverInputLimit         3   over_input_limit
     ├── Rejected                   4   (the content is not something an MMS can carry)
     │   ├── UnknownType            4   unknown_type
@@ -162,6 +163,12 @@ class Altered(InputError):
     """A prepared message whose parts are not what its ``message.json`` says."""
 
     code = "altered"
+
+
+class OutsideDuration(InputError):
+    """Seconds were asked for that the recording or clip does not have, or it has none at all."""
+
+    code = "outside_duration"
 
 
 class OverInputLimit(InputError):

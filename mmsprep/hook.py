@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from mmsprep.errors import OutputError, UsageError
 from mmsprep.model import Action, Part
 from mmsprep.pipeline import prepare
-from mmsprep.pipeline.intake import AttachmentInput, as_attachments, is_file, is_one
+from mmsprep.pipeline.intake import AttachmentInput, Excerpt, Moment, as_attachments, is_file, is_one, with_suffix_read
 from mmsprep.pipeline.job import Quality, as_text
 from mmsprep.profile import DEFAULT_PROFILE, Profile
 from mmsprep.sender.address import as_recipients, is_one_recipient, msisdn
@@ -58,6 +58,8 @@ def pre_send(
     poster: bool = False,
     quality: Quality | None = None,
     best_effort: bool = False,
+    from_s: Moment | None = None,
+    to_s: Moment | None = None,
     country: str = "",
     folder: str | os.PathLike[str] | None = None,
     fields: Mapping[str, str] | None = None,
@@ -68,9 +70,11 @@ def pre_send(
     Args:
         outgoing: a mapping or an object (dataclass, named tuple, model, ...) with any of the fields in
             :data:`FIELDS`. Attachments are one or several of what :func:`mmsprep.prepare` takes, but no folders:
-            paths, bytes, ``(name, bytes)``, ``(name, bytes, type)``, open files and uploads. So are recipients: numbers
+            paths, bytes, ``(name, bytes)``, ``(name, bytes, type)``, open files, uploads, and an
+            :class:`mmsprep.Excerpt` of one, which comes back in the form of what it is of. So are recipients: numbers
             as ``str``, ``int`` or as phone libraries parse them; they come back as ``str``.
-        profile, limit_bytes, trim, poster, quality, best_effort, settings: as :func:`mmsprep.prepare` takes them.
+        profile, limit_bytes, trim, poster, quality, best_effort, from_s, to_s, settings: as :func:`mmsprep.prepare`
+            takes them.
         country: two letters; completes national numbers.
         folder: where conforming files are written for attachments that are paths, in a new folder inside it that
             is yours; default: a temporary one that is removed when the program ends.
@@ -100,6 +104,8 @@ def pre_send(
         poster=poster,
         quality=quality,
         best_effort=best_effort,
+        from_s=from_s,
+        to_s=to_s,
         settings=settings,
     )
     if "text" in names:
@@ -122,6 +128,8 @@ async def pre_send_async(
     poster: bool = False,
     quality: Quality | None = None,
     best_effort: bool = False,
+    from_s: Moment | None = None,
+    to_s: Moment | None = None,
     country: str = "",
     folder: str | os.PathLike[str] | None = None,
     fields: Mapping[str, str] | None = None,
@@ -139,6 +147,8 @@ async def pre_send_async(
         poster=poster,
         quality=quality,
         best_effort=best_effort,
+        from_s=from_s,
+        to_s=to_s,
         country=country,
         folder=folder,
         fields=fields,
@@ -187,7 +197,9 @@ def _recipients(value: Any, country: str) -> object:
 
 def _no_folder(item: AttachmentInput, place: int) -> AttachmentInput:
     """The item; a folder would come back as several."""
-    path = item[1] if isinstance(item, tuple) else item
+    item = with_suffix_read(item)
+    whole = item.content if isinstance(item, Excerpt) else item
+    path = whole[1] if isinstance(whole, tuple) else whole
     if isinstance(path, (str, os.PathLike)) and os.path.isdir(path):  # noqa: PTH112 - takes any name for an answer
         raise UsageError(f"attachment {place} is a folder, {path}; give its files")
     return item
@@ -202,7 +214,10 @@ def _given_back(given: Any, parts: Mapping[int, Part], folder: str | os.PathLike
 
 
 def _in_form(item: Any, part: Part, folder: str | os.PathLike[str] | None) -> object:
+    item = with_suffix_read(item)
     match item:
+        case Excerpt():
+            return _in_form(item.content, part, folder)
         case str() | os.PathLike():
             return _as_path(item, folder, part)
         case bytes() | bytearray() | memoryview():

@@ -57,13 +57,26 @@ class FileMark:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Which seconds of a recording or clip are sent: from ``from_s`` on, up to ``to_s`` (``None``: to its end)."""
+
+    from_s: float = 0.0
+    to_s: float | None = None
+
+    @property
+    def length_s(self) -> float | None:
+        """How long that is; ``None`` where only the end of the recording can tell."""
+        return None if self.to_s is None else self.to_s - self.from_s
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """One thing to send, as the caller gave it: a file to read in place, or bytes in memory.
 
     ``index`` is its place among what was given, from 0: what it is told by. ``name`` is for people and reports alone;
     several may share one, and nothing is decided by it. Exactly one of ``path``, ``data`` and ``descriptor`` is set.
     ``mark`` is the file's when it was taken in; ``descriptor`` is an open file, which a worker that may open none is
-    handed.
+    handed. ``span`` is what is wanted of a recording or clip; ``None``: all of it.
     """
 
     index: int
@@ -73,6 +86,7 @@ class Attachment:
     data: bytes | None = field(default=None, repr=False)
     mark: FileMark | None = field(default=None, repr=False)
     descriptor: int | None = field(default=None, repr=False)
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +284,8 @@ class PartReport:
     In a forecast (a dry run) ``size_bytes`` and ``quality`` are predictions. ``indexes`` are the attachments that it
     was made of, by their places among what was given, from 0; ``source_name`` and ``source`` are the first one's.
     ``shown_at`` are the part's places in the message's order. Both have several entries where attachments with the same
-    content share the part, and differ where something before it was left out or went with another message.
+    content share the part, and differ where something before it was left out or went with another message. ``span`` are
+    the seconds of the source that were asked for (``None``: all).
     """
 
     name: str
@@ -290,6 +305,7 @@ class PartReport:
     notes: tuple[str, ...] = ()
     shown_at: tuple[int, ...] = ()
     indexes: tuple[int, ...] = ()
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import mmsprep
 _ROOT = Path(mmsprep.__file__).parent
 _FOUNDATION = {"model", "errors", "profile", "settings", "formats", "printable"}
 _STAGES = {"intake", "classify", "rewrap", "division", "fit", "verify"}
-_ORDER = {"order", "rescue", "assemble", "running", "job"}
+_ORDER = {"order", "understand", "rescue", "assemble", "running", "job"}
 _MODULES = sorted(path.relative_to(_ROOT) for path in _ROOT.rglob("*.py") if "_profiles" not in path.parts)
 
 

@@ -29,7 +29,10 @@ class OnError(StrEnum):
 
 Files = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FILE...", help="Files to send; a folder means its files, - reads one from stdin."),
+    typer.Argument(
+        metavar="FILE...",
+        help="Files to send; a folder means its files, - reads one from stdin, clip.mp4[0:12-0:20] is a piece.",
+    ),
 ]
 TextOption = Annotated[str, typer.Option("-m", "--message", help="The message's text.")]
 TextFileOption = Annotated[
@@ -42,6 +45,13 @@ OnErrorOption = Annotated[
 ]
 TrimFlag = Annotated[bool, typer.Option("--trim", help="Cut clips and recordings that are too long to what fits.")]
 PosterFlag = Annotated[bool, typer.Option("--poster", help="Send the best frame of a clip that is too long.")]
+_CUT_FROM = "Send a clip or recording from here on: 12s, 1:05 or 1:02:03."
+_CUT_TO = "... and up to here; where there are several, say it for each: clip.mp4[0:12-0:20]."
+FromOption = Annotated[str, typer.Option("--from", "--cut-from", metavar="MOMENT", help=_CUT_FROM)]
+ToOption = Annotated[str, typer.Option("--to", "--cut-to", metavar="MOMENT", help=_CUT_TO)]
+CutFromOption = Annotated[str, typer.Option("--cut-from", metavar="MOMENT", help=_CUT_FROM)]
+CutToOption = Annotated[str, typer.Option("--cut-to", metavar="MOMENT", help=_CUT_TO)]
+"""Where ``--from`` and ``--to`` are numbers."""
 PriorityOption = Annotated[
     list[str] | None,
     typer.Option("--priority", metavar="FILE=N", help="Give FILE more of the bytes; 2 asks for half the loss."),
@@ -88,6 +98,8 @@ def job_of(
     keep_names: bool,
     quality: str,
     best_effort: bool,
+    cut_from: str,
+    cut_to: str,
 ) -> Job:
     """The job that the options ask for.
 
@@ -110,6 +122,8 @@ def job_of(
         keep_names=keep_names,
         quality=_quality(quality),
         best_effort=best_effort,
+        from_s=_moment(cut_from, "--from"),
+        to_s=_moment(cut_to, "--to"),
         priorities=_priorities(priority),
     )
 
@@ -128,6 +142,17 @@ def parse_size(text: str) -> int:
     if size_bytes <= 0:
         raise UsageError(f"--limit {text}: expected more than 0 bytes")
     return size_bytes
+
+
+def is_moment(text: str) -> bool:
+    """Whether it can be a place in a recording and nothing else."""
+    return bool(re.fullmatch(r"[0-9.]+s|[0-9]+(:[0-9]{1,2}){1,2}(\.[0-9]+)?", text.strip()))
+
+
+def _moment(text: str, option: str) -> float | None:
+    from mmsprep.pipeline.intake import as_moment
+
+    return as_moment(text, option) if text else None
 
 
 def _quality(text: str) -> float | None:

@@ -11,6 +11,7 @@ import typer
 from mmsprep.cli.options import (
     BestEffortFlag,
     Files,
+    FromOption,
     KeepNamesFlag,
     LimitOption,
     OnError,
@@ -21,6 +22,7 @@ from mmsprep.cli.options import (
     SubjectOption,
     TextFileOption,
     TextOption,
+    ToOption,
     TrimFlag,
     job_of,
 )
@@ -60,6 +62,8 @@ def prepare(
     ] = False,
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
+    cut_from: FromOption = "",
+    cut_to: ToOption = "",
     priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
     force: Annotated[bool, typer.Option("--force", help="Replace another message that DIR holds.")] = False,
@@ -81,6 +85,8 @@ def prepare(
             keep_names=keep_names,
             quality=quality,
             best_effort=best_effort,
+            cut_from=cut_from,
+            cut_to=cut_to,
         )
         results = _made(job, dry_run=dry_run, split=split, shown=not json_output)
         folders = _written(results, output, force=force)

@@ -15,6 +15,8 @@ import typer
 
 from mmsprep.cli.options import (
     BestEffortFlag,
+    CutFromOption,
+    CutToOption,
     EarliestOption,
     ExpiryOption,
     Files,
@@ -31,6 +33,7 @@ from mmsprep.cli.options import (
     TextFileOption,
     TextOption,
     TrimFlag,
+    is_moment,
     job_of,
 )
 from mmsprep.cli.printing import (
@@ -118,6 +121,8 @@ def send(
     poster: PosterFlag = False,
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
+    cut_from: CutFromOption = "",
+    cut_to: CutToOption = "",
     priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
     json_output: JsonFlag = False,
@@ -131,6 +136,9 @@ def send(
     with reported(json_output):
         from mmsprep.sender import Patience, SubmitOptions, check_says, msisdn, origin
 
+        for option, value in (("--from", sender), *(("--to", number) for number in to)):
+            if is_moment(value):
+                raise UsageError(f"{option} {value}: {option} takes a number here; --cut{option[1:]} cuts a recording")
         options = SubmitOptions(report, expiry, earliest, priority_class)
         whose = origin(sender, country) if sender else None
         check_says(via.value, whose, options)
@@ -151,6 +159,8 @@ def send(
             keep_names=keep_names,
             quality=quality,
             best_effort=best_effort,
+            cut_from=cut_from,
+            cut_to=cut_to,
         )
         if key and not journal:
             raise UsageError("--key is what a journal goes by: give --journal, too")

@@ -15,6 +15,7 @@ import numpy as np
 
 from mmsprep.errors import ToolError, ToolMissing, ToolOverLimit, ToolTimeout
 from mmsprep.hearing.filters import Levels
+from mmsprep.model import Span
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 
@@ -57,6 +58,7 @@ def decoded(
     max_bytes: int,
     max_rate_hz: int = RATES_HZ[0],
     longest_s: float | None = None,
+    span: Span | None = None,
     in_step: bool = False,
 ) -> Decoded:
     """Decode the first audio stream, at its own rate where ``max_rate_hz`` is not below it.
@@ -67,6 +69,7 @@ def decoded(
         max_bytes: of samples; what follows is not decoded.
         max_rate_hz: at least 8000.
         longest_s: decode no more than this.
+        span: which seconds (``None``: from the beginning).
         in_step: fill gaps, so that sound stays in step with pictures.
 
     Raises:
@@ -75,7 +78,7 @@ def decoded(
     """
     target = workspace.new_path(".wav")
     options = {} if longest_s is None else {"t": longest_s}
-    sound = ffmpeg.safe_input(path, format_slug, **options)["a:0"]
+    sound = ffmpeg.sound_of(path, format_slug, span, **options)
     if in_step:
         sound = sound.filter("aresample", **{"async": 1, "first_pts": 0})
     rates = "|".join(str(rate) for rate in RATES_HZ if rate <= max_rate_hz)

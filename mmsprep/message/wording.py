@@ -17,6 +17,7 @@ _REASON_WORDS = {
     "type_not_in_table": "{found} is not in the network's table",
     "type_converted": "{found} in the network's table",
     "sound_only": "{found}",
+    "excerpt": "{allowed}",
     "size_px": "larger than {allowed}",
     "orientation": "turned upright",
     "icc_profile": "{found} colours made sRGB",

@@ -32,7 +32,7 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
     if entry.poster:
         reasons = (
             *reasons,
-            Reason("poster", f"{info.duration_s or 0:.1f} s of video", "a picture, as asked"),
+            Reason("poster", f"{entry.wanted.duration_s or 0:.1f} s of video", "a picture, as asked"),
         )
     source_name = entry.attachment.name if this.job.keep_names else None
     return Part(
@@ -53,6 +53,7 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
         notes=(*info.notes, *entry.notes, *rendition.notes),
         shown_at=entry.shown_at,
         indexes=entry.indexes,
+        span=entry.attachment.span,
         data=rendition.data,
     )
 
@@ -69,7 +70,7 @@ def predict_part(this: Run, position: int, entry: Entry, share: Share | None) ->
         content_type=FORMATS[target].content_type,
         action=Action.TRANSCODE,
         quality=share.quality if share else 0,
-        duration_s=entry.info.duration_s,
+        duration_s=entry.wanted.duration_s,
         shown=getattr(entry.ready.source(), "shown", 1.0) if share else 1.0,
     )
     part = make_part(this, position, entry, stub)

@@ -33,6 +33,7 @@ hdr                   high dynamic range
 interlaced            its frames are halves of a line grid
 moov_position         its index stands behind the media, so it plays only when loaded whole
 single_frame          a clip of one frame: a picture
+excerpt               only some seconds of it are asked for
 sound_only            a container for clips with nothing but sound in it
 sample_rate           a sampling rate that is not standard for the type
 channels              more channels than handsets play
@@ -52,7 +53,7 @@ from itertools import chain
 from mmsprep.errors import TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.formats.codec_levels import level_allowed, profile_allowed, split_codec_profile
-from mmsprep.model import Action, Kind, MediaInfo, Plan, Reason, Support
+from mmsprep.model import Action, Kind, MediaInfo, Plan, Reason, Span, Support
 from mmsprep.profile import Profile, Row, Use, VideoRules
 
 _ANIMATED = ("gif", "png", "webp", "avif", "jxl")
@@ -90,8 +91,8 @@ class _Finding:
 _Findings = Iterator[_Finding]
 
 
-def classify(name: str, info: MediaInfo, profile: Profile) -> Plan:
-    """Decide what is done with the attachment called ``name``.
+def classify(name: str, info: MediaInfo, profile: Profile, span: Span | None = None) -> Plan:
+    """Decide what is done with the attachment called ``name``, of which ``span`` is wanted (``None``: all).
 
     Raises:
         TypeNotAllowed: it cannot become anything that the profile's handsets take.
@@ -99,6 +100,9 @@ def classify(name: str, info: MediaInfo, profile: Profile) -> Plan:
     row = profile.row_of(info.format)
     _check_allowed(name, info, profile, row)
     findings = list(_findings(info, profile, row))
+    if span is not None:
+        wanted = f"{span.from_s:g} s to {span.to_s:g} s, as asked"
+        findings.insert(0, _Finding(Reason("excerpt", f"{info.duration_s or 0:.1f} s", wanted)))
     if not findings:
         action = Action.KEEP
     elif all(finding.lossless for finding in findings):

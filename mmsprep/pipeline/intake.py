@@ -6,10 +6,12 @@ in the caller's order. Never: a look at what is inside (``sniff.py`` does), or a
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard
@@ -22,7 +24,7 @@ from mmsprep.errors import (
     Unreadable,
     UsageError,
 )
-from mmsprep.model import Attachment
+from mmsprep.model import Attachment, Span
 from mmsprep.settings import Settings
 from mmsprep.tools.untrusted import Found, is_link, list_untrusted, mark_of, open_untrusted
 
@@ -55,7 +57,7 @@ class StreamUpload(Protocol):
 
 FileInput = ReadableFile | FileUpload | StreamUpload
 Data = bytes | bytearray | memoryview
-AttachmentInput = (
+WholeInput = (
     str
     | os.PathLike[str]
     | Data
@@ -65,13 +67,50 @@ AttachmentInput = (
 )
 """A path (a folder means its files), bytes, a file object, an upload, or a name with one of these (and with a type,
 which is not believed)."""
+Moment = float | int | str
+"""A place in a recording or clip: seconds, or as people write them, ``"12.5s"``, ``"1:05"``, ``"1:02:03"``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Some seconds of a recording or clip, as an attachment.
+
+    ``content`` is whatever else can be an attachment; ``from_s`` is where the excerpt begins and ``to_s`` where it ends
+    (``None``: where the whole does). For a path there is a short form: ``"clip.mp4[12s-20s]"``.
+
+    Raises:
+        UsageError: a moment is none, the end is not behind the beginning, or the content is an excerpt itself.
+    """
+
+    content: WholeInput
+    from_s: Moment = 0.0
+    to_s: Moment | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.content, Excerpt):
+            raise UsageError("an excerpt of an excerpt: give the moments of the whole")
+        span = span_between(self.from_s, self.to_s)
+        object.__setattr__(self, "from_s", span.from_s)
+        object.__setattr__(self, "to_s", span.to_s)
+
+    @property
+    def span(self) -> Span:
+        """The seconds that are wanted."""
+        return span_between(self.from_s, self.to_s)
+
+
+AttachmentInput = WholeInput | Excerpt
+"""What :data:`WholeInput` says, or some seconds of it."""
 Attachments = AttachmentInput | Iterable[AttachmentInput]
 """One attachment, or several in order."""
 
 _DATA = (bytes, bytearray, memoryview)
 _PIECE_BYTES = 1_000_000
 _MIME_TYPE = re.compile(r"(application|audio|image|model|multipart|text|video|x-\w+)/[\w.+-]+\s*(;.*)?", re.IGNORECASE)
-_EXPECTED = "a path, bytes, an open file, an upload, or (name, bytes)"
+_EXPECTED = "a path, bytes, an open file, an upload, (name, bytes), or an Excerpt of one"
+_MOMENT = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,6}(?:\.[0-9]{1,6})?)(s?)", re.ASCII)
+_SUFFIX = re.compile(r"(.+)\[([0-9:.s]*) ?- ?([0-9:.s]*)\]", re.DOTALL)
+_MOMENTS = "seconds like 12 or 12.5s, minutes like 1:05, or hours like 1:02:03"
 
 
 class Inputs(tuple[AttachmentInput, ...]):
@@ -98,12 +137,46 @@ def as_attachments(value: Attachments, argument: str = "attachments") -> Inputs:
     raise UsageError(f"{argument}: is a {type(value).__name__}; expected {_EXPECTED}, or several of them")
 
 
+def as_moment(value: object, argument: str) -> float:
+    """Seconds from the beginning, of a number or of how people write them.
+
+    Raises:
+        UsageError: it is neither; ``argument`` is what the message calls it.
+    """
+    seconds = math.nan
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value)
+    elif isinstance(value, str) and (found := _MOMENT.fullmatch(value.strip())):
+        hours, minutes, last, unit = found.groups()
+        below_60 = float(last) < 60 and (not hours or int(minutes) < 60)
+        if not minutes or (below_60 and not unit):
+            seconds = 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(last)
+    if not 0 <= seconds < math.inf:
+        raise UsageError(f"{argument}: is {value!r}; expected {_MOMENTS}")
+    return seconds
+
+
+def span_between(from_s: object, to_s: object) -> Span:
+    """What lies between two moments, ``None`` for an end of the whole.
+
+    Raises:
+        UsageError: one is no moment, or the end is not behind the beginning.
+    """
+    begin = 0.0 if from_s is None else as_moment(from_s, "from_s")
+    end = None if to_s is None else as_moment(to_s, "to_s")
+    if end is not None and end <= begin:
+        raise UsageError(
+            f"an excerpt from {begin:g} s to {end:g} s has nothing in it; its end lies behind its beginning"
+        )
+    return Span(begin, end)
+
+
 def is_one(value: Attachments) -> TypeGuard[AttachmentInput]:
     """Whether ``value`` is one attachment, not several.
 
     A tuple of two paths is two attachments, whatever their types; a name with bytes or with a file is one.
     """
-    if isinstance(value, (str, os.PathLike, *_DATA)) or is_file(value):
+    if isinstance(value, (str, os.PathLike, Excerpt, *_DATA)) or is_file(value):
         return True
     match value:
         case (str(), content) | (str(), content, None) if type(value) is tuple:
@@ -115,7 +188,7 @@ def is_one(value: Attachments) -> TypeGuard[AttachmentInput]:
 
 def is_file(value: object) -> TypeGuard[FileInput]:
     """Whether ``value`` is a file object or an upload."""
-    if isinstance(value, (type, str, os.PathLike, *_DATA)):
+    if isinstance(value, (type, str, os.PathLike, Excerpt, *_DATA)):
         return False
     return _can_be_read(value) or _can_be_read(_part(value, "file")) or _can_be_read(_part(value, "stream"))
 
@@ -144,6 +217,12 @@ def take_in(inputs: Attachments, settings: Settings) -> tuple[list[Attachment], 
 
 
 def _checked(item: Any, called: str) -> AttachmentInput:
+    if isinstance(item, Excerpt):
+        return replace(item, content=_whole(item.content, called))
+    return _whole(item, called)
+
+
+def _whole(item: Any, called: str) -> WholeInput:
     match item:
         case str():
             return item
@@ -160,7 +239,8 @@ def _checked(item: Any, called: str) -> AttachmentInput:
 
 
 def _spread(entry: AttachmentInput) -> Iterator[AttachmentInput | InputError]:
-    """A folder as its files; anything else as it is."""
+    """A folder as its files; anything else as it is, what is written behind a path's name understood."""
+    entry = with_suffix_read(entry)
     if not isinstance(entry, (str, os.PathLike)) or entry == "":  # which would be the working folder
         yield entry
         return
@@ -187,7 +267,33 @@ def _spread(entry: AttachmentInput) -> Iterator[AttachmentInput | InputError]:
         yield Found(folder, name)
 
 
+def with_suffix_read(entry: AttachmentInput) -> AttachmentInput:
+    """An excerpt for ``clip.mp4[12s-20s]``, where no file is really called so.
+
+    Raises:
+        UsageError: the moments make no sense.
+    """
+    if isinstance(entry, Found) or not isinstance(entry, (str, os.PathLike)):
+        return entry
+    found = _SUFFIX.fullmatch(os.fsdecode(entry))
+    if found is None or os.path.lexists(entry):
+        return entry
+    path, begin, end = found.groups()
+    if not (begin or end):
+        return entry
+    try:
+        return Excerpt(path if isinstance(entry, str) else Path(path), begin or 0.0, end or None)
+    except UsageError as error:
+        raise UsageError(f"{os.fsdecode(entry)}: {error}") from None
+
+
 def _take_one(entry: AttachmentInput, index: int, settings: Settings) -> Attachment:
+    if isinstance(entry, Excerpt):
+        return replace(_take_whole(entry.content, index, settings), span=entry.span)
+    return _take_whole(entry, index, settings)
+
+
+def _take_whole(entry: WholeInput, index: int, settings: Settings) -> Attachment:
     match entry:
         case bytes():
             return _from_bytes(f"attachment {index + 1}", entry, index, settings)

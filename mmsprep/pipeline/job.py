@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal, SupportsIndex, cast
 
 from mmsprep.errors import MmsprepError, UsageError
-from mmsprep.model import QUALITY_BANDS, MediaInfo, Plan
-from mmsprep.pipeline.intake import Attachments, as_attachments, is_file
+from mmsprep.model import QUALITY_BANDS, MediaInfo, Plan, Span
+from mmsprep.pipeline.intake import Attachments, Excerpt, Moment, as_attachments, is_file, span_between
 from mmsprep.profile import DEFAULT_PROFILE, Profile
 
 LEAST_PRIORITY = 0.01
@@ -37,6 +37,8 @@ class Job:
     ``quality`` is what every part is to reach, in place of the profile's floor: a word of :data:`QUALITY_WORDS` or
     0..100; a part that cannot reach it whatever it gets is made as good as it can be. ``best_effort`` sends what stays
     below with a warning, where it would be an error.
+    ``from_s`` and ``to_s`` are the seconds that are sent of the one recording or clip among the attachments; of
+    several, each says its own (:class:`~mmsprep.pipeline.intake.Excerpt`).
     ``keep_names`` lets what is safe of the original names be seen by the recipient. ``priorities`` maps an
     attachment's name, with or without its folder, or its index to its weight (2 asks for half the loss of the others).
 
@@ -55,6 +57,8 @@ class Job:
     keep_names: bool = False
     quality: Quality | None = None
     best_effort: bool = False
+    from_s: Moment | None = None
+    to_s: Moment | None = None
     priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,21 +75,29 @@ class Job:
         for name in ("trim", "poster", "keep_names", "best_effort"):
             check_type(getattr(self, name), name, bool, "True or False")
         check_type(self.profile, "profile", (str, os.PathLike, Profile), "a name, the path of a TOML file or a Profile")
+        if self.span:
+            for name, moment in (("from_s", self.span.from_s), ("to_s", self.span.to_s)):
+                object.__setattr__(self, name, moment)
         if self.on_error not in _ON_ERROR:
             raise UsageError(f"on_error: is {self.on_error!r}; expected one of {', '.join(map(repr, _ON_ERROR))}")
 
     @property
     def has_open_files(self) -> bool:
         """Whether an attachment is a file object or an upload, which cannot go to another process."""
-        given = as_attachments(self.attachments)
+        given = (one.content if isinstance(one, Excerpt) else one for one in as_attachments(self.attachments))
         return any(is_file(one[1] if isinstance(one, tuple) else one) for one in given)
+
+    @property
+    def span(self) -> Span | None:
+        """The seconds that are asked for; ``None``: all."""
+        return None if self.from_s is None and self.to_s is None else span_between(self.from_s, self.to_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """What one attachment is and what would be done with it; ``error`` is set when it cannot be sent.
 
-    ``index`` is its place among what was given, from 0.
+    ``index`` is its place among what was given, from 0. ``span`` are the seconds of it that are wanted; ``None``: all.
     """
 
     name: str
@@ -94,6 +106,7 @@ class Inspection:
     plan: Plan | None = None
     error: MmsprepError | None = None
     index: int = 0
+    span: Span | None = None
 
 
 def check_type(value: object, argument: str, expected: type | tuple[type, ...], words: str) -> None:

@@ -21,7 +21,6 @@ from mmsprep.errors import (
     AttachmentError,
     BelowFloor,
     MmsprepError,
-    TooManyAttachments,
     UsageError,
     VerifyError,
 )
@@ -29,28 +28,24 @@ from mmsprep.message import Forecast, Message
 from mmsprep.message.message import overhead_bytes
 from mmsprep.model import (
     Action,
-    Attachment,
-    MediaInfo,
     Part,
     PartReport,
-    Plan,
     ProgressCallback,
     Rejection,
     Rendition,
 )
 from mmsprep.pipeline.advice import advice
 from mmsprep.pipeline.assemble import budget_bytes_of, make_part, predict_part
-from mmsprep.pipeline.classify import classify
 from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit
-from mmsprep.pipeline.intake import Attachments, take_in
+from mmsprep.pipeline.intake import Attachments, Moment
 from mmsprep.pipeline.job import Inspection, Job, Quality
 from mmsprep.pipeline.rescue import groups_in_order, rescued
 from mmsprep.pipeline.rewrap import rewrap
 from mmsprep.pipeline.running import Entry, OpenOnce, Run, one_of, started
+from mmsprep.pipeline.understand import inspected, too_many
 from mmsprep.pipeline.verify import verify
 from mmsprep.profile import DEFAULT_PROFILE, Profile
 from mmsprep.settings import Settings
-from mmsprep.sniff import sniff
 from mmsprep.tools.workspace import read_bytes
 from mmsprep.transcode import open_source
 
@@ -70,6 +65,8 @@ def prepare(
     keep_names: bool = False,
     quality: Quality | None = None,
     best_effort: bool = False,
+    from_s: Moment | None = None,
+    to_s: Moment | None = None,
     priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] | None = None,
     settings: Settings | None = None,
     progress: ProgressCallback | None = None,
@@ -81,7 +78,8 @@ def prepare(
 
     Args:
         attachments: one attachment or several in order: a path (a folder means its files), bytes, ``(name, bytes)``, a
-            file object in binary mode or an upload. Names may repeat; what counts is the place, the index.
+            file object in binary mode, an upload, or some seconds of one of these, as ``"clip.mp4[0:12-0:20]"`` or
+            :class:`mmsprep.Excerpt`. Names may repeat; what counts is the place, the index.
         text: the message's own text.
         subject: the message's subject.
         profile: name of a profile, path of a TOML file, or a read profile.
@@ -93,6 +91,8 @@ def prepare(
         quality: what every part is to reach, ``"low"``, ``"medium"``, ``"high"`` or 0..100, in place of the profile's
             floor.
         best_effort: send what stays below its floor, with a warning, instead of an error.
+        from_s, to_s: which seconds are sent of the one recording or clip among the attachments: a number, or a text
+            like ``"1:05"``.
         priorities: an attachment's name, with or without its folder, or its index (from 0) to its weight, 1 being
             normal. A name that fits several is an error.
         settings: limits of this machine (default: from the environment).
@@ -116,6 +116,8 @@ def prepare(
         keep_names=keep_names,
         quality=quality,
         best_effort=best_effort,
+        from_s=from_s,
+        to_s=to_s,
         priorities={} if priorities is None else priorities,
     )
     return run(job, settings=settings, progress=progress)
@@ -205,34 +207,7 @@ def inspect(
     """
     job = Job(attachments=attachments, profile=profile, on_error="skip")
     with started(job, settings, None) as this:
-        return _inspected(this)[1]
-
-
-def _inspected(this: Run, most: int | None = None) -> tuple[list[Attachment], list[Inspection]]:
-    """Take in, sniff, classify: what could be taken in, and what is known of everything that was given, in order.
-
-    ``most`` is how many there may be.
-    """
-    taken, problems = take_in(this.job.attachments, this.settings)
-    missing = [Inspection(problem.name, 0, error=problem, index=problem.index or 0) for problem in problems]
-    this.know({one.index: one.name for one in taken} | {one.index: one.name for one in missing})
-    if most is not None and len(taken) > most:
-        raise _too_many(this, len(taken))
-    found = [*this.pool.map(partial(_inspect_one, this), taken), *missing]
-    return taken, sorted(found, key=lambda one: one.index)
-
-
-def _inspect_one(this: Run, attachment: Attachment) -> Inspection:
-    info: MediaInfo | None = None
-    plan: Plan | None = None
-    failure: MmsprepError | None = None
-    try:
-        with this.stage("look", attachment):
-            info = sniff(attachment, this.settings, this.workspace)
-            plan = classify(attachment.name, info, this.profile)
-    except MmsprepError as error:
-        failure = error
-    return Inspection(attachment.name, attachment.size_bytes, info, plan, failure, attachment.index)
+        return inspected(this)[1]
 
 
 def _understand(this: Run, *, any_number: bool = False) -> list[Entry]:
@@ -242,7 +217,7 @@ def _understand(this: Run, *, any_number: bool = False) -> list[Entry]:
     """
     all_count = this.job.on_error == "fail" and not this.profile.message.share_duplicates
     most = this.profile.message.max_attachments if all_count and not any_number else None
-    attachments, found = _inspected(this, most)
+    attachments, found = inspected(this, most)
     this.leave_out({one.index: one.error for one in found if one.error})
     understood = {one.index: one for one in found}
     entries = [
@@ -284,7 +259,7 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
             else:
                 problems[entry.attachment.index] = outcome
         if len(opened.entries) > most:
-            raise _too_many(this, len(entries))
+            raise too_many(this, len(entries))
     this.leave_out(problems)
     _check_something_is_left(this, opened.entries)
     return opened.entries
@@ -318,6 +293,7 @@ class _Different:
 def _content_of(entry: Entry, sizes: Counter[int]) -> object:
     """What two attachments have in common when they show the same: the pixels, else the bytes."""
     alone = ("attachment", entry.attachment.index)
+    span = entry.attachment.span
     if sizes.total() == 1:
         return alone
     original = entry.ready.original
@@ -326,11 +302,11 @@ def _content_of(entry: Entry, sizes: Counter[int]) -> object:
         return ("pixels", fingerprint)
     if sizes[entry.info.size_bytes] == 1:
         return alone
-    return ("bytes", hashlib.sha256(original.data if original else read_bytes(entry.attachment)).digest())
+    return ("bytes", hashlib.sha256(original.data if original else read_bytes(entry.attachment)).digest(), span)
 
 
 def _candidate(this: Run, entry: Entry) -> Candidate:
-    attachment, info, plan = entry.attachment, entry.info, entry.plan
+    attachment, info, plan = entry.attachment, entry.wanted, entry.plan
     source = OpenOnce(partial(open_source, attachment, info, plan, this.profile, this.workspace))
     original = _original(this, entry)
     if original is None:
@@ -504,10 +480,3 @@ def _nothing_left(this: Run) -> NoReturn:
     if not this.rejected:
         raise UsageError("nothing to send: give a file or a text")
     raise one_of(this.rejected)
-
-
-def _too_many(this: Run, count: int) -> TooManyAttachments:
-    return TooManyAttachments(
-        f"{count} attachments, profile {this.profile.name!r} allows {this.profile.message.max_attachments};"
-        " leave some out, or send several messages (--split)"
-    )

@@ -32,7 +32,7 @@ def rescued(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_by
     if this.job.poster and clips:
         place = max(clips, key=lambda place: shortfall.floor_bytes[place])
         entry = entries[place]
-        opener = partial(open_poster, entry.attachment, entry.info, entry.plan, this.profile, this.workspace)
+        opener = partial(open_poster, entry.attachment, entry.wanted, entry.plan, this.profile, this.workspace)
         poster = replace(entry, poster=True, candidate=replace(entry.ready, source=OpenOnce(opener), original=None))
         return [*entries[:place], poster, *entries[place + 1 :]]
     shorter = _cut(entries, shortfall, budget_bytes) if this.job.trim else None

@@ -20,6 +20,7 @@ from mmsprep.errors import AttachmentError, MmsprepError, SeveralErrors, UsageEr
 from mmsprep.formats.text import clean
 from mmsprep.message.message import labels
 from mmsprep.model import Attachment, Kind, MediaInfo, Plan, Progress, ProgressCallback, Source
+from mmsprep.pipeline.excerpt import facts_of
 from mmsprep.pipeline.fit import Candidate
 from mmsprep.pipeline.job import Job, as_quality, check_type
 from mmsprep.profile import Profile, load_profile
@@ -40,6 +41,7 @@ _UNKNOWN_S = 30.0
 class Entry:
     """An attachment that was understood and, later, opened.
 
+    ``info`` is what all of it is, ``wanted`` what the seconds of it are that are asked for.
     ``indexes`` are the attachments that it stands for, ``shown_at`` their places in the message's order; more than one
     where a duplicate shares its bytes.
     """
@@ -52,6 +54,10 @@ class Entry:
     indexes: tuple[int, ...] = ()
     shown_at: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> MediaInfo:
+        return facts_of(self.info, self.attachment.span)
 
     @property
     def ready(self) -> Candidate:

@@ -9,6 +9,7 @@ whitelist alone does not stop it, a forced demuxer does. Both are set here, for 
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import sys
@@ -33,12 +34,15 @@ from mmsprep.errors import (
     ToolTimeout,
 )
 from mmsprep.formats import FORMATS
+from mmsprep.model import Span
 from mmsprep.settings import Settings
 from mmsprep.tools.process import ProcessGroup
 from mmsprep.tools.workspace import Workspace, no_room
 
 _ENCODER_OPTIONS = ("-c:v", "-c:a", "-vcodec", "-acodec")
 _COMPLETE_FFMPEG = "unset MMSPREP_FFMPEG to use the one of imageio-ffmpeg, which has it, or name a complete one there"
+_INDEXED = frozenset(("mp4", "mov", "3gp", "3g2", "m4a", "mkv", "webm", "mka", "wav", "w64", "aiff", "flac"))
+"""Formats that say where each frame lies. In the others places are guessed from a mean rate, or between key frames."""
 _QUESTION_TIMEOUT_S = 20.0
 _PROGRESS = re.compile(
     rb"(frame|fps|stream_\d+_\d+_q|bitrate|total_size|out_time(?:_[mu]s)?|dup_frames|drop_frames|speed|progress)="
@@ -185,6 +189,40 @@ class _Ear:
         if key == b"out_time_us" and value.isdigit() and self.tell is not None:
             self.tell(int(value) / 1_000_000)
         return True
+
+
+def pictures_of(path: Path, format_slug: str, span: Span | None = None, **options: str | float) -> Any:
+    """The first picture stream of :func:`safe_input` that is no cover, of ``span`` alone (``None``: all of it).
+
+    Its first frame is the one of the span's beginning, whatever key frames and indexes say: what decoding needs from
+    before it is decoded and dropped. ``options`` may have a ``t``, the longest that is wanted.
+    """
+    source, cut = _up_to_the_end(path, format_slug, span, options)
+    pictures = source["V:0"]
+    return pictures.filter("trim", **cut).filter("setpts", f"PTS-{cut['start']:.6f}/TB") if cut else pictures
+
+
+def sound_of(path: Path, format_slug: str, span: Span | None = None, **options: str | float) -> Any:
+    """The first sound stream, as :func:`pictures_of` gives the pictures: to the sample."""
+    source, cut = _up_to_the_end(path, format_slug, span, options)
+    sound = source["a:0"]
+    return sound.filter("atrim", **cut).filter("asetpts", f"PTS-{cut['start']:.6f}/TB") if cut else sound
+
+
+def _up_to_the_end(
+    path: Path, format_slug: str, span: Span | None, options: dict[str, str | float]
+) -> tuple[Any, dict[str, float]]:
+    """An input that ends where ``span`` does, and what of it is still to be cut away."""
+    if span is None:
+        return safe_input(path, format_slug, **options), {}
+    if span.length_s is not None:
+        options["t"] = min(span.length_s, float(options.get("t", math.inf)))
+    if format_slug in _INDEXED:
+        return safe_input(path, format_slug, ss=span.from_s, **options), {}
+    cut = {"start": span.from_s}
+    if "t" in options:
+        cut["end"] = options["t"] = span.from_s + float(options["t"])
+    return safe_input(path, format_slug, **options), cut
 
 
 def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Completed:

@@ -84,6 +84,7 @@ def decode_pcm(
                 max_bytes=most_samples * SAMPLE_BYTES,
                 max_rate_hz=rate_hz,
                 longest_s=most_s,
+                span=attachment.span,
                 in_step=info.kind is Kind.VIDEO,
             )
 

@@ -145,8 +145,8 @@ def decode_mezzanine(
         # factor the result differs by 75 dB, for a tenth of the time.
         options["skip_loop_filter"] = "noref"
     made = _made(size_px, _within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
-    source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, **options)
-    shown = _upright(source["V:0"], info).filter("fps", f"{fps:.6f}", start_time=0).filter_multi_output("split")
+    pictures = ffmpeg.pictures_of(workspace.path_of(attachment), info.format, attachment.span, **options)
+    shown = _upright(pictures, info).filter("fps", f"{fps:.6f}", start_time=0).filter_multi_output("split")
     sampled = shown[1].filter("select", made.sampling.expression)
     matrix = matrix_of(size_px)
     outputs = _outputs(_plain(shown[0], info, size_px, matrix), _plain(sampled, info, made.display_px, matrix), made)
@@ -273,10 +273,10 @@ def best_frame(attachment: Attachment, info: MediaInfo, workspace: Workspace) ->
         ToolMissing: this ffmpeg lacks the decoder.
         OverInputLimit: the decode takes too long, or too much room.
     """
-    source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, t=_POSTER_S)
+    pictures = ffmpeg.pictures_of(workspace.path_of(attachment), info.format, attachment.span, t=_POSTER_S)
     size = (info.width_px, info.height_px) if info.width_px and info.height_px else None
     several = (info.frame_count or 2) > 1
-    stream = _upright(source["V:0"], info)
+    stream = _upright(pictures, info)
     if several:
         stream = stream.filter("fps", _POSTER_FPS)
         stream = stream.filter("thumbnail", round(_POSTER_S * _POSTER_FPS))
