@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mmsprep.profile import Profile, load_profile
     from mmsprep.sender import Account, Journal, Patience, Receipt, SubmitOptions, load_account, send, send_async
     from mmsprep.settings import Settings
+    from mmsprep.tracking import Tracked, track, track_changes
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ _PLACES = {
     "Receipt": "sender",
     "Settings": "settings",
     "SubmitOptions": "sender",
+    "Tracked": "tracking",
     "deliver": "delivery",
     "forecast": "pipeline",
     "inspect": "pipeline",
@@ -63,6 +65,8 @@ _PLACES = {
     "send": "sender",
     "send_async": "sender",
     "split": "pipeline",
+    "track": "tracking",
+    "track_changes": "tracking",
 }
 
 __all__ = [
@@ -84,6 +88,7 @@ __all__ = [
     "Receipt",
     "Settings",
     "SubmitOptions",
+    "Tracked",
     "__version__",
     "deliver",
     "forecast",
@@ -98,6 +103,8 @@ __all__ = [
     "send",
     "send_async",
     "split",
+    "track",
+    "track_changes",
 ]
 
 

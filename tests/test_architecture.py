@@ -153,8 +153,10 @@ def test_what_is_shown_leaves_by_one_door(module: Path) -> None:
 
 @pytest.mark.parametrize("module", _MODULES, ids=str)
 def test_nothing_stands_on_the_receiver_or_the_command_line(module: Path) -> None:
-    if _room(module) not in ("receive", "cli"):
+    if _room(module) not in ("receive", "tracking", "campaign", "cli"):
         assert "receive" not in _rooms(module)
+    if _room(module) in ("receive", "sender", "delivery", "pipeline"):
+        assert not {"tracking", "campaign"} & _rooms(module)
     if _room(module) not in ("__main__", "cli"):
         assert "cli" not in _rooms(module)
 

@@ -26,6 +26,7 @@ from mmsprep.cli.printing import VerboseFlag, prepare_streams, put, reported, st
 from mmsprep.cli.receive import receive
 from mmsprep.cli.sandbox import sandbox_app
 from mmsprep.cli.send import send
+from mmsprep.cli.track import journal_app, track
 from mmsprep.tools.log import log_as_asked
 
 app = typer.Typer(
@@ -36,6 +37,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _PREPARE, _SEND, _RECEIVE, _LOOK = "Prepare", "Send", "Receive", "Look"
+app.command(rich_help_panel=_PREPARE)(prepare)
+app.command(rich_help_panel=_PREPARE)(inspect)
+app.command(rich_help_panel=_PREPARE)(batch)
+app.command(rich_help_panel=_PREPARE)(watch)
+app.command(rich_help_panel=_SEND)(send)
+app.command(rich_help_panel=_SEND)(track)
+app.add_typer(journal_app, name="journal", rich_help_panel=_SEND)
+app.command(rich_help_panel=_SEND)(status)
+app.command(rich_help_panel=_SEND)(pack)
 app.command(rich_help_panel=_PREPARE, epilog=examples_of("prepare"))(prepare)
 app.command(rich_help_panel=_PREPARE, epilog=examples_of("inspect"))(inspect)
 app.command(rich_help_panel=_PREPARE, epilog=examples_of("batch"))(batch)

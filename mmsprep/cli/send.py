@@ -95,6 +95,7 @@ def send(
         str | None,
         typer.Option(
             "--journal",
+            envvar="MMSPREP_JOURNAL",
             metavar="FILE",
             help="Remember what was sent, so that a re-run sends the rest only: a file, or postgresql://user@host/name.",
         ),

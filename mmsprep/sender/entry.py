@@ -66,7 +66,7 @@ class Entry:
     """One attempt as the journal has it; times are seconds since 1970.
 
     ``reason`` is why it was not accepted, in our own words. ``settled_by`` says who knew: ``send`` the send itself,
-    ``person`` whoever released it; empty while nobody did.
+    ``person`` whoever released it or said what became of it, by the name in ``person``; empty while nobody did.
     """
 
     recipient: str
@@ -82,6 +82,7 @@ class Entry:
     error_code: str
     reason: str
     settled_by: str
+    person: str
     created_at_s: float
     updated_at_s: float
 

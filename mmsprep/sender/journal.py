@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -22,9 +22,9 @@ from typing import Any
 
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Update, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from mmsprep.errors import ContentRefused, JournalError, SendError
+from mmsprep.errors import ContentRefused, JournalError, SendError, UsageError
 from mmsprep.sender import journal_schema
 from mmsprep.sender.entry import STANDING, Claim, Entry, State, Subject, state_of
 from mmsprep.sender.journal_schema import attempts
@@ -38,6 +38,10 @@ _TRIES = 5
 _COLUMNS = [attempts.c[entry.name] for entry in fields(Entry)]
 _inherited: list[object] = []
 """What a fork left behind: closing it here would end its parent's connections."""
+
+
+class _Taken(JournalError):
+    """Another attempt stands where this one would."""
 
 
 class Journal:
@@ -142,18 +146,99 @@ class Journal:
                 f" be recorded, so the journal calls it unknown: {error}"
             ) from None
 
-    def entries(self) -> list[Entry]:
-        """Every attempt, the oldest first.
+    def decide(self, entry: Entry, *, arrived: bool, person: str, message_id: str = "") -> Entry:
+        """Record what a person found out about an attempt of which nobody knew.
+
+        Args:
+            entry: an unknown attempt, or one that a person decided before.
+            arrived: true: it counts as accepted; false: as not sent, and the next send may try again.
+            person: who says so.
+            message_id: the gateway's, where it is known now.
+
+        Returns:
+            The attempt as it stands now.
+
+        Raises:
+            UsageError: what became of it is known, or it is under way, or a later attempt has taken its place.
+            JournalError: the journal cannot be read or written.
+        """
+        by_person = entry.settled_by == "person" and entry.state in (State.ACCEPTED, State.NOT_SENT)
+        if entry.state is not State.UNKNOWN and not by_person:
+            raise UsageError(
+                f"{entry.transaction_id}: is {entry.state.replace('_', ' ')}; only what is unknown is settled"
+            )
+        state, reason = (State.ACCEPTED, "") if arrived else (State.NOT_SENT, "a person says that it did not arrive")
+        try:
+            with self._writing() as connection:
+                now_s = self._now_s(connection)
+                values = {"state": state, "stands": arrived, "error_code": "", "reason": reason, "person": person}
+                values |= {"settled_by": "person", "owner": "", "expires_at_s": now_s, "updated_at_s": now_s}
+                values |= {"message_id": message_id} if message_id else {}
+                as_seen = (State.SENDING, State.UNKNOWN) if entry.state is State.UNKNOWN else (entry.state,)
+                changed = connection.execute(
+                    update(attempts)
+                    .where(attempts.c.token == entry.token, attempts.c.state.in_(as_seen))
+                    .values(**values)
+                    .returning(*_COLUMNS)
+                ).first()
+        except _Taken:
+            changed = None
+        if changed is None:
+            raise UsageError(f"{entry.transaction_id}: somebody else decided or sent in the meantime; look again")
+        return _entry(changed)
+
+    def entries(
+        self,
+        *,
+        name: str = "",
+        recipient: str = "",
+        key: str = "",
+        gateway: str = "",
+        since_s: float = 0.0,
+        changed_since_s: float = 0.0,
+        message_ids: Collection[str] | None = None,
+        recipients: Collection[str] | None = None,
+        tokens: Collection[str] | None = None,
+        newest: int = 0,
+    ) -> list[Entry]:
+        """Attempts, the oldest first.
+
+        Args:
+            name: a message id, a transaction id, or the beginning of one (six digits or more).
+            recipient, key, gateway: theirs.
+            since_s, changed_since_s: begun, or changed, at that time or later (seconds since 1970).
+            message_ids, recipients, tokens: any of these.
+            newest: so many at most, the newest of them.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        table = attempts.c
+        wanted: list[ColumnElement[bool]] = []
+        if name:
+            begins = table.transaction_id.startswith(name.lower(), autoescape=True)
+            wanted.append(or_(table.message_id == name, begins) if len(name) >= 6 else table.message_id == name)
+        for column, value in ((table.recipient, recipient), (table.key, key), (table.gateway, gateway)):
+            wanted += [column == value] if value else []
+        for column, moment_s in ((table.created_at_s, since_s), (table.updated_at_s, changed_since_s)):
+            wanted += [column >= moment_s] if moment_s else []
+        for column, values in ((table.message_id, message_ids), (table.recipient, recipients), (table.token, tokens)):
+            wanted += [column.in_(values)] if values is not None else []
+        query = select(*_COLUMNS, table.owner, table.expires_at_s).where(*wanted)
+        query = query.order_by(table.number.desc()).limit(newest) if newest else query.order_by(table.number)
+        with self._mapped(), self._own_engine().connect() as connection:
+            now_s = self._now_s(connection)
+            found = [_entry(row, now_s) for row in connection.execute(query)]
+        return found[::-1] if newest else found
+
+    def now_s(self) -> float:
+        """The time by the clock that all who use this journal share, in seconds since 1970.
 
         Raises:
             JournalError: it cannot be read.
         """
         with self._mapped(), self._own_engine().connect() as connection:
-            now_s = self._now_s(connection)
-            rows = connection.execute(
-                select(*_COLUMNS, attempts.c.owner, attempts.c.expires_at_s).order_by(attempts.c.number)
-            )
-            return [_entry(row, now_s) for row in rows]
+            return self._now_s(connection)
 
     def _insert(self, connection: Connection, claim: Claim) -> bool:
         now_s, subject = self._now_s(connection), claim.subject
@@ -233,6 +318,8 @@ class Journal:
         """Errors of the database's and the system's as ours."""
         try:
             yield
+        except IntegrityError:
+            raise _Taken(f"{self.name}: another attempt stands; {therefore}") from None
         except SQLAlchemyError as error:
             words = database.reason(error)
             if "not a database" in words:

@@ -33,7 +33,7 @@ from mmsprep.sender.entry import State
 from mmsprep.tools import database
 
 _APPLICATION_ID = 0x6D6D7370
-_VERSION = 2
+_VERSION = 3
 _KEPT_OF_VERSION_1 = (
     *("recipient", "key", "content_sha256", "via", "transaction_id", "message_id"),
     *("status_code", "error_code"),
@@ -63,6 +63,7 @@ attempts = Table(
     Column("error_code", String(40), nullable=False, default=""),
     Column("reason", Text, nullable=False, default=""),
     Column("settled_by", String(10), nullable=False, default=""),
+    Column("person", Text, nullable=False, default=""),
     Column("created_at_s", Float, nullable=False),
     Column("updated_at_s", Float, nullable=False),
     sqlite_autoincrement=True,
@@ -76,6 +77,12 @@ Index(
     postgresql_where=text("stands"),
 )
 Index("attempts_by_content", attempts.c.content_sha256, attempts.c.gateway)
+_OF_VERSION_3 = (
+    Index("attempts_by_recipient", attempts.c.recipient),
+    Index("attempts_by_key", attempts.c.key),
+    Index("attempts_by_time", attempts.c.created_at_s),
+    Index("attempts_by_change", attempts.c.updated_at_s),
+)
 
 
 def prepare(engine: Engine) -> None:
@@ -94,6 +101,8 @@ def prepare(engine: Engine) -> None:
         if version is None:
             connection.execute(journal.insert().values(version=_VERSION))
             _put_in(connection, before)
+        elif version == 2:
+            _from_version_2(connection)
         elif version != _VERSION:
             raise _too_new(version)
         if engine.dialect.name == "sqlite":
@@ -147,6 +156,14 @@ def _put_in(connection: Connection, rows: list[Row[Any]]) -> None:
         standing |= {_subject(one): one["token"] for one in found if one["state"] is decisive}
     for one in found:
         connection.execute(attempts.insert().values(**one, stands=standing.get(_subject(one)) == one["token"]))
+
+
+def _from_version_2(connection: Connection) -> None:
+    """Which did not know who a person was, and was looked through from end to end."""
+    connection.execute(text("ALTER TABLE attempts ADD COLUMN person TEXT NOT NULL DEFAULT ''"))
+    for index in _OF_VERSION_3:
+        index.create(connection, checkfirst=True)
+    connection.execute(journal.update().values(version=_VERSION))
 
 
 def _subject(values: dict[str, Any]) -> tuple[str, ...]:
