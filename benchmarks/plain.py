@@ -1,11 +1,14 @@
 """What others do with a photo: the least that anybody must, and what most people write.
 
+    python benchmarks/plain.py PHOTO    # the least, as a program of its own
+
 Comes in: a photo. Goes out: JPEG bytes. Never: anything of mmsprep's.
 """
 
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 from PIL import Image
@@ -40,3 +43,7 @@ def plain_loop(image: Image.Image, max_bytes: int) -> bytes:
             high = quality - 1
             best = best or (out.getvalue() if quality == 1 else b"")
     return best
+
+
+if __name__ == "__main__":
+    floor(Path(sys.argv[1]))

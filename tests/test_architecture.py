@@ -208,6 +208,25 @@ def test_help_starts_without_the_heavy_packages() -> None:
     assert "prepare" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [
+        (
+            "from mmsprep.cli.commands import commands; commands('prepare')",
+            {"mmsprep.cli.sandbox", "mmsprep.cli.inbox"},
+        ),
+        ("import mmsprep.cli", {"typer", "rich", "msgspec", "PIL"}),
+        ("import mmsprep.transcode.image.pixels, mmsprep.transcode.image.viewing", {"numpy"}),
+        ("import mmsprep.pipeline.verify, mmsprep.sniff.recognise", {"numpy", "mmsprep.pipeline.order", "mido"}),
+    ],
+)
+def test_what_a_photo_waits_for_loads_no_more_than_it_needs(code: str, unwanted: set[str]) -> None:
+    """A command is one of its kind, its worker starts before anything else, and decodes without numpy."""
+    code += f"\nimport sys\nsys.exit(str(found) if (found := {unwanted!r} & sys.modules.keys()) else 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_public_names_are_pinned() -> None:
     for name in mmsprep.__all__:
         assert getattr(mmsprep, name) is not None

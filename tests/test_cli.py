@@ -24,6 +24,26 @@ def mmsprep(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedP
     return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=120)
 
 
+def test_a_name_that_lies_costs_nothing_but_time(tmp_path: Path) -> None:
+    """What is loaded ahead follows the name; what is done, the content."""
+    Image.new("RGB", (900, 600), "red").save(tmp_path / "really.png")
+    for name in ("clip.mp4", "song.mp3", "picture.heic", "noname", "odd.\xe4"):
+        (tmp_path / name).write_bytes((tmp_path / "really.png").read_bytes())
+        done = mmsprep("prepare", tmp_path / name, "-o", tmp_path / "out", "--json", "--force")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["parts"][0]["content_type"].startswith("image/")
+
+
+def test_settings_that_make_no_sense_are_told_although_a_worker_should_have_been_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (90, 60), "red").save(tmp_path / "a.png")
+    monkeypatch.setenv("MMSPREP_MAX_PIXELS", "many")
+    done = mmsprep("prepare", tmp_path / "a.png", "-o", tmp_path / "out")
+    assert b"MMSPREP_MAX_PIXELS" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_what_libraries_mutter_about_an_odd_file_is_not_shown(tmp_path: Path) -> None:
     broken_exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\xff\xff"
     Image.effect_noise((1200, 800), 50).save(tmp_path / "odd.jpg", exif=broken_exif)

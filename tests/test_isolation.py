@@ -25,9 +25,10 @@ from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.tools import wire
 from mmsprep.tools.confine import DEATH, DEFENCES, FILES, LIMITS, NETWORK, PROGRAMS
-from mmsprep.tools.isolation import _Workers, isolated
+from mmsprep.tools.isolation import _Workers, isolated, keep
 from mmsprep.tools.libraries import share
 from mmsprep.tools.process import Cage, ProcessGroup, defences
+from mmsprep.tools.worker import Worker
 from mmsprep.tools.workspace import Workspace, read_bytes
 
 share(__name__)
@@ -164,6 +165,29 @@ def test_a_function_runs_in_another_process_and_its_value_comes_back(workspace: 
 
 def test_workers_are_reused(workspace: Workspace) -> None:
     assert isolated(workspace, answer, _SOME, 1)[0] == isolated(workspace, answer, _SOME, 2)[0]
+
+
+def loaded(attachment: Attachment, module: str) -> bool:
+    return module in sys.modules
+
+
+def test_a_worker_that_was_started_early_has_loaded_what_it_was_told_and_answers_first(
+    room: Callable[..., Workspace],
+) -> None:
+    room_of_its_own = room(max_memory_bytes=3_999_999_999)
+    worker = Worker(room_of_its_own.settings)
+    worker.begin(["no.such.module", "mmsprep.formats.isobmff:no_such_function", "mmsprep.transcode.image.pixels"])
+    keep(worker)
+    assert isolated(room_of_its_own, answer, _SOME, 1)[0] == worker.child.pid
+    assert isolated(room_of_its_own, loaded, _SOME, "mmsprep.transcode.image.pixels")
+
+
+def test_a_worker_that_was_started_early_and_died_is_replaced_without_a_word(room: Callable[..., Workspace]) -> None:
+    room_of_its_own = room(max_memory_bytes=3_999_999_998)
+    worker = Worker(room_of_its_own.settings)
+    os.kill(worker.child.pid, signal.SIGKILL)
+    keep(worker)
+    assert isolated(room_of_its_own, answer, _SOME, 1)[0] != worker.child.pid
 
 
 def test_a_file_on_disk_reaches_the_worker_open(workspace: Workspace, tmp_path: Path) -> None:

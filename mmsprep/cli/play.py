@@ -24,7 +24,7 @@ def play(
 ) -> None:
     """Show a message as phones of some years present it: what is shown, scaled, silent or missing, and why."""
     with reported(json_output):
-        from mmsprep.cli.tables import phone_summary, phones_table
+        from mmsprep.cli.phone_tables import phone_summary, phones_table
         from mmsprep.handset import (
             document,
             handset_names,

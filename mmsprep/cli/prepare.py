@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmsprep.cli.ahead import load_beside
 from mmsprep.cli.options import (
     BestEffortFlag,
     Files,
@@ -88,7 +89,7 @@ def prepare(
             cut_from=cut_from,
             cut_to=cut_to,
         )
-        results = _made(job, dry_run=dry_run, split=split, shown=not json_output)
+        results = _made(job, files or [], dry_run=dry_run, split=split, shown=not json_output)
         folders = _written(results, output, force=force)
         if json_output:
             _print(results)
@@ -96,10 +97,11 @@ def prepare(
             _show(results, folders, verbose=bool(verbose))
 
 
-def _made(job: Job, *, dry_run: bool, split: bool, shown: bool) -> Sequence[Message | Forecast]:
+def _made(job: Job, files: Sequence[str], *, dry_run: bool, split: bool, shown: bool) -> Sequence[Message | Forecast]:
     from mmsprep import pipeline
 
-    with progress_bar(shown=shown) as progress:
+    with progress_bar(shown=shown) as bar:
+        progress = load_beside(files, bar)
         if dry_run:
             return [pipeline.forecast(job, progress=progress)]
         return pipeline.split(job, progress=progress) if split else [pipeline.run(job, progress=progress)]

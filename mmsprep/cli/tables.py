@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mmsprep.doctor import Check
 from mmsprep.formats import FORMATS
-from mmsprep.handset import YEARS_SHOWN, Scene, Shares, Showing, Shown
 from mmsprep.message.message import labels
 from mmsprep.message.wording import media_words, reason_words, short_name, size_words
-from mmsprep.mm1.unpacked import Unpacked
 from mmsprep.mm7.status import Advice, Status
 from mmsprep.model import Action, Plan
-from mmsprep.pipeline.job import Inspection
 from mmsprep.printable import printable
 from mmsprep.profile import Profile
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
+
+    from mmsprep.doctor import Check
+    from mmsprep.mm1.unpacked import Unpacked
+    from mmsprep.pipeline.job import Inspection
 
 
 _LONGEST_TEXT = 2_000
@@ -49,10 +49,10 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
     for one in inspections:
         problem = getattr(one.error, "problem", str(one.error)) if one.error else ""
         table.add_row(
-            _two_lines(names[one.index], media_words(one.info) if one.info else ""),
+            two_lines(names[one.index], media_words(one.info) if one.info else ""),
             size_words(one.size_bytes),
             f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-",
-            _two_lines(_planned(one.plan), _found(one)) if one.plan else _two_lines("refuse", problem),
+            two_lines(_planned(one.plan), _found(one)) if one.plan else two_lines("refuse", problem),
         )
     return table
 
@@ -130,7 +130,7 @@ def _planned(plan: Plan) -> str:
     return words.get(plan.action, f"convert to {FORMATS[plan.target].title}")
 
 
-def _two_lines(first: str, second: str) -> Text:
+def two_lines(first: str, second: str) -> Text:
     """What is said first, and below it, dimmed, what may be skipped."""
     from rich.text import Text
 
@@ -174,53 +174,3 @@ def pdu_table(unpacked: Unpacked) -> RenderableType:
         declared = part.declared_type + (f" ({part.charset})" if part.charset else "")
         table.add_row(part.name, part.format or "unknown", declared, f"{len(part.data):,}")
     return Group(facts, "", table)
-
-
-_SHOWING_WORDS = {
-    Showing.SHOWN: "shown",
-    Showing.STILL: "stands still",
-    Showing.SILENT: "without sound",
-    Showing.NARROWBAND: "telephone sound",
-    Showing.UNSUPPORTED: "not shown",
-}
-
-
-def phones_table(scenes: Sequence[Scene], shares: Shares) -> RenderableType:
-    """A message on phones: a row a part, a column a phone, and how many phones of a year are known to play it."""
-    from rich.table import Table
-
-    years = [year for year in YEARS_SHOWN if year in shares.years]
-    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Part", overflow="fold")
-    for scene in scenes:
-        table.add_column(f"A phone of {scene.handset.name}", overflow="fold")
-    for year in years:
-        table.add_column(f"'{year % 100:02d}", justify="right", no_wrap=True)
-    for places in zip(*(sorted(scene.parts, key=lambda one: one.item.name) for scene in scenes), strict=True):
-        cells = [_on_phone(shown, scene) for shown, scene in zip(places, scenes, strict=True)]
-        known = shares.least(places[0].verdict.needs)
-        table.add_row(places[0].item.name, *cells, *(f"{known[year]} %" if known else "?" for year in years))
-    return table
-
-
-def phone_summary(scene: Scene) -> str:
-    """One line: how a phone presents a message as a whole."""
-    handset = scene.handset
-    if not scene.is_fetched:
-        return (
-            f"{handset.name}: not fetched: {scene.total_bytes:,} bytes,"
-            f" {handset.message.limit_bytes:,} are taken ({handset.message.limit_source})"
-        )
-    if handset.message.presentation == "thread":
-        return f"{handset.name}: all at once, attachments above, text below"
-    turns = "; ".join(
-        f"{number}. {', '.join(shown.item.name for shown in slide.shown)} ({slide.duration_s or 0:.1f} s)"
-        for number, slide in enumerate(scene.slides, 1)
-    )
-    return f"{handset.name}: {len(scene.slides)} slide{'' if len(scene.slides) == 1 else 's'}: {turns}"
-
-
-def _on_phone(shown: Shown, scene: Scene) -> Text:
-    if not scene.is_fetched:
-        return _two_lines("not fetched", "")
-    return _two_lines(_SHOWING_WORDS[shown.verdict.showing], shown.verdict.because)

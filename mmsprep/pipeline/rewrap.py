@@ -24,7 +24,6 @@ from mmsprep.formats.amr import strip_amr
 from mmsprep.formats.content import Content
 from mmsprep.formats.frames import after_id3
 from mmsprep.formats.isobmff import without_signatures
-from mmsprep.formats.midi import unpack_midi
 from mmsprep.formats.mp3 import runs_of, strip_mp3
 from mmsprep.formats.text import clean, decode
 from mmsprep.model import Attachment, MediaInfo, Plan
@@ -254,13 +253,19 @@ def clean_melody(data: bytes) -> bytes:
     return clean(decoded[0], "crlf").encode()
 
 
+def _unpacked_midi(data: bytes) -> bytes:
+    from mmsprep.formats.midi import unpack_midi
+
+    return unpack_midi(data)
+
+
 _STRIPPERS: dict[str, Callable[[bytes], bytes]] = {
     "jpeg": strip_jpeg,
     "gif": strip_gif,
     "mp3": strip_mp3,
     "wav": strip_wav,
     "amr": strip_amr,
-    "midi": unpack_midi,
+    "midi": _unpacked_midi,
     "imelody": clean_melody,
     "emelody": clean_melody,
 }

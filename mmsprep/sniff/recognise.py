@@ -40,7 +40,6 @@ from mmsprep.formats.signatures import foreign_family, is_zipped_document, stron
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.sniff.pictures import is_raw_tiff, read_picture
-from mmsprep.sniff.recordings import counted_s, media_info
 from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace
@@ -97,6 +96,8 @@ def sniff(attachment: Attachment, settings: Settings, workspace: Workspace) -> M
     if info.format not in FORMATS or any(size is not None and not size >= 0 for size in sizes):
         raise senseless(attachment.name)
     if info.kind in (Kind.AUDIO, Kind.VIDEO) and info.duration_s is None and FORMATS[info.format].demuxer:
+        from mmsprep.sniff.recordings import counted_s
+
         return replace(info, duration_s=counted_s(attachment, info.format, settings, workspace))
     return info
 
@@ -157,6 +158,8 @@ def _binary_info(content: Content, family: str, attachment: Attachment, settings
         return read_picture(attachment, slug, settings.max_frames)
     if slug == "midi":
         return _midi_info(content)
+    from mmsprep.sniff.recordings import media_info
+
     return media_info(content, slug, movie, attachment)
 
 
@@ -185,6 +188,8 @@ def _other_info(content: Content, attachment: Attachment, settings: Settings) ->
     if entry.kind is None:
         _refuse(content.name, slug)
     if slug == "mp3":
+        from mmsprep.sniff.recordings import media_info
+
         return media_info(content, slug, None, attachment)
     return _text_info(content, entry, settings)
 

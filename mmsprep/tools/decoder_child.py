@@ -1,7 +1,8 @@
 """A worker process: reads strangers' files for the process that started it.
 
 Comes in: as its standard input a line of questions (:mod:`mmsprep.tools.wire`); the first says where Python's modules
-lie, the others are :class:`mmsprep.tools.wire.Call`, most of them with an open file. Goes out: on standard output, for
+lie and which of ours to load while nothing is asked, the others are :class:`mmsprep.tools.wire.Call`, most of them with
+an open file. Goes out: on standard output, for
 each an empty message once the question is read, then the answer: ``V`` and the value, or ``E`` and the error. Never: a
 file of its own choice, the network or another program; it was caged before its first line ran
 (:mod:`mmsprep.tools.confine`).
@@ -16,6 +17,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from typing import Any
@@ -39,6 +41,13 @@ def main() -> None:
     from mmsprep.tools.wire import hear, send
 
     keep_freed_memory()
+    for place in first["load"]:
+        # What fails here fails again where it is needed, and is told there.
+        with suppress(Exception):
+            module, _, function = place.partition(":")
+            found = import_module(module)
+            if function:
+                getattr(found, function)()
     with suppress(EOFError, OSError):
         while True:
             question, descriptor = hear(line)
@@ -92,7 +101,6 @@ def _answer(question: bytes, descriptor: int | None) -> bytes:
 
 def _run(call: Any, descriptor: int | None) -> Any:
     from dataclasses import replace
-    from importlib import import_module
     from inspect import signature
     from typing import get_type_hints
 

@@ -13,18 +13,14 @@ that dies meanwhile is replaced without a word. Safe from threads; a forked proc
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import os
 import signal
-import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TypeVar, TypeVarTuple, get_type_hints
 
 import msgspec
@@ -33,15 +29,13 @@ from mmsprep.errors import AttachmentError, Damaged, MmsprepError, OverInputLimi
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings, processors
 from mmsprep.tools import process
-from mmsprep.tools.libraries import libraries
 from mmsprep.tools.log import harmless, timed
-from mmsprep.tools.process import Cage
 from mmsprep.tools.untrusted import open_attachment
-from mmsprep.tools.wire import HANDS_OVER, Call, Failure, Line, ask, decode, encode, receive
+from mmsprep.tools.wire import HANDS_OVER, Call, Failure, decode, encode
+from mmsprep.tools.worker import Question, Worker
 from mmsprep.tools.workspace import Workspace, read_bytes
 
 _log = logging.getLogger(__name__)
-_CHILD = Path(__file__).with_name("decoder_child.py")
 _FILES_A_WORKER = 500
 _IDLE_S = 60.0
 
@@ -86,7 +80,7 @@ def isolated(
         call = Call(f"{function.__module__}:{function.__qualname__}", settings.max_cpu_s, encode([plain, *args]))
         told = {"function": call.function, "attachment": attachment.name, "index": attachment.index}
         with timed(_log, logging.DEBUG, "%(attachment)s: a worker's %(function)s took %(took_s).3f s", **told):
-            reply = _WORKERS.ask(_Question(attachment.name, encode(call), descriptor, limit_s), workspace)
+            reply = _WORKERS.ask(Question(attachment.name, encode(call), descriptor, limit_s), workspace)
     try:
         if reply[:1] == b"E":
             raise _rebuilt(decode(reply[1:], Failure), attachment.name)
@@ -97,6 +91,11 @@ def isolated(
         # Only a worker that was taken over by what it read would answer so.
         raise senseless(attachment.name) from error
     return result
+
+
+def keep(worker: Worker) -> None:
+    """Have a worker that was started early be the first that is asked."""
+    _WORKERS.keep(worker)
 
 
 def senseless(name: str) -> Damaged:
@@ -123,7 +122,7 @@ def _rebuilt(failure: Failure, name: str) -> MmsprepError:
     return _BY_CODE[failure.code](name, problem)
 
 
-def _fate(question: _Question, worker: _Worker, settings: Settings) -> MmsprepError:
+def _fate(question: Question, worker: Worker, settings: Settings) -> MmsprepError:
     """What became of a worker that did not answer."""
     status, name = worker.child.returncode, question.name
     if worker.late:
@@ -157,97 +156,15 @@ def _kinds(kind: type[AttachmentError]) -> Iterator[type[AttachmentError]]:
 _BY_CODE = {kind.code: kind for kind in _kinds(AttachmentError) if "code" in vars(kind)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What a worker is asked: about the file that messages call ``name``, open as ``descriptor``."""
-
-    name: str
-    request: bytes
-    descriptor: int | None
-    limit_s: float
-
-    def late(self, settings: Settings) -> MmsprepError:
-        """The error when the answer took too long."""
-        if self.limit_s < settings.decode_timeout_s:
-            problem = "its structure cannot be read in reasonable time and memory; get the file again"
-            return Damaged(self.name, problem)
-        allowed = f"the {self.limit_s:.0f} s that MMSPREP_DECODE_TIMEOUT_S allows"
-        return OverInputLimit(self.name, f"takes longer to decode than {allowed}")
-
-
-class _Worker:
-    """One child process.
-
-    ``heard``: it has read the whole of the last question, so what becomes of it then is that file's doing.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self.files = 0
-        self._started_s = time.monotonic()
-        self.memory_bytes = settings.max_memory_bytes
-        self.heard = self.late = self.cancelled = False
-        self.idle_since_s = 0.0
-        found = libraries()
-        cage = Cage(
-            memory_bytes=settings.max_memory_bytes,
-            # For all the files of a worker's life; each file's own share is set where it is known, in the child.
-            cpu_s=settings.max_cpu_s,
-            file_bytes=0,
-            reads=(*found.readable, str(_CHILD)),
-        )
-        self._line: Line
-        if HANDS_OVER:
-            self._line, its_end = socket.socketpair()
-            with its_end:
-                self.child = process.start([sys.executable, "-I", str(_CHILD)], cage, its_end.fileno())
-        else:
-            self.child = process.start([sys.executable, "-I", str(_CHILD)], cage)
-            assert self.child.stdin is not None
-            self._line = self.child.stdin
-        with suppress(OSError, ValueError):  # one that does not start is noticed with the first question
-            ask(self._line, json.dumps({"search": found.search, "packages": found.packages}).encode())
-
-    def ask(self, question: _Question) -> bytes | None:
-        """The answer; ``None`` when the worker died, or was killed because it was late."""
-        assert self.child.stdout is not None
-        self.files += 1
-        self.heard = False
-        watchdog = threading.Timer(question.limit_s, self._give_up)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            ask(self._line, question.request, question.descriptor)
-            receive(self.child.stdout)
-            self.heard = True
-            return receive(self.child.stdout)
-        except (OSError, ValueError, EOFError):
-            return None
-        finally:
-            watchdog.cancel()
-
-    def end(self) -> None:
-        """End it; harmless when it has ended."""
-        process.end(self.child)
-        lived_s = time.monotonic() - self._started_s
-        told = {"files": self.files, "took_s": round(lived_s, 4), "exit": self.child.returncode}
-        _log.debug("a worker ended after %(files)d files and %(took_s).3f s with status %(exit)d", told)
-        with suppress(OSError):
-            self._line.close()
-
-    def _give_up(self) -> None:
-        self.late = True
-        self.child.kill()
-
-
 class _Workers:
     """Those that are idle, the one that worked last at the end."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: list[_Worker] = []
+        self._idle: list[Worker] = []
         self._sweep: threading.Timer | None = None
 
-    def ask(self, question: _Question, workspace: Workspace) -> bytes:
+    def ask(self, question: Question, workspace: Workspace) -> bytes:
         worker = self._take(workspace.settings)
         answer = self._asked(worker, question, workspace)
         if answer is None and not (worker.heard or worker.late or worker.cancelled):
@@ -256,13 +173,13 @@ class _Workers:
                 "a worker had died before it knew of %(attachment)s: another one is asked",
                 harmless({"attachment": question.name}),
             )
-            worker = _Worker(workspace.settings)
+            worker = Worker(workspace.settings)
             answer = self._asked(worker, question, workspace)
         if answer is None:
             raise _fate(question, worker, workspace.settings)
         return answer
 
-    def _asked(self, worker: _Worker, question: _Question, workspace: Workspace) -> bytes | None:
+    def _asked(self, worker: Worker, question: Question, workspace: Workspace) -> bytes | None:
         answer: bytes | None = None
         try:
             workspace.processes.adopt(worker.child)
@@ -272,14 +189,14 @@ class _Workers:
             if answer is None or worker.files >= _FILES_A_WORKER:
                 worker.end()
             else:
-                self._give_back(worker)
+                self.keep(worker)
         return answer
 
     def close(self) -> None:
         """End every idle worker."""
         self._end_idle(lambda _: True)
 
-    def _take(self, settings: Settings) -> _Worker:
+    def _take(self, settings: Settings) -> Worker:
         """An idle worker with these limits that still lives, or a new one."""
         self._end_idle(lambda worker: worker.child.poll() is not None)
         with self._lock:
@@ -287,9 +204,10 @@ class _Workers:
                 if worker.memory_bytes == settings.max_memory_bytes:
                     self._idle.remove(worker)
                     return worker
-        return _Worker(settings)
+        return Worker(settings)
 
-    def _give_back(self, worker: _Worker) -> None:
+    def keep(self, worker: Worker) -> None:
+        """It has nothing to do: hold it for whoever asks next, or end it where enough wait."""
         worker.idle_since_s = time.monotonic()
         with self._lock:
             self._idle.append(worker)
@@ -312,7 +230,7 @@ class _Workers:
             if self._idle:
                 self._sweep_later()
 
-    def _end_idle(self, is_over: Callable[[_Worker], bool]) -> None:
+    def _end_idle(self, is_over: Callable[[Worker], bool]) -> None:
         with self._lock:
             over = [worker for worker in self._idle if is_over(worker)]
             self._idle = [worker for worker in self._idle if worker not in over]

@@ -48,6 +48,9 @@ _ENVIRONMENT = frozenset(
 )
 """What a child may know of this process's environment: where things are, never an account's password."""
 
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""numpy's threads for matrices, which nothing here has, would spin beside every start of a worker."""
+
 Child = subprocess.Popen[bytes]
 """A running program with its pipes."""
 
@@ -303,7 +306,7 @@ def _start(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=folder,
-            env={name: value for name, value in os.environ.items() if _is_harmless(name)},
+            env={name: value for name, value in os.environ.items() if _is_harmless(name)} | ONE_THREAD,
             start_new_session=True,
             pass_fds=descriptors,
         )

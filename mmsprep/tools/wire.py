@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
-import msgspec
-
 _LENGTH_BYTES = 8
 _MAX_MESSAGE_BYTES = 4_000_000_000
 _BYTES_A_PIXEL = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -55,6 +53,8 @@ class _Pixels:
 
 def encode(value: Any) -> bytes:
     """``value`` as MessagePack."""
+    import msgspec
+
     return msgspec.msgpack.encode(value, enc_hook=_from_picture)
 
 
@@ -64,6 +64,8 @@ def decode(data: bytes, expected: Any) -> Any:
     Raises:
         msgspec.MsgspecError, ValueError, TypeError: it is something else.
     """
+    import msgspec
+
     return msgspec.msgpack.decode(data, type=expected, dec_hook=_to_picture)
 
 
@@ -141,6 +143,7 @@ def _from_picture(value: Any) -> Any:
 
 
 def _to_picture(expected: type, value: Any) -> Any:
+    import msgspec
     from PIL import Image
 
     if expected is not Image.Image:

@@ -7,11 +7,13 @@ pixels, colour that lay hidden under transparency, or a failure because of a bro
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 from PIL import Image, ImageChops, ImageCms
 from PIL.ExifTags import Base as ExifTag
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _ICC_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 _WHITE_IS_ZERO = 0
@@ -47,7 +49,7 @@ def clean(image: Image.Image, icc_profile: bytes | None, background: str) -> tup
     if alpha is not None:
         image = _without_alpha(image)
     image, notes = _to_srgb(image, icc_profile)
-    if alpha is None or np.asarray(alpha).min() == 255:
+    if alpha is None or cast(tuple[int, int], alpha.getextrema())[0] == 255:
         return image, notes
     colour = background
     if _vanishes(image, alpha, background):
@@ -68,8 +70,13 @@ def _vanishes(image: Image.Image, alpha: Image.Image, background: str) -> bool:
     """Whether everything visible differs from the background by less than the eye makes out."""
     plain = Image.new("RGB", image.size, background)
     flat = Image.composite(image.convert("RGB"), plain, alpha)
-    difference = np.asarray(ImageChops.difference(flat, plain)).max()
-    return bool(difference < _FAINT and np.asarray(alpha).max() > _VISIBLE)
+    bands = ImageChops.difference(flat, plain).split()
+    return all(_highest(band) < _FAINT for band in bands) and _highest(alpha) > _VISIBLE
+
+
+def _highest(band: Image.Image) -> int:
+    """The largest value of a picture of one band."""
+    return int(cast(tuple[int, int], band.getextrema())[1])
 
 
 def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
@@ -121,6 +128,8 @@ def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Deep grey (16-bit, 32-bit, float) scaled, not clipped, to 8 bits; LA where a grey is transparent."""
+    import numpy as np
+
     deep = np.asarray(image).astype(np.float64)
     np.nan_to_num(deep, copy=False)
     grey = Image.fromarray(np.clip(deep * (255.0 / _full_scale(image, deep)) + 0.5, 0, 255).astype(np.uint8))

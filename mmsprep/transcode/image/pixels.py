@@ -16,40 +16,26 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from io import BytesIO
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    DdsImagePlugin,
-    GifImagePlugin,
-    IcnsImagePlugin,
-    IcoImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PcxImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    PsdImagePlugin,
-    TgaImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 from PIL.ExifTags import Base as ExifTag
 
 from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolMissing, TypeNotAllowed
-from mmsprep.formats import FORMATS, wbmp
+from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, ColourCoding, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
 from mmsprep.tools.extras import install_command
 from mmsprep.tools.workspace import read_bytes
-from mmsprep.transcode.colours import displayed
-from mmsprep.transcode.image import camera_raw, colour, viewing
+from mmsprep.transcode.image import colour, viewing
 from mmsprep.transcode.image.shrink import shrunk
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _DRAFT_MARGIN = 1.9
 _WORTHWHILE = 1.1
@@ -119,6 +105,10 @@ def plain_colours(
     hidden = image.info.get("transparency")
     if coding is None and (deep is None or not isinstance(hidden, tuple)):
         return image
+    import numpy as np
+
+    from mmsprep.transcode.colours import displayed
+
     plain = colour.plain_mode(image)
     alpha = plain.getchannel("A") if plain.mode in ("LA", "RGBA") else None
     if deep is not None and isinstance(hidden, tuple):
@@ -134,17 +124,22 @@ def plain_colours(
 
 def _sixteen_bits(image: Image.Image, attachment: Attachment, info: MediaInfo) -> NDArray[np.uint16] | None:
     """The pixels of a coloured PNG of 16 bits or a deep HEIC, where the lower eight matter; ``None``: they do not."""
+    if info.coding is None and not isinstance(image.info.get("transparency"), tuple):
+        return None
+    import numpy as np
+
     if info.format == "heic" and info.coding is not None and (info.bit_depth or 8) > 8:
         import pillow_heif
 
         heif = pillow_heif.open_heif(BytesIO(read_bytes(attachment)), convert_hdr_to_8bit=False)
         return np.asarray(heif[heif.primary_index])[..., :3].astype(np.uint16)
-    matters = info.coding is not None or isinstance(image.info.get("transparency"), tuple)
-    if info.format != "png" or not matters or [tile.args for tile in getattr(image, "tile", ())] != ["RGB;16B"]:
+    if info.format != "png" or [tile.args for tile in getattr(image, "tile", ())] != ["RGB;16B"]:
         return None
+    from PIL.PngImagePlugin import PngImageFile
+
     # Pillow keeps eight bits of each number: the higher ones, or the lower ones where it is told the other order.
     data = read_bytes(attachment)
-    higher, lower = (PngImagePlugin.PngImageFile(BytesIO(data)) for _ in range(2))
+    higher, lower = (PngImageFile(BytesIO(data)) for _ in range(2))
     lower.tile = [tile._replace(args="RGB;16L") for tile in lower.tile]
     both: NDArray[np.uint16] = np.asarray(higher).astype(np.uint16) << 8 | np.asarray(lower)
     return both
@@ -266,7 +261,9 @@ def _opener(attachment: Attachment, info: MediaInfo) -> Callable[[BytesIO], Imag
                 ) from None
             opener: Callable[[BytesIO], Image.Image] = JXLImageFile
             return opener
-    return _OPENERS[info.format]
+    module, _, name = _OPENERS[info.format].partition(":")
+    found: Callable[[BytesIO], Image.Image] = getattr(import_module(module), name)
+    return found
 
 
 def _orientation(image: Image.Image) -> int:
@@ -288,22 +285,23 @@ def _page_notes(image: Image.Image, info: MediaInfo) -> tuple[str, ...]:
     return ()
 
 
-_OPENERS: dict[str, Callable[[BytesIO], Image.Image]] = {
-    "avif": AvifImagePlugin.AvifImageFile,
-    "bmp": BmpImagePlugin.BmpImageFile,
-    "dng": camera_raw.open_preview,
-    "gif": GifImagePlugin.GifImageFile,
-    "ico": IcoImagePlugin.IcoImageFile,
-    "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
-    "jpeg": JpegImagePlugin.JpegImageFile,
-    "png": PngImagePlugin.PngImageFile,
-    "pnm": PpmImagePlugin.PpmImageFile,
-    "psd": PsdImagePlugin.PsdImageFile,
-    "tga": TgaImagePlugin.TgaImageFile,
-    "pcx": PcxImagePlugin.PcxImageFile,
-    "icns": IcnsImagePlugin.IcnsImageFile,
-    "dds": DdsImagePlugin.DdsImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
-    "wbmp": wbmp.open_wbmp,
-    "webp": WebPImagePlugin.WebPImageFile,
+_OPENERS = {
+    "avif": "PIL.AvifImagePlugin:AvifImageFile",
+    "bmp": "PIL.BmpImagePlugin:BmpImageFile",
+    "dng": "mmsprep.transcode.image.camera_raw:open_preview",
+    "gif": "PIL.GifImagePlugin:GifImageFile",
+    "ico": "PIL.IcoImagePlugin:IcoImageFile",
+    "jp2": "PIL.Jpeg2KImagePlugin:Jpeg2KImageFile",
+    "jpeg": "PIL.JpegImagePlugin:JpegImageFile",
+    "png": "PIL.PngImagePlugin:PngImageFile",
+    "pnm": "PIL.PpmImagePlugin:PpmImageFile",
+    "psd": "PIL.PsdImagePlugin:PsdImageFile",
+    "tga": "PIL.TgaImagePlugin:TgaImageFile",
+    "pcx": "PIL.PcxImagePlugin:PcxImageFile",
+    "icns": "PIL.IcnsImagePlugin:IcnsImageFile",
+    "dds": "PIL.DdsImagePlugin:DdsImageFile",
+    "tiff": "PIL.TiffImagePlugin:TiffImageFile",
+    "wbmp": "mmsprep.formats.wbmp:open_wbmp",
+    "webp": "PIL.WebPImagePlugin:WebPImageFile",
 }
+"""Where the decoder of a format is; all of them together take as long to load as a photo to shrink."""

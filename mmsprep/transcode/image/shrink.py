@@ -43,13 +43,13 @@ def shrunk(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
     if max(across, down) > 1:
         return shrunk(image.reduce((across, down)), size_px)
     bands = len(image.getbands())
-    pixels = _vips().Image.new_from_memory(image.tobytes(), image.width, image.height, bands, "uchar")
+    pixels = load_vips().Image.new_from_memory(image.tobytes(), image.width, image.height, bands, "uchar")
     smaller = pixels.resize(size_px[0] / image.width, vscale=size_px[1] / image.height, kernel="lanczos3", gap=0)
     return Image.frombytes(image.mode, size_px, smaller.write_to_memory())
 
 
 @lru_cache(maxsize=1)
-def _vips() -> Any:
+def load_vips() -> Any:
     """libvips, with one thread (several pictures are worked on side by side) and without a cache."""
     unset = _THREADS not in os.environ
     os.environ.setdefault(_THREADS, "1")

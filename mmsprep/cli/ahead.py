@@ -1,0 +1,91 @@
+"""What a command will wait for, begun while it still reads its own line.
+
+Comes in: the words of the command line. Goes out: a worker that loads what it will be asked for, and what this process
+will need, loaded beside. Never: a decision. A name foretells no more than what is loaded; a wrong one costs time alone.
+
+Where there are two processors, the worker starts while this program does, and this one loads what renders a picture
+while the worker decodes it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from mmsprep.errors import MmsprepError
+from mmsprep.settings import load_settings
+from mmsprep.tools.process import ONE_THREAD, can_cage
+from mmsprep.tools.worker import Worker
+
+if TYPE_CHECKING:
+    from mmsprep.model import Progress, ProgressCallback
+
+_LOOKS, _PREPARES = {"inspect"}, {"prepare", "send"}
+_LOOK = "mmsprep.sniff.recognise"
+_IN_WORKER = {
+    "image": (
+        *("mmsprep.transcode.image.pixels", "PIL.JpegImagePlugin", "mmsprep.transcode.image.viewing"),
+        *("mmsprep.transcode.image.shrink:load_vips", "mmsprep.pipeline.verify"),
+    ),
+    "audio": ("mmsprep.tools.mediainfo", "mmsprep.sniff.recordings", "mmsprep.pipeline.verify"),
+    "video": ("mmsprep.tools.mediainfo", "mmsprep.sniff.recordings", "mmsprep.pipeline.verify"),
+}
+_HERE = {
+    "image": "mmsprep.transcode.image.rendered",
+    "audio": "mmsprep.transcode.sound.recording",
+    "video": "mmsprep.transcode.video.clip",
+}
+
+
+def begin(words: Sequence[str]) -> None:
+    """Start a worker where the command will ask one."""
+    command, *others = (word for word in (*words, "") if not word.startswith("-"))
+    if not any(others) or command not in _LOOKS | _PREPARES or {"-h", "--help"} & set(words):
+        return
+    os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
+    with suppress(MmsprepError):  # settings that make no sense, or a missing program, are told later
+        settings = load_settings()
+        if not can_cage(settings.isolate):
+            return
+        worker = Worker(settings)
+        kinds = _kinds(others) if command in _PREPARES else []
+        worker.begin([_LOOK, *(module for kind in kinds for module in _IN_WORKER.get(kind, ()))])
+        from mmsprep.tools import isolation
+
+        isolation.keep(worker)
+
+
+def load_beside(names: Iterable[str], progress: ProgressCallback | None) -> ProgressCallback:
+    """``progress``, which at the first step also begins to load what files of these names need in this process."""
+    begun = False
+
+    def update(step: Progress) -> None:
+        nonlocal begun
+        if not begun:
+            begun = True
+            modules = [_HERE[kind] for kind in _kinds(names) if kind in _HERE]
+            threading.Thread(
+                target=_load, args=([*modules, "mmsprep.cli.message_table"],), name="mmsprep-ahead"
+            ).start()
+        if progress:
+            progress(step)
+
+    return update
+
+
+def _load(modules: Sequence[str]) -> None:
+    for module in modules:
+        with suppress(Exception):  # told where it is needed
+            import_module(module)
+
+
+def _kinds(names: Iterable[str]) -> list[str]:
+    from mmsprep.formats import FORMATS
+
+    extensions = {PurePath(name).suffix.lower().removeprefix(".") for name in names} - {""}
+    return sorted({one.kind.value for one in FORMATS.values() if one.kind and extensions & one.extensions})

@@ -1,0 +1,122 @@
+"""One worker: a caged process that reads strangers' files for this one.
+
+Comes in: settings, then questions. Goes out: answers, as they came. Never: a decision about what a silence means;
+:mod:`mmsprep.tools.isolation` makes it.
+
+It needs little of what :mod:`mmsprep.tools.isolation` does, so that a command can start one before it loads the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmsprep.errors import Damaged, MmsprepError, OverInputLimit
+from mmsprep.settings import Settings
+from mmsprep.tools import process
+from mmsprep.tools.libraries import Libraries, libraries
+from mmsprep.tools.process import Cage
+from mmsprep.tools.wire import HANDS_OVER, Line, ask, receive
+
+_log = logging.getLogger(__name__)
+_CHILD = Path(__file__).with_name("decoder_child.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a worker is asked: about the file that messages call ``name``, open as ``descriptor``."""
+
+    name: str
+    request: bytes
+    descriptor: int | None
+    limit_s: float
+
+    def late(self, settings: Settings) -> MmsprepError:
+        """The error when the answer took too long."""
+        if self.limit_s < settings.decode_timeout_s:
+            problem = "its structure cannot be read in reasonable time and memory; get the file again"
+            return Damaged(self.name, problem)
+        allowed = f"the {self.limit_s:.0f} s that MMSPREP_DECODE_TIMEOUT_S allows"
+        return OverInputLimit(self.name, f"takes longer to decode than {allowed}")
+
+
+class Worker:
+    """One child process.
+
+    ``heard``: it has read the whole of the last question, so what becomes of it then is that file's doing.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.files = 0
+        self._started_s = time.monotonic()
+        self.memory_bytes = settings.max_memory_bytes
+        self.heard = self.late = self.cancelled = False
+        self.idle_since_s = 0.0
+        self._found: Libraries | None = libraries()
+        found = self._found
+        cage = Cage(
+            memory_bytes=settings.max_memory_bytes,
+            # For all the files of a worker's life; each file's own share is set where it is known, in the child.
+            cpu_s=settings.max_cpu_s,
+            file_bytes=0,
+            reads=(*found.readable, str(_CHILD)),
+        )
+        self._line: Line
+        if HANDS_OVER:
+            self._line, its_end = socket.socketpair()
+            with its_end:
+                self.child = process.start([sys.executable, "-I", str(_CHILD)], cage, its_end.fileno())
+        else:
+            self.child = process.start([sys.executable, "-I", str(_CHILD)], cage)
+            assert self.child.stdin is not None
+            self._line = self.child.stdin
+
+    def begin(self, load: Sequence[str] = ()) -> None:
+        """Tell it where Python's modules lie, and which of ours (``module`` or ``module:function`` to be called) it
+        should load while nothing is asked; once, by itself before the first question."""
+        if self._found is None:
+            return
+        first = {"search": self._found.search, "packages": self._found.packages, "load": list(load)}
+        self._found = None
+        with suppress(OSError, ValueError):  # one that does not start is noticed with the first question
+            ask(self._line, json.dumps(first).encode())
+
+    def ask(self, question: Question) -> bytes | None:
+        """The answer; ``None`` when the worker died, or was killed because it was late."""
+        assert self.child.stdout is not None
+        self.files += 1
+        self.heard = False
+        self.begin()
+        watchdog = threading.Timer(question.limit_s, self._give_up)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            ask(self._line, question.request, question.descriptor)
+            receive(self.child.stdout)
+            self.heard = True
+            return receive(self.child.stdout)
+        except (OSError, ValueError, EOFError):
+            return None
+        finally:
+            watchdog.cancel()
+
+    def end(self) -> None:
+        """End it; harmless when it has ended."""
+        process.end(self.child)
+        lived_s = time.monotonic() - self._started_s
+        told = {"files": self.files, "took_s": round(lived_s, 4), "exit": self.child.returncode}
+        _log.debug("a worker ended after %(files)d files and %(took_s).3f s with status %(exit)d", told)
+        with suppress(OSError):
+            self._line.close()
+
+    def _give_up(self) -> None:
+        self.late = True
+        self.child.kill()

@@ -1,0 +1,138 @@
+"""What a decoded picture is rendered by: as a photo, as a drawing, or as what the profile takes alone.
+
+Comes in: a :class:`mmsprep.transcode.image.pixels.Picture`. Goes out: a source. Never: a decode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+from PIL import Image
+
+from mmsprep.model import AssuringSource, Curve, CurvePoint, Rendition, Source
+from mmsprep.profile import Profile
+from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image.ladder import LadderSource, bitmap_source, gif_source
+from mmsprep.transcode.image.photo import PhotoSource
+
+_GRAPHIC_FLOOR = 35.0
+_SHARP_ENOUGH, _LEGIBLE = 93.0, 80.0
+_LEAST_SHOWN = 0.01
+_LEGIBLE_SHRINK, _WELL_READ = 2.5, 70.0
+"""Body text of a screenshot, 36 px high, is 14 px high then; below that letters run into one another."""
+_HARD_TO_READ = (
+    "lettering or a drawing {times:.1f} times smaller than it was, hard to read;"
+    " cut it into pages, or crop it to what matters"
+)
+
+
+def source_of(picture: pixels.Picture, profile: Profile) -> Source:
+    """A source for a picture, by what it is and what the profile takes."""
+    rules = profile.image
+    image = _bare(picture.image)
+    best_shown = max(picture.shown, picture.larger_shown if picture.larger else 0.0)
+    source: Source
+    floor = max(rules.floor_quality, _GRAPHIC_FLOOR) if picture.graphic else rules.floor_quality
+    if "jpeg" not in rules.targets:
+        source = gif_source(image, rules.floor_quality, ()) if "gif" in rules.targets else bitmap_source(image, ())
+    else:
+        source = photo = PhotoSource(image, floor_quality=floor, graphic=picture.graphic)
+        if picture.graphic and "gif" in rules.targets:
+            gif = gif_source(image, floor, (), scales=(1.0,))
+            larger = gif_source(_bare(picture.larger), floor, (), scales=(1.0,)) if picture.larger else None
+            source = _GraphicSource(photo, gif, larger, picture.shown / max(best_shown, _LEAST_SHOWN))
+    return _AsShown(source, picture, best_shown) if picture.notes or picture.shrink > 1.0 else source
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """The pixels alone: Pillow's encoders copy comments and more from ``info`` into what they write."""
+    image = image.copy()
+    image.info = {}
+    return image
+
+
+class _AsShown:
+    """A source whose renditions know what a phone could have shown (see :class:`mmsprep.model.Source`)."""
+
+    def __init__(self, source: Source, picture: pixels.Picture, shown: float) -> None:
+        self.floor_quality = source.floor_quality
+        self.shown = shown
+        self.notes = picture.notes
+        self._source = source
+        self._legible_px = max(picture.image.size) * picture.shrink / _LEGIBLE_SHRINK if picture.graphic else 0.0
+        self._full_px = max(picture.image.size) * picture.shrink
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same pixels; empty where the source has none."""
+        return getattr(self._source, "fingerprint", "")
+
+    def assured_quality(self, max_bytes: int) -> float | None:
+        """As the source tells it."""
+        if not hasattr(self._source, "assured_quality"):
+            return None
+        return cast(AssuringSource, self._source).assured_quality(max_bytes)
+
+    def curve(self) -> Curve:
+        """As the source tells it: bytes do not bring back what the largest size loses."""
+        return self._source.curve()
+
+    def render(self, max_bytes: int) -> Rendition:
+        """The source's, with the share that is left of what could be shown."""
+        made = self._source.render(max_bytes)
+        notes = self.notes
+        long_px = max(made.width_px or 0, made.height_px or 0)
+        if 0 < long_px < self._legible_px and made.quality * self.shown < _WELL_READ:
+            notes = (*notes, _HARD_TO_READ.format(times=self._full_px / long_px))
+        return replace(made, shown=self.shown, notes=(*made.notes, *notes))
+
+
+class _GraphicSource:
+    """A drawn picture: a GIF of fewer or more colours, or a JPEG with whole chroma, whichever says more.
+
+    ``larger`` is a GIF of a size that only drawn pictures may have; beside it the usual size is worth ``usual_share``.
+    """
+
+    def __init__(self, photo: PhotoSource, gif: LadderSource, larger: LadderSource | None, usual_share: float) -> None:
+        self.fingerprint = photo.fingerprint
+        self._photo = photo
+        self._gif = gif
+        self._larger = larger
+        self._usual_share = usual_share if larger else 1.0
+        self.floor_quality = photo.floor_quality * self._usual_share
+
+    def curve(self) -> Curve:
+        """The upper edge of the curves; a GIF's part of it is real, a sharp one is what the picture is worth."""
+        photo = self._photo.curve()
+        points = [
+            replace(point, quality=point.quality * self._usual_share)
+            for point in (*photo.points, *self._gif.curve().points)
+        ]
+        whole_bytes = self._gif.whole_bytes(_SHARP_ENOUGH) or photo.whole_bytes
+        if self._larger:
+            points += self._larger.curve().points
+            whole_bytes = self._larger.whole_bytes(_LEGIBLE) or whole_bytes
+        best: list[CurvePoint] = []
+        for point in sorted(points, key=lambda point: (point.size_bytes, -point.quality)):
+            if not best or point.quality > best[-1].quality:
+                best.append(point)
+        return Curve(tuple(best), whole_bytes=whole_bytes)
+
+    def render(self, max_bytes: int) -> Rendition:
+        """The better one within ``max_bytes``."""
+        larger = self._larger.render(max_bytes) if self._larger else None
+        if larger and larger.size_bytes <= max_bytes and larger.quality >= _SHARP_ENOUGH:
+            return larger
+        usual = self._usual(max_bytes)
+        if larger is None:
+            return usual
+        usual = replace(usual, quality=usual.quality * self._usual_share, whole=False)
+        return max(usual, larger, key=lambda made: (made.size_bytes <= max_bytes, made.quality))
+
+    def _usual(self, max_bytes: int) -> Rendition:
+        gif = self._gif.render(max_bytes)
+        if gif.size_bytes <= max_bytes and gif.quality >= _SHARP_ENOUGH:
+            return gif
+        photo = self._photo.render(max_bytes)
+        return max(photo, gif, key=lambda made: (made.size_bytes <= max_bytes, made.quality))
