@@ -95,13 +95,16 @@ def _mediainfo() -> list[Check]:
 
 def _defences(settings: Settings) -> list[Check]:
     """What keeps the decoders of strangers' files in their place here."""
-    from mmsprep.tools import confine, isolation, process
+    from mmsprep.tools import budget, confine, isolation, process
 
     isolated = isolation.can_isolate(settings)
     title = "pictures are decoded in worker processes" if isolated else "off: pictures are decoded in this process"
     checks = [Check("isolation", title, isolated, False, "unset MMSPREP_ISOLATE for input that is not trusted")]
     if not isolated:
         return checks
+    total, kept = f"{settings.total_memory_bytes:,} bytes for all that work at once", budget.is_kept()
+    advice = "needs Linux, which says what a process holds; elsewhere MMSPREP_JOBS bounds how many work at once"
+    checks.append(Check("isolation: memory", total if kept else "not measured on this system", kept, False, advice))
     held = process.defences()
     for defence, use, advice in (
         (confine.LIMITS, "memory, processor time and size of files", "run it on Linux or macOS"),

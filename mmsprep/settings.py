@@ -19,6 +19,9 @@ from pathlib import Path
 from mmsprep.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "MMSPREP_"
+_SHARE_OF_MEMORY = 0.75
+"""The rest is for this process itself, and for everybody else's."""
+_ENOUGH_BYTES = 1 << 62
 
 _SWITCHES = {"0": False, "no": False, "off": False, "false": False, "1": True, "yes": True, "on": True, "true": True}
 _PARSERS: dict[str, Callable[[str], str | int | float]] = {
@@ -37,8 +40,9 @@ class Settings:
     ``max_duration_s`` a clip or recording, ``max_input_bytes`` a file, ``max_image_bytes`` a picture's,
     ``max_text_bytes`` a text. ``max_decoded_bytes`` bounds the frames or samples of one file in memory,
     ``max_temp_bytes`` all temporary files of one message, ``max_memory_bytes`` and ``max_cpu_s`` one run of a
-    decoder or of ffmpeg, ``tool_timeout_s`` the time that a run of ffmpeg takes by the clock, ``decode_timeout_s``
-    a picture's decoding.
+    decoder or of ffmpeg, ``max_total_memory_bytes`` all that work at the same time for one process (0: three quarters
+    of what the machine or the container has), ``tool_timeout_s`` the time that a run of ffmpeg takes by the clock,
+    ``decode_timeout_s`` a picture's decoding.
 
     ``isolate`` has files looked at and decoded in worker processes, and keeps those and ffmpeg from the network, from
     other files and from starting programs where the system can. Off (``MMSPREP_ISOLATE=0``), it is for input
@@ -56,6 +60,7 @@ class Settings:
     max_decoded_bytes: int = 1_000_000_000
     max_temp_bytes: int = 4_000_000_000
     max_memory_bytes: int = 4_000_000_000
+    max_total_memory_bytes: int = 0
     max_cpu_s: float = 1200.0
     tool_timeout_s: float = 600.0
     decode_timeout_s: float = 60.0
@@ -66,6 +71,32 @@ class Settings:
     def worker_count(self) -> int:
         """How many attachments are worked on side by side."""
         return self.jobs or processors()
+
+    @property
+    def total_memory_bytes(self) -> int:
+        """What all decoders and runs of ffmpeg of this process may hold together."""
+        return self.max_total_memory_bytes or int(_SHARE_OF_MEMORY * memory_bytes())
+
+
+def memory_bytes() -> int:
+    """How much memory this process may have: the machine's, and no more than a container's limit.
+
+    Linux's cgroups give the limit in bytes (version 2: ``memory.max``; version 1: ``memory.limit_in_bytes``). Where
+    nothing says how much there is, it is taken to be enough for everything.
+    """
+    try:
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return _ENOUGH_BYTES
+    return min(machine, _container_memory_bytes())
+
+
+@lru_cache(maxsize=1)
+def _container_memory_bytes() -> int:
+    """The least limit of the control groups around this process; read once a process."""
+    texts = [_text(f"{folder}/memory.max") for folder in _control_groups()]
+    texts.append(_text("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+    return min([int(text) for text in texts if text.strip().isdigit()], default=_ENOUGH_BYTES)
 
 
 def processors() -> int:
@@ -82,12 +113,17 @@ def processors() -> int:
 def _container_quota() -> float:
     """The least quota of the control groups around this process, in processors; read once a process."""
     quota = math.inf
-    own = next((line[3:] for line in _text("/proc/self/cgroup").splitlines() if line.startswith("0::")), "/")
-    for folder in (Path(own), *Path(own).parents):
-        allowed, _, period = _text(f"/sys/fs/cgroup{folder}/cpu.max").partition(" ")
+    for folder in _control_groups():
+        allowed, _, period = _text(f"{folder}/cpu.max").partition(" ")
         quota = min(quota, _ratio(allowed, period))
     first = "/sys/fs/cgroup/cpu/cpu.cfs_"
     return min(quota, _ratio(_text(f"{first}quota_us"), _text(f"{first}period_us")))
+
+
+def _control_groups() -> list[str]:
+    """The folders of the control groups around this process (version 2), the innermost first."""
+    own = next((line[3:] for line in _text("/proc/self/cgroup").splitlines() if line.startswith("0::")), "/")
+    return [f"/sys/fs/cgroup{folder}" for folder in (Path(own), *Path(own).parents)]
 
 
 def _ratio(allowed: str, period: str) -> float:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,6 +56,15 @@ class Workforce:
     def busy(self) -> list[Busy]:
         """Who is at what now, as far as that can be seen from here."""
         return self.executor.busy() if isinstance(self.executor, LocalProcesses) else []
+
+    def settings_of_each(self, settings: Settings) -> Settings:
+        """The settings of one worker: where it shares this machine with the others, its share of the memory, too."""
+        if not self.one_thread_each:
+            return settings
+        if isinstance(self.executor, LocalProcesses):
+            share_bytes = max(1, settings.total_memory_bytes // self.worker_count)
+            return replace(settings, jobs=1, max_total_memory_bytes=share_bytes)
+        return replace(settings, jobs=1)
 
     @property
     def at_once(self) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mmsprep.batch.executors import LOCAL, Workforce, failure_of, open_executor
@@ -50,8 +49,7 @@ def prepare_many(
     """
     settings = settings or load_settings()
     with open_executor(executor, worker_count, settings) as workforce:
-        if workforce.one_thread_each:
-            settings = replace(settings, jobs=1)
+        settings = workforce.settings_of_each(settings)
         if not isinstance(jobs, Iterable | Job):
             raise UsageError(f"jobs: is a {type(jobs).__name__}; expected a Job, or several")
         given = [jobs] if isinstance(jobs, Job) else jobs

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -105,8 +105,7 @@ def open_batch(
     with open_executor(executor, worker_count, settings) as workforce, open_ledger(target) as ledger:
         if not batch.resume:
             ledger.forget_items()
-        if workforce.one_thread_each:
-            settings = replace(settings, jobs=1)
+        settings = workforce.settings_of_each(settings)
         recipe = Recipe(
             source=source.location,
             target=target.location,

@@ -59,7 +59,7 @@ _PART_KEYS = (
     "indexes",
 )
 _SOURCE_KEYS = ("index", "path", "content_type", "format", "size_bytes", "width_px", "height_px", "duration_s")
-_NOT_IN_RESULTS = ("jobs", "ffmpeg")
+_NOT_IN_RESULTS = ("jobs", "ffmpeg", "max_total_memory_bytes")
 """Settings that cannot change a result: how much at once, and where the ffmpeg lies whose version counts."""
 
 

@@ -29,6 +29,7 @@ from mmsprep.errors import AttachmentError, Damaged, MmsprepError, OverInputLimi
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings, processors
 from mmsprep.tools import process
+from mmsprep.tools.budget import Turn
 from mmsprep.tools.log import harmless, timed
 from mmsprep.tools.untrusted import open_attachment
 from mmsprep.tools.wire import HANDS_OVER, Call, Failure, decode, encode
@@ -165,22 +166,35 @@ class _Workers:
         self._sweep: threading.Timer | None = None
 
     def ask(self, question: Question, workspace: Workspace) -> bytes:
+        settings, processes = workspace.settings, workspace.processes
+        for alone in (False, True):
+            with process.BUDGET.turn(
+                settings.total_memory_bytes, alone=alone, given_up=lambda: processes.is_closed
+            ) as turn:
+                worker, answer = self._answer(question, workspace, turn)
+            if answer is not None:
+                return answer
+            if not turn.was_ended or turn.was_alone:
+                break
+            question.rewind()
+        raise question.too_hungry(turn.total_bytes) if turn.was_ended else _fate(question, worker, settings)
+
+    def _answer(self, question: Question, workspace: Workspace, turn: Turn) -> tuple[Worker, bytes | None]:
         worker = self._take(workspace.settings)
-        answer = self._asked(worker, question, workspace)
-        if answer is None and not (worker.heard or worker.late or worker.cancelled):
+        answer = self._asked(worker, question, workspace, turn)
+        if answer is None and not (worker.heard or worker.late or worker.cancelled or turn.was_ended):
             # The system, or somebody, ended it before it knew of this file. A new one is asked; once.
             _log.info(
                 "a worker had died before it knew of %(attachment)s: another one is asked",
                 harmless({"attachment": question.name}),
             )
             worker = Worker(workspace.settings)
-            answer = self._asked(worker, question, workspace)
-        if answer is None:
-            raise _fate(question, worker, workspace.settings)
-        return answer
+            answer = self._asked(worker, question, workspace, turn)
+        return worker, answer
 
-    def _asked(self, worker: Worker, question: Question, workspace: Workspace) -> bytes | None:
+    def _asked(self, worker: Worker, question: Question, workspace: Workspace, turn: Turn) -> bytes | None:
         answer: bytes | None = None
+        turn.watch(worker.child)
         try:
             workspace.processes.adopt(worker.child)
             answer = worker.ask(question)
@@ -209,6 +223,7 @@ class _Workers:
     def keep(self, worker: Worker) -> None:
         """It has nothing to do: hold it for whoever asks next, or end it where enough wait."""
         worker.idle_since_s = time.monotonic()
+        process.BUDGET.spare = self.close
         with self._lock:
             self._idle.append(worker)
             kept = self._idle[-processors() :]

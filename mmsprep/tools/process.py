@@ -22,11 +22,12 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, NamedTuple
 
 from mmsprep.errors import SettingsError, ToolError, ToolMissing, ToolOverLimit, ToolTimeout
 from mmsprep.settings import Settings
 from mmsprep.tools import confine
+from mmsprep.tools.budget import Budget, Turn
 from mmsprep.tools.log import harmless
 
 _log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Cage:
     """What a child may have and do, as far as the system can enforce it (:mod:`mmsprep.tools.confine`).
 
     ``reads`` and ``writes`` are paths besides the system's libraries; without ``reads`` any file may be read.
+    ``total_bytes`` is what all children in cages may hold together while they work; none: their limits are enough.
     It has no network, starts no other program and ends with this process.
     """
 
@@ -76,6 +78,7 @@ class Cage:
     file_bytes: int
     reads: Sequence[Path | str] | None = ()
     writes: Sequence[Path | str] = ()
+    total_bytes: int | None = None
 
     def around(self, argv: Sequence[str]) -> list[str]:
         """The command that shuts itself in and becomes ``argv``.
@@ -205,6 +208,11 @@ class ProcessGroup:
             self._running.discard(child)
             return self._closed
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the work was cancelled, or is over."""
+        return self._closed
+
     def run(
         self,
         argv: Sequence[str],
@@ -222,7 +230,8 @@ class ProcessGroup:
 
         ``watch`` is called now and then while it runs; what it raises ends the child. ``descriptors`` stay open in it,
         under their numbers. ``hear`` is given what the child says on standard error, piece by piece and at the end
-        nothing, from another thread, and gives back what of it is a complaint.
+        nothing, from another thread, and gives back what of it is a complaint. Where memory runs out beside others, it
+        is run once more by itself.
 
         Raises:
             ToolMissing: there is no such program.
@@ -230,26 +239,47 @@ class ProcessGroup:
             ToolOverLimit: it needed more than ``cage`` or ``max_output_bytes`` allow.
             ToolError: it ended with another status than 0; the message carries its last words.
         """
-        limit_s = timeout_s or self._timeout_s
-        program = Path(argv[0]).name
+        errand = _Errand(
+            argv, stdin, folder, descriptors, timeout_s or self._timeout_s, cage, max_output_bytes, watch, hear
+        )
+        if cage is None or cage.total_bytes is None:
+            return self._run(errand, None)
+        for alone in (False, True):
+            with BUDGET.turn(cage.total_bytes, alone=alone, given_up=lambda: self._closed) as turn:
+                try:
+                    return self._run(errand, turn)
+                except ToolError as error:
+                    if not turn.was_ended:
+                        raise
+                    if turn.was_alone:
+                        raise ToolOverLimit(
+                            f"{Path(argv[0]).name}: wanted more than {cage.total_bytes:,} bytes of memory;"
+                            " MMSPREP_MAX_TOTAL_MEMORY_BYTES allows more"
+                        ) from error
+        raise AssertionError("by itself it is ended for no other's sake")
+
+    def _run(self, errand: _Errand, turn: Turn | None) -> Completed:
+        program = Path(errand.argv[0]).name
         started_s = time.monotonic()
         with self._lock:
             if self._closed:
                 raise ToolError(f"{program}: not started, the work was cancelled")
             child = _start(
-                argv,
-                cage,
-                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-                folder=folder,
-                descriptors=descriptors,
+                errand.argv,
+                errand.cage,
+                stdin=subprocess.DEVNULL if errand.stdin is None else subprocess.PIPE,
+                folder=errand.folder,
+                descriptors=errand.descriptors,
             )
             self._running.add(child)
-        talk = _Talk(child, stdin, max_output_bytes, hear)
+        if turn:
+            turn.watch(child)
+        talk = _Talk(child, errand.stdin, errand.max_output_bytes, errand.hear)
         try:
-            talk.finish(program, time.monotonic() + limit_s, watch)
+            talk.finish(program, started_s + errand.limit_s, errand.watch)
         except subprocess.TimeoutExpired as error:
             raise ToolTimeout(
-                f"{program}: stopped after {limit_s:.0f} s; MMSPREP_TOOL_TIMEOUT_S sets a longer time"
+                f"{program}: stopped after {errand.limit_s:.0f} s; MMSPREP_TOOL_TIMEOUT_S sets a longer time"
             ) from error
         finally:
             _signal(child)
@@ -257,8 +287,22 @@ class ProcessGroup:
             talk.close()
             self.release(child)
             _log_end(program, child, time.monotonic() - started_s)
-        _check_status(program, child.returncode, talk.complaints, cage)
+        _check_status(program, child.returncode, talk.complaints, errand.cage)
         return Completed(talk.output, talk.complaints)
+
+
+class _Errand(NamedTuple):
+    """What :meth:`ProcessGroup.run` was asked for."""
+
+    argv: Sequence[str]
+    stdin: bytes | None
+    folder: Path | None
+    descriptors: Sequence[int]
+    limit_s: float
+    cage: Cage | None
+    max_output_bytes: int
+    watch: Callable[[], None] | None
+    hear: Callable[[bytes], bytes] | None
 
 
 def _log_end(program: str, child: Child, took_s: float) -> None:
@@ -472,6 +516,19 @@ def _signal(child: subprocess.Popen[bytes]) -> None:
                 os.killpg(child.pid, signal.SIGKILL)
             else:
                 child.kill()
+
+
+BUDGET = Budget(_signal)
+"""Of this process; every caged child takes its turn here."""
+
+
+def _another_budget() -> None:
+    global BUDGET  # noqa: PLW0603
+    BUDGET = Budget(_signal)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_another_budget)
 
 
 def _last_words(stderr: bytes) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import sys
 import threading
@@ -38,6 +39,16 @@ class Question:
     request: bytes
     descriptor: int | None
     limit_s: float
+
+    def too_hungry(self, total_bytes: int) -> MmsprepError:
+        """The error when even by itself it took more memory than there is for all."""
+        allowed = f"the {total_bytes:,} bytes that MMSPREP_MAX_TOTAL_MEMORY_BYTES allows"
+        return OverInputLimit(self.name, f"needs more memory to decode than {allowed}; make it smaller")
+
+    def rewind(self) -> None:
+        """Whoever is asked again reads from the beginning."""
+        if self.descriptor is not None:
+            os.lseek(self.descriptor, 0, os.SEEK_SET)
 
     def late(self, settings: Settings) -> MmsprepError:
         """The error when the answer took too long."""

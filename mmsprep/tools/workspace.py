@@ -68,6 +68,7 @@ class Workspace:
             file_bytes=settings.max_temp_bytes,
             reads=reads,
             writes=[self._folder.name],
+            total_bytes=settings.total_memory_bytes,
         )
 
     def check_disk(self) -> None:
