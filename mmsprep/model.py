@@ -10,6 +10,7 @@ original, 70 high, 50 medium, 30 low.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -236,45 +237,48 @@ class Rendition:
 
 
 class Source(Protocol):
-    """An attachment that was decoded once and can be encoded at any size.
+    """An attachment that was decoded once and can be encoded at any size; every source inherits it.
 
-    ``render`` is the only expensive call. Both methods may be called from any thread, one at a time for
-    each source.
+    ``render`` is the only expensive call. All methods may be called from any thread, one at a time for each source.
+    What only some sources can do has an answer here that says so.
     """
 
     @property
+    @abstractmethod
     def floor_quality(self) -> float:
         """Below this the result is not worth sending (from the profile)."""
-        ...
 
+    @abstractmethod
     def curve(self) -> Curve:
         """Predict what bytes buy; cheap after the first call."""
-        ...
 
+    @abstractmethod
     def render(self, max_bytes: int) -> Rendition:
         """Encode the best that fits ``max_bytes``; when nothing fits, the smallest that can be made."""
-        ...
-
-
-class AssuringSource(Source, Protocol):
-    """A source that can tell without its curve that bytes are plenty."""
-
-    def assured_quality(self, max_bytes: int) -> float | None:
-        """The quality that ``max_bytes`` buy, ``None`` where only the curve can tell."""
-        ...
-
-
-class TimedSource(Source, Protocol):
-    """A source with a duration, which can be cut."""
 
     @property
-    def duration_s(self) -> float:
-        """Duration of what would be encoded, in seconds."""
-        ...
+    def shown(self) -> float:
+        """The share of what a phone could show that is left at the largest size that may be sent; see
+        :class:`Rendition`."""
+        return 1.0
 
-    def trimmed(self, duration_s: float) -> TimedSource:
-        """The same source, cut to its first ``duration_s`` seconds."""
-        ...
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same pixels; empty where only the bytes can tell."""
+        return ""
+
+    def assured_quality(self, max_bytes: int) -> float | None:  # noqa: ARG002
+        """The quality that ``max_bytes`` buy, where they are so plenty that it can be told without the curve."""
+        return None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds of what would be encoded, ``None`` for what cannot be cut."""
+        return None
+
+    def trimmed(self, duration_s: float) -> Source:
+        """The same source, cut to its first ``duration_s`` seconds; only for what :attr:`duration_s` tells a time."""
+        raise TypeError(f"a {type(self).__name__} cannot be cut to {duration_s} s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

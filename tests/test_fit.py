@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from mmsprep.model import Action, Curve, CurvePoint, Rendition
+from mmsprep.model import Action, Curve, CurvePoint, Rendition, Source
 from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit
 from mmsprep.pipeline.rescue import pack_in_order
 from mmsprep.transcode.image.photo import PhotoSource
 
 
 @dataclass
-class TableSource:
+class TableSource(Source):
     """A source whose encodes are as large as its table says, ``error`` more or less than promised."""
 
     points: list[tuple[int, float]]
@@ -289,7 +289,7 @@ def _itself(source: PhotoSource) -> PhotoSource:
 
 
 @dataclass
-class MisjudgedSource:
+class MisjudgedSource(Source):
     """A source whose curve is wrong: its real pixels and quality follow other tables than the ones it shows.
 
     Whole from ``whole_from`` bytes on; nothing it makes is larger than ``largest``.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from mmsprep.model import Action, Kind, PartReport
 from mmsprep.pipeline.fit import floor_bytes
 from mmsprep.pipeline.job import QUALITY_WORDS
-from mmsprep.pipeline.rescue import duration_s, groups_in_order, trimmed_to_fit
+from mmsprep.pipeline.rescue import groups_in_order, trimmed_to_fit
 from mmsprep.pipeline.running import Entry, Run
 
 _MEDIUM = QUALITY_WORDS["medium"]
@@ -46,10 +46,10 @@ def _what_helps(this: Run, entries: Sequence[Entry], low: Sequence[int], budget_
     groups = groups_in_order(this, wanted)
     if groups and len(groups) > 1:
         helps.append(f"{'' if splits else '--split '}--quality medium makes {len(groups)} messages")
-    timed = [place for place in low if duration_s(entries[place].ready.source())]
+    timed = [place for place in low if entries[place].ready.source().duration_s]
     shorter = trimmed_to_fit([one.ready for one in wanted], budget_bytes) if timed and not helps else None
     if shorter:
-        seconds = max(duration_s(shorter[place].source()) or 0 for place in timed)
+        seconds = max(shorter[place].source().duration_s or 0 for place in timed)
         helps.append(f"--trim --quality medium keeps the first {seconds:.0f} s")
     if not helps and any(entries[place].info.kind is Kind.VIDEO and not entries[place].poster for place in low):
         helps.append("--poster --quality medium sends the best frame")

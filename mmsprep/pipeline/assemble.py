@@ -71,7 +71,7 @@ def predict_part(this: Run, position: int, entry: Entry, share: Share | None) ->
         action=Action.TRANSCODE,
         quality=share.quality if share else 0,
         duration_s=entry.wanted.duration_s,
-        shown=getattr(entry.ready.source(), "shown", 1.0) if share else 1.0,
+        shown=entry.ready.source().shown if share else 1.0,
     )
     part = make_part(this, position, entry, stub)
     return replace(part, size_bytes=share.max_bytes if share else 0)

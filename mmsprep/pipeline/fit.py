@@ -20,9 +20,8 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import cast
 
-from mmsprep.model import AssuringSource, CurvePoint, Rendition, Source
+from mmsprep.model import CurvePoint, Rendition, Source
 from mmsprep.pipeline.division import GOOD_ENOUGH, PERFECT, Ask, divide_asks, rising
 
 KEEP_LEVEL = 60.0
@@ -64,7 +63,7 @@ class Candidate:
         """Below this a rendition of ``source``, which is this one's, is not what was asked for."""
         if not self.floor:
             return source.floor_quality if self.floor is None else 0.0
-        wanted = self.floor / max(_LEAST_SHOWN, getattr(source, "shown", 1.0))
+        wanted = self.floor / max(_LEAST_SHOWN, source.shown)
         best = max(point.quality for point in source.curve().points)
         return max(source.floor_quality, min(wanted, best - _UNREACHED))
 
@@ -121,9 +120,7 @@ def _assured(candidate: Candidate, budget_bytes: int) -> Share | None:
         return None
     with candidate.about():
         source = candidate.source()
-        if not hasattr(source, "assured_quality"):
-            return None
-        quality = cast(AssuringSource, source).assured_quality(budget_bytes)
+        quality = source.assured_quality(budget_bytes)
     if quality is None or quality < candidate.floor_quality(source):
         return None
     return Share(budget_bytes, quality, keeps_original=False, final=True)

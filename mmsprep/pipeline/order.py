@@ -297,7 +297,7 @@ def _content_of(entry: Entry, sizes: Counter[int]) -> object:
     if sizes.total() == 1:
         return alone
     original = entry.ready.original
-    fingerprint = None if original else getattr(entry.ready.source(), "fingerprint", None)
+    fingerprint = None if original else entry.ready.source().fingerprint
     if fingerprint:
         return ("pixels", fingerprint)
     if sizes[entry.info.size_bytes] == 1:

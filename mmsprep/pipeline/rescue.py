@@ -10,11 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 from mmsprep.errors import BelowFloor
 from mmsprep.message.message import overhead_bytes
-from mmsprep.model import Kind, Source, TimedSource
+from mmsprep.model import Kind, Source
 from mmsprep.pipeline.assemble import HEADER_SLACK_BYTES, predict_part
 from mmsprep.pipeline.fit import Candidate, Shortfall, floor_bytes
 from mmsprep.pipeline.running import Entry, OpenOnce, Run
@@ -78,12 +77,12 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
     advice = []
     shorter = _cut(entries, shortfall, budget_bytes)
     for place, (entry, need) in enumerate(zip(entries, shortfall.floor_bytes, strict=True)):
-        seconds = duration_s(entry.ready.source())
+        seconds = entry.ready.source().duration_s
         line = f"{this.label(entry.attachment.index)}: needs {need:,} bytes"
         if seconds:
             line += f" for {seconds:.0f} s"
         if seconds and shorter:
-            line += f"; its first {duration_s(shorter[place].source()) or 0:.0f} s would fit (--trim)"
+            line += f"; its first {shorter[place].source().duration_s or 0:.0f} s would fit (--trim)"
         if seconds and entry.info.kind is Kind.VIDEO:
             line += "; or send its best frame as a picture (--poster)"
         advice.append(line)
@@ -107,21 +106,16 @@ def trimmed_to_fit(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[
         needs = [floor_bytes(candidate) for candidate in trimmed]
         if sum(needs) <= budget_bytes:
             return tuple(trimmed)
-        timed = {place: duration for place, one in enumerate(trimmed) if (duration := duration_s(one.source()))}
+        timed = {place: duration for place, one in enumerate(trimmed) if (duration := one.source().duration_s)}
         left_bytes = budget_bytes - sum(need for place, need in enumerate(needs) if place not in timed)
         part = _TRIM_MARGIN * left_bytes / max(1, sum(needs[place] for place in timed))
         if not timed or min(timed.values()) * part < SHORTEST_S:
             return None
         for place, seconds in timed.items():
             with trimmed[place].about():
-                shorter = cast(TimedSource, trimmed[place].source()).trimmed(seconds * part)
+                shorter = trimmed[place].source().trimmed(seconds * part)
             trimmed[place] = replace(trimmed[place], source=partial(_same, shorter), original=None)
     return None
-
-
-def duration_s(source: Source) -> float | None:
-    """Seconds of a source that can be cut, ``None`` for one that cannot."""
-    return getattr(source, "duration_s", None) if hasattr(source, "trimmed") else None
 
 
 def _same(source: Source) -> Source:

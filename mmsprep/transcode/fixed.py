@@ -1,36 +1,26 @@
 """A source that can be made in one size only: texts and melodies.
 
-Comes in: finished bytes. Goes out: a source whose curve is one point. Never: an encode.
+Comes in: what will be sent. Goes out: a source whose curve is one point. Never: an encode.
 """
 
 from __future__ import annotations
 
-from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Curve, CurvePoint, Rendition
+from dataclasses import dataclass
+
+from mmsprep.model import Curve, CurvePoint, Rendition, Source
 
 
-class FixedSource:
-    """Bytes that are what they are (see :class:`mmsprep.model.Source`)."""
+@dataclass(frozen=True)
+class FixedSource(Source):
+    """What is as it is; there is nothing to trade for fewer bytes (see :class:`mmsprep.model.Source`)."""
 
-    floor_quality = 0.0
-
-    def __init__(
-        self, data: bytes, format_slug: str, *, duration_s: float | None = None, notes: tuple[str, ...] = ()
-    ) -> None:
-        self._rendition = Rendition(
-            data=data,
-            format=format_slug,
-            content_type=FORMATS[format_slug].content_type,
-            action=Action.TRANSCODE,
-            quality=100,
-            duration_s=duration_s,
-            notes=notes,
-        )
+    rendition: Rendition
+    floor_quality: float = 0.0
 
     def curve(self) -> Curve:
         """One point."""
-        return Curve((CurvePoint(self._rendition.size_bytes, 100),), steps=True)
+        return Curve((CurvePoint(self.rendition.size_bytes, self.rendition.quality),), steps=True)
 
     def render(self, max_bytes: int) -> Rendition:  # noqa: ARG002
-        """The bytes, whatever they may be compared with."""
-        return self._rendition
+        """It, whatever its size may be compared with."""
+        return self.rendition

@@ -14,7 +14,7 @@ from mmsprep.formats.emelody import parse_emelody
 from mmsprep.formats.imelody import parse_imelody
 from mmsprep.formats.melody import MelodyError
 from mmsprep.formats.text import decode
-from mmsprep.model import Attachment, MediaInfo, Plan
+from mmsprep.model import Action, Attachment, MediaInfo, Plan, Rendition
 from mmsprep.profile import Profile
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace, read_bytes
@@ -37,7 +37,17 @@ def open_source(
     """
     made = isolated(workspace, as_sent, attachment, info.format, plan.target, info.brand == "smf2")
     duration_s = info.duration_s if made.duration_s is None else made.duration_s
-    return FixedSource(made.data, made.format, duration_s=duration_s, notes=made.notes)
+    return FixedSource(
+        Rendition(
+            data=made.data,
+            format=made.format,
+            content_type=FORMATS[made.format].content_type,
+            action=Action.TRANSCODE,
+            quality=100,
+            duration_s=duration_s,
+            notes=made.notes,
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from PIL import GifImagePlugin, Image
 
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Attachment, ColourCoding, Curve, CurvePoint, MediaInfo, Reason, Rendition
+from mmsprep.model import Action, Attachment, ColourCoding, Curve, CurvePoint, MediaInfo, Reason, Rendition, Source
 from mmsprep.profile import ImageRules, Profile
 from mmsprep.settings import Settings
 from mmsprep.tools.isolation import isolated, senseless
@@ -104,8 +104,10 @@ class _Setting:
 _WHOLE = _Setting(1.0, 1)
 
 
-class AnimationSource:
+class AnimationSource(Source):
     """An animation that can be made smaller and choppier, or a clip (see :class:`mmsprep.model.Source`)."""
+
+    floor_quality = 0.0
 
     def __init__(self, attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace) -> None:
         self.floor_quality = max(profile.image.floor_quality, _LEAST_QUALITY)

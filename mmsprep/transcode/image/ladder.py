@@ -15,7 +15,7 @@ from functools import cached_property
 from PIL import Image
 
 from mmsprep.formats import FORMATS, wbmp
-from mmsprep.model import Action, Curve, CurvePoint, Rendition
+from mmsprep.model import Action, Curve, CurvePoint, Rendition, Source
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
 
@@ -36,8 +36,10 @@ class _Rung:
     quality: float
 
 
-class LadderSource:
+class LadderSource(Source):
     """A picture that can be made in a few sizes (see :class:`mmsprep.model.Source`)."""
+
+    floor_quality = 0.0
 
     def __init__(
         self,

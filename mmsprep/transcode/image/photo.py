@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Curve, Rendition
+from mmsprep.model import Action, Curve, Rendition, Source
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, Tables, encode, tables_at
 from mmsprep.transcode.image.rate_model import PROBE_SCALE, SURELY_FULL, RateModel, Setting, fine_quality
 from mmsprep.transcode.image.score import Reference
@@ -71,11 +71,13 @@ class _Search:
         return self.spectrum.tables_for(self.spectrum.bytes_at(nearest) * real_bytes / real[nearest])
 
 
-class PhotoSource:
+class PhotoSource(Source):
     """A source (see :class:`mmsprep.model.Source`) that makes JPEGs; ``trial_encodes`` counts its encodes.
 
     ``graphic`` keeps the chroma whole, which lettering and logos need.
     """
+
+    floor_quality = 0.0
 
     def __init__(
         self,

@@ -6,11 +6,10 @@ Comes in: a :class:`mmsprep.transcode.image.pixels.Picture`. Goes out: a source.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 from PIL import Image
 
-from mmsprep.model import AssuringSource, Curve, CurvePoint, Rendition, Source
+from mmsprep.model import Curve, CurvePoint, Rendition, Source
 from mmsprep.profile import Profile
 from mmsprep.transcode.image import pixels
 from mmsprep.transcode.image.ladder import LadderSource, bitmap_source, gif_source
@@ -52,8 +51,11 @@ def _bare(image: Image.Image) -> Image.Image:
     return image
 
 
-class _AsShown:
+class _AsShown(Source):
     """A source whose renditions know what a phone could have shown (see :class:`mmsprep.model.Source`)."""
+
+    floor_quality = 0.0
+    shown = 1.0
 
     def __init__(self, source: Source, picture: pixels.Picture, shown: float) -> None:
         self.floor_quality = source.floor_quality
@@ -66,13 +68,11 @@ class _AsShown:
     @property
     def fingerprint(self) -> str:
         """The same for the same pixels; empty where the source has none."""
-        return getattr(self._source, "fingerprint", "")
+        return self._source.fingerprint
 
     def assured_quality(self, max_bytes: int) -> float | None:
         """As the source tells it."""
-        if not hasattr(self._source, "assured_quality"):
-            return None
-        return cast(AssuringSource, self._source).assured_quality(max_bytes)
+        return self._source.assured_quality(max_bytes)
 
     def curve(self) -> Curve:
         """As the source tells it: bytes do not bring back what the largest size loses."""
@@ -88,11 +88,14 @@ class _AsShown:
         return replace(made, shown=self.shown, notes=(*made.notes, *notes))
 
 
-class _GraphicSource:
+class _GraphicSource(Source):
     """A drawn picture: a GIF of fewer or more colours, or a JPEG with whole chroma, whichever says more.
 
     ``larger`` is a GIF of a size that only drawn pictures may have; beside it the usual size is worth ``usual_share``.
     """
+
+    floor_quality = 0.0
+    fingerprint = ""
 
     def __init__(self, photo: PhotoSource, gif: LadderSource, larger: LadderSource | None, usual_share: float) -> None:
         self.fingerprint = photo.fingerprint

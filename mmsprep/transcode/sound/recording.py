@@ -22,7 +22,7 @@ from mmsprep.formats import FORMATS
 from mmsprep.hearing.channels import Mix, mixed
 from mmsprep.hearing.filters import Levels
 from mmsprep.hearing.samples import Decoded, decoded
-from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition
+from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition, Source
 from mmsprep.profile import AudioStep, Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
@@ -191,8 +191,8 @@ class _Work:
     notes: tuple[str, ...]
 
 
-class AudioSource:
-    """A recording that can be made at every rung of a ladder (see :class:`mmsprep.model.TimedSource`)."""
+class AudioSource(Source):
+    """A recording that can be made at every rung of a ladder (see :class:`mmsprep.model.Source`)."""
 
     def __init__(self, work: _Work, workspace: Workspace) -> None:
         self._work = work

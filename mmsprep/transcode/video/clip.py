@@ -17,7 +17,7 @@ from mmsprep.errors import Damaged, ToolError, ToolMissing, ToolOverLimit, ToolT
 from mmsprep.formats import FORMATS
 from mmsprep.hearing.channels import mixed
 from mmsprep.hearing.samples import Decoded, decoded
-from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition
+from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition, Source
 from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.sound.level import Levelled, heard_in, is_silent
@@ -175,8 +175,8 @@ class _LastEncode:
     sounds: dict[AudioStep, Path] = field(default_factory=dict)
 
 
-class VideoSource:
-    """A clip that can be made at any rate (see :class:`mmsprep.model.TimedSource`)."""
+class VideoSource(Source):
+    """A clip that can be made at any rate (see :class:`mmsprep.model.Source`)."""
 
     def __init__(self, work: _Work, rules: VideoRules, workspace: Workspace) -> None:
         self._work = work
