@@ -24,10 +24,13 @@ import msgspec
 from mmsprep.batch.outcome import Made
 from mmsprep.batch.storage import PRIVATE_FOLDER, Storage, is_remote
 from mmsprep.errors import LedgerError, NotFound
+from mmsprep.tools.sqlite import open_alone
 
 LEDGER_NAME = f"{PRIVATE_FOLDER}/ledger.sqlite"
 _VERSION = 1
 _UPLOAD_EVERY_S = 60.0
+_WAIT_S = 1.0
+"""For another run's lock, which may be about to go."""
 _TABLES = """
 CREATE TABLE items (id TEXT PRIMARY KEY, state TEXT NOT NULL, key TEXT NOT NULL, made BLOB NOT NULL);
 CREATE INDEX items_by_key ON items (key);
@@ -57,11 +60,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._database = sqlite3.connect(path, isolation_level=None, timeout=1.0)
-            # Exclusive: no second run beside this one, and no shared memory file, which network disks lack.
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database = open_alone(path, _WAIT_S)
             self._database.execute("BEGIN IMMEDIATE")
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
             if version == 0:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from mmsprep.receive.incoming import ForwardState, Stored, lane_of
 from mmsprep.receive.schema import lanes, messages
 from mmsprep.receive.store import Store, with_parts
+from mmsprep.tools import backoff
 
 LONGEST_WAIT_S = 3600.0
 _CLOCK_MARGIN_S = 600.0
@@ -40,7 +41,7 @@ class Retry:
 
     def wait_s(self, attempts: int) -> float:
         """How long to wait after that many attempts that failed."""
-        return min(self.longest_wait_s, self.first_wait_s * 2.0 ** min(attempts - 1, 40))
+        return backoff.wait_s(attempts, first_s=self.first_wait_s, longest_s=self.longest_wait_s)
 
 
 @dataclass(frozen=True, slots=True)

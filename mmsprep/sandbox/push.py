@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from mmsprep.errors import UsageError
+from mmsprep.tools import backoff
 from mmsprep.tools.log import unlogged
 
 _log = logging.getLogger(__name__)
@@ -198,7 +199,7 @@ def push(
         tell(delivery)
         if last:
             break
-        pause_s = min(how.first_pause_s * 2**turn, _LONGEST_PAUSE_S)
+        pause_s = backoff.wait_s(turn + 1, first_s=how.first_pause_s, longest_s=_LONGEST_PAUSE_S)
         _log.info(
             "push %(number)d: attempt %(attempt)d follows in %(wait_s).1f s",
             {"number": number, "attempt": turn + 2, "wait_s": pause_s},

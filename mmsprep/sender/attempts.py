@@ -33,6 +33,7 @@ from mmsprep.sender.answers import unknown
 from mmsprep.sender.entry import Claim, Entry, State, Subject
 from mmsprep.sender.http import Progress, Timeouts
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
+from mmsprep.tools import backoff
 
 if TYPE_CHECKING:
     from mmsprep.sender.journal import Journal
@@ -84,8 +85,8 @@ class Patience:
 
     def wait_s(self, attempt: int, retry_after_s: float | None, chance: Callable[[], float] = random.random) -> float:
         """Seconds between ``attempt`` (from 1) and the next; ``chance`` gives 0..1."""
-        wait_s = min(self.longest_wait_s, self.first_wait_s * 2.0 ** min(attempt - 1, 30)) * (0.5 + 0.5 * chance())
-        return max(wait_s, retry_after_s or 0.0)
+        own_s = backoff.wait_s(attempt, first_s=self.first_wait_s, longest_s=self.longest_wait_s, chance=chance)
+        return max(own_s, retry_after_s or 0.0)
 
 
 def course(

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mmsprep.errors import ToolMissing, UsageError
 from mmsprep.tools.extras import install_command
+from mmsprep.tools.sqlite import keep_commits
 
 _CREATE_LOCK = 0x6D6D73
 """Any number: programs that start at the same moment make their tables one after the other."""
@@ -72,9 +73,7 @@ def _sqlite(url: URL, wait_s: float) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _durable(connection: Any, _record: Any) -> None:
-        # FULL: a commit in WAL mode is on disk when it returns, not at the next checkpoint.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}").close()
+        keep_commits(connection)
 
     return engine
 
