@@ -1,0 +1,39 @@
+"""How a file of SQLite's is opened: by one writer's log, and with how much certainty a commit is kept.
+
+Comes in: a path, or a connection that SQLAlchemy made. Goes out: a connection set up. Never: a table or a query, or
+SQLAlchemy, which takes long to load (:mod:`mmsprep.tools.database` is for those who need it anyway).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+_LASTING = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+"""FULL: a commit in WAL mode is on disk when it returns, not at the next checkpoint."""
+_ALONE = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL")
+"""No second program beside this one, and no shared memory file, which network disks lack. NORMAL: losing power may take
+the last commits back, whole; never the file."""
+
+
+def keep_commits(connection: Any) -> None:
+    """For what must not be lost: a claim to send, a message that was answered with OK."""
+    _set(connection, _LASTING)
+
+
+def open_alone(path: Path, wait_s: float) -> sqlite3.Connection:
+    """A file for this process alone, for what can be made again; every statement is its own transaction.
+
+    Raises:
+        sqlite3.OperationalError: another process has it, or it cannot be opened.
+        sqlite3.DatabaseError: it is no database, or damaged.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, timeout=wait_s)
+    _set(connection, _ALONE)
+    return connection
+
+
+def _set(connection: Any, pragmas: tuple[str, ...]) -> None:
+    for pragma in pragmas:
+        connection.execute(f"PRAGMA {pragma}").close()
