@@ -5,13 +5,14 @@ read, without what commands a terminal, forges a line or turns the reading direc
 families, flags or right-to-left text made unreadable.
 
 Errors, reports and stores hold the exact text; the exits call this: the command line's console, its lines and
-its JSON (``cli/printing.py``), the sandbox's pages and answers.
+its JSON (``cli/printing.py``), pages that stand alone (:func:`html_text`), the sandbox's pages and answers.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from html import escape
 from typing import Any
 
 _ELLIPSIS = "…"
@@ -59,6 +60,11 @@ def printable(text: str, *, lines: bool = False, most: int | None = None) -> str
         return "␡" if char == "\x7f" else "\ufffd"
 
     return _FOUND.sub(shown, text)
+
+
+def html_text(text: str) -> str:
+    """``text``, harmless inside an HTML element or a quoted attribute; line ends stay."""
+    return escape(printable(text, lines=True))
 
 
 def json_text(value: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:

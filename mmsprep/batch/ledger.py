@@ -10,6 +10,7 @@ happened in between. One run at a time holds the ledger; the lock dies with the 
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -186,6 +187,27 @@ def open_ledger(target: Storage) -> Iterator[Ledger]:
         with suppress(NotFound):
             path.write_bytes(target.read(LEDGER_NAME))
         with _Carried(path, target) as ledger:
+            yield ledger
+
+
+@contextmanager
+def copied_ledger(target: Storage) -> Iterator[Ledger]:
+    """A copy of an output's ledger, empty where there is none; the output stays as it is.
+
+    Raises:
+        LedgerError: it is damaged, or newer than this mmsprep.
+    """
+    with tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True) as name:
+        path = Path(name, "ledger.sqlite")
+        # What was written last lies beside it until the run that does so ends.
+        for suffix in ("", "-wal"):
+            with suppress(NotFound, FileNotFoundError):
+                copy = path.with_name(path.name + suffix)
+                if is_remote(target.location):
+                    copy.write_bytes(target.read(LEDGER_NAME + suffix))
+                else:
+                    shutil.copyfile(Path(target.location, LEDGER_NAME + suffix), copy)
+        with Ledger(path) as ledger:
             yield ledger
 
 

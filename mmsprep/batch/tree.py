@@ -22,7 +22,7 @@ from typing import Literal
 from mmsprep.batch import work
 from mmsprep.batch.executors import LOCAL, Workforce, failure_of, open_executor
 from mmsprep.batch.flow import Flow, in_order
-from mmsprep.batch.ledger import Done, Ledger, open_ledger
+from mmsprep.batch.ledger import Done, Ledger, copied_ledger, open_ledger
 from mmsprep.batch.listing import Item, list_files, list_folders, list_manifest
 from mmsprep.batch.outcome import ItemOutcome, Made, OutputFile, Status
 from mmsprep.batch.storage import Storage, StoredFile, check_apart, is_remote, open_storage
@@ -93,16 +93,25 @@ def run_batch(
 
 @contextmanager
 def open_batch(
-    batch: Batch, *, executor: Executor | str = LOCAL, worker_count: int | None = None, settings: Settings | None = None
+    batch: Batch,
+    *,
+    executor: Executor | str = LOCAL,
+    worker_count: int | None = None,
+    settings: Settings | None = None,
+    look_only: bool = False,
 ) -> Iterator[OpenBatch]:
-    """Ledger and workers, for one or several rounds over the same output; raises as :func:`run_batch`."""
+    """Ledger and workers, for one or several rounds over the same output; raises as :func:`run_batch`.
+
+    ``look_only``: a copy of the ledger, and nothing is written.
+    """
     settings = settings or load_settings()
     profile = batch.profile if isinstance(batch.profile, Profile) else load_profile(batch.profile)
     leave_out = check_apart(batch.source, batch.target)
     source, target = open_storage(batch.source), open_storage(batch.target)
     if not is_remote(source.location) and not Path(source.location).is_dir():
         raise NotFound(batch.source, "there is no such folder")
-    with open_executor(executor, worker_count, settings) as workforce, open_ledger(target) as ledger:
+    opened_ledger = copied_ledger(target) if look_only else open_ledger(target)
+    with open_executor(executor, worker_count, settings) as workforce, opened_ledger as ledger:
         if not batch.resume:
             ledger.forget_items()
         settings = workforce.settings_of_each(settings)
@@ -130,7 +139,10 @@ class AtWork:
 
 
 class OpenBatch:
-    """A batch with its ledger and workers; :func:`open_batch` makes it. For one thread."""
+    """A batch with its ledger and workers; :func:`open_batch` makes it. For one thread.
+
+    ``source`` and ``target`` are its storages, ``recipe`` is what holds for every item.
+    """
 
     def __init__(
         self,
@@ -142,8 +154,8 @@ class OpenBatch:
         workforce: Workforce,
         leave_out: str,
     ) -> None:
-        self._batch, self._recipe = batch, recipe
-        self._source, self._target = source, target
+        self._batch, self.recipe = batch, recipe
+        self.source, self.target = source, target
         self._ledger, self._workforce = ledger, workforce
         self._leave_out = leave_out
         self._fingerprint = recipe.fingerprint
@@ -155,6 +167,11 @@ class OpenBatch:
     def worker_count(self) -> int:
         """How many workers there are."""
         return self._workforce.worker_count
+
+    def is_done(self, item: Item) -> bool:
+        """Whether the item was done as it is now, by name, size and date, and its result lies there still."""
+        before = self._ledger.done(item.id)
+        return before is not None and before.state == self._state_of(item) and self._in_place(before.made)
 
     def at_work(self) -> list[AtWork]:
         """Which worker is at which item now; nothing of workers that cannot be seen from here."""
@@ -170,10 +187,10 @@ class OpenBatch:
     def items(self, folder: str = "", *, deep: bool = True) -> Iterator[Item]:
         """What is to be made of ``folder`` (default: of everything)."""
         if self._batch.each == EACH_FILE:
-            return list_files(self._source, self._leave_out, folder, deep=deep)
+            return list_files(self.source, self._leave_out, folder, deep=deep)
         if self._batch.each == EACH_FOLDER:
-            return list_folders(self._source, self._leave_out, folder, deep=deep)
-        return list_manifest(Path(self._batch.each), self._source)
+            return list_folders(self.source, self._leave_out, folder, deep=deep)
+        return list_manifest(Path(self._batch.each), self.source)
 
     def outcomes(
         self, items: Iterable[Item], observe: Callable[[ItemOutcome], None] | None = None
@@ -213,7 +230,7 @@ class OpenBatch:
             raise item.error
         state = self._state_of(item)
         before = self._ledger.done(item.id)
-        if before and before.state == state and self._in_place(before.made):
+        if before and self.is_done(item):
             return Status.UNCHANGED, before.made
         digests = yield from self._digests_of(item)
         lasting = state if _at_rest(item) and work.UNREAD not in digests else ""
@@ -262,7 +279,7 @@ class OpenBatch:
         if claimed is None:
             self._ledger.set_claim(item.stem, strangers)
         return Assignment(
-            recipe=self._recipe,
+            recipe=self.recipe,
             stem=item.stem,
             message=item.message,
             inputs=item.inputs,
@@ -280,17 +297,17 @@ class OpenBatch:
     def _names_under(self, item: Item) -> list[str]:
         """The files that lie in the output where this item's would."""
         if item.message:
-            return self._target.names_in(item.stem)
-        return [name for suffix in _SUFFIXES if self._target.look(name := item.stem + suffix)]
+            return self.target.names_in(item.stem)
+        return [name for suffix in _SUFFIXES if self.target.look(name := item.stem + suffix)]
 
     def _record(self, item: Item, state: str, key: str, made: Made, before: Done | None) -> None:
         stale = self._ledger.record(item.id, item.stem, state, key, made)
         for file in made.outputs:
-            self._target.learn(file.name, file.size_bytes, file.version)
+            self.target.learn(file.name, file.size_bytes, file.version)
         for file in before.made.outputs if before else ():
             if file.name in stale:
                 if self._is_in_place(file):
-                    self._target.remove(file.name)
+                    self.target.remove(file.name)
                 self._ledger.forget_output(file.name)
 
     def _in_place(self, made: Made) -> bool:
@@ -298,7 +315,7 @@ class OpenBatch:
 
     def _is_in_place(self, file: OutputFile) -> bool:
         """Whether a file that was written lies there still, as it was."""
-        found = self._target.look(file.name)
+        found = self.target.look(file.name)
         if found is None or found.size_bytes != file.size_bytes:
             return False
         return not file.version or found.version == file.version
@@ -320,7 +337,7 @@ class OpenBatch:
         known = {given.file.place: self._known_digest(given.file) for given in item.inputs}
         unknown = tuple(given for given in item.inputs if not known[given.file.place])
         if unknown:
-            future = self._workforce.executor.submit(work.digest, self._recipe.source, unknown)
+            future = self._workforce.executor.submit(work.digest, self.recipe.source, unknown)
             yield future
             error = failure_of(future)
             if error:

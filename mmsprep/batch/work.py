@@ -46,6 +46,7 @@ _PACKAGES = (
 """Whose versions can change a result's bytes, beside mmsprep's own and ffmpeg's."""
 _PART_KEYS = (
     "name",
+    "format",
     "content_type",
     "kind",
     "size_bytes",
@@ -55,6 +56,7 @@ _PART_KEYS = (
     "height_px",
     "duration_s",
     "sha256",
+    "reasons",
     "notes",
     "indexes",
 )

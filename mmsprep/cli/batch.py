@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsprep.cli.options import OnError, parse_size
-from mmsprep.cli.printing import ProfileOption, Stopped, console_for, print_json, reported, say
+from mmsprep.cli.options import HtmlOption, OnError, parse_size
+from mmsprep.cli.printing import ProfileOption, Stopped, console_for, print_json, put, reported, say, waiting
 from mmsprep.errors import EmptyFolder, OutputError, UsageError
 from mmsprep.printable import json_text
 
 if TYPE_CHECKING:
     from mmsprep.batch import Batch, ItemOutcome
+    from mmsprep.batch.gallery import Gallery
 
 _SOME_FAILED = 10
 
@@ -59,14 +60,22 @@ def batch(
     poster: Poster = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Start nothing new after the first failure.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write all outcomes into a file, one JSON object a line.")] = None,
+    html: HtmlOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done with every file; encode and write nothing.")
+    ] = False,
     json_output: Lines = False,
 ) -> None:
     """Convert a whole folder; a later run does only what is missing or changed."""
     from mmsprep.batch import Batch
+    from mmsprep.batch.gallery import Gallery
 
     with reported(json_output, one_line=True):
-        if report:
-            _check_report(report, source)
+        if dry_run and (html or report):
+            raise UsageError("--dry-run writes nothing; leave out --html and --report")
+        for option, path in (("--report", report), ("--html", html)):
+            if path:
+                _check_apart(option, path, source)
         wanted = Batch(
             source=source,
             target=target,
@@ -79,10 +88,49 @@ def batch(
             resume=resume,
             fail_fast=fail_fast,
         )
-        raise typer.Exit(_run(wanted, executor, jobs, report, json_output=json_output))
+        if dry_run:
+            raise typer.Exit(_foresee(wanted, json_output=json_output))
+        gallery = Gallery() if html else None
+        status = _run(wanted, executor, jobs, report, gallery, json_output=json_output)
+        if gallery and html:
+            _write_page(gallery, wanted, html, shown=not json_output)
+        raise typer.Exit(status)
 
 
-def _run(wanted: Batch, executor: str, jobs: int | None, report: Path | None, *, json_output: bool) -> int:
+def _foresee(wanted: Batch, *, json_output: bool) -> int:
+    from mmsprep.batch.foresee import Foresight, foresee, foreseen_document
+    from mmsprep.cli.batch_foreseen import foreseen_lines, foreseen_summary
+
+    found = []
+    for one in foresee(wanted):
+        found.append(one)
+        if json_output:
+            print_json(foreseen_document(one), one_line=True)
+        else:
+            for line in foreseen_lines(one):
+                put(line)
+    if not found:
+        raise EmptyFolder(wanted.source, "there is nothing in it to convert")
+    if not json_output:
+        say(foreseen_summary(found))
+    return _SOME_FAILED if any(one.status is Foresight.REFUSE for one in found) else 0
+
+
+def _write_page(gallery: Gallery, wanted: Batch, html: Path, *, shown: bool) -> None:
+    from mmsprep.batch.storage import open_storage
+    from mmsprep.message.folder import write_new_file
+    from mmsprep.settings import load_settings
+
+    with waiting("making the page", shown=shown):
+        page = gallery.page(open_storage(wanted.source), open_storage(wanted.target), load_settings())
+    # As a report, it is of the last run.
+    write_new_file(page.encode(), html, overwrite=True)
+    say(f"before and after: {html}")
+
+
+def _run(
+    wanted: Batch, executor: str, jobs: int | None, report: Path | None, gallery: Gallery | None, *, json_output: bool
+) -> int:
     from mmsprep.batch.tree import open_batch
     from mmsprep.cli.batch_progress import Tally, live
 
@@ -94,8 +142,11 @@ def _run(wanted: Batch, executor: str, jobs: int | None, report: Path | None, *,
             open_batch(wanted, executor=executor, worker_count=jobs) as opened,
             live(opened, tally, shown=not (json_output and sys.stdout.isatty())),
         ):
-            for outcome in opened.outcomes(opened.items(), tally.add):
+            items = opened.items() if gallery is None else gallery.noting(opened.items())
+            for outcome in opened.outcomes(items, tally.add):
                 write_report(outcome)
+                if gallery is not None:
+                    gallery.add(outcome)
                 if json_output:
                     _print(outcome)
     except KeyboardInterrupt as error:
@@ -106,8 +157,8 @@ def _run(wanted: Batch, executor: str, jobs: int | None, report: Path | None, *,
     if not json_output:
         console.print(tally.table())
         console.print(tally.summary(wanted.target), style="bold", soft_wrap=True)
-        for problem in tally.problems():
-            say(problem)
+        for line in (*tally.problems(), *tally.remarks()):
+            say(line)
     return _SOME_FAILED if tally.failed else 0
 
 
@@ -171,10 +222,10 @@ def _print(outcome: ItemOutcome) -> None:
     print_json(outcome_document(outcome), one_line=True)
 
 
-def _check_report(report: Path, source: str) -> None:
+def _check_apart(option: str, path: Path, source: str) -> None:
     folder = Path(source).resolve()
-    if report.resolve().is_relative_to(folder):
-        raise UsageError(f"--report {report}: lies in the input and would be converted next time; put it elsewhere")
+    if path.resolve().is_relative_to(folder):
+        raise UsageError(f"{option} {path}: lies in the input and would be converted next time; put it elsewhere")
 
 
 @contextmanager

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mmsprep.batch.outcome import ItemOutcome, Status
+from mmsprep.batch.outcome import ItemOutcome, Made, Status
 from mmsprep.batch.tree import AtWork, OpenBatch
 from mmsprep.cli.printing import console_for
 from mmsprep.errors import AttachmentError, MmsprepError
-from mmsprep.message.wording import duration_words, size_words
+from mmsprep.message.wording import duration_words, short_name, size_words
+from mmsprep.model import QUALITY_BANDS, Action
 from mmsprep.printable import printable
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _WINDOW_S = 30.0
 _PROBLEMS_SHOWN = 10
 _WORKERS_SHOWN = 16
+_REMARKS_SHOWN = 10
 _LONG_S = 2.0
 
 
@@ -39,6 +41,9 @@ class Tally:
         self._output_bytes: Counter[Status] = Counter()
         self._codes: Counter[str] = Counter()
         self._shown: list[str] = []
+        self._low: list[tuple[float, str]] = []
+        self._low_count = self._part_count = self._told_count = 0
+        self._told: list[str] = []
         self._recent: deque[float] = deque(maxlen=2_000)
         self._workers: dict[str, tuple[int, float, str]] = {}
 
@@ -64,10 +69,27 @@ class Tally:
                 count, work_s, _ = self._workers.get(outcome.made.worker, (0, 0.0, ""))
                 seen = (count + 1, work_s + outcome.made.work_s, outcome.id)
                 self._workers[outcome.made.worker] = seen
+        if outcome.made:
+            self._remark(outcome.id, outcome.made)
         if outcome.error:
             self._codes[outcome.error.code] += 1
             if self.failed <= _PROBLEMS_SHOWN:
                 self._shown += failure_lines(outcome)
+
+    def _remark(self, item_id: str, made: Made) -> None:
+        """Keep the worst of what is low, and the first warnings."""
+        for part in made.parts:
+            self._part_count += 1
+            if part["action"] == Action.TRANSCODE and round(part["quality"]) < QUALITY_BANDS["medium"]:
+                self._low_count += 1
+                self._low.append((part["quality"], item_id))
+        self._low = sorted(self._low)[:_REMARKS_SHOWN]
+        words = [*made.warnings, *(f"{one['path']} was left out: it {one['message']}" for one in made.rejected)]
+        for warning in words:
+            self._told_count += 1
+            if self._told_count <= _REMARKS_SHOWN:
+                named = short_name(item_id) in warning
+                self._told.append(warning if named else f"{item_id}: {warning}")
 
     def rate(self) -> float:
         """Items a second that needed work, lately."""
@@ -139,6 +161,17 @@ class Tally:
         if self.failed > _PROBLEMS_SHOWN:
             codes = ", ".join(f"{count:,} {code}" for code, count in self._codes.most_common())
             yield f"{self.failed:,} failed in all ({codes}); --report FILE lists them"
+
+    def remarks(self) -> Iterator[str]:
+        """What is low, the worst first, and what was warned of; the first of each, and how many there are."""
+        if self._low_count:
+            worst = ", ".join(f"{name} ({round(quality)})" for quality, name in self._low)
+            more = f" and {self._low_count - len(self._low):,} more" if self._low_count > len(self._low) else ""
+            verb = "is" if self._low_count == 1 else "are"
+            yield f"{self._low_count:,} of {self._part_count:,} parts {verb} below medium: {worst}{more}"
+        yield from (f"note: {words}" for words in self._told)
+        if self._told_count > _REMARKS_SHOWN:
+            yield f"{self._told_count:,} notes in all; --report FILE lists them"
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsprep.cli.printing import inputs_of
-from mmsprep.errors import UsageError
+from mmsprep.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from mmsprep.pipeline.job import Job
@@ -80,6 +80,10 @@ EarliestOption = Annotated[
 PriorityClassOption = Annotated[
     str, typer.Option("--priority-class", metavar="low|normal|high", help="How urgent phones show it to be (mm7).")
 ]
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page that shows every file before and after."),
+]
 KeepNamesFlag = Annotated[bool, typer.Option("--keep-names", help="Name the parts after the originals.")]
 
 
@@ -126,6 +130,16 @@ def job_of(
         to_s=_moment(cut_to, "--to"),
         priorities=_priorities(priority),
     )
+
+
+def check_new_file(path: Path | None, *, force: bool) -> None:
+    """Refuse a file to write that is there already, before any work is done.
+
+    Raises:
+        OutputError: it is, and ``force`` does not say to replace it.
+    """
+    if path is not None and path.exists() and not force:
+        raise OutputError(f"{path}: is there already and stays as it is; --force replaces it")
 
 
 def parse_size(text: str) -> int:

@@ -13,6 +13,7 @@ from mmsprep.cli.options import (
     BestEffortFlag,
     Files,
     FromOption,
+    HtmlOption,
     KeepNamesFlag,
     LimitOption,
     OnError,
@@ -25,6 +26,7 @@ from mmsprep.cli.options import (
     TextOption,
     ToOption,
     TrimFlag,
+    check_new_file,
     job_of,
 )
 from mmsprep.cli.printing import (
@@ -36,7 +38,9 @@ from mmsprep.cli.printing import (
     progress_bar,
     reported,
     say,
+    waiting,
 )
+from mmsprep.errors import UsageError
 
 if TYPE_CHECKING:
     from mmsprep.message import Forecast, Message
@@ -68,10 +72,14 @@ def prepare(
     priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
     force: Annotated[bool, typer.Option("--force", help="Replace another message that DIR holds.")] = False,
+    html: HtmlOption = None,
     verbose: VerboseFlag = 0,
 ) -> None:
     """Make one message of FILES that fits the limit, and write its parts into a folder."""
     with reported(json_output):
+        if html and dry_run:
+            raise UsageError("--html shows what was made; leave out --dry-run")
+        check_new_file(html, force=force)
         job = job_of(
             files or [],
             text=message,
@@ -91,10 +99,14 @@ def prepare(
         )
         results = _made(job, files or [], dry_run=dry_run, split=split, shown=not json_output)
         folders = _written(results, output, force=force)
+        if html:
+            _write_page(results, job, html, force=force, shown=not json_output)
         if json_output:
             _print(results)
         else:
             _show(results, folders, verbose=bool(verbose))
+            if html:
+                say(f"before and after: {html}")
 
 
 def _made(job: Job, files: Sequence[str], *, dry_run: bool, split: bool, shown: bool) -> Sequence[Message | Forecast]:
@@ -113,6 +125,18 @@ def _written(results: Sequence[Message | Forecast], output: Path, *, force: bool
 
     messages = [one for one in results if isinstance(one, Message)]
     return write_messages(messages, output, overwrite=force) if messages else [None] * len(results)
+
+
+def _write_page(results: Sequence[Message | Forecast], job: Job, html: Path, *, force: bool, shown: bool) -> None:
+    from mmsprep.message import Message
+    from mmsprep.message.folder import write_new_file
+    from mmsprep.preview import messages_page
+    from mmsprep.settings import load_settings
+
+    messages = [one for one in results if isinstance(one, Message)]
+    with waiting("making the page", shown=shown):
+        page = messages_page(messages, job.attachments, load_settings())
+    write_new_file(page.encode(), html, overwrite=force)
 
 
 def _print(results: Sequence[Message | Forecast]) -> None:

@@ -97,6 +97,17 @@ def progress_bar(*, shown: bool) -> Iterator[ProgressCallback | None]:
         yield update
 
 
+@contextmanager
+def waiting(words: str, *, shown: bool) -> Iterator[None]:
+    """Say on a terminal what is being done while the block runs."""
+    console = console_for(stderr=True)
+    if not shown or not console.is_terminal:
+        yield
+        return
+    with console.status(words):
+        yield
+
+
 def _next(stages: Iterable[str], stage: str) -> str:
     """What comes after a stage that is done; the last one itself."""
     *_, last = order = list(stages)

@@ -10,7 +10,7 @@ from mmsprep.handset.judge import Showing, Verdict, judge
 from mmsprep.handset.model import Handset, Shares, handset_names, load_handset, load_shares
 from mmsprep.handset.opened import Opened, OpenedPart, open_message
 from mmsprep.handset.page import POLICY, YEARS_SHOWN, phones_page
-from mmsprep.handset.render import Rendering, render_all
+from mmsprep.handset.render import render_all
 from mmsprep.handset.scene import Item, Scene, Shown, look_at, read_slides, scene_of
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Item",
     "Opened",
     "OpenedPart",
-    "Rendering",
     "Scene",
     "Shares",
     "Showing",

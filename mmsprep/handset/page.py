@@ -9,16 +9,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from html import escape
 from importlib import resources
 
 from mmsprep.formats import FORMATS
 from mmsprep.handset.judge import Showing
 from mmsprep.handset.model import Shares
-from mmsprep.handset.render import Rendering
 from mmsprep.handset.scene import Scene, SceneSlide, Shown
 from mmsprep.model import Kind
-from mmsprep.printable import printable
+from mmsprep.printable import html_text
+from mmsprep.transcode.browser import Rendering
 
 _WIDEST_CSS_PX = 360
 _TALLEST_CSS_PX = 700
@@ -63,7 +62,7 @@ def phones_page(
     known = _shares(scenes[0][0], shares) if scenes else ""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}"><title>{_safe(title)}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{html_text(POLICY)}"><title>{html_text(title)}</title>'
         f"<style>{_STYLE}</style><main>{phones}{known}</main><script>{_SCRIPT}</script></html>\n"
     )
 
@@ -75,13 +74,14 @@ def _section(scene: Scene, renderings: Mapping[str, Sequence[Rendering]]) -> str
     plays_slides = handset.message.presentation == "slides" and scene.is_fetched and bool(scene.slides)
     kind = "slides" if plays_slides else "thread"
     body = "".join(_slide(slide, renderings) for slide in scene.slides) if scene.is_fetched else _refused(scene)
-    subject = f'<div class="subject">{_safe(scene.subject)}</div>' if scene.subject else ""
+    subject = f'<div class="subject">{html_text(scene.subject)}</div>' if scene.subject else ""
     # A thread has its subject with the text, below what is attached.
+    data_slides = " data-slides" if plays_slides else ""
     inside = body + subject if handset.message.text == "last" and scene.is_fetched else subject + body
     rows = "".join(_row(shown, scene) for shown in scene.parts)
     return (
-        f"<section><h2>{_safe(handset.name)}</h2><p class=soft>{_safe(handset.title)}</p>"
-        f'<div class="phone p{_safe(handset.name)}"><div class="screen {kind}"{" data-slides" if plays_slides else ""}'
+        f"<section><h2>{html_text(handset.name)}</h2><p class=soft>{html_text(handset.title)}</p>"
+        f'<div class="phone p{html_text(handset.name)}"><div class="screen {kind}"{data_slides}'
         f' style="width:{width_px}px;height:{height_px}px"><div class="bar"><span>MMS</span>'
         f"<span>{scene.total_bytes / 1000:,.0f} kB</span></div>{inside}</div></div>"
         '<div class="controls" hidden><button type="button">Play</button><span></span></div>'
@@ -99,14 +99,14 @@ def _part(shown: Shown, renderings: Mapping[str, Sequence[Rendering]]) -> str:
     if info is None or shown.verdict.showing is Showing.UNSUPPORTED:
         return _card(shown, shown.verdict.because, "file")
     if info.kind is Kind.TEXT and info.format != "vcard":
-        return f"<pre>{_safe(shown.item.text[:_LONGEST_TEXT])}</pre>"
+        return f"<pre>{html_text(shown.item.text[:_LONGEST_TEXT])}</pre>"
     made = renderings.get(shown.item.name, ())
     if not made:
         plays_itself = info.kind is Kind.AUDIO or info.format == "vcard"
         word = FORMATS[info.format].title if plays_itself else "cannot be drawn here"
         return _card(shown, f"{word}; the phone itself plays or opens it" if plays_itself else word, "melody")
     if info.kind is Kind.IMAGE:
-        return f'<img src="{_data(made[0])}" alt="{_safe(shown.item.name)}">'
+        return f'<img src="{_data(made[0])}" alt="{html_text(shown.item.name)}">'
     tag = "video" if info.kind is Kind.VIDEO else "audio"
     sources = "".join(f'<source src="{_data(one)}" type="{one.media_type}">' for one in made)
     return f"<{tag} controls playsinline>{sources}</{tag}>"
@@ -116,7 +116,7 @@ def _card(shown: Shown, why: str, kind: str) -> str:
     """What a phone shows in place of what it cannot: an icon and a name, to be kept or passed on."""
     path = "M6 2h9l5 5v15H6zM14 2v6h6" if kind == "file" else "M9 18V6l11-2v12M9 18a3 3 0 1 1-6 0 3 3 0 0 1 6 0z"
     icon = f'<svg viewBox="0 0 24 24" aria-hidden="true"><path d="{path}"/></svg>'
-    return f'<div class="card {kind}">{icon}<span><b>{_safe(shown.item.name)}</b>{_safe(why)}</span></div>'
+    return f'<div class="card {kind}">{icon}<span><b>{html_text(shown.item.name)}</b>{html_text(why)}</span></div>'
 
 
 def _refused(scene: Scene) -> str:
@@ -130,9 +130,9 @@ def _row(shown: Shown, scene: Scene) -> str:
     source = verdict.source if scene.is_fetched else scene.handset.message.limit_source
     missing = verdict.showing is Showing.UNSUPPORTED or not scene.is_fetched
     return (
-        f"<tr><td>{_safe(shown.item.name)}<td><b{' class=no' if missing else ''}>{word}</b>"
-        f"{': ' if verdict.because else ''}{_safe(verdict.because)}"
-        f"<details><summary>source</summary>{_safe(source or '-')}</details></tr>"
+        f"<tr><td>{html_text(shown.item.name)}<td><b{' class=no' if missing else ''}>{word}</b>"
+        f"{': ' if verdict.because else ''}{html_text(verdict.because)}"
+        f"<details><summary>source</summary>{html_text(source or '-')}</details></tr>"
     )
 
 
@@ -144,17 +144,13 @@ def _shares(scene: Scene, shares: Shares) -> str:
     for shown in scene.parts:
         found = shares.least(shown.verdict.needs)
         cells = "".join(f"<td class=n>{f'{found[year]} %' if found else '?'}" for year in years)
-        rows.append(f"<tr><td>{_safe(shown.item.name)}{cells}</tr>")
+        rows.append(f"<tr><td>{html_text(shown.item.name)}{cells}</tr>")
     return (
         "<section><h2>Who can see what</h2><p class=soft>Phones that came out in a year and are known to play the part:"
-        f" the smallest share of what it needs. Lower bounds: {_safe(shares.source)}.</p>"
+        f" the smallest share of what it needs. Lower bounds: {html_text(shares.source)}.</p>"
         f"<table><tr><th>Part{head}</tr>{''.join(rows)}</table></section>"
     )
 
 
 def _data(rendering: Rendering) -> str:
     return f"data:{rendering.media_type};base64,{base64.b64encode(rendering.data).decode('ascii')}"
-
-
-def _safe(text: str) -> str:
-    return escape(printable(text, lines=True))

@@ -5,34 +5,21 @@ Comes in: a part and what its phone does with it. Goes out: bytes and their medi
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import Literal
 
 from mmsprep.errors import InputError
 from mmsprep.handset.judge import Showing, shown_size_px
 from mmsprep.handset.model import Handset
 from mmsprep.handset.scene import Scene, Shown
 from mmsprep.model import Kind, MediaInfo
-from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
-from mmsprep.tools import ffmpeg
-from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.image import pixels
+from mmsprep.transcode import browser
+from mmsprep.transcode.browser import Rendering
 
 _TIMEOUT_S = 60.0
-_LONGEST_S = 300
-_AMR = {"f": "amr", "acodec": "libopencore_amrnb", "audio_bitrate": "12.2k", "ar": 8000, "ac": 1}
 _ANIMATED_BYTES = 2_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """Bytes for a browser, and their media type."""
-
-    data: bytes = field(repr=False)
-    media_type: str
 
 
 def render(shown: Shown, handset: Handset, settings: Settings) -> list[Rendering]:
@@ -50,7 +37,7 @@ def render(shown: Shown, handset: Handset, settings: Settings) -> list[Rendering
         if info.kind is Kind.AUDIO:
             return _sound(shown, info, workspace)
         if info.kind is Kind.VIDEO:
-            return [_clip(shown, info, handset, workspace, extension) for extension in ("mp4", "webm")]
+            return _clips(shown, info, handset, workspace)
     return []
 
 
@@ -74,64 +61,23 @@ def _picture(shown: Shown, info: MediaInfo, handset: Handset, workspace: Workspa
     moves = info.format == "gif" and (info.frame_count or 1) > 1
     if moves and shown.verdict.showing is Showing.SHOWN and len(data) <= _ANIMATED_BYTES:
         return Rendering(data, "image/gif")
-    width_px, height_px = shown_size_px(info, handset)
-    side_px = max(width_px, height_px)
-    rules = ImageRules(max_long_px=side_px, max_short_px=side_px)
-    picture = isolated(workspace, pixels.decode, shown.item.attachment, info, rules, workspace.settings)
-    file = io.BytesIO()
-    picture.image.save(
-        file, "PNG" if info.format != "jpeg" else "JPEG", **({"quality": 95} if info.format == "jpeg" else {})
-    )
-    return Rendering(file.getvalue(), "image/jpeg" if info.format == "jpeg" else "image/png")
+    return browser.picture(shown.item.attachment, info, max(shown_size_px(info, handset)), workspace)
 
 
 def _sound(shown: Shown, info: MediaInfo, workspace: Workspace) -> list[Rendering]:
-    if info.format in ("midi", "imelody", "emelody"):
+    if info.format in browser.MELODIES:
         return []
     if info.format == "mp3" and shown.verdict.showing is Showing.SHOWN:
         return [Rendering(shown.item.attachment.data or b"", "audio/mpeg")]
-    path = workspace.path_of(shown.item.attachment)
-    source = ffmpeg.safe_input(path, info.format, t=_LONGEST_S)
-    if shown.verdict.showing is Showing.NARROWBAND:
-        coded = workspace.new_path(".amr")
-        ffmpeg.run(workspace, _output(source["a:0"], coded, **_AMR))
-        source = ffmpeg.safe_input(coded, "amr")
-    made = workspace.new_path(".wav")
-    ffmpeg.run(workspace, _output(source["a:0"], made, f="wav", acodec="pcm_s16le"))
-    return [Rendering(workspace.read(made), "audio/wav")]
+    telephone = shown.verdict.showing is Showing.NARROWBAND
+    return [browser.sound(shown.item.attachment, info, workspace, telephone=telephone)]
 
 
-def _clip(shown: Shown, info: MediaInfo, handset: Handset, workspace: Workspace, extension: str) -> Rendering:
-    path = workspace.path_of(shown.item.attachment)
-    source = ffmpeg.safe_input(path, info.format, t=_LONGEST_S)
-    width_px, height_px = shown_size_px(info, handset)
-    picture = source["v:0"].filter("scale", _even(width_px), _even(height_px)).filter("setsar", 1)
-    streams = [picture]
-    if info.audio_codec and shown.verdict.showing is not Showing.SILENT:
-        sound = source["a:0"]
-        if shown.verdict.showing is Showing.NARROWBAND:
-            coded = workspace.new_path(".amr")
-            ffmpeg.run(workspace, _output(sound, coded, **_AMR))
-            sound = ffmpeg.safe_input(coded, "amr")["a:0"]
-        streams.append(sound)
-    made = workspace.new_path(f".{extension}")
-    options: dict[str, Any] = {"f": extension, "pix_fmt": "yuv420p", "map_metadata": "-1"}
-    if extension == "mp4":
-        options |= {"vcodec": "libx264", "preset": "veryfast", "crf": "18", "acodec": "aac", "movflags": "+faststart"}
-    else:
-        options |= {"vcodec": "libvpx", "crf": "8", "video_bitrate": "2M", "deadline": "realtime", "cpu-used": "4"}
-        options |= {"acodec": "libvorbis"}
-    import ffmpeg as graph
-
-    ffmpeg.run(workspace, graph.output(*streams, f"file:{made}", **options))
-    return Rendering(workspace.read(made), f"video/{extension}")
-
-
-def _output(stream: Any, path: Any, **options: Any) -> Any:
-    import ffmpeg as graph
-
-    return graph.output(stream, f"file:{path}", **options)
-
-
-def _even(size_px: int) -> int:
-    return max(2, size_px // 2 * 2)
+def _clips(shown: Shown, info: MediaInfo, handset: Handset, workspace: Workspace) -> list[Rendering]:
+    size_px = shown_size_px(info, handset)
+    silent, telephone = (shown.verdict.showing is one for one in (Showing.SILENT, Showing.NARROWBAND))
+    extensions: tuple[Literal["mp4", "webm"], ...] = ("mp4", "webm")
+    return [
+        browser.clip(shown.item.attachment, info, size_px, workspace, extension=one, silent=silent, telephone=telephone)
+        for one in extensions
+    ]

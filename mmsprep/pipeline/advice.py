@@ -35,6 +35,8 @@ def advice(
     if this.floor is not None:
         word = f"below the quality asked for, {this.floor:g}"
     told = f"{len(low)} of {len(parts)} parts {'is' if len(low) == 1 else 'are'} {word} (the worst {worst:.0f} of 100)"
+    if len(parts) == 1:
+        told = f"its quality is {word} ({worst:.0f} of 100)"
     if splits and this.floor is not None:
         return (told,)
     return (f"{told}; {_what_helps(this, entries, low, budget_bytes, splits=splits)}",)
