@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,16 @@ def test_the_public_names_are_pinned() -> None:
         assert getattr(mmsprep, name) is not None
     with pytest.raises(AttributeError):
         mmsprep.no_such_name  # noqa: B018
+
+
+def test_words_that_mean_something_to_callers_mean_one_thing() -> None:
+    """Rooms that do the same from two sides once had an ``Account``, a ``Door``, a ``Ledger`` each."""
+    found: dict[str, list[Path]] = {}
+    for module in _MODULES:
+        for node in ast.parse((_ROOT / module).read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(module)
+    for name in ("Account", "Door", "Incoming", "Ledger", "Source", "WireRequest", "Attachment", "Message", "Receipt"):
+        assert len(found[name]) == 1, found[name]
+    with pytest.warns(DeprecationWarning, match="Login"):
+        assert import_module("mmsprep.sandbox").Account is import_module("mmsprep.sandbox").Login

@@ -21,7 +21,7 @@ from mmsprep.errors import AccountRefused, MmsprepError, SettingsError
 from mmsprep.receive import Forwarder, create_app, open_store
 from mmsprep.receive.serve import listen, make_server
 from mmsprep.sandbox import Sandbox
-from mmsprep.sandbox.push import Incoming, Persistence, PushedFile, push
+from mmsprep.sandbox.push import HandsetMessage, Persistence, PushedFile, push
 from mmsprep.sender import Account, Patience
 from mmsprep.tools.confine import DEFENCES, lacking
 from mmsprep.tools.log import log_to_stderr
@@ -240,7 +240,7 @@ def _receive_and_forward(folder: Path) -> None:
         thread.start()
         try:
             port = listener.getsockname()[1]
-            incoming = Incoming(
+            incoming = HandsetMessage(
                 sender=secret["number"],
                 id="2",
                 subject=secret["subject"],

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from mmsprep.errors import UsageError
 from mmsprep.receive import Forwarder, open_store, schema
 from mmsprep.receive.forward import Tally
-from mmsprep.receive.incoming import Door, ForwardState, Incoming, PushedPart, What
+from mmsprep.receive.incoming import ForwardState, Incoming, PushDoor, PushedPart, What
 from mmsprep.receive.look import look
 from mmsprep.receive.queue import Outcome, Retry, drop, lend, revive, settle
 from mmsprep.receive.store import Store
@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def add(store: Store, id_: str, sender: str = "61400", text: str = "hi") -> None:
     part = PushedPart(data=JPEG, declared_type="image/jpeg", declared_name="a.jpg")
-    incoming = Incoming(what=What.MESSAGE, door=Door.FORM, id=id_, sender=sender, text=text, parts=(part,))
+    incoming = Incoming(what=What.MESSAGE, door=PushDoor.FORM, id=id_, sender=sender, text=text, parts=(part,))
     store.add(incoming, look(incoming))
 
 

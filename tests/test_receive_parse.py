@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mmsprep import mm7
 from mmsprep.errors import MalformedPush, PushTooLarge
 from mmsprep.message.mime import Entity, build_related
-from mmsprep.receive.incoming import Door, Incoming, PushedPart, What
+from mmsprep.receive.incoming import Incoming, PushDoor, PushedPart, What
 from mmsprep.receive.limits import Limits
 from mmsprep.receive.look import look
 from mmsprep.receive.parse_form import parse_form
@@ -54,7 +54,7 @@ def test_the_documents_fields_urlencoded_with_base64() -> None:
             "content_name0": "image1.jpg",
         }
     )
-    assert (found.what, found.door, found.id, found.sender) == (What.MESSAGE, Door.FORM, "42", "61400000001")
+    assert (found.what, found.door, found.id, found.sender) == (What.MESSAGE, PushDoor.FORM, "42", "61400000001")
     assert (found.subject, found.text) == ("Grüße", "a\nb")
     assert found.parts == (PushedPart(data=JPEG, declared_type="image/jpeg", declared_name="image1.jpg"),)
 
@@ -273,7 +273,7 @@ def test_no_bytes_make_reading_a_form_fail_in_another_way(content_type: str, pie
 def test_an_attachments_name_is_safe_whatever_it_was_called(name: str) -> None:
     incoming = Incoming(
         what=What.MESSAGE,
-        door=Door.FORM,
+        door=PushDoor.FORM,
         id="1",
         sender="",
         parts=tuple(PushedPart(data=data, declared_name=name) for data in (JPEG, JPEG, b"\x00\x01", b"MZ\x90\x00")),
@@ -348,7 +348,7 @@ def nested() -> Entity:
 def test_a_delivery_with_nested_content_is_read_whole() -> None:
     push, found = parse_mm7(*deliver(nested()), LIMITS)
     assert push.transaction_id == "t-1"
-    assert (found.what, found.door, found.id) == (What.MESSAGE, Door.MM7, "L-1")
+    assert (found.what, found.door, found.id) == (What.MESSAGE, PushDoor.MM7, "L-1")
     assert (found.sender, found.recipients, found.subject) == ("+61400000001", ("61499",), "Grüße")
     assert found.text == "Hällo"
     assert [part.declared_type for part in found.parts] == ["application/smil", "text/plain", "image/jpeg"]

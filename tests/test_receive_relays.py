@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from mmsprep import mm7
 from mmsprep.cli import app
 from mmsprep.receive import Limits, unreadable
-from mmsprep.receive.incoming import Door, RawPush, What
+from mmsprep.receive.incoming import PushDoor, RawPush, What
 from mmsprep.receive.parse_form import parse_form
 from mmsprep.receive.parse_mm7 import parse_mm7
 from mmsprep.receive.store import Store
@@ -159,7 +159,7 @@ def test_a_delivery_notice_is_stored_once_and_answered_ok_however_it_comes(
             answer = post(url, params=NOTICE)
         assert (answer.status_code, answer.text) == (200, "OK")
     (found,) = store.messages()
-    assert (found.what, found.door, found.about_id) == (What.DELIVERY_REPORT, Door.FORM, NOTICE["msgid"])
+    assert (found.what, found.door, found.about_id) == (What.DELIVERY_REPORT, PushDoor.FORM, NOTICE["msgid"])
     assert (found.status, found.status_text, found.sent_at) == ("DELIVRD", "000", "2611281530")
 
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_read_is_kept_listed_exported_and_read_again(serve: Serve
 def test_what_is_kept_unread_is_bounded_and_the_oldest_goes(store: Store) -> None:
     limits = Limits(max_unreadable=3, max_unreadable_bytes=2500)
     for number in range(5):
-        raw = RawPush(door=Door.FORM, method="POST", content_type="x", query="", body=b"%d" % number * 1000)
+        raw = RawPush(door=PushDoor.FORM, method="POST", content_type="x", query="", body=b"%d" % number * 1000)
         unreadable.keep(store, raw, "no reason", limits)
         assert unreadable.raw_of(store, f"u{number + 1}") == raw
     assert [one.name for one in unreadable.listed(store, 9)] == ["u5", "u4"]

@@ -14,7 +14,7 @@ import pytest
 
 from mmsprep.errors import UsageError
 from mmsprep.receive import Retention, open_store, schema
-from mmsprep.receive.incoming import Door, ForwardState, Incoming, PushedPart, What
+from mmsprep.receive.incoming import ForwardState, Incoming, PushDoor, PushedPart, What
 from mmsprep.receive.look import look
 from mmsprep.receive.queue import Outcome, Retry, lend, settle
 from mmsprep.receive.retention import Pruned, prune, seconds_of
@@ -35,7 +35,7 @@ def open_it(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Stor
 
 def add(store: Store, id_: str, *data: bytes, days_old: float = 0.0, done: bool = True) -> None:
     parts = tuple(PushedPart(data=one, declared_type="image/jpeg", declared_name="a.jpg") for one in data)
-    incoming = Incoming(what=What.MESSAGE, door=Door.FORM, id=id_, sender=id_, text="hi", parts=parts)
+    incoming = Incoming(what=What.MESSAGE, door=PushDoor.FORM, id=id_, sender=id_, text="hi", parts=parts)
     added = store.add(incoming, look(incoming))
     with store.writing() as connection:
         received_at_s = time.time() - days_old * DAY_S

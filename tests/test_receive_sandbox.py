@@ -82,9 +82,9 @@ def test_what_cannot_be_stored_is_pushed_again_until_it_can(
         staging.unlink()
         staging.mkdir()
 
-    from mmsprep.sandbox.push import Incoming, PushedFile, push
+    from mmsprep.sandbox.push import HandsetMessage, PushedFile, push
 
-    incoming = Incoming(sender=NUMBER, id="7", message="hi", files=(PushedFile("a.jpg", "image/jpeg", JPEG),))
+    incoming = HandsetMessage(sender=NUMBER, id="7", message="hi", files=(PushedFile("a.jpg", "image/jpeg", JPEG),))
     delivery = push(incoming, url, persistence=Persistence(attempts=2), wait=repair)
     assert [attempt.http_status for attempt in delivery.attempts] == [503, 200]
     assert delivery.ok

@@ -18,7 +18,7 @@ import pytest
 from mmsprep.errors import NotFound, StoreError, ToolMissing, UsageError
 from mmsprep.receive import schema
 from mmsprep.receive.blobs import RemoteBlobs
-from mmsprep.receive.incoming import Door, ForwardState, Incoming, PushedPart, What
+from mmsprep.receive.incoming import ForwardState, Incoming, PushDoor, PushedPart, What
 from mmsprep.receive.look import look
 from mmsprep.receive.store import DATABASE_NAME, Added, Store, open_store, row_of
 
@@ -37,7 +37,7 @@ def open_it(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Stor
 
 def message(id_: str = "1", text: str = "hi", *data: bytes, sender: str = "61400") -> Incoming:
     parts = tuple(PushedPart(data=one, declared_type="image/jpeg", declared_name="a.jpg") for one in data or (JPEG,))
-    return Incoming(what=What.MESSAGE, door=Door.FORM, id=id_, sender=sender, text=text, parts=parts)
+    return Incoming(what=What.MESSAGE, door=PushDoor.FORM, id=id_, sender=sender, text=text, parts=parts)
 
 
 def add(store: Store, incoming: Incoming) -> Added:
@@ -47,7 +47,7 @@ def add(store: Store, incoming: Incoming) -> Added:
 def test_what_was_added_is_there_after_opening_again(open_it: Callable[[], Store]) -> None:
     report = Incoming(
         what=What.DELIVERY_REPORT,
-        door=Door.MM7,
+        door=PushDoor.MM7,
         id="t-1",
         sender="61400",
         recipients=("61499", "61498"),

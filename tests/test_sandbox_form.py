@@ -15,8 +15,8 @@ pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not insta
 
 from sandbox_client import JPEG, NUMBER, fields, picture, post_form
 
-from mmsprep.sandbox import Account, Sandbox
-from mmsprep.sandbox.exchange import WireRequest
+from mmsprep.sandbox import Login, Sandbox
+from mmsprep.sandbox.exchange import ArrivedRequest
 from mmsprep.sandbox.form import answer, judge
 
 PHOTO = ("photo.jpg", "image/jpeg", JPEG)
@@ -222,7 +222,7 @@ def test_any_form_is_judged(form: dict[str, str]) -> None:
     """No combination of fields makes the door fail in another way than by a reason."""
     body = urlencode(form).encode() if all(_encodable(value) for value in form.values()) else b"\xff"
     headers = (("Content-Type", "application/x-www-form-urlencoded"),)
-    judgement = judge(WireRequest(headers=headers, body=body), Account())
+    judgement = judge(ArrivedRequest(headers=headers, body=body), Login())
     assert judgement.accepted or judgement.reason
     assert answer(judgement).body.startswith(b"FAILURE")  # without a message id, which the doors give
 

@@ -18,8 +18,8 @@ from sandbox_client import AUTHORIZATION, JPEG, NUMBER, part, post_mm7, smil, su
 from mmsprep import mm7
 from mmsprep.message.mime import Entity, build_related
 from mmsprep.mm7 import REL_5, REL_6, Submit
-from mmsprep.sandbox import Account, Sandbox
-from mmsprep.sandbox.exchange import WireRequest
+from mmsprep.sandbox import Login, Sandbox
+from mmsprep.sandbox.exchange import ArrivedRequest
 from mmsprep.sandbox.soap import answer, judge
 
 PHOTO = part("photo.jpg", "image/jpeg", JPEG)
@@ -241,7 +241,7 @@ def test_any_bytes_are_judged(data: st.DataObject) -> None:
         piece = data.draw(st.binary(max_size=6))
         body[place : place + data.draw(st.integers(0, 8))] = piece
     headers = (("Content-Type", request.header("Content-Type")), ("Authorization", AUTHORIZATION))
-    judgement = judge(WireRequest(headers=headers, body=bytes(body)), Account())
+    judgement = judge(ArrivedRequest(headers=headers, body=bytes(body)), Login())
     assert judgement.accepted or (judgement.status_code >= 2000 and judgement.reason)
     with suppress(AttributeError):
         assert judgement.submission.content.total_bytes <= 300_000  # type: ignore[union-attr]

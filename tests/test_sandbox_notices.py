@@ -186,10 +186,10 @@ def test_a_form_answer_does_not_take_a_report_of_mm7(gateway: Sandbox) -> None:
         with script.got_one:
             script.got_one.wait_for(lambda: False, timeout=0.01)
         ends_at = time.monotonic() + _WAIT_S
-        while not gateway.ledger.deliveries or not gateway.ledger.deliveries[-1].attempts:
+        while not gateway.traffic.deliveries or not gateway.traffic.deliveries[-1].attempts:
             assert time.monotonic() < ends_at
             time.sleep(0.02)
-        assert not gateway.ledger.deliveries[-1].attempts[0].ok
+        assert not gateway.traffic.deliveries[-1].attempts[0].ok
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_what_is_not_there_is_404(gateway: Sandbox) -> None:
 
 def test_only_the_last_messages_are_kept() -> None:
     with Sandbox(keep=3) as gateway:
-        folder = gateway.ledger.part_path(1, 0).parent.parent
+        folder = gateway.traffic.part_path(1, 0).parent.parent
         for _ in range(5):
             post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG)))
         assert [exchange.number for exchange in gateway.exchanges] == [3, 4, 5]

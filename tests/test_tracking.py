@@ -25,7 +25,7 @@ from mmsprep import Account, Journal, Tracked, prepare, send, track, track_chang
 from mmsprep.cli import app
 from mmsprep.errors import MmsprepError, NotFound, SendInProgress, UsageError
 from mmsprep.receive import Store, open_store
-from mmsprep.receive.incoming import Door, What
+from mmsprep.receive.incoming import PushDoor, What
 from mmsprep.receive.limits import Limits
 from mmsprep.receive.parse_form import parse_form
 from mmsprep.receive.reports import Report
@@ -143,7 +143,7 @@ def report(status: str, what: What = What.DELIVERY_REPORT, number: int = 1) -> R
     return Report(
         number=number,
         what=what,
-        door=Door.MM7,
+        door=PushDoor.MM7,
         about_id="1",
         status=status,
         status_text="",

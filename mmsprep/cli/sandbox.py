@@ -100,7 +100,7 @@ def sandbox_push(
     """Push an incoming MMS to URL as SMSGlobal does, until it answers OK."""
     with reported(json_output):
         from mmsprep.errors import NotFound, Unreadable
-        from mmsprep.sandbox.push import Incoming, Persistence, PushedFile, document, new_id, push
+        from mmsprep.sandbox.push import HandsetMessage, Persistence, PushedFile, document, new_id, push
 
         attached = []
         for path in files or []:
@@ -111,7 +111,9 @@ def sandbox_push(
             except OSError as error:
                 raise Unreadable(str(path), f"cannot be read ({error.strerror})") from None
             attached.append(PushedFile(path.name, _type_of(path), data))
-        incoming = Incoming(sender=sender, id=id or new_id(), subject=subject, message=message, files=tuple(attached))
+        incoming = HandsetMessage(
+            sender=sender, id=id or new_id(), subject=subject, message=message, files=tuple(attached)
+        )
         told = (lambda _: None) if json_output else _tell
         delivery = push(incoming, url, persistence=Persistence(attempts=attempts), progress=told)
         if json_output:

@@ -27,7 +27,7 @@ from mmsprep import mm7
 from mmsprep.errors import PushTooLarge, StoreError, ToolError
 from mmsprep.receive.counters import CONTENT_TYPE, Counters
 from mmsprep.receive.guard import Guard, Place, Refusal, open_guard
-from mmsprep.receive.incoming import Door, ForwardState, RawPush
+from mmsprep.receive.incoming import ForwardState, PushDoor, RawPush
 from mmsprep.receive.intake import Intake
 from mmsprep.receive.limits import Limits
 from mmsprep.receive.read import CarefulReader, Reader
@@ -177,8 +177,8 @@ class _Receiver:
             return _refusal(admitted)
         if admitted is Place.METRICS:
             return await self._metrics()
-        door = Door.MM7 if admitted is Place.MM7 else Door.FORM
-        if request.method not in ("POST", "GET") or (request.method == "GET" and door is Door.MM7):
+        door = PushDoor.MM7 if admitted is Place.MM7 else PushDoor.FORM
+        if request.method not in ("POST", "GET") or (request.method == "GET" and door is PushDoor.MM7):
             return PlainTextResponse("push with POST", 405, {"Allow": "POST"})
         started_s = time.perf_counter()
         response, answer = await self._push(request, door)
@@ -186,7 +186,7 @@ class _Receiver:
         self._counters.seconds.observe(time.perf_counter() - started_s)
         return response
 
-    async def _push(self, request: Request, door: Door) -> tuple[Response, Answer]:
+    async def _push(self, request: Request, door: PushDoor) -> tuple[Response, Answer]:
         query = self._query(request)
         if request.method == "GET" and not query:
             # The gateway tries whether the address is there.
@@ -329,8 +329,8 @@ def _refusal(reason: Refusal) -> Response:
     return PlainTextResponse("nothing here", 404 if reason is Refusal.PATH else 403)
 
 
-def _answered(door: Door, answer: Answer, push: mm7.Push | None = None, body: bytes = b"") -> Response:
-    if door is Door.FORM:
+def _answered(door: PushDoor, answer: Answer, push: mm7.Push | None = None, body: bytes = b"") -> Response:
+    if door is PushDoor.FORM:
         return PlainTextResponse(answer.text, answer.status)
     asked = mm7.asked_in(body) if push is None else mm7.Asked(push.transaction_id, push.namespace, push.version)
     reply = mm7.Reply(

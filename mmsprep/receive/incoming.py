@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 
 
-class Door(StrEnum):
+class PushDoor(StrEnum):
     """How a push came in: the gateway's form, or MM7 from a relay."""
 
     FORM = "form"
@@ -42,7 +42,7 @@ class ForwardState(StrEnum):
 class RawPush:
     """A push as it came in over HTTP, not yet read; the query is without a token."""
 
-    door: Door
+    door: PushDoor
     method: str
     content_type: str
     query: str = field(repr=False)
@@ -68,7 +68,7 @@ class Incoming:
     """
 
     what: What
-    door: Door
+    door: PushDoor
     id: str
     sender: str
     recipients: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ class Stored:
     number: int
     key: str
     what: What
-    door: Door
+    door: PushDoor
     id: str
     sender: str
     recipients: tuple[str, ...]
@@ -152,7 +152,7 @@ class Unreadable:
     """A push that could not be read, kept as it came. ``pushes`` counts how often it came."""
 
     number: int
-    door: Door
+    door: PushDoor
     method: str
     content_type: str
     query: str = field(repr=False)

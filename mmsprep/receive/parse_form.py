@@ -22,7 +22,7 @@ from urllib.parse import unquote_to_bytes
 from mmsprep.errors import EnvelopeTooLarge, MalformedEnvelope, MalformedPush, PushTooLarge
 from mmsprep.message.mime import Entity, parse_multipart
 from mmsprep.receive.characters import characters_of, storable
-from mmsprep.receive.incoming import Door, Incoming, PushedPart, What
+from mmsprep.receive.incoming import Incoming, PushDoor, PushedPart, What
 from mmsprep.receive.limits import Limits, within
 
 _NUMBERED = re.compile(r"(attachment|content_type|content_name)\[?([0-9]{1,9})\]?", re.ASCII | re.IGNORECASE)
@@ -96,7 +96,7 @@ def parse_form(content_type: str, body: bytes, limits: Limits, query: str = "") 
         )
     incoming = Incoming(
         what=What.MESSAGE,
-        door=Door.FORM,
+        door=PushDoor.FORM,
         id=words.get("id", "").strip(),
         sender=words.get("from", "").strip(),
         subject=words.get("subject", ""),
@@ -111,7 +111,7 @@ def _notice(words: dict[str, str], extra: list[tuple[str, str]]) -> Incoming:
     """A delivery notice; it has no id of its own, and whatever else came with it is kept."""
     return Incoming(
         what=What.DELIVERY_REPORT,
-        door=Door.FORM,
+        door=PushDoor.FORM,
         id=words.get("id", "").strip(),
         sender=words.get("from", "").strip(),
         about_id=words.get("msgid", "").strip(),

@@ -16,7 +16,7 @@ from mmsprep import mm7
 from mmsprep.errors import EnvelopeTooLarge, MalformedEnvelope, MalformedPush, PushTooLarge
 from mmsprep.message.mime import Entity, parse_multipart, root_of
 from mmsprep.receive.characters import characters_of, storable
-from mmsprep.receive.incoming import Door, Incoming, PushedPart, What
+from mmsprep.receive.incoming import Incoming, PushDoor, PushedPart, What
 from mmsprep.receive.limits import Limits, within
 
 _KINDS = {"DeliverReq": What.MESSAGE, "DeliveryReportReq": What.DELIVERY_REPORT, "ReadReplyReq": What.READ_REPLY}
@@ -49,7 +49,7 @@ def parse_mm7(content_type: str, body: bytes, limits: Limits) -> tuple[mm7.Push,
     limits.check_text(sum(len(leaf.body) for leaf in leaves if leaf.content_type == "text/plain"))
     incoming = Incoming(
         what=_KINDS[push.kind],
-        door=Door.MM7,
+        door=PushDoor.MM7,
         id=storable(push.linked_id or push.transaction_id),
         sender=_number(push.sender),
         recipients=tuple(map(_number, push.recipients)),

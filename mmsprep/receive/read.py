@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from mmsprep import mm7
 from mmsprep.errors import InputError, MalformedPush, PushTooLarge
 from mmsprep.model import Attachment
-from mmsprep.receive.incoming import Door, Incoming, RawPush, StoredPart
+from mmsprep.receive.incoming import Incoming, PushDoor, RawPush, StoredPart
 from mmsprep.receive.limits import Limits
 from mmsprep.receive.look import look
 from mmsprep.receive.parse_form import parse_form
@@ -97,7 +97,7 @@ def read_push(attachment: Attachment, told: RawPush, limits: Limits) -> Read:
     body = attachment.data or b""
     push: mm7.Push | None = None
     try:
-        if told.door is Door.MM7:
+        if told.door is PushDoor.MM7:
             push, incoming = parse_mm7(told.content_type, body, limits)
         else:
             incoming = parse_form(told.content_type, body, limits, told.query)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsprep.errors import OutputError
 from mmsprep.printable import json_text
-from mmsprep.receive.incoming import Door, RawPush, Stored, Unreadable
+from mmsprep.receive.incoming import PushDoor, RawPush, Stored, Unreadable
 
 if TYPE_CHECKING:
     from mmsprep.receive.store import Store
@@ -86,7 +86,7 @@ def export_unreadable(raw: RawPush, folder: Path) -> list[Path]:
     Raises:
         OutputError: the folder is there with something in it, or cannot be written.
     """
-    path = "/mm7" if raw.door is Door.MM7 else "/"
+    path = "/mm7" if raw.door is PushDoor.MM7 else "/"
     target = f"{path}?{raw.query}" if raw.query else path
     lines = (f"{raw.method} {target} HTTP/1.1", f"Content-Type: {raw.content_type}", f"Content-Length: {len(raw.body)}")
     head = "".join(f"{line}\r\n" for line in lines).encode("utf-8", "replace")

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mmsprep.errors import NotFound, StoreError
 from mmsprep.receive import schema
-from mmsprep.receive.incoming import Door, What
+from mmsprep.receive.incoming import PushDoor, What
 from mmsprep.receive.store import DATABASE_NAME
 from mmsprep.tools import database
 
@@ -37,7 +37,7 @@ class Report:
 
     number: int
     what: What
-    door: Door
+    door: PushDoor
     about_id: str
     status: str
     status_text: str
@@ -152,7 +152,7 @@ def _report(row: Row[Any]) -> Report:
     return Report(
         number=row.number,
         what=What(row.what),
-        door=Door(row.door),
+        door=PushDoor(row.door),
         about_id=row.about_id,
         status=row.status,
         status_text=row.status_text,

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mmsprep.errors import NotFound, StoreError, UsageError
 from mmsprep.receive import schema
 from mmsprep.receive.blobs import Blobs, FolderBlobs, RemoteBlobs, make_folder, sync_folder
-from mmsprep.receive.incoming import Door, ForwardState, Incoming, Stored, StoredPart, What, lane_of
+from mmsprep.receive.incoming import ForwardState, Incoming, PushDoor, Stored, StoredPart, What, lane_of
 from mmsprep.tools.database import reason
 
 DATABASE_NAME = "inbox.sqlite3"
@@ -340,7 +340,7 @@ def _stored(row: Row[Any], parts: tuple[StoredPart, ...]) -> Stored:
         **values
         | {
             "what": What(row.what),
-            "door": Door(row.door),
+            "door": PushDoor(row.door),
             "recipients": tuple(row.recipients),
             "extra": tuple((name, value) for name, value in row.extra),
             "forward_state": ForwardState(row.forward_state),

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, select
 
 from mmsprep.errors import NotFound
 from mmsprep.receive.characters import storable
-from mmsprep.receive.incoming import Door, RawPush, Unreadable
+from mmsprep.receive.incoming import PushDoor, RawPush, Unreadable
 from mmsprep.receive.limits import Limits
 from mmsprep.receive.schema import unreadable as table
 from mmsprep.receive.store import Store
@@ -79,7 +79,7 @@ def listed(store: Store, limit: int) -> list[Unreadable]:
     """
     with store.guarded(), store.engine.connect() as connection:
         rows = connection.execute(select(table).order_by(table.c.number.desc()).limit(limit)).all()
-    return [Unreadable(**{name: getattr(row, name) for name in _FIELDS} | {"door": Door(row.door)}) for row in rows]
+    return [Unreadable(**{name: getattr(row, name) for name in _FIELDS} | {"door": PushDoor(row.door)}) for row in rows]
 
 
 def raw_of(store: Store, name: str) -> RawPush:
@@ -99,7 +99,7 @@ def raw_of(store: Store, name: str) -> RawPush:
     if row is None:
         raise NotFound(name, "no unreadable push is called so; 'mmsprep inbox list --unreadable' shows them")
     return RawPush(
-        door=Door(row.door),
+        door=PushDoor(row.door),
         method=row.method,
         content_type=row.content_type,
         query=row.query,

@@ -15,7 +15,9 @@ The web server is the extra ``mmsprep[sandbox]``. In a test::
 
 from __future__ import annotations
 
-from mmsprep.sandbox.exchange import Account, Content, Door, Exchange, Judgement, ShownPart, Slide, Submission
+import warnings
+
+from mmsprep.sandbox.exchange import Content, Door, Exchange, Judgement, Login, ShownPart, Slide, Submission
 from mmsprep.sandbox.faults import Fault, parse_fault
 from mmsprep.sandbox.notices import Notice, Notification, parse_notice
 from mmsprep.sandbox.push import Delivery, Persistence
@@ -23,13 +25,13 @@ from mmsprep.sandbox.server import DEFAULT_PORT, Sandbox
 
 __all__ = [
     "DEFAULT_PORT",
-    "Account",
     "Content",
     "Delivery",
     "Door",
     "Exchange",
     "Fault",
     "Judgement",
+    "Login",
     "Notice",
     "Notification",
     "Persistence",
@@ -40,3 +42,11 @@ __all__ = [
     "parse_fault",
     "parse_notice",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """``Account`` is what :class:`Login` was called; :class:`mmsprep.Account` is another thing."""
+    if name == "Account":
+        warnings.warn("mmsprep.sandbox.Account is called Login now", DeprecationWarning, stacklevel=2)
+        return Login
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

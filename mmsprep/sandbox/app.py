@@ -38,15 +38,15 @@ from mmsprep.handset import handset_names
 from mmsprep.printable import json_text, printable
 from mmsprep.sandbox import page, playback
 from mmsprep.sandbox.doors import Doors, read_body
-from mmsprep.sandbox.exchange import Account, Exchange, Refused
+from mmsprep.sandbox.exchange import Exchange, Login, Refused
 from mmsprep.sandbox.faults import Fault, FaultQueue, fault_of, parse_fault
 from mmsprep.sandbox.guard import FILE_POLICY, Guard
-from mmsprep.sandbox.ledger import Ledger
 from mmsprep.sandbox.notices import Notification, Notifier, notice_of, sent_in
 from mmsprep.sandbox.notices import document as notice_document
-from mmsprep.sandbox.push import Incoming, Persistence, PushedFile, check_url, new_id, push
+from mmsprep.sandbox.push import HandsetMessage, Persistence, PushedFile, check_url, new_id, push
 from mmsprep.sandbox.push import document as delivery_document
 from mmsprep.sandbox.rules import check_number
+from mmsprep.sandbox.traffic import Traffic
 from mmsprep.settings import Settings
 
 _HEARTBEAT_S = 15.0
@@ -86,15 +86,15 @@ class Pages:
 
     def __init__(
         self,
-        ledger: Ledger,
+        traffic: Traffic,
         faults: FaultQueue,
-        account: Account,
+        account: Login,
         settings: Settings,
         closing: threading.Event,
         notifier: Notifier,
     ) -> None:
         self.notifier = notifier
-        self.ledger = ledger
+        self.traffic = traffic
         self.faults = faults
         self.account = account
         self.settings = settings
@@ -104,40 +104,40 @@ class Pages:
     # The page
 
     async def home(self, request: Request) -> Response:
-        exchanges = self.ledger.exchanges
+        exchanges = self.traffic.exchanges
         return self._page(request, exchanges[-1] if exchanges else None)
 
     async def message(self, request: Request) -> Response:
         return self._page(request, self._exchange(request))
 
     def _page(self, request: Request, selected: Exchange | None) -> Response:
-        password = self.account.password if self.account == Account() else "..."
+        password = self.account.password if self.account == Login() else "..."
         surroundings = page.Surroundings(str(request.base_url).rstrip("/"), self.account.username, password)
         raw = self._raw(selected) if selected else b""
-        ledger = self.ledger
-        html = page.full_page(surroundings, ledger.exchanges, selected, ledger.deliveries, self.faults.waiting, raw)
+        traffic = self.traffic
+        html = page.full_page(surroundings, traffic.exchanges, selected, traffic.deliveries, self.faults.waiting, raw)
         return HTMLResponse(html)
 
     async def inbox(self, request: Request) -> Response:
         selected = request.query_params.get("selected", "")
         number = int(selected) if _NUMBER.fullmatch(selected) else None
-        return HTMLResponse(page.inbox(self.ledger.exchanges, number, self.faults.waiting))
+        return HTMLResponse(page.inbox(self.traffic.exchanges, number, self.faults.waiting))
 
     async def panel(self, request: Request) -> Response:
         exchange = self._exchange(request)
-        return HTMLResponse(page.panel(exchange, self.ledger.deliveries, self._raw(exchange)))
+        return HTMLResponse(page.panel(exchange, self.traffic.deliveries, self._raw(exchange)))
 
     async def replies(self, request: Request) -> Response:
-        return HTMLResponse(page.replies(self._exchange(request), self.ledger.deliveries))
+        return HTMLResponse(page.replies(self._exchange(request), self.traffic.deliveries))
 
     async def notices_of(self, request: Request) -> Response:
-        return HTMLResponse(page.notices(self._exchange(request), self.ledger.deliveries))
+        return HTMLResponse(page.notices(self._exchange(request), self.traffic.deliveries))
 
     async def events(self, request: Request) -> Response:
         async def stream() -> AsyncIterator[str]:
             yield "retry: 1000\n\n"
-            async for event in self.ledger.listen(_HEARTBEAT_S):
-                newest = self.ledger.exchanges[-1:]
+            async for event in self.traffic.listen(_HEARTBEAT_S):
+                newest = self.traffic.exchanges[-1:]
                 number = newest[0].number if newest else 0
                 yield f"event: {event}\ndata: {number}\n\n" if event else ": still here\n\n"
 
@@ -152,7 +152,7 @@ class Pages:
         part = submission.content.parts[place]
         extension = request.path_params.get("extension", "")
         media_type = dict(playback.sources(part)).get(extension)
-        path = self.ledger.part_path(exchange.number, place)
+        path = self.traffic.part_path(exchange.number, place)
         if media_type is None:
             raise HTTPException(404)
         if extension:
@@ -169,7 +169,7 @@ class Pages:
         if not submission or place >= len(submission.content.parts):
             raise HTTPException(404)
         name = submission.content.parts[place].name
-        return _file(self.ledger.part_path(exchange.number, place), "application/octet-stream", name)
+        return _file(self.traffic.part_path(exchange.number, place), "application/octet-stream", name)
 
     async def phone(self, request: Request) -> Response:
         """The message as a phone of some year presents it, as a page of its own for a frame."""
@@ -188,7 +188,7 @@ class Pages:
     def _phone(self, exchange: Exchange, year: str) -> str:
         submission = exchange.judgement.submission
         assert submission is not None
-        paths = [self.ledger.part_path(exchange.number, place) for place in range(len(submission.content.parts))]
+        paths = [self.traffic.part_path(exchange.number, place) for place in range(len(submission.content.parts))]
         return page.phone(submission, [path.read_bytes() for path in paths], year, self.settings)
 
     async def raw(self, request: Request) -> Response:
@@ -199,29 +199,29 @@ class Pages:
         return Response(body, media_type="application/octet-stream", headers=disposition)
 
     def _exchange(self, request: Request) -> Exchange:
-        exchange = self.ledger.exchange(int(request.path_params["number"]))
+        exchange = self.traffic.exchange(int(request.path_params["number"]))
         if exchange is None:
             raise HTTPException(404, "there is no such request, or it is no longer kept")
         return exchange
 
     def _raw(self, exchange: Exchange) -> bytes:
         with suppress(OSError):
-            return self.ledger.raw(exchange.number)
+            return self.traffic.raw(exchange.number)
         return b""
 
     # The control API
 
     async def messages(self, request: Request) -> Response:
         if request.method == "DELETE":
-            self.ledger.clear()
+            self.traffic.clear()
             return Response(status_code=204)
-        return _Json({"messages": [page.document(exchange) for exchange in self.ledger.exchanges]})
+        return _Json({"messages": [page.document(exchange) for exchange in self.traffic.exchanges]})
 
     async def one_message(self, request: Request) -> Response:
         return _Json(page.document(self._exchange(request)))
 
     async def clear(self, request: Request) -> Response:
-        self.ledger.clear()
+        self.traffic.clear()
         return RedirectResponse("/", 303)
 
     async def faults_api(self, request: Request) -> Response:
@@ -233,7 +233,7 @@ class Pages:
         elif request.method == "POST":
             self.faults.add(fault_of(_decoded(await read_body(request))))
         if request.method != "GET":
-            self.ledger.tell("faults")
+            self.traffic.tell("faults")
         return _Json({"faults": [_fault_document(fault) for fault in self.faults.waiting]})
 
     async def faults_form(self, request: Request) -> Response:
@@ -245,7 +245,7 @@ class Pages:
             self.faults.add(parse_fault(",".join([what, *extras])))
         else:
             self.faults.replace(())
-        self.ledger.tell("faults")
+        self.traffic.tell("faults")
         return RedirectResponse("/", 303)
 
     async def push(self, request: Request) -> Response:
@@ -259,7 +259,7 @@ class Pages:
                 if isinstance(upload, UploadFile) and upload.filename:
                     data = await upload.read()
                     files.append(PushedFile(upload.filename, upload.content_type or "application/octet-stream", data))
-            incoming = Incoming(
+            incoming = HandsetMessage(
                 sender=sender,
                 id=str(fields.get("id", "")).strip() or new_id(),
                 subject=str(fields.get("subject", "")),
@@ -269,7 +269,7 @@ class Pages:
             back = str(fields.get("back", ""))
         if sum(len(file.data) for file in files) > _MAX_PUSHED_BYTES:
             raise UsageError(f"the attachments are over {_MAX_PUSHED_BYTES:,} bytes together")
-        number = self.ledger.next_number()
+        number = self.traffic.next_number()
         task: asyncio.Task[object] = asyncio.create_task(run_in_threadpool(self._push, incoming, url, number))
         self._pushes.add(task)
         task.add_done_callback(self._pushes.discard)
@@ -277,27 +277,27 @@ class Pages:
             return RedirectResponse(f"/messages/{back}", 303)
         return _Json({"number": number, "id": incoming.id}, 202)
 
-    def _push(self, incoming: Incoming, url: str, number: int) -> object:
+    def _push(self, incoming: HandsetMessage, url: str, number: int) -> object:
         return push(
             incoming,
             url,
             number=number,
             persistence=Persistence(),
-            progress=self.ledger.note,
+            progress=self.traffic.note,
             wait=self.closing.wait,
         )
 
     async def notices(self, request: Request) -> Response:
         """Tell what became of a message; the page's form and other programs use it alike."""
         if request.method == "GET":
-            told = [(one, one.pushed) for one in self.ledger.deliveries if isinstance(one.pushed, Notification)]
+            told = [(one, one.pushed) for one in self.traffic.deliveries if isinstance(one.pushed, Notification)]
             return _Json({"notices": [notice_document(delivery, notice) for delivery, notice in told]})
         async with request.form(max_files=0, max_fields=10) as fields:
             url = check_url(str(fields.get("url", "")).strip())
             keys = ("what", "delay_s", "err", "method")
             asked = notice_of({key: str(fields[key]).strip() for key in keys if fields.get(key)})
             name, back = str(fields.get("message", "")).strip(), str(fields.get("back", ""))
-        found = [one for one in self.ledger.exchanges if name in (str(one.number), one.judgement.message_id)]
+        found = [one for one in self.traffic.exchanges if name in (str(one.number), one.judgement.message_id)]
         if not name or not found:
             raise UsageError(f"message {name[:40]!r}: there is no such message, or it is no longer kept")
         due = self.notifier.notify(url, asked, sent_in(found[0]))
@@ -306,16 +306,15 @@ class Pages:
         return _Json({"message_id": found[0].judgement.message_id, "notices": len(due)}, 202)
 
     async def pushes(self, request: Request) -> Response:
-        return _Json(
-            {"pushes": [delivery_document(one) for one in self.ledger.deliveries if isinstance(one.pushed, Incoming)]}
-        )
+        pushes = [one for one in self.traffic.deliveries if isinstance(one.pushed, HandsetMessage)]
+        return _Json({"pushes": [delivery_document(one) for one in pushes]})
 
 
 def create_app(
     *,
-    ledger: Ledger,
+    traffic: Traffic,
     faults: FaultQueue,
-    account: Account,
+    account: Login,
     settings: Settings,
     closing: threading.Event,
     notifier: Notifier,
@@ -325,8 +324,8 @@ def create_app(
 
     It needs :mod:`mmsprep.sandbox.wire`'s server to drop connections.
     """
-    doors = Doors(ledger, faults, account, notifier)
-    pages = Pages(ledger, faults, account, settings, closing, notifier)
+    doors = Doors(traffic, faults, account, notifier)
+    pages = Pages(traffic, faults, account, settings, closing, notifier)
     n = "/messages/{number:number}"
     routes = [
         Route("/mms/sendmms.php", doors.form, methods=["POST"]),

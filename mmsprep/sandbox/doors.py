@@ -18,10 +18,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mmsprep.sandbox import form, soap
-from mmsprep.sandbox.exchange import Account, Door, Exchange, Judgement, WireAnswer, WireRequest
+from mmsprep.sandbox.exchange import ArrivedRequest, Door, Exchange, Judgement, Login, WireAnswer
 from mmsprep.sandbox.faults import Fault, FaultQueue, Trouble
-from mmsprep.sandbox.ledger import Ledger
 from mmsprep.sandbox.notices import Notifier
+from mmsprep.sandbox.traffic import Traffic
 from mmsprep.sandbox.wire import HalfResponse, NoResponse, drop
 
 MAX_BODY_BYTES = 32_000_000
@@ -35,9 +35,9 @@ _GARBAGE = b"\x00\xff\xfe%%<<not an answer>>\r\n\x80\x81"
 class Doors:
     """Both doors, and what they share."""
 
-    def __init__(self, ledger: Ledger, faults: FaultQueue, account: Account, notifier: Notifier) -> None:
+    def __init__(self, traffic: Traffic, faults: FaultQueue, account: Login, notifier: Notifier) -> None:
         self._notifier = notifier
-        self._ledger = ledger
+        self._traffic = traffic
         self._faults = faults
         self._account = account
         self._last_id = SystemRandom().randrange(10**15, 9 * 10**15)
@@ -52,7 +52,7 @@ class Doors:
 
     async def _door(self, request: Request, door: Door) -> Response:
         fault = self._faults.take(door)
-        number = self._ledger.next_number()
+        number = self._traffic.next_number()
         body = b""
         if fault and fault.what == Trouble.DROP_BEFORE_BODY:
             judgement = Judgement(status_code=0, reason="the connection was dropped before the body was read")
@@ -76,7 +76,7 @@ class Doors:
         return _respond(request, answer, fault)
 
     async def _judge(self, request: Request, door: Door, body: bytes, fault: Fault | None) -> Judgement:
-        wire = WireRequest(headers=_headers(request), body=body, query=request.url.query)
+        wire = ArrivedRequest(headers=_headers(request), body=body, query=request.url.query)
         judgement: Judgement = await run_in_threadpool(_DOORS[door].judge, wire, self._account)
         if fault and not fault.takes_in:
             return replace(
@@ -112,7 +112,7 @@ class Doors:
             answer=answer,
             fault=fault,
         )
-        self._ledger.add(exchange, body)
+        self._traffic.add(exchange, body)
         if judgement.accepted:
             self._notifier.accepted(exchange)
 

@@ -26,7 +26,7 @@ class Door(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Login:
     """Who may send. The password stays out of every repr."""
 
     username: str = "sandbox"
@@ -34,7 +34,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WireRequest:
+class ArrivedRequest:
     """A request as it came: header fields in order, whole body."""
 
     headers: tuple[tuple[str, str], ...]
@@ -138,7 +138,7 @@ class Exchange:
 
     ``fault`` says which asked-for fault the client met, empty: none. ``answer`` is what was sent back, ``None``
     where the connection was dropped. The bytes of request and parts lie in files, see
-    :class:`mmsprep.sandbox.ledger.Ledger`.
+    :class:`mmsprep.sandbox.traffic.Traffic`.
     """
 
     number: int

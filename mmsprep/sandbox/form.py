@@ -18,7 +18,7 @@ from mmsprep.formats import Format
 from mmsprep.message.mime import Entity, parse_multipart
 from mmsprep.mm7.status import status_of
 from mmsprep.sandbox.content import compose, read_content
-from mmsprep.sandbox.exchange import Account, Judgement, Refused, Submission, WireAnswer, WireRequest
+from mmsprep.sandbox.exchange import ArrivedRequest, Judgement, Login, Refused, Submission, WireAnswer
 from mmsprep.sandbox.rules import (
     FORMAT_CORRUPT,
     MAX_ATTACHMENTS,
@@ -37,7 +37,7 @@ _NUMBERED = re.compile(r"(attachment|type|name)(0|[1-9][0-9]{0,3})")
 _MAX_FIELDS = 200
 
 
-def judge(request: WireRequest, account: Account) -> Judgement:
+def judge(request: ArrivedRequest, account: Login) -> Judgement:
     """Read, check and take in one request. An accepted one has no ``message_id`` yet."""
     try:
         fields = _fields(request)
@@ -58,7 +58,7 @@ def answer(judgement: Judgement) -> WireAnswer:
     )
 
 
-def _fields(request: WireRequest) -> dict[str, str]:
+def _fields(request: ArrivedRequest) -> dict[str, str]:
     content_type = request.header("Content-Type").partition(";")[0].strip().lower()
     if content_type == "application/x-www-form-urlencoded":
         pairs = _urlencoded(request.body)
@@ -93,7 +93,7 @@ def _urlencoded(body: bytes) -> list[tuple[str, str]]:
         raise Refused(CLIENT_ERROR, f"the form is not URL-encoded ({error})") from None
 
 
-def _multipart(request: WireRequest) -> list[tuple[str, str]]:
+def _multipart(request: ArrivedRequest) -> list[tuple[str, str]]:
     try:
         entities = parse_multipart(Entity((("Content-Type", request.header("Content-Type")),), request.body))
         pairs = []
@@ -135,7 +135,7 @@ def _problems(fields: Mapping[str, str]) -> Iterator[str]:
         yield "there is neither a message nor an attachment to send"
 
 
-def _submission(fields: Mapping[str, str], account: Account) -> Submission:
+def _submission(fields: Mapping[str, str], account: Login) -> Submission:
     given = f"{fields['username']}\0{fields['password']}".encode()
     if not hmac.compare_digest(given, f"{account.username}\0{account.password}".encode()):
         raise Refused(BAD_CREDENTIALS, "the username or password is wrong")

@@ -31,7 +31,7 @@ from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Door, Exchange, ShownP
 from mmsprep.sandbox.faults import Fault, Trouble
 from mmsprep.sandbox.notices import Course, Notification, sent_in
 from mmsprep.sandbox.playback import sources
-from mmsprep.sandbox.push import Delivery, Incoming
+from mmsprep.sandbox.push import Delivery, HandsetMessage
 from mmsprep.settings import Settings
 
 _SLIDE_S = 5.0
@@ -151,7 +151,9 @@ def replies(exchange: Exchange, deliveries: Sequence[Delivery]) -> Markup:
     number = submission.number if submission else None
     return _render(
         "replies.html",
-        deliveries=[one for one in deliveries if isinstance(one.pushed, Incoming) and one.pushed.sender == number],
+        deliveries=[
+            one for one in deliveries if isinstance(one.pushed, HandsetMessage) and one.pushed.sender == number
+        ],
     )
 
 

@@ -70,7 +70,7 @@ class Pushed(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
+class HandsetMessage:
     """An MMS as a handset sent it; ``id`` is what SMSGlobal calls it."""
 
     sender: str
@@ -128,7 +128,7 @@ def new_id() -> str:
     return str(random.randrange(10**15, 10**16))
 
 
-def form_of(incoming: Incoming) -> list[tuple[str, str]]:
+def form_of(incoming: HandsetMessage) -> list[tuple[str, str]]:
     """The fields of the published table; attachments in base64, numbered from 0."""
     fields = [
         ("from", incoming.sender),

@@ -18,11 +18,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mmsprep.errors import OutputError, ToolMissing, UsageError
-from mmsprep.sandbox.exchange import Account, Exchange
+from mmsprep.sandbox.exchange import Exchange, Login
 from mmsprep.sandbox.faults import Fault, FaultQueue, fault_of
-from mmsprep.sandbox.ledger import Ledger
 from mmsprep.sandbox.notices import Notice, Notification, Notifier, notice_of, sent_in
-from mmsprep.sandbox.push import Delivery, Incoming, Persistence, PushedFile, check_url, new_id, push
+from mmsprep.sandbox.push import Delivery, HandsetMessage, Persistence, PushedFile, check_url, new_id, push
+from mmsprep.sandbox.traffic import Traffic
 from mmsprep.settings import Settings, load_settings
 from mmsprep.tools.extras import install_command
 
@@ -75,7 +75,7 @@ class Sandbox:
         if not username or ":" in username:
             raise UsageError("the username of the sandbox must not be empty or have a colon in it (HTTP Basic)")
         self.host = host
-        self.account = Account(username, password)
+        self.account = Login(username, password)
         self.faults = FaultQueue(faults)
         self._settings = settings or load_settings()
         self._socket = _listening(host, port)
@@ -85,7 +85,7 @@ class Sandbox:
         except OSError as error:
             self._socket.close()
             raise OutputError(f"no temporary folder can be made ({error.strerror}); TMPDIR names another") from error
-        self.ledger = Ledger(Path(self._folder.name), keep)
+        self.traffic = Traffic(Path(self._folder.name), keep)
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._closing = threading.Event()
@@ -115,7 +115,7 @@ class Sandbox:
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
         """Every request that is kept, oldest first."""
-        return self.ledger.exchanges
+        return self.traffic.exchanges
 
     @property
     def accepted(self) -> tuple[Exchange, ...]:
@@ -129,7 +129,7 @@ class Sandbox:
 
     def part_data(self, exchange: Exchange, place: int) -> bytes:
         """The bytes of the part at ``place`` of an accepted message, as the client sent them."""
-        return self.ledger.part_path(exchange.number, place).read_bytes()
+        return self.traffic.part_path(exchange.number, place).read_bytes()
 
     def fault(self, what: str | int, **values: Any) -> None:
         """Ask for a fault: ``fault(4006, times=2)``, ``fault("drop-mid-reply", door="mm7")``.
@@ -154,7 +154,7 @@ class Sandbox:
 
         ``files`` are names, media types and bytes.
         """
-        incoming = Incoming(
+        incoming = HandsetMessage(
             sender=sender,
             id=id or new_id(),
             subject=subject,
@@ -164,9 +164,9 @@ class Sandbox:
         return push(
             incoming,
             url,
-            number=self.ledger.next_number(),
+            number=self.traffic.next_number(),
             persistence=persistence,
-            progress=self.ledger.note,
+            progress=self.traffic.note,
         )
 
     def notify(self, url: str, message: Exchange | str, what: str = "delivered", **values: Any) -> list[Notification]:
@@ -192,7 +192,7 @@ class Sandbox:
         """
         ends_at = time.monotonic() + timeout_s
         while True:
-            found = [one for one in self.ledger.deliveries if isinstance(one.pushed, Notification) and one.finished]
+            found = [one for one in self.traffic.deliveries if isinstance(one.pushed, Notification) and one.finished]
             if len(found) >= count:
                 return tuple(found)
             if time.monotonic() > ends_at:
@@ -203,15 +203,15 @@ class Sandbox:
         return push(
             notification,
             url,
-            number=self.ledger.next_number(),
-            progress=self.ledger.note,
+            number=self.traffic.next_number(),
+            progress=self.traffic.note,
             wait=self._closing.wait,
         )
 
     def clear(self) -> None:
         """Forget all exchanges and waiting faults."""
         self.faults.replace(())
-        self.ledger.clear()
+        self.traffic.clear()
 
     def start(self) -> Sandbox:
         """Listen in a thread of its own; returns when requests are answered."""
@@ -252,7 +252,7 @@ class Sandbox:
         """Let go of whoever would hold the server open: pages that listen, pushes that wait."""
         self._closing.set()
         self._notifier.wake()
-        self.ledger.close()
+        self.traffic.close()
 
     def _run(self) -> None:
         self._server.run(sockets=[self._socket])
@@ -266,7 +266,7 @@ class Sandbox:
                 f"the sandbox needs the package {error.name}; {install_command('sandbox')} brings it"
             ) from None
         app = create_app(
-            ledger=self.ledger,
+            traffic=self.traffic,
             faults=self.faults,
             account=self.account,
             settings=self._settings,

@@ -19,7 +19,7 @@ from mmsprep.message.mime import Entity, parse_multipart, root_of
 from mmsprep.mm7 import Reply, Submit
 from mmsprep.mm7.status import status_of
 from mmsprep.sandbox.content import read_content
-from mmsprep.sandbox.exchange import Account, Judgement, Refused, Submission, WireAnswer, WireRequest
+from mmsprep.sandbox.exchange import ArrivedRequest, Judgement, Login, Refused, Submission, WireAnswer
 from mmsprep.sandbox.rules import FORMAT_CORRUPT, MULTIMEDIA, check_number, check_short_code
 
 BAD_CREDENTIALS = 2008
@@ -35,7 +35,7 @@ _MAX_DETAILS = 8
 _Read = TypeVar("_Read")
 
 
-def judge(request: WireRequest, account: Account) -> Judgement:
+def judge(request: ArrivedRequest, account: Login) -> Judgement:
     """Read, check and take in one request. An accepted one has no ``message_id`` yet."""
     if not _authorised(request.header("Authorization"), account):
         return Judgement(status_code=BAD_CREDENTIALS, reason="the username or password is wrong", http_status=401)
@@ -83,7 +83,7 @@ def answer(judgement: Judgement) -> WireAnswer:
     )
 
 
-def _authorised(header: str, account: Account) -> bool:
+def _authorised(header: str, account: Login) -> bool:
     scheme, _, encoded = header.partition(" ")
     if scheme != "Basic":
         return False
@@ -94,7 +94,7 @@ def _authorised(header: str, account: Account) -> bool:
     return hmac.compare_digest(given, f"{account.username}:{account.password}".encode())
 
 
-def _open(request: WireRequest) -> tuple[Entity, list[Entity]]:
+def _open(request: ArrivedRequest) -> tuple[Entity, list[Entity]]:
     """The envelope's entity and all that travel beside it."""
     whole = Entity((("Content-Type", request.header("Content-Type")),), request.body)
     if whole.content_type == "text/xml":
@@ -120,7 +120,7 @@ def _read(reader: Callable[[bytes], _Read], root: Entity) -> _Read:
         raise Refused(VALIDATION_ERROR, f"the envelope {error}") from None
 
 
-def _submission(submit: Submit, entities: list[Entity], account: Account) -> Submission:
+def _submission(submit: Submit, entities: list[Entity], account: Login) -> Submission:
     _check_version(submit)
     if submit.problems:
         more = len(submit.problems) - _MAX_DETAILS

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmsprep.sandbox.exchange import Exchange
-from mmsprep.sandbox.push import Delivery, Incoming
+from mmsprep.sandbox.push import Delivery, HandsetMessage
 
 MAX_RAW_BYTES = 2_000_000
 
@@ -27,7 +27,7 @@ _MULTIPART_SECRET = re.compile(rb'(name="?password"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\
 _BLOT = rb"\1[not kept]"
 
 
-class Ledger:
+class Traffic:
     """What happened; safe to use from several threads."""
 
     def __init__(self, folder: Path, keep: int) -> None:
@@ -91,7 +91,7 @@ class Ledger:
 
     def note(self, delivery: Delivery) -> None:
         """Keep how far a push has come, in place of what was known of it before."""
-        if isinstance(delivery.pushed, Incoming):
+        if isinstance(delivery.pushed, HandsetMessage):
             files = tuple(replace(file, data=b"") for file in delivery.pushed.files)
             delivery = replace(delivery, pushed=replace(delivery.pushed, files=files))
         with self._lock:
