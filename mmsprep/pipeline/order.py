@@ -141,7 +141,7 @@ def split(job: Job, *, settings: Settings | None = None, progress: ProgressCallb
     with started(job, settings, progress) as this:
         entries = _open(this, _understand(this, any_number=True), any_number=True)
         groups = _of_what_is_sound(this, entries, partial(_grouped, this)) or _nothing_left(this)
-        following = replace(this, job=replace(job, text=""))
+        following = replace(this, text="")
         runs = [this, *[following] * (len(groups) - 1)]
         made = [
             message for one, group in zip(runs, groups, strict=True) for message in _finish_group(one, following, group)

@@ -116,7 +116,8 @@ def _up_to(stage: str) -> float:
 class Run:
     """What the stages of one run share.
 
-    ``names`` are those of what was given, by index; ``rejected`` is what was left out of it.
+    ``text`` and ``subject`` are the job's, cleaned once. ``names`` are those of what was given, by index; ``rejected``
+    is what was left out of it.
     """
 
     job: Job
@@ -125,6 +126,8 @@ class Run:
     workspace: Workspace
     pool: Executor
     reached: Reached
+    text: str = ""
+    subject: str = ""
     names: dict[int, str] = field(default_factory=dict)
     rejected: dict[int, MmsprepError] = field(default_factory=dict)
 
@@ -141,14 +144,6 @@ class Run:
     def floor(self) -> float | None:
         """The quality asked for in place of the profile's floors."""
         return as_quality(self.job.quality)
-
-    @property
-    def text(self) -> str:
-        return clean(self.job.text, self.profile.text.line_ends)
-
-    @property
-    def subject(self) -> str:
-        return " ".join(clean(self.job.subject, "lf").split())
 
     def know(self, given: Mapping[int, str]) -> None:
         """Keep the names of what was given.
@@ -263,7 +258,8 @@ def started(job: Job, settings: Settings | None, progress: ProgressCallback | No
     sentence = "all of it, for profile %(profile)s, took %(took_s).3f s (%(outcome)s)"
     with timed(_log, logging.INFO, sentence, profile=profile.name), Workspace(settings) as workspace:
         try:
-            yield Run(job, profile, settings, workspace, pool, Reached(progress))
+            text, subject = clean(job.text, profile.text.line_ends), " ".join(clean(job.subject, "lf").split())
+            yield Run(job, profile, settings, workspace, pool, Reached(progress), text, subject)
         finally:
             workspace.processes.kill_all()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -7,22 +7,20 @@ the camera's own preview shows is what its owner has seen.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from itertools import islice
+from typing import Literal
 
 from PIL import Image, JpegImagePlugin
 from PIL.ExifTags import Base as ExifTag
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-_BYTE_ORDERS = {b"II": "<", b"MM": ">"}
-_MAX_DIRECTORIES = 64
-_MAX_VALUES = 64
-_MAX_ENTRIES = 1_000
-_TYPES = {1: "B", 3: "H", 4: "I", 13: "I"}
-_STRIP_OFFSETS, _STRIP_SIZES, _JPEG_OFFSET, _JPEG_SIZE = 0x111, 0x117, 0x201, 0x202
-_ORIENTATION, _SUB_DIRECTORIES, _EXIF_DIRECTORY = 0x112, 0x14A, 0x8769
+_MAGICS = {b"II": b"II*\0", b"MM": b"MM\0*"}
+_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II": "little", b"MM": "big"}
+_MAX_DIRECTORIES, _MAX_ENTRIES = 64, 1_000
+"""Far more than any camera writes (about ten directories of a hundred entries)."""
 
 
 def open_preview(file: BytesIO) -> Image.Image:
@@ -30,24 +28,26 @@ def open_preview(file: BytesIO) -> Image.Image:
 
     Raises:
         NotImplementedError: there is no preview in it.
-        struct.error: its TIFF structure breaks off.
     """
     data = file.getvalue()
-    directories = list(_directories(data)) if data[:2] in _BYTE_ORDERS else []
+    directories = list(_directories(file))
     previews = [preview for directory in directories for preview in _previews_of(data, directory)]
     best = max(previews or _scattered(data), key=lambda preview: preview.width * preview.height, default=None)
     if best is None:
         raise NotImplementedError("a raw file without a preview inside")
-    orientation = directories[0].get(_ORIENTATION, (1,))[0] if directories else 1
+    orientation = next(iter(_numbers(directories[0], ExifTag.Orientation)), 1) if directories else 1
     exif = best.getexif()
     if exif.get(ExifTag.Orientation, 1) == 1:
         exif[ExifTag.Orientation] = orientation
     return best
 
 
-def _previews_of(data: bytes, directory: dict[int, tuple[int, ...]]) -> Iterator[Image.Image]:
-    for offset_tag, size_tag in ((_JPEG_OFFSET, _JPEG_SIZE), (_STRIP_OFFSETS, _STRIP_SIZES)):
-        offsets, sizes = directory.get(offset_tag, ()), directory.get(size_tag, ())
+def _previews_of(data: bytes, directory: ImageFileDirectory_v2) -> Iterator[Image.Image]:
+    for offset_tag, size_tag in (
+        (ExifTag.JpegIFOffset, ExifTag.JpegIFByteCount),
+        (ExifTag.StripOffsets, ExifTag.StripByteCounts),
+    ):
+        offsets, sizes = _numbers(directory, offset_tag), _numbers(directory, size_tag)
         if len(offsets) == len(sizes) == 1 and (preview := _jpeg_at(data, offsets[0], sizes[0])):
             yield preview
 
@@ -69,37 +69,31 @@ def _jpeg_at(data: bytes, offset: int, size_bytes: int) -> Image.Image | None:
     return preview if preview is not None and preview.mode in ("L", "RGB") else None
 
 
-def _directories(data: bytes) -> Iterator[dict[int, tuple[int, ...]]]:
-    """Every directory of the TIFF structure: the chain and the sub-directories."""
-    order = _BYTE_ORDERS[data[:2]]
-    waiting = [struct.unpack_from(f"{order}I", data, 4)[0]]
+def _directories(file: BytesIO) -> Iterator[ImageFileDirectory_v2]:
+    """Every directory of the TIFF structure: the chain and the sub-directories; none where it is no TIFF.
+
+    Panasonic's and Olympus's raw files are TIFF but for the number behind the byte order.
+    """
+    data = file.getvalue()
+    magic = _MAGICS.get(data[:2])
+    waiting = [] if magic is None else [int.from_bytes(data[4:8], _ORDERS[data[:2]])]
     seen: set[int] = set()
-    while waiting and len(seen) < _MAX_DIRECTORIES:
+    while magic is not None and waiting and len(seen) < _MAX_DIRECTORIES:
         at = waiting.pop(0)
-        if at in seen or not 0 < at < len(data) - 2:
+        entries = int.from_bytes(data[at : at + 2], _ORDERS[data[:2]])
+        if at in seen or not 0 < at < len(data) - 2 or entries > _MAX_ENTRIES:
             continue
         seen.add(at)
-        entries, following = _read_directory(data, at, order)
-        waiting += [following, *entries.get(_SUB_DIRECTORIES, ()), *entries.get(_EXIF_DIRECTORY, ())]
-        yield entries
+        directory = ImageFileDirectory_v2(magic + bytes(4))
+        file.seek(at)
+        directory.load(file)
+        waiting.append(directory.next)
+        for tag in (ExifTag.SubIFDs, ExifTag.ExifOffset):
+            waiting += _numbers(directory, tag)[:_MAX_DIRECTORIES]
+        yield directory
 
 
-def _read_directory(data: bytes, at: int, order: str) -> tuple[dict[int, tuple[int, ...]], int]:
-    """The short lists of whole numbers in the directory at ``at``; where the next one is (0: nowhere)."""
-    (count,) = struct.unpack_from(f"{order}H", data, at)
-    entries: dict[int, tuple[int, ...]] = {}
-    for place in range(min(count, _MAX_ENTRIES)):
-        entry = at + 2 + 12 * place
-        tag, kind, length = struct.unpack_from(f"{order}HHI", data, entry)
-        if kind not in _TYPES or not 0 < length <= _MAX_VALUES:
-            continue
-        layout = f"{order}{length}{_TYPES[kind]}"
-        values_at = entry + 8
-        if struct.calcsize(layout) > 4:
-            (values_at,) = struct.unpack_from(f"{order}I", data, entry + 8)
-        with suppress(struct.error):
-            entries[tag] = struct.unpack_from(layout, data, values_at)
-    following = 0
-    with suppress(struct.error):
-        (following,) = struct.unpack_from(f"{order}I", data, at + 2 + 12 * count)
-    return entries, following
+def _numbers(directory: ImageFileDirectory_v2, tag: int) -> tuple[int, ...]:
+    """The whole numbers of a tag; none where it is not there or says something else."""
+    found = directory.get(tag, ())
+    return tuple(one for one in (found if isinstance(found, tuple) else (found,)) if isinstance(one, int))
