@@ -87,5 +87,6 @@ def _load(modules: Sequence[str]) -> None:
 def _kinds(names: Iterable[str]) -> list[str]:
     from mmsprep.formats import FORMATS
 
-    extensions = {PurePath(name).suffix.lower().removeprefix(".") for name in names} - {""}
+    # A clip may be followed by the seconds that are wanted of it, in brackets.
+    extensions = {PurePath(name).suffix.lower().partition("[")[0].removeprefix(".") for name in names} - {""}
     return sorted({one.kind.value for one in FORMATS.values() if one.kind and extensions & one.extensions})

@@ -46,6 +46,8 @@ _POSTER_S = 20.0
 _POSTER_FPS = 5
 _TRANSFERS = {"hdr-pq": "smpte2084", "hdr-hlg": "arib-std-b67"}
 _PEAK_NITS = 100
+_MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "smpte240m": "smpte240m", "fcc": "fcc", "bt2020": "bt2020nc"}
+"""What ffmpeg's ``colorspace`` calls those that it knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,14 +312,8 @@ def _plain(stream: Any, info: MediaInfo, size: tuple[int, int] | None, matrix: s
     What the frames say of their colours goes before what is usual for their size; RGB has no matrix to be told.
     """
     shown = "scale", *(size or ("iw", "ih"))
-    plain = {"out_color_matrix": matrix, "out_range": "tv"}
     if not _is_hdr(info):
-        assumed = _assumed(info)
-        return (
-            stream.filter(*shown, flags="lanczos+accurate_rnd+full_chroma_int", **assumed, **plain)
-            .filter("setsar", "1")
-            .filter("format", "yuv420p")
-        )
+        return _in_matrix(stream, shown, _assumed(info), matrix)
     stream = stream.filter(*shown, flags="lanczos", out_range="tv").filter("setsar", "1")
     stream = stream.filter("format", "yuv420p10le").filter(
         "zscale", tin=_TRANSFERS[info.colour or ""], pin="2020", min="2020_ncl", t="linear", npl=_PEAK_NITS
@@ -327,6 +323,22 @@ def _plain(stream: Any, info: MediaInfo, size: tuple[int, int] | None, matrix: s
     return stream.filter("zscale", t="709", m="709" if matrix == "bt709" else "170m", r="limited").filter(
         "format", "yuv420p"
     )
+
+
+def _in_matrix(stream: Any, shown: Sequence[Any], assumed: dict[str, str], matrix: str) -> Any:
+    """Scaled as ``shown`` says, 8-bit 4:2:0 in the range of television and ``matrix``; ``assumed`` is what it has."""
+    own = assumed.get("in_color_matrix", "")
+    if own not in _MATRICES:
+        plain = {"out_color_matrix": matrix, "out_range": "tv"}
+        stream = stream.filter(*shown, flags="lanczos+accurate_rnd+full_chroma_int", **assumed, **plain)
+        return stream.filter("setsar", "1").filter("format", "yuv420p")
+    stream = stream.filter(*shown, flags="lanczos", **assumed, out_color_matrix=own, out_range="tv")
+    stream = stream.filter("setsar", "1").filter("format", "yuv420p")
+    if own == matrix:
+        return stream
+    # By itself, and where there are fewer pixels: as a part of the scaling it takes as long as the decode.
+    same = {"iprimaries": "bt709", "primaries": "bt709", "itrc": "bt709", "trc": "bt709", "fast": 1}
+    return stream.filter("colorspace", ispace=_MATRICES[own], space=matrix, irange="tv", range="tv", **same)
 
 
 def _assumed(info: MediaInfo) -> dict[str, str]:
