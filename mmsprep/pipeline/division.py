@@ -14,10 +14,14 @@ from itertools import pairwise
 from mmsprep.model import Curve, CurvePoint, Rendition
 
 WORST_SHARE = 0.9
+"""Of the best possible worst quality: what everyone is brought to before the rest goes to whoever gains most
+(`benchmarks/image_set.py` asks that 0.85 is reached in the end)."""
 GOOD_ENOUGH = 90.0
+"""Quality (0..100): hard to tell from the source, "excellent" in :data:`mmsprep.model.QUALITY_BANDS`."""
 PERFECT, NOT_WHOLE = 100.0, 99.0
 _SAMPLES = 48
 _BISECTIONS = 40
+"""Points of a curve for its hull, and halvings of 0..100."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ _ROUNDED_S = 1.0
 """Players show whole seconds, rounded up by some: an end this little behind the real one is the end."""
 _WHOLE_S = 0.02
 _SHORTEST_S = 0.1
+"""Seconds: as near to both ends as this a choice is the whole; one that begins nearer to the end is empty. Set by
+hand."""
 
 
 def is_timed(info: MediaInfo) -> bool:

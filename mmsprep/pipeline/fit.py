@@ -25,16 +25,22 @@ from mmsprep.model import CurvePoint, Rendition, Source
 from mmsprep.pipeline.division import GOOD_ENOUGH, PERFECT, Ask, divide_asks, rising
 
 KEEP_LEVEL = 60.0
+"""Quality (0..100): an original stays untouched unless that pushes another part below this. Set by hand, between
+medium and high."""
 _SLACK_WORTH_USING = 0.015
 _SLACK_ROUNDS = 6
 _SATURATED = 0.97
 _LEAST_SHOWN = 0.01
+"""Shares: bytes left over are handed on from 1.5 % of the budget on (`benchmarks/budget.py` asks that 98.5 % are
+used); what fills 97 % of what it may take could use more. Rounds are whole encodes."""
 _UNREACHED = 5.0
 """A floor this near to the best foretold is as near as can be asked for."""
 _MISLED = 10.0
 """Quality short of the forecast by this much: the set was divided by a wrong curve, and is divided again."""
 _LIFTS, _LIFTS_TO_FLOOR = 2, 8
 _LIFT_MARGIN, _FLOOR_STEP = 1.04, 1.1
+"""How often a part may be made again to get to 90 and whole, and to its floor; how much more than the corrected curve
+says it gets, and how much more than last time where even so it is poor. Set by hand."""
 
 RenderAll = Callable[[Sequence[tuple[int, int]]], Sequence[Rendition]]
 """Render several candidates, given as (place, max_bytes), side by side; renditions in the same order."""

@@ -20,9 +20,12 @@ from mmsprep.pipeline.running import Entry, OpenOnce, Run
 from mmsprep.transcode import open_poster
 
 SHORTEST_S = 1.0
+"""Seconds that a clip or recording keeps at least. Set by hand."""
 _CUT_AT_LEAST = 0.95
 _TRIM_ROUNDS = 5
 _TRIM_MARGIN = 0.98
+"""Shares: a cut that real encodes ask for takes a twentieth at least; every cut is 2 % shorter than bytes that fall as
+seconds do would allow. Set by hand."""
 
 
 def rescued(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> Sequence[Entry]:

@@ -35,6 +35,7 @@ STAGES = {"look": 0.05, "open": 0.45, "encode": 0.45, "check": 0.05}
 _A_RUN = {"open": 0.8, "encode": 0.25}
 """The share of what is left of a stage that is told for one run of ffmpeg; nobody knows how many there will be."""
 _UNKNOWN_S = 30.0
+"""Seconds of a source of unknown length after which half of its run is told as done. Set by hand."""
 
 
 @dataclass(frozen=True, slots=True)

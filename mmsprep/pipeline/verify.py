@@ -35,11 +35,13 @@ from mmsprep.tools.workspace import Workspace, read_bytes
 
 _DURATION_TOLERANCE = 0.1
 _DURATION_TOLERANCE_S = 0.3
+"""A share, and seconds: what an encode may play less than it was meant to. Codecs delay and round by whole frames."""
 _PILLOW_NAMES = {"jpeg": "JPEG", "gif": "GIF", "bmp": "BMP"}
 _ABOUT_ORIGINALS = frozenset(("type_not_in_table", "type_converted", "single_frame"))
 """What decides whether a stranger's file is kept, and is no fault of one that was made: a profile may have a WBMP made
 that it would convert, and a clip of three frames may have kept one."""
 _ROUNDING_PX, _NEARLY = 2, 0.99
+"""Pixels that even sides may add, and the scale that counts as 1 for them."""
 
 
 def verify(source: Attachment, rendition: Rendition, profile: Profile, workspace: Workspace) -> Rendition:

@@ -19,6 +19,8 @@ _ICC_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 _WHITE_IS_ZERO = 0
 _FAINT = 12
 _VISIBLE = 8
+"""Levels of 255: what is nowhere lighter than the one and somewhere more opaque than the other would vanish on black.
+Set by hand."""
 
 
 def plain_mode(image: Image.Image) -> Image.Image:

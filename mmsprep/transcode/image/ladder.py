@@ -20,9 +20,13 @@ from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
 
 _SCALES = (1.0, 0.75, 0.56, 0.42, 0.32, 0.24, 0.18, 0.12)
+"""Of the sides, each about three quarters of the one before."""
 _COLOURS = (256, 64, 16)
+"""Of the palette."""
 _SMALLEST_PX = 8
 _SMALLER_COSTS = 0.5
+"""Pixels, the shortest side of a rung; points of quality that a rung is worth less than the next larger one at least.
+Set by hand."""
 _BITMAP_QUALITY = 50.0
 """What a dithered one-bit picture is worth at full size; the score that steers photos says nothing about it."""
 

@@ -28,18 +28,26 @@ from mmsprep.transcode.image.shrink import shrunk
 from mmsprep.transcode.image.spectrum import Spectrum
 
 _SMALLEST_LONG_PX = 64
+"""Pixels. Set by hand."""
 _FILLED = 0.985
 _AIM = 0.9935
+"""Shares of the bytes allowed: an encode that fills so much is kept; what the next one aims at, so that the error of
+the foretold size (within 1 %, `benchmarks/size_calibration.py`) seldom goes over."""
 _FINE_CORRECTION = 1.012
 """Real bytes over foretold ones up to ``SURELY_FULL``, in the mean; pictures differ by 2 %."""
 _TRIALS = 4
 _CLOSE = 1.1
 _SAME_PICTURE = 0.25
+"""Encodes of one render at most; a ratio of bytes (tables this near on both sides are interpolated); of log bytes (a
+budget this near to the last one keeps its size). Set by hand; `benchmarks/image_quality.py` counts the encodes."""
 _FINE_CHROMA_BELOW, _FINE_CHROMA_MORE, _FINE_CHROMA_MOST = 0.05, 10.0, 0.2
 _SHARP_CHROMA = 8
+"""Quantisation scales: below the first whole chroma pays for any picture, below the last for none, between them sooner
+by ten times the share of pixels whose colour is lost by more than 8 of 255 levels at half size (measured)."""
 _BAND_PX, _BANDS = 64, 3
 """Sharp colour is looked for in bands, one of every three."""
 _SMALLER = 0.7
+"""Of the sides, where not even the coarsest tables make it small enough. Set by hand."""
 
 
 @dataclass(slots=True)

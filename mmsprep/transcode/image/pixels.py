@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _DRAFT_MARGIN = 1.9
 _WORTHWHILE = 1.1
+"""Ratios of sides: how far above the target a decoder's own shrinking stays (what that costs is said above); from
+where on a larger drawing is worth making."""
 
 _UPRIGHT: dict[int, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

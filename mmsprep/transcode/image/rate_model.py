@@ -21,6 +21,7 @@ from mmsprep.model import Curve, CurvePoint
 from mmsprep.transcode.image.score import CEILING
 
 PROBE_SCALE = 0.64
+"""Of the quantisation tables."""
 FINEST, COARSEST = 0.02, 4.0
 SURELY_FULL = 0.16
 """No picture is better made smaller before the tables are coarser than this: ``best_scale`` where halving is free."""
@@ -33,12 +34,18 @@ _LEAST_POWER = 0.8
 _COARSER_AT, _COARSER = -0.80, 0.08
 _USUAL_COST, _MOST_COST = 13.0, 30.0
 _QUALITY_POWER = 0.40
+"""Of what was measured, as the module says: the power of the sides that bytes grow with in the mean, how much faster
+bytes fall with the scale where they grow by more, the least power; the logarithm of the scale at which the mean
+picture is better made smaller, how much it moves for each point of quality that halving costs more than that of the
+mean picture, and the most points that count; the power of the scale that quality is lost with."""
 _FACTORS = (0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 0.85)
+"""Of the sides: where the curve has its points at the coarsest tables."""
 _KIND_FACTORS = ((1.0, 0.87, 1.0), (0.5, 0.4, 0.63), (0.25, 0.2, 0.315))
 """Sizes, each with the sizes between which it is the better one: a new pixel of an exact half is whole old ones, and
 leaving the full size costs at once most of what 0.8 of it costs (measured: 1..4 points at the same bytes)."""
 _FINE_STEPS = 9
 _SMALLEST_BYTES = 400
+"""Points of the curve at full size; the least bytes that it foretells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from mmsprep.transcode.image.ladder import LadderSource, bitmap_source, gif_sour
 from mmsprep.transcode.image.photo import PhotoSource
 
 _GRAPHIC_FLOOR = 35.0
+"""Quality (0..100) that lettering and drawings are not sent below. Set by hand."""
 _SHARP_ENOUGH, _LEGIBLE = 93.0, 80.0
 _LEAST_SHOWN = 0.01
 _LEGIBLE_SHRINK, _WELL_READ = 2.5, 70.0

@@ -22,8 +22,11 @@ CEILING, OFFSET = 107.35, 5.999
 WEIGHTS = (0.1770, 0.2137, 0.1208)
 """Of the logarithms of: deviation at half size, deviation at quarter size, edges lost."""
 _LEAST = 1e-4
+"""Of a feature, so that its logarithm is one."""
 _C = 170.0
+"""Of squared gradients of 8 bits: GMSD's own constant (Xue et al., 2014)."""
 _SMALLEST_HALVED_PX = 16
+"""Pixels of the shortest side."""
 _Plane = npt.NDArray[np.float32]
 
 

@@ -19,6 +19,8 @@ from PIL import Image
 from mmsprep.errors import ToolMissing
 
 _GAP = 3.0
+"""Of the target: how far boxes may shrink before LANCZOS; from 3 on it is hard to tell from LANCZOS alone (Pillow's
+documentation of ``reducing_gap``)."""
 _THREADS = "VIPS_CONCURRENCY"
 """Read once, when libvips is loaded."""
 _PREMULTIPLIED = {"RGBA": "RGBa", "LA": "La"}

@@ -28,9 +28,12 @@ FILE_BYTES = 308.4
 _HALVES = 2048
 """Magnitudes are counted in halves, up to here: a step of 2 leaves what is 1.0 or more, which whole numbers hide."""
 _CATEGORIES = 11
+"""Bits of a quantised coefficient in baseline JPEG, at most."""
 _ROWS_SAMPLED = 3
 _SCALE_STEPS = 1920
 _FINER = 0.9
+"""One of so many rows of blocks is counted; steps between the coarsest and the finest scale; of a scale: up to there
+single entries of the tables are made finer."""
 
 _Numbers = npt.NDArray[np.float64]
 _PHASE = np.pi / 16 * np.outer(np.arange(8), 2 * np.arange(8) + 1)

@@ -19,13 +19,19 @@ from mmsprep.transcode.image.shrink import shrunk
 SEEN_SHORT_PX, SEEN_LONG_PX = 540, 1024
 """Half the pixels of a screen of 1080 x 2340, less the height that bars above and below a picture take."""
 _DRAWN_SEEN = 0.5
+"""Of a drawing's own pixels, as said above."""
 _FORGIVEN = 0.9
 """A size this near to what can be seen loses nothing that the score could tell from its own error."""
 _SCROLLED_RATIO = 3.0
+"""Of the sides: from here on a picture is looked at a piece at a time. Set by hand; phones themselves reach 2.3."""
 _SAMPLE_PX, _BANDS, _LEAST_ROWS = 1_000_000, 4, 128
+"""Pixels of a sample, in so many bands of so many rows at least."""
 _GRAPHIC_FLATNESS = 0.65
 _GRAPHIC_ROWS = 4
+"""Of neighbouring pixels that are the same in a drawing, looked at in one of so many rows. Set by hand."""
 _EDGE, _HARD_EDGE, _HARD_SHARE = 8, 64, 0.22
+"""Levels of 255 between neighbours: an edge, a hard edge, and the share of the edges that are hard in a drawing. Set
+by hand."""
 
 
 def sample(image: Image.Image) -> Image.Image:

@@ -24,14 +24,21 @@ from mmsprep.tools.workspace import Workspace
 CONSTANT_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128)
 """The rates that every MP3 frame may have, whatever its sampling rate, and those of 32 kHz and more."""
 _VARIABLE_FROM_BITS = 1.3
+"""Bits a sample, as said above."""
 _TRIES = 4
+"""Encodes of one render at most."""
 _FILLED, _AIM = 0.983, 0.992
+"""Shares of the bytes allowed: enough, and what the next encode aims at."""
 _FIRST_QUALITY, _BEST_QUALITY, _WORST_QUALITY = 6.0, 0.0, 9.9
+"""LAME's -V."""
 _OCTAVES_A_QUALITY = -0.17
+"""Of the rate, for each step of -V, before two encodes tell."""
 _MEAN_OVERSHOOT = 1.06
+"""What LAME makes of a mean rate that is asked for, at most."""
 _SIDE_INFO_BYTES = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
 """Of a layer III frame: whether it is MPEG-1, whether it has one channel."""
 _SHORTEST_HEADER_FRAME_BYTES = 56
+"""Of a frame that has room for LAME's header."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,12 @@ from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.sound.evrc import as_qcp
 
 _MAX_SAMPLES = 40_000_000
+"""Of all channels; more are decoded at a lower rate."""
 _LARGEST_SHORTFALL = 0.1
 _SHORTFALL_S = 0.25
 _LONGEST_MARGIN_S = 1.0
+"""A share and seconds that may be missing where a decoder complains before it is damage; seconds that are decoded
+beyond the longest allowed, to see that there is more. Set by hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,19 @@ from mmsprep.transcode.sound.speech import Material
 _SILENCE_KEPT_S = 0.1
 _LEAST_SILENCE_S = 0.5
 _FADE_S = 0.03
+"""Seconds: of silence that stays, of silence that is worth taking out, of the fade at a cut. Set by hand."""
 _LONGEST_MARGIN, _LONGEST_MARGIN_S = 1.1, 60.0
+"""Beyond what the limit could carry of the smallest rung so much is decoded, a ratio and seconds: silence may yet be
+taken out."""
 _AMR_FRAME_BYTES = {4.75: 13, 5.15: 14, 5.9: 16, 6.7: 18, 7.4: 20, 7.95: 21, 10.2: 27, 12.2: 32}
+"""By kbit/s; with the byte in front of each frame (RFC 4867, 5.3). 50 frames a second."""
 _STEREO_COST = 1.5
 _STEREO_WORTH = 10.0
 _WIDEST = 0.5
+"""The rate that two channels take of one alike; the points of quality that they are worth more, where the sides have
+this share of the power. Set by hand: the measures of the tables hear one channel."""
 _STEP_BETWEEN = 1.01
+"""Ratio of the rates between two rungs."""
 
 _Table = tuple[tuple[float, float], ...]
 _WORTH: dict[Material, dict[str, _Table]] = {

@@ -20,18 +20,26 @@ from numpy.typing import NDArray
 
 _WINDOW_S = 0.064
 _HOP_S = 0.020
+"""Seconds of a window, and to the next one."""
 _LAG = 8
+"""Windows: the 160 ms of the steadiness."""
 _LONGEST_S = 90.0
 _PIECES = 9
+"""Seconds that are looked at, and in how many pieces."""
 _ACTIVE = 0.1
+"""Of the mean power: what has less is quiet."""
 _LOWEST_HZ, _HIGHEST_HZ = 94, 4_000
 _NEIGHBOURS = 9
+"""Hz that peaks are compared in; places of the spectrum whose mean a peak stands above."""
 _PITCH_HZ = (70, 400)
 _PITCHED = 0.11
 _STEADY = 0.52
 _VOICED = 0.25
+"""Hz that a pitch may have; how high its peak in the cepstrum is; where steadiness and voicing part speech from the
+rest, between the figures above."""
 _NARROW_HZ = (4_300, 7_500)
 _NARROW_SHARE = 1e-4
+"""Hz that a telephone does not carry, and the share of the power that counts as nothing there."""
 
 Levels = NDArray[np.float32]
 

@@ -42,13 +42,19 @@ from mmsprep.transcode.video.sound_track import SOUND_OVERHEAD, best_step
 
 _LOWEST_PICTURE_KBPS = 3.0
 _LOWEST_TOTAL_KBPS = 10.0
+"""kbit/s of the pictures alone at least; of the first point of the curve."""
 _CURVE_STEPS = 40
 _STEPS_AN_OCTAVE = 3
+"""Points of the curve at most, and for twice the rate."""
 _AIM, _AIM_AGAIN = 0.996, 0.994
 _FILLED = 0.986
+"""Shares of the bytes allowed: what is aimed at, again after a miss, and what is enough."""
 _WORTH_ANOTHER = 1.002
 _SAME_RATE = (0.8, 1.25)
+"""Ratios: a share that grew by more is worth another encode; rates between which a size that was found stays. Set by
+hand."""
 _REFUSALS, _AFTER_REFUSAL = 6, 1.4
+"""Attempts where an encoder refuses a rate as too low, and by how much each raises it. Set by hand."""
 _PSY_RDS = (1.0, 1.0, 0.8, 1.2)
 """x264's sizes have gaps of a few per cent; another weight of its psychovisual model, which needs no new first
 pass, has them elsewhere. A factor an attempt.
@@ -56,10 +62,17 @@ pass, has them elsewhere. A factor an attempt.
 _OVERHEAD_BYTES = 780
 _OVERHEAD_A_FRAME_BYTES = 4
 _REORDERED_OVERHEAD_BYTES = 8
+"""Of the container: for all of it, for a frame, for one more where frames are reordered; before the true size is
+known."""
 _SOUND_LONGER_S = 0.5
+"""Seconds that a sound may go on after the pictures before it is cut."""
 _FINEST_CRF, _COARSEST_CRF, _CRF_FOR_HALF = 16.0, 20.0, 6.0
+"""x264's CRF: the finest and the coarsest that count as hard to tell from the source; what halves the bytes."""
 _SAME_CRF, _AIM_FINELY = 0.7, 0.96
+"""Of CRF: an encode this near to what is wanted is kept; the share of the bytes that is aimed at by CRF."""
 _HARDNESS_ERROR, _UNSPENT = 1.5, 0.7
+"""Ratios: by how much the probe may take a clip for costlier than it is; the share of the bytes below which an encode
+shows that it did. Set by hand."""
 _HARDLY_MOVES, _STILL_HARDNESS_ERROR = 0.7, 4.0
 """The probe, small and hasty, makes a clip that stands still seem several times as costly as all of it is."""
 _KEPT = {2: "every 2nd frame kept", 3: "every 3rd frame kept"}

@@ -25,10 +25,14 @@ from mmsprep.transcode.sound.recording import encoder_options
 from mmsprep.transcode.video.mezzanine import Mezzanine, even
 
 _THREADS = 2
+"""Always as many: what x264 makes depends on it."""
 _KEY_FRAME_S = 10
+"""Seconds between two at most."""
 _CHUNK_US = 1_000_000
+"""Microseconds of pictures, and of sound, that lie together in the file."""
 _MACROBLOCK_PX = 16
 _STANDS_STILL = 0.005
+"""Of the blocks of a frame: where no more change, it is as the one before."""
 _FIRST_PASS_QP = 3.5
 """How much coarser the hasty first pass is than the second."""
 _MPEG4_LEVEL_CODES = {"0": 8, "0b": 9}

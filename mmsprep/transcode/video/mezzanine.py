@@ -30,20 +30,30 @@ DISPLAY_LONG_PX = 1280
 
 _MOST_FPS = 30.0
 _FPS_TOLERANCE = 1.02
+"""Frames a second that are kept, and the ratio up to which more pass for as many."""
 _UNKNOWN_FPS = 25.0
+"""Of a file that does not say, and of pictures at most."""
 _LOWEST_RATE_KBPS = 10.0
 _SLOWEST_PICTURES_FPS = 5.0
+"""kbit/s and frames a second that no clip falls below."""
 _HD_SHORT_PX = 720
+"""Lines from which BT.709 is the usual coding, BT.601 below."""
 _REFERENCE_GROUPS = 12
+"""Places of a clip that VMAF looks at."""
 REFERENCE_FRAMES = 3
 _FIRST_REFERENCE = 3 / 8
 _PROBE_S = 30.0
+"""Seconds of a clip that its probe encodes."""
 _THREADS = 2
 _UNFILTERED_BELOW = 0.6
+"""Of the sides as they are shown: what is made smaller than this is decoded without some of the deblocking (below)."""
 _MOST_PLAIN_BYTES = 400_000_000
+"""Of a mezzanine without compression."""
 _UNKNOWN_PERIOD = 96
+"""Frames from one reference to the next, where nobody knows how many there are."""
 _POSTER_S = 20.0
 _POSTER_FPS = 5
+"""Seconds, and frames a second of them, that the best frame is chosen from."""
 _TRANSFERS = {"hdr-pq": "smpte2084", "hdr-hlg": "arib-std-b67"}
 _PEAK_NITS = 100
 _MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "smpte240m": "smpte240m", "fcc": "fcc", "bt2020": "bt2020nc"}

@@ -26,19 +26,27 @@ PROBE_QP = PROBE_CRF + 4.0
 _QP_AN_OCTAVE_OF_RATE = 5.8
 _QP_AN_OCTAVE_OF_WIDTH = 7.4
 _QP_FOR_EACH_FRAME_LEFT_OUT = -3.3
+"""Of H.264's quantiser, for half the rate, twice the width, and each frame left out between two that stay; fitted, as
+said above."""
 _SMALLEST_LONG_PX = 128
 _STEP = 0.97
+"""Pixels, the smallest longest side; ratio of the sizes that are compared."""
 _FINEST_QP, _COARSEST_QP = 14.0, 51.0
 _CLEAN_QP = 14.0
+"""Quantisers: the finest and the coarsest that are used; up to the last no loss is seen."""
 _LOGIT = 3.7
 _LOGIT_WIDTH, _LOGIT_WIDTH_2 = 0.763, -0.332
 _LOGIT_QP, _LOGIT_QP_2, _LOGIT_QP_WIDTH = -1.203, -0.106, -0.307
+"""The logit of VMAF: at the whole width, and by width (octaves) and quantiser (tens); fitted, as said above."""
 _OFFSET_IS_SURE, _GAIN_IS_SURE = 1.5, 0.6
 _MEASURED_IS_SURE = 0.15
 """Standard deviations, on the logit of VMAF, of the two traits over clips and of one measurement."""
 _LOWEST_VMAF, _HIGHEST_VMAF = 2.0, 98.0
+"""VMAF that tells something of the logit."""
 _LEFT_OUT_WORTH = 0.95
+"""Of the quality, where frames are left out. Set by hand."""
 _ON_A_PHONE = (1.70674692, 1.72643844, -0.00705305)
+"""The polynomial of libvmaf's phone model (vmaf_v0.6.1.json)."""
 
 CODEC_COST = {"h264": 1.0, "h264 main": 0.75, "h264 high": 0.7, "mpeg4": 1.6, "h263": 2.0}
 """Bits that a codec, or a profile of it, needs for what H.264 Baseline does with one.

@@ -31,21 +31,29 @@ from mmsprep.transcode.video.model import (
 )
 
 _MOST_TRIALS = 3
+"""Sizes that are tried."""
 _ALIKE = math.log(1.1)
+"""Of log width: sizes this near are one."""
 _WORTH_TRYING = 0.7
+"""Points of VMAF that another size must promise."""
 _LONGEST_STEP = 1.6
+"""Ratio of widths: no trial is further away from those before."""
 _FINE_QP = 22.0
 """Where the largest size gets a quantiser this fine, a smaller one has nothing to give."""
 _SMALLEST_LONG_PX = 128
+"""Pixels."""
 _AN_OCTAVE_OF_RATE = 11.0
 _MOST_FOR_RATE = 2.0
+"""Points of VMAF for twice the rate, and at most, by which a trial at another rate is corrected."""
 _STARVED_VMAF = 35.0
+"""Below this frames may be left out."""
 _LOWEST_FPS = {"h264": 12.0, "mpeg4": 10.0, "h263": 7.0}
 """Motion at fewer frames a second is seen as jerks, more of it is missed where every frame is poor."""
 _SLIDES = 0.6
 """Where so many of the frames are as the one before, nothing moves."""
 _LOWEST_FPS_OF_SLIDES = 3.0
 _WORTH_LEAVING_OUT = 1.0
+"""Points of VMAF that it must gain."""
 
 
 @dataclass(frozen=True, slots=True)
