@@ -30,6 +30,14 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
+class Phones(StrEnum):
+    """Of which years the recipients' phones are: of 2005 to 2011, any that is in use, of the last ten years."""
+
+    OLD = "old"
+    USUAL = "usual"
+    MODERN = "modern"
+
+
 class Support(StrEnum):
     """The four levels of support in the compatibility table."""
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageSequence, ImageStat
 
+from mmsprep import prepare
 from mmsprep.errors import ProfileError
-from mmsprep.model import Support
-from mmsprep.profile import load_profile, profile_names
+from mmsprep.model import Phones, Support
+from mmsprep.profile import load_profile, network_names, profile_names, suggestions, variant_of
+from mmsprep.sender import msisdn
+from mmsprep.sender.address import country_of
 
 
-@pytest.mark.parametrize("name", profile_names())
+@pytest.mark.parametrize("name", [*profile_names(), *network_names()])
 def test_every_profile_that_comes_with_mmsprep_loads_and_is_named_as_its_file(name: str) -> None:
     profile = load_profile(name)
     assert profile.name == name
@@ -84,3 +89,81 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ProfileError, match=r"nowhere\.toml: cannot be read"):
         load_profile("nowhere.toml")
+
+
+def test_a_profile_takes_from_its_base_what_it_leaves_out(tmp_path: Path) -> None:
+    """Tables key by key, the compatibility table row by row; what is said of one profile alone is not handed down."""
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'schema = 1\nname = "own"\nbase = "smsglobal"\ntitle = "Own"\n[message]\nlimit_bytes = 90_000\n'
+        '[[table]]\nrow = "MP3"\nformats = ["mp3"]\nsupport = "none"\nuse = "refuse"\n'
+    )
+    (tmp_path / "third.toml").write_text('schema = 1\nname = "third"\nbase = "own.toml"\ntitle = "Third"\n')
+    base, found, third = load_profile("smsglobal"), load_profile(own), load_profile(tmp_path / "third.toml")
+    assert (found.message.limit_bytes, found.message.max_attachments) == (90_000, base.message.max_attachments)
+    assert [row.row for row in found.table] == [row.row for row in base.table]
+    assert [row.row for row, other in zip(found.table, base.table, strict=True) if row != other] == ["MP3"]
+    assert found.image == base.image
+    assert (found.source, found.variants.old, base.variants.old) == ("", "", "smsglobal-old")
+    assert third.message == found.message
+
+
+def test_a_profile_that_stands_on_itself_is_told(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('schema = 1\nname = "own"\nbase = "own.toml"\ntitle = "Own"\n')
+    with pytest.raises(ProfileError, match="on itself"):
+        load_profile(own)
+    own.write_text('schema = 1\nname = "own"\nbase = "nobody"\ntitle = "Own"\n')
+    with pytest.raises(ProfileError, match="'nobody': not found"):
+        load_profile(own)
+
+
+def test_phones_of_other_years_have_a_variant_where_the_profile_names_one() -> None:
+    assert [variant_of("smsglobal", phones) for phones in Phones] == ["smsglobal-old", "smsglobal", "smsglobal-modern"]
+    with pytest.raises(ProfileError, match="'image-basic' has no variant for old phones"):
+        variant_of("image-basic", Phones.OLD)
+
+
+@pytest.mark.parametrize(
+    ("number", "country", "expected"),
+    [
+        ("61409317436", "AU", {"telstra", "optus", "vodafone-au"}),
+        ("6421345678", "NZ", {"spark-nz"}),
+        ("12025550123", "US", {"att", "verizon", "t-mobile-us"}),
+        ("9647701234567", "IQ", {"asiacell", "zain-iraq"}),
+        ("41791234567", "CH", set()),
+    ],
+)
+def test_what_is_known_of_a_numbers_country_is_suggested_with_its_sources(
+    number: str, country: str, expected: set[str]
+) -> None:
+    found = suggestions(country_of(msisdn(number)))
+    assert country_of(msisdn(number)) == country
+    assert expected <= {one.profile for one in found}
+    assert all(one.source for one in found)
+    assert [one.limit_bytes for one in found] == sorted(one.limit_bytes for one in found)
+    for one in found:
+        # Where sources differ, the profile goes by the stricter.
+        assert not one.profile or load_profile(one.profile).message.limit_bytes <= one.limit_bytes
+
+
+def test_a_network_profile_names_its_source() -> None:
+    assert all(load_profile(name).source for name in network_names())
+
+
+@pytest.mark.parametrize(("length", "warned"), [(64, False), (65, True)])
+def test_a_subject_that_phones_cut_is_warned_about(length: int, warned: bool) -> None:
+    message = prepare(text="Hello", subject="x" * length)
+    assert any("may cut it after 64" in warning for warning in message.warnings) == warned
+
+
+def test_old_phones_get_the_frame_of_an_animation_that_shows_most(tmp_path: Path) -> None:
+    """Not the blank one that it begins with."""
+    blank = Image.new("P", (120, 90), 0)
+    drawn = Image.linear_gradient("L").resize((120, 90)).convert("P")
+    blank.save(tmp_path / "fade.gif", save_all=True, append_images=[drawn, blank], duration=200)
+    part = prepare(tmp_path / "fade.gif", profile="smsglobal-old").parts[0]
+    with Image.open(BytesIO(part.data)) as sent:
+        assert len(list(ImageSequence.Iterator(sent))) == 1
+        assert ImageStat.Stat(sent.convert("L")).stddev[0] > 40
+    assert any("frame 2 of 3" in note for note in part.notes)

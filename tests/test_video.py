@@ -358,3 +358,12 @@ def test_the_progress_of_one_clip_moves_while_it_is_decoded_and_encoded(scene: C
         under_way = {step.done for step in steps if step.stage == stage and not step.finished}
         assert len(under_way) > 1
     assert steps[-1].done == 1.0
+
+
+@pytest.mark.parametrize("name", ["legacy-gsm", "video-basic", "video-rich", "smsglobal-old"])
+def test_a_clip_goes_to_old_phones_as_good_as_those_show_it(scene: Callable[..., bytes], name: str) -> None:
+    """What no bytes make better is sent and told, not refused for want of bytes."""
+    message = prepare(scene(seconds=2, size="360x640"), profile=name)
+    (part,) = message.parts
+    assert _tracks(part)["Video"]["format"] == "H.263"
+    assert part.quality >= 20 or any("low or poor" in warning for warning in message.warnings)

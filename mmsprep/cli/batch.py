@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsprep.cli.options import HtmlOption, OnError, parse_size
-from mmsprep.cli.printing import ProfileOption, Stopped, console_for, print_json, put, reported, say, waiting
+from mmsprep.cli.printing import ForOption, ProfileOption, Stopped, console_for, print_json, put, reported, say, waiting
 from mmsprep.errors import EmptyFolder, OutputError, UsageError
+from mmsprep.model import Phones
 from mmsprep.printable import json_text
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def batch(
     source: Source,
     target: Target,
     profile: ProfileOption = "smsglobal",
+    phones: ForOption = Phones.USUAL,
     each: Each = "file",
     jobs: Jobs = None,
     executor: ExecutorOption = "local",
@@ -69,6 +71,7 @@ def batch(
     """Convert a whole folder; a later run does only what is missing or changed."""
     from mmsprep.batch import Batch
     from mmsprep.batch.gallery import Gallery
+    from mmsprep.profile import variant_of
 
     with reported(json_output, one_line=True):
         if dry_run and (html or report):
@@ -80,7 +83,7 @@ def batch(
             source=source,
             target=target,
             each=each,
-            profile=profile,
+            profile=variant_of(profile, phones),
             limit_bytes=parse_size(limit) if limit else None,
             on_error=on_error.value,
             trim=trim,
@@ -166,6 +169,7 @@ def watch(
     source: Source,
     target: Target,
     profile: ProfileOption = "smsglobal",
+    phones: ForOption = Phones.USUAL,
     each: Each = "file",
     jobs: Jobs = None,
     executor: ExecutorOption = "local",
@@ -180,6 +184,7 @@ def watch(
 ) -> None:
     """Convert what is in a folder and whatever appears in it, until stopped with Ctrl-C."""
     from mmsprep.batch import Batch
+    from mmsprep.profile import variant_of
 
     with reported(json_output, one_line=True):
         from mmsprep.batch.watch import watch as watched
@@ -188,7 +193,7 @@ def watch(
             source=source,
             target=target,
             each=each,
-            profile=profile,
+            profile=variant_of(profile, phones),
             limit_bytes=parse_size(limit) if limit else None,
             on_error=on_error.value,
             trim=trim,

@@ -13,7 +13,7 @@ from mmsprep.doctor import Check
 from mmsprep.message.message import Message
 from mmsprep.mm7.status import Status
 from mmsprep.pipeline.job import Inspection
-from mmsprep.profile import Profile
+from mmsprep.profile import Profile, Suggestion
 
 if TYPE_CHECKING:
     from mmsprep.delivery import Delivery
@@ -80,6 +80,11 @@ def _delivery(delivery: Delivery) -> Json:
         "total_bytes": delivery.message.total_bytes,
         "sha256": delivery.message.sha256,
     }
+
+
+def suggestions_document(country: str, found: Sequence[Suggestion]) -> Json:
+    """``profiles suggest --json``."""
+    return {"schema": SCHEMA, "country": country, "networks": [asdict(one) for one in found]}
 
 
 def status_document(statuses: Iterable[Status]) -> Json:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mmsprep.cli.printing import JsonFlag, ProfileOption, console_for, inputs_of, print_json, put, reported
+from mmsprep.cli.printing import JsonFlag, ProfileOption, console_for, inputs_of, print_json, put, reported, say
 from mmsprep.errors import UsageError
 
 profiles_app = typer.Typer(help="The networks and handset classes that mmsprep knows.")
@@ -42,11 +42,40 @@ def profiles(context: typer.Context) -> None:
     if context.invoked_subcommand:
         return
     with reported():
-        from mmsprep.profile import load_profile, profile_names
+        from mmsprep.profile import load_profile, network_names, profile_names
 
-        for name in profile_names():
-            found = load_profile(name)
-            put(f"{name:14} {found.message.limit_bytes:>9,} bytes  {found.title}")
+        for title, names in (("", profile_names()), ("For a relay of a network of its own (MM7):", network_names())):
+            if title:
+                put(f"\n{title}")
+            for name in names:
+                found = load_profile(name)
+                put(f"{name:18} {found.message.limit_bytes:>9,} bytes  {found.title}")
+
+
+@profiles_app.command("suggest")
+def profiles_suggest(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="A number with its country code, or two letters.")],
+    json_output: JsonFlag = False,
+) -> None:
+    """What is publicly known of the networks of a number's country, the strictest first."""
+    with reported(json_output):
+        from mmsprep.cli.documents import suggestions_document
+        from mmsprep.cli.tables import suggestions_table
+        from mmsprep.profile import suggestions
+        from mmsprep.sender import msisdn
+        from mmsprep.sender.address import country_of
+
+        country = number.upper() if len(number) == 2 and number.isalpha() else country_of(msisdn(number))
+        found = suggestions(country)
+        if json_output:
+            print_json(suggestions_document(country, found))
+            return
+        if found:
+            console_for().print(suggestions_table(found))
+            say("Numbers move between networks and keep their digits: these are what it may be, not what it is.")
+        else:
+            say(f"nothing is known of the networks of {country or 'that number'}; the profile smsglobal is for any")
+        say("SMSGlobal's own limit is 300 kB (profile smsglobal); a network's profile is for a relay of that network.")
 
 
 @profiles_app.command("show")

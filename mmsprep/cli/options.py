@@ -15,6 +15,7 @@ import typer
 
 from mmsprep.cli.printing import inputs_of
 from mmsprep.errors import OutputError, UsageError
+from mmsprep.model import Phones
 
 if TYPE_CHECKING:
     from mmsprep.pipeline.job import Job
@@ -94,6 +95,7 @@ def job_of(
     text_file: Path | None,
     subject: str,
     profile: str,
+    phones: Phones,
     limit: str | None,
     on_error: OnError,
     trim: bool,
@@ -111,6 +113,7 @@ def job_of(
         MmsprepError: an option makes no sense, or the text's file cannot be read.
     """
     from mmsprep.pipeline.job import Job
+    from mmsprep.profile import variant_of
 
     if text and text_file:
         raise UsageError("give -m or --message-file, not both")
@@ -118,7 +121,7 @@ def job_of(
         attachments=inputs_of(files),
         text=_read_text(text_file) if text_file else text,
         subject=subject,
-        profile=profile,
+        profile=variant_of(profile, phones),
         limit_bytes=parse_size(limit) if limit else None,
         on_error=on_error.value,
         trim=trim,

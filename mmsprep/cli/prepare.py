@@ -30,6 +30,7 @@ from mmsprep.cli.options import (
     job_of,
 )
 from mmsprep.cli.printing import (
+    ForOption,
     JsonFlag,
     ProfileOption,
     VerboseFlag,
@@ -41,6 +42,7 @@ from mmsprep.cli.printing import (
     waiting,
 )
 from mmsprep.errors import UsageError
+from mmsprep.model import Phones
 
 if TYPE_CHECKING:
     from mmsprep.message import Forecast, Message
@@ -53,6 +55,7 @@ def prepare(
     message_file: TextFileOption = None,
     subject: SubjectOption = "",
     profile: ProfileOption = "smsglobal",
+    phones: ForOption = Phones.USUAL,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the parts and message.json.")] = Path(
         "mms"
     ),
@@ -86,6 +89,7 @@ def prepare(
             text_file=message_file,
             subject=subject,
             profile=profile,
+            phones=phones,
             limit=limit,
             on_error=on_error,
             trim=trim,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmsprep.errors import MmsprepError, OutputError, SeveralErrors, UsageError
+from mmsprep.model import Phones
 from mmsprep.printable import json_text, printable
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ VerboseFlag = Annotated[
         show_default=False,
         help="Say all reasons, and what takes how long (-vv: every program run, too).",
     ),
+]
+ForOption = Annotated[
+    Phones, typer.Option("--for", help="Phones of which years: old (2005 to 2011), usual, modern (of the last ten).")
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 

@@ -37,6 +37,7 @@ from mmsprep.cli.options import (
     job_of,
 )
 from mmsprep.cli.printing import (
+    ForOption,
     JsonFlag,
     ProfileOption,
     VerboseFlag,
@@ -50,6 +51,7 @@ from mmsprep.cli.printing import (
     say_error,
 )
 from mmsprep.errors import MmsprepError, UsageError
+from mmsprep.model import Phones
 
 if TYPE_CHECKING:
     from mmsprep.delivery import Delivery
@@ -116,6 +118,7 @@ def send(
         bool, typer.Option("--sandbox", help="Send to a sandbox on this machine; starts one where none is running.")
     ] = False,
     profile: ProfileOption = "smsglobal",
+    phones: ForOption = Phones.USUAL,
     limit: LimitOption = None,
     on_error: OnErrorOption = OnError.FAIL,
     trim: TrimFlag = False,
@@ -152,6 +155,7 @@ def send(
             text_file=message_file,
             subject=subject,
             profile=profile,
+            phones=phones,
             limit=limit,
             on_error=on_error,
             trim=trim,

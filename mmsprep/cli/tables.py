@@ -14,7 +14,7 @@ from mmsprep.message.wording import media_words, reason_words, short_name, size_
 from mmsprep.mm7.status import Advice, Status
 from mmsprep.model import Action, Plan
 from mmsprep.printable import printable
-from mmsprep.profile import Profile
+from mmsprep.profile import SOURCES, Profile, Suggestion
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -89,8 +89,13 @@ def profile_table(profile: Profile) -> RenderableType:
         ("Pictures", f"{', '.join(image.targets)}, up to {image.max_long_px}x{image.max_short_px} px"),
         ("Recordings", rungs),
         ("Clips", clips),
+        ("Subject", f"cut after {profile.message.subject_characters} characters"),
+        ("Stands on", profile.base),
+        ("Source", profile.source),
     ):
-        facts.add_row(key, value)
+        if not value or value.startswith("cut after 0 "):
+            continue
+        facts.add_row(key, printable(value, most=_LONGEST_CELL))
     table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("Row", "Type", "Support", "Such a file is", "Remark"):
         table.add_column(column, overflow="fold")
@@ -100,6 +105,26 @@ def profile_table(profile: Profile) -> RenderableType:
     return Group(
         Text(printable(f"{profile.name}: {profile.title}", most=_LONGEST_CELL), style="bold"), "", facts, "", table
     )
+
+
+def suggestions_table(found: Sequence[Suggestion]) -> RenderableType:
+    """What is known of some networks, a source a line."""
+    from rich.table import Table
+
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("Network", "MCC-MNC", "Message", "Pictures", "Subject", "Profile", "Who says so"):
+        table.add_column(column, overflow="fold", justify="right" if column == "Message" else "left")
+    for one in found:
+        table.add_row(
+            one.network or "-",
+            one.mcc_mnc,
+            size_words(one.limit_bytes),
+            f"{one.width_px}x{one.height_px}" if one.width_px else "-",
+            f"{one.subject_characters} characters" if one.subject_characters else "-",
+            one.profile or "-",
+            SOURCES[one.source],
+        )
+    return table
 
 
 def status_table(statuses: Sequence[Status]) -> RenderableType:

@@ -34,6 +34,7 @@ _REASON_WORDS = {
     "codec_level": "level {found}, allowed: {allowed}",
     "brand": "brand {found}, allowed: {allowed}",
     "single_frame": "one frame only: sent as a picture",
+    "animation": "{found} made {allowed}",
     "moov_position": "index moved to the front",
     "frame_size": "frame of {found}, allowed: {allowed}",
     "rotation": "turned upright",

@@ -161,7 +161,8 @@ def _target(info: MediaInfo, profile: Profile, row: Row | None) -> str:
     if info.kind is Kind.VIDEO and profile.video is not None and info.frame_count != 1:
         return profile.video.format
     animated = info.format in _ANIMATED and (info.frame_count or 1) > 1
-    return "gif" if animated and "gif" in profile.image.targets else profile.image.targets[0]
+    played = profile.image.animations == "play" and "gif" in profile.image.targets
+    return "gif" if animated and played else profile.image.targets[0]
 
 
 def _findings(info: MediaInfo, profile: Profile, row: Row | None) -> _Findings:
@@ -184,6 +185,8 @@ def _image_findings(info: MediaInfo, profile: Profile) -> _Findings:
     if info.width_px and info.height_px and rules.scale_for(info.width_px, info.height_px, drawn=drawn) < 1.0:
         allowed = f"{rules.max_long_px} x {rules.max_short_px} px"
         yield _Finding(Reason("size_px", f"{info.width_px} x {info.height_px} px", allowed))
+    if rules.animations != "play" and info.format == "gif" and (info.frame_count or 1) > 1:
+        yield _Finding(Reason("animation", f"{info.frame_count} frames", "a picture that stands still"))
     if info.orientation != 1:
         yield _Finding(Reason("orientation", f"EXIF orientation {info.orientation}", "upright pixels"))
     if info.icc_profile is not None:

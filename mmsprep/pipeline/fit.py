@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mmsprep.model import CurvePoint, Rendition, Source
 from mmsprep.pipeline.division import GOOD_ENOUGH, PERFECT, Ask, divide_asks, rising
@@ -41,6 +41,8 @@ _LIFTS, _LIFTS_TO_FLOOR = 2, 8
 _LIFT_MARGIN, _FLOOR_STEP = 1.04, 1.1
 """How often a part may be made again to get to 90 and whole, and to its floor; how much more than the corrected curve
 says it gets, and how much more than last time where even so it is poor. Set by hand."""
+_UNUSED = 1.02
+"""What grew by less than this although it was given more, is at the end of what its profile lets it be."""
 
 RenderAll = Callable[[Sequence[tuple[int, int]]], Sequence[Rendition]]
 """Render several candidates, given as (place, max_bytes), side by side; renditions in the same order."""
@@ -169,7 +171,10 @@ def floor_bytes(candidate: Candidate) -> int:
 
 @dataclass(slots=True)
 class _Fitting:
-    """Renditions on their way to what the set can be at best; ``lifts`` counts how often each was given more."""
+    """Renditions on their way to what the set can be at best; ``lifts`` counts how often each was given more.
+
+    ``ended`` are those that no bytes make better: a QCIF clip at its profile's highest rate is what such phones show.
+    """
 
     candidates: Sequence[Candidate]
     budget_bytes: int
@@ -178,6 +183,7 @@ class _Fitting:
     sizes: list[int]
     renditions: list[Rendition]
     lifts: list[int]
+    ended: set[int] = field(default_factory=set)
 
     @property
     def slack_bytes(self) -> int:
@@ -209,7 +215,7 @@ class _Fitting:
         if ask.steps or made is candidate.original:
             return False
         if _is_poor(candidate, made):
-            return self.lifts[place] < _LIFTS_TO_FLOOR
+            return place not in self.ended and self.lifts[place] < _LIFTS_TO_FLOOR
         if self.lifts[place] >= _LIFTS or _is_enough(made) or self.sizes[place] < ask.points[-1].size_bytes:
             return False
         is_cut = self._whole_ask(place).points[-1].size_bytes > ask.points[-1].size_bytes
@@ -265,6 +271,9 @@ class _Fitting:
             before = self.renditions[place]
             if sizes[place] < before.size_bytes or _rank(made) > _rank(before):
                 self.renditions[place] = made
+            elif made.size_bytes <= before.size_bytes * _UNUSED < sizes[place]:
+                self.lifts[place] = _LIFTS_TO_FLOOR
+                self.ended.add(place)
             elif made.size_bytes <= before.size_bytes:
                 self.lifts[place] = _LIFTS_TO_FLOOR
             self.sizes[place] = sizes[place]
@@ -309,7 +318,10 @@ class _Fitting:
 
     def below_floor(self) -> Shortfall | None:
         """The shortfall of a set in which a part is below its floor, whatever was foretold for it."""
-        poor = [_is_poor(candidate, made) for candidate, made in zip(self.candidates, self.renditions, strict=True)]
+        poor = [
+            place not in self.ended and _is_poor(candidate, made)
+            for place, (candidate, made) in enumerate(zip(self.candidates, self.renditions, strict=True))
+        ]
         if not any(poor):
             return None
         needs = [

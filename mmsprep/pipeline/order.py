@@ -468,7 +468,11 @@ def _rejections(this: Run) -> tuple[Rejection, ...]:
 
 
 def _warnings(this: Run, parts: Sequence[PartReport]) -> tuple[str, ...]:
-    return tuple(f"{this.label(part.indexes[0])}: {note}" for part in parts for note in part.notes)
+    told = [f"{this.label(part.indexes[0])}: {note}" for part in parts for note in part.notes]
+    most = this.profile.message.subject_characters
+    if most and len(this.subject) > most:
+        told.append(f"the subject has {len(this.subject)} characters; networks and phones may cut it after {most}")
+    return tuple(told)
 
 
 def _check_something_is_left(this: Run, entries: Sequence[Entry]) -> None:

@@ -112,6 +112,16 @@ def msisdn(written: str, country: str = "") -> Msisdn:
     return Msisdn(digits, "" if digits == written else f"{written} is sent to as {digits}")
 
 
+def country_of(number: Msisdn) -> str:
+    """The country of a number, as two letters of ISO 3166; empty where its digits do not tell."""
+    import phonenumbers
+
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(f"+{number.digits}")) or ""
+    except phonenumbers.NumberParseException:
+        return ""
+
+
 def origin(written: str, country: str = "") -> Origin:
     """Read the number that a message is to appear from: a short code, or what :func:`msisdn` reads.
 

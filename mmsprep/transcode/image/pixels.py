@@ -20,7 +20,7 @@ from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import Image, ImageStat
 from PIL.ExifTags import Base as ExifTag
 
 from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolMissing, TypeNotAllowed
@@ -84,6 +84,8 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
     with foreign_errors(attachment, info):
         image = open_image(attachment, info, settings)
         notes = _page_notes(image, info)
+        if rules.animations == "best-frame" and is_animation(info):
+            notes = (*notes, _seek_best_frame(image, info))
         full_px = image.size
         size_px = target_size(image.width, image.height, rules)
         drafted = image.draft(None, (math.ceil(size_px[0] * _DRAFT_MARGIN), math.ceil(size_px[1] * _DRAFT_MARGIN)))
@@ -95,6 +97,27 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
         turn = _UPRIGHT.get(_orientation(image))
         image = plain_colours(image, info.coding, deep)
         return _sized(image, size_px, rules, None if info.coding else icc_profile, turn, notes, full_px)
+
+
+def is_animation(info: MediaInfo) -> bool:
+    """Whether it is a picture format whose frames follow one another in time (pages of a TIFF do not)."""
+    return (info.frame_count or 1) > 1 and info.format in ("gif", "webp", "png", "avif")
+
+
+_MOST_FRAMES_SEEN, _GLANCE_PX = 300, 64
+
+
+def _seek_best_frame(image: Image.Image, info: MediaInfo) -> str:
+    """Go to the frame whose brightness varies most: no blank first frame, no fade; what to say of it."""
+    count = min(info.frame_count or 1, _MOST_FRAMES_SEEN)
+    varied: list[float] = []
+    for place in range(count):
+        image.seek(place)
+        glance = image.convert("L").resize((_GLANCE_PX, _GLANCE_PX), Image.Resampling.BILINEAR)
+        varied.append(ImageStat.Stat(glance).stddev[0])
+    best = max(range(count), key=varied.__getitem__)
+    image.seek(best)
+    return f"frame {best + 1} of {info.frame_count} as a picture: phones of this profile show no animation"
 
 
 def plain_colours(

@@ -29,9 +29,8 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
         Damaged: it does not decode to its end.
         OverInputLimit: it has more pixels or frames than the settings let in.
     """
-    animated = (info.frame_count or 1) > 1 and info.format in ("gif", "webp", "png", "avif")
     told: tuple[str, ...] = ()
-    if animated and "gif" in profile.image.targets:
+    if pixels.is_animation(info) and profile.image.animations == "play" and "gif" in profile.image.targets:
         from mmsprep.transcode.image.animation import AnimationSource
 
         try:
