@@ -21,6 +21,10 @@ QUALITY_BANDS = {"excellent": 90.0, "high": 70.0, "medium": 50.0, "low": 30.0, "
 """What each word for a quality means at least."""
 
 
+SHORTEST_SOUND_S = 0.4
+"""What is shorter is a click; no loudness can be told of it (ITU-R BS.1770-4 has blocks of 400 ms)."""
+
+
 class Kind(StrEnum):
     """What an attachment is to the person who gets it."""
 
@@ -162,6 +166,17 @@ class MediaInfo:
     metadata: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_single_frame(self) -> bool:
+        """A clip of one frame: nothing moves in it."""
+        return self.kind is Kind.VIDEO and self.frame_count == 1
+
+    @property
+    def is_still_picture(self) -> bool:
+        """A clip of one frame and no sound to speak of: a picture. With sound it is one that somebody talks about."""
+        is_mute = self.audio_codec is None or (self.duration_s or 0.0) < SHORTEST_SOUND_S
+        return self.is_single_frame and is_mute
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -217,7 +232,9 @@ class Rendition:
 
     ``quality`` is measured on ``data``; ``whole`` is false where pixels or frames were given up to save bytes. It is
     what bytes can buy; ``shown`` is the share of what a phone could show that is left at the largest size that may be
-    sent, and what people are told is the product, :attr:`shown_quality`.
+    sent, and what people are told is the product, :attr:`shown_quality`. ``heard_lufs`` is how loud its source is heard
+    from a phone, ``contrast`` how far it is from being one colour (``None``: nothing to compare, or it goes as it is):
+    what is sent is held against both.
     """
 
     data: bytes = field(repr=False)
@@ -230,6 +247,8 @@ class Rendition:
     duration_s: float | None = None
     whole: bool = True
     shown: float = 1.0
+    heard_lufs: float | None = None
+    contrast: float | None = None
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
 

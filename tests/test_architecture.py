@@ -15,7 +15,7 @@ import mmsprep
 
 _ROOT = Path(mmsprep.__file__).parent
 _FOUNDATION = {"model", "errors", "profile", "settings", "formats", "printable"}
-_STAGES = {"intake", "classify", "rewrap", "division", "fit", "verify"}
+_STAGES = {"intake", "classify", "rewrap", "division", "fit", "compare", "verify"}
 _ORDER = {"order", "understand", "rescue", "assemble", "running", "job"}
 _MODULES = sorted(path.relative_to(_ROOT) for path in _ROOT.rglob("*.py") if "_profiles" not in path.parts)
 
@@ -97,15 +97,15 @@ def test_formats_know_values_and_errors_alone(module: Path) -> None:
 
 @pytest.mark.parametrize("module", [path for path in _in("pipeline") if path.stem in _STAGES], ids=str)
 def test_a_stage_imports_no_other_stage(module: Path) -> None:
-    assert _rooms(module) <= _FOUNDATION | {"tools", "pipeline", "sniff", "hearing"}
+    assert _rooms(module) <= _FOUNDATION | {"tools", "pipeline", "sniff", "hearing", "seeing"}
     beside = {name.split(".")[2] for name in _ours(module) if name.startswith("mmsprep.pipeline.")}
-    assert beside <= {"verify": {"classify"}, "fit": {"division"}}.get(module.stem, set())
+    assert beside <= {"verify": {"classify", "compare"}, "fit": {"division"}}.get(module.stem, set())
     assert "sniff" not in _rooms(module) or module.stem == "verify"
 
 
 @pytest.mark.parametrize("module", [*_in("sniff"), *_in("transcode")], ids=str)
 def test_sniffing_and_transcoding_know_no_order(module: Path) -> None:
-    assert _rooms(module) <= _FOUNDATION | {"tools", "hearing", _room(module)}
+    assert _rooms(module) <= _FOUNDATION | {"tools", "hearing", "seeing", _room(module)}
 
 
 @pytest.mark.parametrize("module", _in("message"), ids=str)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from mmsprep.model import Action, Plan, Source, Support
+from mmsprep.model import Source
 from mmsprep.profile import Profile
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
 from mmsprep.transcode.image.photo import PhotoSource
@@ -166,7 +166,7 @@ def _screenshot(size: tuple[int, int] = (720, 1280), background: str = "plain") 
 
 
 def _source(image: Image.Image, profile: Profile) -> Source:
-    return from_picture(image, Plan(action=Action.TRANSCODE, target="jpeg", support=Support.GOOD, row=None), profile)
+    return from_picture(image, profile)
 
 
 def test_drawn_pictures_are_told_from_photos_also_as_jpeg_and_on_a_gradient() -> None:

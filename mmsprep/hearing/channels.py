@@ -71,8 +71,15 @@ class Mix:
 
     @property
     def heard_lufs(self) -> float:
-        """How loud it is heard from a phone."""
-        return integrated_lufs(self.mono, self.rate_hz) + ONE_FOR_TWO_DB
+        """How loud it is heard from a phone, which plays one channel as loud as two that are alike."""
+        return self.source_lufs + (ONE_FOR_TWO_DB if self.channels == 1 else 0.0)
+
+    def faded_out(self, seconds: float) -> Mix:
+        """The same, its last moments fading."""
+        length = min(len(self.mono), round(seconds * self.rate_hz))
+        ramp = np.ones((len(self.mono), 1), np.float32)
+        ramp[len(ramp) - length :, 0] = np.linspace(1, 0, length, dtype=np.float32)
+        return replace(self, mono=self.mono * ramp, stereo=None if self.stereo is None else self.stereo * ramp)
 
     def cut(self, first: int, last: int) -> Mix:
         """The samples from ``first`` up to ``last``."""
@@ -89,6 +96,8 @@ def mixed(sound: Decoded) -> Mix:
     wanted_lufs = integrated_lufs(samples, rate_hz, _weights(sound))
     left, right, notes = _two(sound)
     way = _way(left, right, rate_hz)
+    if way is not Way.SUM:
+        notes = (*notes, "its channels cancel each other on one loudspeaker: mixed so that they do not")
     mono = _as_loud(_together(left, right, way, rate_hz), rate_hz, wanted_lufs - ONE_FOR_TWO_DB)
     if way in (Way.LATER, Way.EARLIER):
         return Mix(mono, None, rate_hz, sound.channels, wanted_lufs, notes)

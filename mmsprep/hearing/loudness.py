@@ -15,12 +15,15 @@ from mmsprep.hearing.filters import Factors, Frequencies, Levels, filtered, inte
 
 SILENCE_LUFS = -120.0
 """What stands for no sound at all."""
+LOUD_ENOUGH_LUFS = -14.0
+"""What streams are levelled to; louder only leaves no room for peaks."""
 ONE_FOR_TWO_DB = 10 * math.log10(2)
 """One channel is heard from as many loudspeakers as two are."""
 _HOP_S, _HOPS_A_BLOCK = 0.1, 4
 _OFFSET_DB = -0.691
 _GATE_LUFS, _RELATIVE_GATE_LU, _QUIET_GATE_LU = -70.0, -10.0, -30.0
 _PEAK_HOP = 64
+_GAP_S, _NOISE_SHARE = 0.05, 0.05
 
 Blocks = NDArray[np.float64]
 
@@ -46,12 +49,7 @@ def block_lufs(samples: Levels, rate_hz: int, weights: Sequence[float] | None = 
     """
     if not len(samples):
         return np.zeros(0)
-    power = np.zeros(len(samples), np.float32)
-    for channel in range(samples.shape[1]):
-        weight = 1.0 if weights is None else weights[channel]
-        if weight:
-            one = filtered(samples[:, channel : channel + 1], rate_hz, lambda hz: k_weighting(hz, rate_hz))[:, 0]
-            power += np.float32(weight) * np.square(one)
+    power = _power(samples, rate_hz, weights)
     hop = max(1, round(_HOP_S * rate_hz))
     count = len(power) // hop
     if count < _HOPS_A_BLOCK:
@@ -61,6 +59,28 @@ def block_lufs(samples: Levels, rate_hz: int, weights: Sequence[float] | None = 
         blocks = np.convolve(hops, np.full(_HOPS_A_BLOCK, 1 / _HOPS_A_BLOCK), mode="valid")
     lufs: Blocks = np.maximum(_OFFSET_DB + 10 * np.log10(blocks + 1e-30), SILENCE_LUFS)
     return lufs
+
+
+def _power(samples: Levels, rate_hz: int, weights: Sequence[float] | None = None) -> Levels:
+    """K-weighted, the channels added."""
+    power = np.zeros(len(samples), np.float32)
+    for channel in range(samples.shape[1]):
+        weight = 1.0 if weights is None else weights[channel]
+        if weight:
+            one = filtered(samples[:, channel : channel + 1], rate_hz, lambda hz: k_weighting(hz, rate_hz))[:, 0]
+            power += np.float32(weight) * np.square(one)
+    return power
+
+
+def noise_lufs(samples: Levels, rate_hz: int) -> float:
+    """How loud it is where it is quietest: in the gaps between words, which are shorter than a block."""
+    power = _power(samples, rate_hz)
+    length = max(1, round(_GAP_S * rate_hz))
+    count = len(power) // length
+    if not count:
+        return integrated_lufs(samples, rate_hz)
+    gaps = power[: count * length].reshape(count, length).mean(axis=1, dtype=np.float64)
+    return max(_OFFSET_DB + 10 * math.log10(float(np.quantile(gaps, _NOISE_SHARE)) + 1e-30), SILENCE_LUFS)
 
 
 def gated(blocks: Blocks) -> Blocks:

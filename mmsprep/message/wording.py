@@ -28,6 +28,7 @@ _REASON_WORDS = {
     "metadata": "{found} removed",
     "sample_rate": "{found}, allowed: {allowed}",
     "channels": "{found}, allowed: {allowed}",
+    "channels_cancel": "channels in opposite phase mixed",
     "codec": "{found} coding, allowed: {allowed}",
     "audio_codec": "{found} sound, allowed: {allowed}",
     "codec_profile": "H.264 {found} profile, allowed: {allowed}",

@@ -4,7 +4,8 @@ Comes in: the facts about one attachment and a profile. Goes out: a :class:`Plan
 content itself, or at sizes in bytes (``fit.py`` decides whether an original fits the message).
 
 The reason codes are a public contract; codes are only ever added. ``found`` and ``allowed`` say what was
-found and what the profile allows. Later stages add their own (``over_limit_bytes``, ``poster``, ...).
+found and what the profile allows. Later stages add their own (``over_limit_bytes``, ``poster``,
+``channels_cancel``, ...).
 
 ===================== ================================================================================
 code                  why
@@ -131,7 +132,7 @@ def _check_allowed(name: str, info: MediaInfo, profile: Profile, row: Row | None
             f"is a {title}, which is not in the compatibility table of profile {profile.name!r}; send"
             f" {_CARDS[info.format]} as text, or use a profile whose table has a row for {info.format}",
         )
-    if info.kind is Kind.VIDEO and profile.video is None and info.frame_count != 1:
+    if info.kind is Kind.VIDEO and profile.video is None and not info.is_single_frame:
         raise TypeNotAllowed(
             name,
             f"is a clip ({title}), and profile {profile.name!r} takes none; send a picture of it (--poster)"
@@ -158,7 +159,7 @@ def _target(info: MediaInfo, profile: Profile, row: Row | None) -> str:
     if info.kind is Kind.AUDIO:
         first = profile.audio.ladder[0].format
         return "wav" if first == "wav-ima" else first
-    if info.kind is Kind.VIDEO and profile.video is not None and info.frame_count != 1:
+    if info.kind is Kind.VIDEO and profile.video is not None and not info.is_still_picture:
         return profile.video.format
     animated = info.format in _ANIMATED and (info.frame_count or 1) > 1
     played = profile.image.animations == "play" and "gif" in profile.image.targets
@@ -282,7 +283,7 @@ def _channel_finding(info: MediaInfo, most: int) -> _Findings:
 
 def _video_findings(info: MediaInfo, profile: Profile) -> _Findings:
     rules = profile.video
-    if info.frame_count == 1:
+    if info.is_still_picture or (info.is_single_frame and rules is None):
         yield _Finding(Reason("single_frame", "a clip of one frame", "a picture"))
     if rules is None:
         return

@@ -36,6 +36,7 @@ from mmsprep.model import (
 )
 from mmsprep.pipeline.advice import advice
 from mmsprep.pipeline.assemble import budget_bytes_of, make_part, predict_part
+from mmsprep.pipeline.compare import plan_after_listening
 from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, Moment
 from mmsprep.pipeline.job import Inspection, Job, Quality
@@ -240,6 +241,8 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
     def attempt(entry: Entry) -> Entry | AttachmentError:
         try:
             with this.stage("open", entry.attachment), this.during(entry, "open"):
+                plan = plan_after_listening(entry.attachment, entry.info, entry.plan, this.workspace)
+                entry = replace(entry, plan=plan)
                 ready = replace(entry, candidate=_candidate(this, entry))
         except AttachmentError as error:
             return error

@@ -25,6 +25,7 @@ from mmsprep.formats.text import clean
 from mmsprep.formats.wbmp import open_wbmp
 from mmsprep.model import Action, Attachment, Kind, MediaInfo, Rendition
 from mmsprep.pipeline.classify import LADDER_CODECS, classify
+from mmsprep.pipeline.compare import not_heard, not_seen
 from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.settings import Settings
 from mmsprep.sniff.recognise import look
@@ -40,6 +41,7 @@ _PILLOW_NAMES = {"jpeg": "JPEG", "gif": "GIF", "bmp": "BMP"}
 _ABOUT_ORIGINALS = frozenset(("type_not_in_table", "type_converted", "single_frame"))
 """What decides whether a stranger's file is kept, and is no fault of one that was made: a profile may have a WBMP made
 that it would convert, and a clip of three frames may have kept one."""
+_PLENTY_OF_CONTRAST = 20.0
 _ROUNDING_PX, _NEARLY = 2, 0.99
 """Pixels that even sides may add, and the scale that counts as 1 for them."""
 
@@ -67,6 +69,8 @@ def verify(source: Attachment, rendition: Rendition, profile: Profile, workspace
         _check_rules(name, rendition, profile, found.info)
         if rendition.action is Action.TRANSCODE:
             _check_ours(profile, found)
+        if fault := not_heard(rendition, workspace) or not_seen(rendition, found.contrast, workspace):
+            raise _Fault(fault)
         if FORMATS[rendition.format].demuxer is None:
             return rendition
         return replace(rendition, duration_s=round(_played_s(rendition, workspace), 3))
@@ -90,11 +94,15 @@ def _error(name: str, rendition: Rendition, problem: str) -> MmsprepError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBack:
-    """What an output is to the sniffer, and to the strict readers: a recording of ours, the boxes of a clip of ours."""
+    """What an output is to the sniffer, and to the strict readers: a recording of ours, the boxes of a clip of ours.
+
+    ``contrast`` is a picture's (:func:`mmsprep.seeing.contrast.contrast`), an animation's best frame's.
+    """
 
     info: MediaInfo
     sound: Sound | None = None
     movie: Movie | None = None
+    contrast: float | None = None
 
 
 def _read_again(name: str, rendition: Rendition, profile: Profile, workspace: Workspace) -> ReadBack:
@@ -125,10 +133,10 @@ def read_back(
         Damaged: it does not decode, or something in it does not belong there.
         AttachmentError: the sniffer refuses it.
     """
-    sound = movie = None
+    sound = movie = found_contrast = None
     data, kind = read_bytes(attachment), FORMATS[format_slug].kind
     if kind is Kind.IMAGE:
-        _decode_picture(attachment.name, data, format_slug)
+        found_contrast = _decode_picture(attachment.name, data, format_slug)
     elif kind is Kind.TEXT:
         _check_text(attachment.name, data, action, line_ends)
     elif kind is Kind.VIDEO and action is Action.TRANSCODE:
@@ -139,21 +147,25 @@ def read_back(
             sound = read_sound(data, format_slug)
         except ValueError as error:
             raise Damaged(attachment.name, str(error)) from error
-    return ReadBack(info=look(attachment, settings), sound=sound, movie=movie)
+    return ReadBack(info=look(attachment, settings), sound=sound, movie=movie, contrast=found_contrast)
 
 
-def _decode_picture(name: str, data: bytes, format_slug: str) -> None:
-    """Every frame decoded, nothing beside them that Pillow knows of."""
+def _decode_picture(name: str, data: bytes, format_slug: str) -> float:
+    """Every frame decoded, nothing beside them that Pillow knows of; the contrast of the one that has most."""
     from PIL import Image
 
+    from mmsprep.seeing.contrast import contrast
+
+    most = 0.0
     try:
         if format_slug == "wbmp":
-            open_wbmp(io.BytesIO(data)).load()
-            return
+            return contrast(open_wbmp(io.BytesIO(data)))
         with Image.open(io.BytesIO(data), formats=[_PILLOW_NAMES[format_slug]]) as image:
             for frame in range(getattr(image, "n_frames", 1)):
                 image.seek(frame)
                 image.load()
+                if most < _PLENTY_OF_CONTRAST:
+                    most = max(most, contrast(image))
             left = [key for key in ("exif", "comment", "xmp", "icc_profile", "photoshop") if image.info.get(key)]
             if image.getexif() and "exif" not in left:
                 left.append("exif")
@@ -161,6 +173,7 @@ def _decode_picture(name: str, data: bytes, format_slug: str) -> None:
         raise Damaged(name, f"does not decode ({error})") from error
     if left:
         raise Damaged(name, f"still has metadata ({', '.join(left)})")
+    return most
 
 
 def _check_text(name: str, data: bytes, action: Action, line_ends: Literal["crlf", "lf"]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mmsprep.errors import Damaged, OverInputLimit, ProtectedMedia, ToolError, ToolOverLimit, ToolTimeout
@@ -84,6 +85,9 @@ _PLAIN_CODECS = {
     "wv": "wavpack",
 }
 """Formats that hold one kind of sound and nothing else."""
+_SEQUENCE, _MPEG2, _PICTURE = b"\0\0\1\xb3", b"\0\0\1\xb5", b"\0\0\1\0"
+_MPEG_RATES_FPS = {1: 23.976, 2: 24.0, 3: 25.0, 4: 29.97, 5: 30.0, 6: 50.0, 7: 59.94, 8: 60.0}
+_FEW_BYTES = 1_000_000
 _MATRICES = {
     "BT.709": "bt709",
     "BT.470 System B/G": "smpte170m",
@@ -133,6 +137,8 @@ def media_info(
     pictures = [track for track in tracks if track.get("track_type") == "Video"]
     if movie is not None and not movie.has_track("vide"):
         pictures = []
+    if format_slug == "mpeg-ps" and not pictures:
+        pictures = _mpeg_pictures(content)
     if any(track.get("encryption") for track in tracks):
         raise ProtectedMedia(content.name, "is encrypted, so it cannot be sent; use an unprotected copy")
     ogg = read_ogg_sound(content) if format_slug == "ogg" and not pictures else None
@@ -160,11 +166,49 @@ def media_info(
         info = _with_mp3_time(info, content)
     elif ogg is not None:
         info = replace(info, duration_s=ogg.duration_s or info.duration_s)
+    info = replace(info, notes=(*info.notes, *_left_out(tracks, sounds, pictures)))
     if pictures:
         # MediaInfo passes over Matroska's projection.
         turned_deg = read_matroska(content).turned_deg if info.format in ("mkv", "webm") else None
         info = _with_picture(info, pictures[0], turned_deg)
-    return _with_sound(info, sounds[0], content) if sounds else info
+    info = _with_sound(info, sounds[0], content) if sounds else info
+    if info.is_still_picture:
+        info = replace(info, notes=(*info.notes, "is a clip of one frame; it is sent as a picture"))
+    return info
+
+
+def _left_out(tracks: Sequence[Track], sounds: Sequence[Track], pictures: Sequence[Track]) -> tuple[str, ...]:
+    """What is in the container beside the first picture and the first sound, none of which is sent."""
+    notes = [
+        f"has {len(some)} {kind} tracks; the first is sent"
+        for some, kind in ((pictures, "picture"), (sounds, "sound"))
+        if len(some) > 1
+    ]
+    words = sum(track.get("track_type") == "Text" for track in tracks)
+    if words:
+        notes.append("its subtitles are left out" if words == 1 else f"its {words} tracks of subtitles are left out")
+    attached = [name for track in tracks for name in str(track.get("attachments") or "").split(" / ") if name]
+    if attached:
+        notes.append(
+            f"{len(attached)} files inside it are left out" if len(attached) > 1 else "a file inside it is left out"
+        )
+    return tuple(notes)
+
+
+def _mpeg_pictures(content: Content) -> list[Track]:
+    """The pictures of a programme stream too short for MediaInfo to see them.
+
+    By its sequence header (ISO/IEC 11172-2, 2.4.2.3): width and height of 12 bits, then aspect and rate.
+    """
+    place = content.head.find(_SEQUENCE)
+    if place < 0 or place + 8 > len(content.head):
+        return []
+    sizes = int.from_bytes(content.head[place + 4 : place + 7], "big")
+    rate = _MPEG_RATES_FPS.get(content.head[place + 7] & 15)
+    whole = content.read(0, _FEW_BYTES) if content.size_bytes <= _FEW_BYTES else b""
+    found: Track = {"track_type": "Video", "format": "MPEG Video", "width": sizes >> 12, "height": sizes & 0xFFF}
+    version = "Version 2" if _MPEG2 in content.head[place:] else "Version 1"
+    return [found | {"format_version": version, "frame_rate": rate, "frame_count": whole.count(_PICTURE) or None}]
 
 
 def counted_s(attachment: Attachment, format_slug: str, settings: Settings, workspace: Workspace) -> float | None:
@@ -301,8 +345,6 @@ def _with_picture(info: MediaInfo, track: Track, turned_deg: int | None) -> Medi
     frame_count = _whole_number(track.get("frame_count"))
     if colour:
         notes.append(f"is in high dynamic range ({colour.removeprefix('hdr-').upper()})")
-    if frame_count == 1:
-        notes.append("is a clip of one frame; it is sent as a picture")
     return replace(
         info,
         width_px=size[0],

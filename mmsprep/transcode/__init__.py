@@ -15,7 +15,7 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
         OverInputLimit: decoding it would go over the settings' limits.
         ToolError: ffmpeg failed for another reason.
     """
-    if info.kind is Kind.VIDEO and info.frame_count == 1:
+    if info.is_still_picture or (info.is_single_frame and profile.video is None):
         return open_poster(attachment, info, plan, profile, workspace)
     if plan.target in ("midi", "imelody", "emelody"):
         from mmsprep.transcode import melody
@@ -50,4 +50,5 @@ def open_poster(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
     from mmsprep.transcode.image import still as image
     from mmsprep.transcode.video import mezzanine
 
-    return image.from_picture(mezzanine.best_frame(attachment, info, workspace), plan, profile)
+    notes = () if info.audio_codec is None else (f"its sound ({info.duration_s or 0:.1f} s) is left out",)
+    return image.from_picture(mezzanine.best_frame(attachment, info, workspace), profile, notes)

@@ -29,6 +29,7 @@ from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Attachment, ColourCoding, Curve, CurvePoint, MediaInfo, Reason, Rendition, Source
 from mmsprep.profile import ImageRules, Profile
+from mmsprep.seeing.contrast import contrast
 from mmsprep.settings import Settings
 from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.workspace import Workspace
@@ -80,6 +81,8 @@ _ENCODES = 5
 _AIM, _FILLED = 0.99, 0.985
 _STEADY = 6.0
 """Of the loss by frames that are left out: 5 % for every other one, 13 % for two of three. Set by hand."""
+_COMPARED_FRAMES = 20
+"""Are looked at to tell whether an animation is more than one colour."""
 _CLIP_BELOW_BYTES = 20_000
 """A GIF that is good enough and no larger is never foretold as a clip. Set by hand."""
 _LEAST_QUALITY = 30.0
@@ -133,6 +136,7 @@ class AnimationSource(Source):
         if not _makes_sense(self._animation):
             raise senseless(attachment.name)
         self._loop, self._notes = _countable(self._animation.loop)
+        self._contrast = max(contrast(frame.image) for frame in self._animation.frames[:_COMPARED_FRAMES])
         self._made: dict[_Setting, bytes] = {}
 
     def curve(self) -> Curve:
@@ -187,6 +191,7 @@ class AnimationSource(Source):
             height_px=size[1],
             duration_s=self._animation.duration_ms / 1000,
             whole=setting == _WHOLE,
+            contrast=self._contrast,
             notes=(*self._notes, *self._thinned(every)),
         )
 

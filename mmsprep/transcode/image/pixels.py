@@ -27,6 +27,7 @@ from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolMissing, T
 from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, ColourCoding, MediaInfo
 from mmsprep.profile import ImageRules
+from mmsprep.seeing.contrast import contrast
 from mmsprep.settings import Settings
 from mmsprep.tools.extras import install_command
 from mmsprep.tools.workspace import read_bytes
@@ -59,7 +60,8 @@ class Picture:
 
     ``graphic``: it is drawn, and ``larger`` is it at the size that only drawn pictures may have, where that is more.
     ``shown`` and ``larger_shown`` are the shares of what a phone could show that each leaves. ``shrink`` is how many
-    times longer and wider the source was than ``image``.
+    times longer and wider the source was than ``image``, ``contrast`` how far it was from being one colour, before
+    anything was done to its colours.
     """
 
     image: Image.Image
@@ -69,6 +71,7 @@ class Picture:
     larger: Image.Image | None = None
     larger_shown: float = 1.0
     shrink: float = 1.0
+    contrast: float = 0.0
 
 
 def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings) -> Picture:
@@ -191,9 +194,11 @@ def _sized(
             part = part.transpose(turn)
         return colour.clean(part, icc_profile, rules.background)
 
-    small, colour_notes = clean(shrunk(plain, size_px))
+    shrunken = shrunk(plain, size_px)
+    seen = contrast(shrunken)
+    small, colour_notes = clean(shrunken)
     if plain.size == size_px:
-        return Picture(small, (*notes, *colour_notes), viewing.is_graphic(small))
+        return Picture(small, (*notes, *colour_notes), viewing.is_graphic(small), contrast=seen)
     rows = colour.clean(viewing.sample(plain), icc_profile, rules.background)[0]
     graphic = viewing.is_graphic(rows) or viewing.is_graphic(small)
     larger_px = target_size(plain.width, plain.height, rules, drawn=True)
@@ -203,6 +208,7 @@ def _sized(
         graphic,
         viewing.shown_share(rows, plain.size, size_px, drawn=graphic),
         shrink=max(full_px) / max(size_px),
+        contrast=seen,
     )
     if not graphic or "gif" not in rules.targets or max(larger_px) < _WORTHWHILE * max(size_px):
         return picture

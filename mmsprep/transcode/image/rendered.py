@@ -42,7 +42,7 @@ def source_of(picture: pixels.Picture, profile: Profile) -> Source:
             gif = gif_source(image, floor, (), scales=(1.0,))
             larger = gif_source(_bare(picture.larger), floor, (), scales=(1.0,)) if picture.larger else None
             source = _GraphicSource(photo, gif, larger, picture.shown / max(best_shown, _LEAST_SHOWN))
-    return _AsShown(source, picture, best_shown) if picture.notes or picture.shrink > 1.0 else source
+    return _AsShown(source, picture, best_shown)
 
 
 def _bare(image: Image.Image) -> Image.Image:
@@ -53,7 +53,7 @@ def _bare(image: Image.Image) -> Image.Image:
 
 
 class _AsShown(Source):
-    """A source whose renditions know what a phone could have shown (see :class:`mmsprep.model.Source`)."""
+    """A source whose renditions know what they were made from and what a phone could have shown of it."""
 
     floor_quality = 0.0
     shown = 1.0
@@ -62,6 +62,7 @@ class _AsShown(Source):
         self.floor_quality = source.floor_quality
         self.shown = shown
         self.notes = picture.notes
+        self.contrast = picture.contrast
         self._source = source
         self._legible_px = max(picture.image.size) * picture.shrink / _LEGIBLE_SHRINK if picture.graphic else 0.0
         self._full_px = max(picture.image.size) * picture.shrink
@@ -86,7 +87,7 @@ class _AsShown(Source):
         long_px = max(made.width_px or 0, made.height_px or 0)
         if 0 < long_px < self._legible_px and made.quality * self.shown < _WELL_READ:
             notes = (*notes, _HARD_TO_READ.format(times=self._full_px / long_px))
-        return replace(made, shown=self.shown, notes=(*made.notes, *notes))
+        return replace(made, shown=self.shown, contrast=self.contrast, notes=(*made.notes, *notes))
 
 
 class _GraphicSource(Source):

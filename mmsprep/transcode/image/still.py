@@ -46,8 +46,9 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
     return source_of(replace(picture, notes=(*told, *picture.notes)), profile)
 
 
-def from_picture(image: Image.Image, plan: Plan, profile: Profile) -> Source:
+def from_picture(image: Image.Image, profile: Profile, notes: tuple[str, ...] = ()) -> Source:
     """A source for a picture that is already decoded; it is made smaller where the profile says so."""
     from mmsprep.transcode.image.rendered import source_of
 
-    return source_of(pixels.sized(image, profile.image), profile)
+    picture = pixels.sized(image, profile.image)
+    return source_of(replace(picture, notes=(*notes, *picture.notes)), profile)

@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from mmsprep.hearing.channels import Mix
 from mmsprep.hearing.filters import Levels, filtered, high_pass, interpolated_peaks
 from mmsprep.hearing.loudness import (
+    LOUD_ENOUGH_LUFS,
     SILENCE_LUFS,
     block_lufs,
     gated,
     integrated_lufs,
     mean_lufs,
+    noise_lufs,
     true_peak_dbtp,
 )
 from mmsprep.hearing.samples import Decoded
@@ -34,11 +36,11 @@ PEAK_DBTP = -1.0
 """EBU R 128 s2 and R 128: what codecs and converters downstream need."""
 SILENT_DBFS, _BELOW_PEAK_DB = -84.0, 70.0
 """Below this, or so far below the peak, nothing is heard: the noise of 16 bits is."""
+FADE_S = 0.03
+"""At a cut."""
 _SPEECH_LUFS = -17.5
-_LOUD_ENOUGH_LUFS = -14.0
 _LEAST_GAIN_DB, _MOST_GAIN_DB = 20.0, 42.0
 _NOISE_LUFS = {Material.SPEECH: -30.0, Material.NARROW_SPEECH: -30.0, Material.MUSIC: -50.0}
-_NOISE_SHARE = 0.1
 _BURST_LU = 8.0
 _ONE_FOR_TWO_DB = 3.0
 _LIMITED_DB, _LIMITED_TO_KEEP_DB, _SPEECH_LIMITED_DB = 4.0, 8.0, 14.0
@@ -129,7 +131,9 @@ class Levelled:
         """The samples without rumble, and the gain that they get."""
         if channels not in self._raised:
             stereo = self.mix.stereo
-            one = stereo if channels == 2 and stereo is not None else self.mix.mono
+            one = self.mix.mono
+            if channels == 2:
+                one = np.repeat(one, 2, axis=1) if stereo is None else stereo
             edge_hz = _EDGE_HZ if self.heard is Material.MUSIC else _SPEECH_EDGE_HZ
             clean = filtered(one, self.mix.rate_hz, high_pass(edge_hz))
             self._raised[channels] = clean, self._gain_db(clean)
@@ -142,17 +146,17 @@ class Levelled:
         found_lufs = mean_lufs(gated(blocks))
         if found_lufs <= SILENCE_LUFS or is_silent(samples):
             return 0.0
-        floor_lufs = float(np.quantile(blocks, _NOISE_SHARE))
-        most_db = min(_MOST_GAIN_DB, max(_LEAST_GAIN_DB, _NOISE_LUFS[self.heard] - floor_lufs))
+        quiet_db = _NOISE_LUFS[self.heard] - noise_lufs(samples, rate_hz)
+        most_db = min(_MOST_GAIN_DB, max(_LEAST_GAIN_DB, quiet_db))
         room_db = PEAK_DBTP - true_peak_dbtp(samples, rate_hz)
         # A phone plays one channel as loud as two of which each has it; meters count it half.
         least_lufs = source_lufs - (_ONE_FOR_TWO_DB if samples.shape[1] == 1 and self.mix.channels > 1 else 0.0)
-        wanted_lufs = max(least_lufs, min(source_lufs, _LOUD_ENOUGH_LUFS))
+        wanted_lufs = max(least_lufs, min(source_lufs, LOUD_ENOUGH_LUFS))
         if self.heard is Material.MUSIC:
             kept_db = min(least_lufs - found_lufs, room_db + _LIMITED_TO_KEEP_DB)
             made_up_db = min(wanted_lufs - found_lufs, room_db + _LIMITED_DB)
             return min(max(room_db, kept_db, made_up_db), most_db)
-        wanted_lufs = max(_SPEECH_LUFS, wanted_lufs)
+        wanted_lufs = max(_SPEECH_LUFS, min(wanted_lufs, LOUD_ENOUGH_LUFS))
         gain_db = min(wanted_lufs - _voice_lufs(blocks), most_db)
         for _ in range(_AIMS):
             gained = samples * np.float32(10 ** (gain_db / 20))

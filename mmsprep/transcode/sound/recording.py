@@ -18,6 +18,7 @@ import ffmpeg as graph
 import msgspec
 import numpy as np
 
+from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
 from mmsprep.hearing.channels import Mix, mixed
 from mmsprep.hearing.filters import Levels
@@ -27,14 +28,14 @@ from mmsprep.profile import AudioStep, Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.sound import mp3
-from mmsprep.transcode.sound.level import Levelled, heard_in, is_silent, silent_dbfs
+from mmsprep.transcode.sound.level import FADE_S, Levelled, heard_in, is_silent, silent_dbfs
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.sound.speech import Material
 
 _SILENCE_KEPT_S = 0.1
+_LEAST_HEARD_S = 0.02
 _LEAST_SILENCE_S = 0.5
-_FADE_S = 0.03
-"""Seconds: of silence that stays, of silence that is worth taking out, of the fade at a cut. Set by hand."""
+"""Seconds: of silence that stays, of the shortest sound, of silence that is worth taking out. Set by hand."""
 _LONGEST_MARGIN, _LONGEST_MARGIN_S = 1.1, 60.0
 """Beyond what the limit could carry of the smallest rung so much is decoded, a ratio and seconds: silence may yet be
 taken out."""
@@ -114,9 +115,14 @@ def open_source(
     """Decode a recording to PCM, once.
 
     Raises:
-        Damaged: nothing in it can be decoded.
+        Damaged: nothing in it can be decoded, or too little to hear.
     """
     pcm = decode_pcm(attachment, info, workspace, longest_s=_longest_s(profile))
+    if pcm.duration_s < _LEAST_HEARD_S:
+        raise Damaged(
+            attachment.name,
+            f"holds {pcm.duration_s * 1000:.0f} ms of sound, too little to hear; get the whole recording",
+        )
     mix = mixed(pcm.sound)
     mix, trimmed_s, silence = _without_silence(mix)
     heard = heard_in(mix)
@@ -239,7 +245,7 @@ class AudioSource(Source):
     def trimmed(self, duration_s: float) -> AudioSource:
         """The first ``duration_s`` seconds, faded out at the cut."""
         work = self._work
-        cut = _faded(work.sound.mix.cut(0, round(duration_s * work.sound.mix.rate_hz)))
+        cut = work.sound.mix.cut(0, round(duration_s * work.sound.mix.rate_hz)).faded_out(FADE_S)
         note = f"cut to its first {duration_s:.0f} s"
         notes = (*(one for one in work.notes if not one.startswith("cut")), note)
         sound = Levelled(cut, work.sound.heard)
@@ -269,16 +275,9 @@ class AudioSource(Source):
             action=Action.TRANSCODE,
             quality=self._quality(step),
             duration_s=self.duration_s,
+            heard_lufs=sound.mix.heard_lufs,
             notes=self._work.notes,
         )
-
-
-def _faded(mix: Mix) -> Mix:
-    """The mix with its last moments faded out."""
-    length = min(len(mix.mono), round(_FADE_S * mix.rate_hz))
-    ramp = np.ones((len(mix.mono), 1), np.float32)
-    ramp[len(ramp) - length :, 0] = np.linspace(1, 0, length, dtype=np.float32)
-    return replace(mix, mono=mix.mono * ramp, stereo=None if mix.stereo is None else mix.stereo * ramp)
 
 
 def _made(samples: Levels, rate_hz: int, step: AudioStep, most_bytes: int, workspace: Workspace) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import ffmpeg as graph
 from PIL import Image
 
 from mmsprep.errors import Damaged, ToolError, ToolMissing, ToolOverLimit, ToolTimeout, TypeNotAllowed
@@ -19,8 +20,9 @@ from mmsprep.hearing.channels import mixed
 from mmsprep.hearing.samples import Decoded, decoded
 from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition, Source
 from mmsprep.profile import AudioStep, Profile, VideoRules
+from mmsprep.seeing.contrast import frames_contrast
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.sound.level import Levelled, heard_in, is_silent
+from mmsprep.transcode.sound.level import FADE_S, Levelled, heard_in, is_silent
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.sound.speech import Material
 from mmsprep.transcode.video import vmaf
@@ -64,7 +66,7 @@ _OVERHEAD_A_FRAME_BYTES = 4
 _REORDERED_OVERHEAD_BYTES = 8
 """Of the container: for all of it, for a frame, for one more where frames are reordered; before the true size is
 known."""
-_SOUND_LONGER_S = 0.5
+_SOUND_LONGER_S = 0.03
 """Seconds that a sound may go on after the pictures before it is cut."""
 _FINEST_CRF, _COARSEST_CRF, _CRF_FOR_HALF = 16.0, 20.0, 6.0
 """x264's CRF: the finest and the coarsest that count as hard to tell from the source; what halves the bytes."""
@@ -83,7 +85,7 @@ class _Work:
     """A decoded clip: what it is, what it costs, how long it will be.
 
     ``sound`` is what is heard with it, if anything is, ``probe`` what VMAF says of the mezzanine's probe,
-    ``duration_s`` what is sent of the clip.
+    ``duration_s`` what is sent of the clip, ``contrast`` how far it is from being one colour.
     """
 
     mezzanine: Mezzanine
@@ -91,6 +93,7 @@ class _Work:
     hardness: Hardness
     probe: Measured | None
     duration_s: float
+    contrast: float
     notes: tuple[str, ...]
 
     @property
@@ -125,6 +128,7 @@ def open_source(
         hardness=_hardness(mezzanine, probe),
         probe=probe,
         duration_s=duration_s,
+        contrast=_contrast(mezzanine, workspace),
         notes=notes,
     )
     return VideoSource(work, rules, workspace)
@@ -138,7 +142,8 @@ def clip_of_pictures(frames: Sequence[tuple[Image.Image, int]], profile: Profile
     assert profile.video is not None
     mezzanine = mezzanine_of_pictures(frames, profile.video, workspace)
     probe = probe_measured(mezzanine, workspace)
-    work = _Work(mezzanine, None, _hardness(mezzanine, probe), probe, mezzanine.picture_s, ())
+    seen = _contrast(mezzanine, workspace)
+    work = _Work(mezzanine, None, _hardness(mezzanine, probe), probe, mezzanine.picture_s, seen, ())
     return VideoSource(work, profile.video, workspace)
 
 
@@ -157,6 +162,10 @@ def _sound_of(
     if is_silent(mix.mono):
         return None, ("its sound track is silent and left out",)
     return Levelled(mix, heard_in(mix)), (*pcm.notes, *mix.notes)
+
+
+def _contrast(mezzanine: Mezzanine, workspace: Workspace) -> float:
+    return frames_contrast(graph.input(f"file:{mezzanine.references}", f="yuv4mpegpipe").video, workspace)
 
 
 def _hardness(mezzanine: Mezzanine, probe: Measured | None) -> Hardness:
@@ -213,7 +222,13 @@ class VideoSource(Source):
             *(note for note in self._work.notes if not note.startswith("cut")),
             f"cut to its first {duration_s:.0f} s",
         )
-        return VideoSource(replace(self._work, duration_s=duration_s, notes=notes), self._rules, self._workspace)
+        sound = self._work.sound
+        if sound:
+            mix = sound.mix.cut(0, round(duration_s * sound.mix.rate_hz)).faded_out(FADE_S)
+            sound = Levelled(mix, sound.heard)
+        # What was seen of it may come later.
+        work = replace(self._work, sound=sound, duration_s=duration_s, contrast=0.0, notes=notes)
+        return VideoSource(work, self._rules, self._workspace)
 
     def curve(self) -> Curve:
         """Predicted from the probe."""
@@ -424,6 +439,8 @@ class VideoSource(Source):
             width_px=settings.frame_px[0],
             height_px=settings.frame_px[1],
             duration_s=self._work.duration_s,
+            heard_lufs=self._work.sound.mix.heard_lufs if self._work.sound and settings.rung else None,
+            contrast=self._work.contrast,
             whole=settings.every == 1 and settings.frame_px == self._whole_px,
             notes=(*self._work.notes, *((_KEPT[settings.every],) if settings.every > 1 else ())),
         )

@@ -1,0 +1,1 @@
+"""What is seen: how far a picture, or a clip, is from being one colour."""
