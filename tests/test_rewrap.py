@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from pymediainfo import MediaInfo as Facts
 
 from mmsprep.errors import Damaged
-from mmsprep.formats.frames import mpeg_audio_frame
+from mmsprep.formats.mp3 import mpeg_audio_frame
 from mmsprep.model import Action, Attachment, Kind, MediaInfo, Plan, Support
 from mmsprep.pipeline.classify import classify
 from mmsprep.pipeline.rewrap import rewrap

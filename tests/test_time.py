@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmsprep import Message, prepare
 from mmsprep.errors import Damaged, TypeNotAllowed
-from mmsprep.formats.frames import mpeg_audio_frame
+from mmsprep.formats.mp3 import mpeg_audio_frame
 from mmsprep.message.message import build_smil
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg

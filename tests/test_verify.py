@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmsprep.errors import Damaged, MmsprepError, VerifyError
 from mmsprep.formats import FORMATS
-from mmsprep.formats.sounds import read_sound
+from mmsprep.formats.readers import read_sound
 from mmsprep.model import Action, Attachment, Part, Rendition, Support
 from mmsprep.pipeline import prepare
 from mmsprep.pipeline.verify import verify

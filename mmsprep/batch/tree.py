@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -33,12 +34,16 @@ from mmsprep.profile import DEFAULT_PROFILE, Profile, load_profile
 from mmsprep.settings import Settings, load_settings
 
 EACH_FILE, EACH_FOLDER = "file", "folder"
-_SUFFIXES = tuple(sorted({f".{entry.extension}" for entry in FORMATS.values()}))
 _AHEAD = 10_000
 """Outcomes that may wait for an earlier one: a long clip holds nobody up, and memory stays small."""
 _DIGESTS_KEPT = 10_000
 _AT_REST_S = 2.0
 """A file written to less than this ago could be written to again under the same date; its content is read."""
+
+
+@cache
+def _suffixes() -> tuple[str, ...]:
+    return tuple(sorted({f".{entry.extension}" for entry in FORMATS.values()}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +303,7 @@ class OpenBatch:
         """The files that lie in the output where this item's would."""
         if item.message:
             return self.target.names_in(item.stem)
-        return [name for suffix in _SUFFIXES if self.target.look(name := item.stem + suffix)]
+        return [name for suffix in _suffixes() if self.target.look(name := item.stem + suffix)]
 
     def _record(self, item: Item, state: str, key: str, made: Made, before: Done | None) -> None:
         stale = self._ledger.record(item.id, item.stem, state, key, made)

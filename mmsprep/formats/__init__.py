@@ -5,6 +5,6 @@ Comes in: bytes of strangers. Goes out: facts and bytes. Never: a program, a dec
 
 from __future__ import annotations
 
-from mmsprep.formats.catalogue import FORMATS, Format
+from mmsprep.formats.registry import FORMATS, Format
 
 __all__ = ["FORMATS", "Format"]

@@ -1,4 +1,4 @@
-"""AMR, AMR-WB and EVRC as files: a run of frames, each with a header byte that says how long it is.
+"""AMR and AMR-WB as files, and EVRC, which is made like them: a run of frames, each with a header byte.
 
 Comes in: content or bytes. Goes out: how long it plays, what is wrong with it, the same sound without it. Never: a
 decoded sample.
@@ -10,14 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
-from mmsprep.errors import Damaged
+from mmsprep.errors import Damaged, TypeNotAllowed
 from mmsprep.formats.content import Content
+from mmsprep.formats.findings import Sound
+from mmsprep.formats.registry import Family, Format, described, register
+from mmsprep.model import Kind, MediaInfo
 
-AMR_FRAME_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1)
+_AMR_FRAME_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1)
 """Bytes of a stored AMR-NB frame with its header byte, by frame type; 0: no such type."""
 _AMR_WB_FRAME_BYTES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 0, 0, 0, 0, 1, 1)
-_EVRC_FRAME_BYTES = (1, 3, 6, 11, 23, 1)
+EVRC_FRAME_BYTES = (1, 3, 6, 11, 23, 1)
+"""Bytes of a stored EVRC frame with its header byte, by that byte."""
+_RATES_KBPS = (4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2)
+"""By frame type."""
+_AMR_SILENCE, _AMR_NO_DATA = 8, 15
 _FRAME_S = 0.020
 _BYTES_MEASURED = 64_000_000
 _MAGIC = b"#!AMR\n"
@@ -83,12 +91,13 @@ def read_voice(content: Content, format_slug: str) -> VoiceFacts:
     return VoiceFacts(measured_s, bad, is_exact, len(data) - end)
 
 
-def strip_amr(data: bytes) -> bytes:
+def _strip(content: Content) -> bytes:
     """Whole frames with exact headers; one of no known type becomes one without data, what follows the last one goes.
 
     Raises:
         ValueError: it is no AMR, or less than half of it is frames.
     """
+    data = content.read(0, content.size_bytes)
     if not data.startswith(_MAGIC):
         raise ValueError("no AMR header")
     kept, end = [_MAGIC], len(_MAGIC)
@@ -136,5 +145,89 @@ def _goes_on(data: bytes, position: int, format_slug: str) -> bool:
 def _length(header: int, format_slug: str) -> int:
     """Bytes of the frame with this header byte, 0 for a type that does not exist."""
     if format_slug == "evrc":
-        return _EVRC_FRAME_BYTES[header] if header < len(_EVRC_FRAME_BYTES) else 0
-    return (AMR_FRAME_BYTES if format_slug == "amr" else _AMR_WB_FRAME_BYTES)[header >> 3 & 15]
+        return EVRC_FRAME_BYTES[header] if header < len(EVRC_FRAME_BYTES) else 0
+    return (_AMR_FRAME_BYTES if format_slug == "amr" else _AMR_WB_FRAME_BYTES)[header >> 3 & 15]
+
+
+def voice_info(content: Content, format_slug: str) -> MediaInfo:
+    """The facts about an ``amr``, ``amr-wb`` or ``evrc`` file, whose frames are counted.
+
+    Raises:
+        Damaged: as :func:`read_voice`.
+    """
+    voice = read_voice(content, format_slug)
+    duration_s = voice.duration_s
+    metadata = [*(["bad_frames"] if voice.bad_frames else []), *([] if voice.is_exact else ["header_bits"])]
+    metadata += ["trailing"] if voice.trailing_bytes else []
+    bad_s = f"{voice.bad_frames * 20} ms of it are damaged and silent"
+    return described(
+        content,
+        format_slug,
+        duration_s=round(duration_s, 3),
+        audio_codec={"amr": "amr_nb", "amr-wb": "amr_wb"}.get(format_slug, "evrc"),
+        audio_rate_kbps=round(content.size_bytes * 8 / 1000 / duration_s, 3),
+        sample_rate_hz=16_000 if format_slug == "amr-wb" else 8_000,
+        channels=1,
+        metadata=tuple(metadata),
+        notes=(bad_s,) if voice.bad_frames else (),
+    )
+
+
+def _read_exactly(data: bytes) -> Sound:
+    """Nothing but frames of known types with exact headers."""
+    if not data.startswith(_MAGIC):
+        raise ValueError("does not begin with #!AMR")
+    position, frames = len(_MAGIC), 0
+    rates: set[float] = set()
+    while position < len(data):
+        header = data[position]
+        kind = header >> 3 & 15
+        length = _AMR_FRAME_BYTES[kind]
+        if header & _SPARE_BITS or not length or position + length > len(data):
+            raise ValueError(f"has no whole frame at byte {position:,}")
+        if kind not in (_AMR_SILENCE, _AMR_NO_DATA):
+            rates.add(_RATES_KBPS[kind])
+        frames += 1
+        position += length
+    if not rates:
+        raise ValueError("has no speech frame")
+    return Sound("amr", 8_000, 1, frozenset(rates), frames * _FRAME_S)
+
+
+def _refuse_channels(content: Content) -> NoReturn:
+    raise TypeNotAllowed(
+        content.name, "is AMR with several channels, which nothing here decodes; save it as mono AMR or WAV"
+    )
+
+
+register(
+    Format(
+        slug="amr",
+        title="AMR",
+        kind=Kind.AUDIO,
+        content_type="audio/amr",
+        extension="amr",
+        demuxer="amr",
+        also_named="3ga",
+        magics=(((0, b"#!AMR\n"),),),
+        read=lambda content: voice_info(content, "amr"),
+        strip=_strip,
+        # More junk than sound is refused.
+        is_surely_over=lambda content, max_bytes: content.size_bytes > 2 * max_bytes,
+        read_exactly=_read_exactly,
+    )
+)
+register(
+    Format(
+        slug="amr-wb",
+        title="AMR-WB",
+        kind=Kind.AUDIO,
+        content_type="audio/amr-wb",
+        extension="awb",
+        demuxer="amr",
+        also_named="amr",
+        magics=(((0, b"#!AMR-WB\n"),),),
+        read=lambda content: voice_info(content, "amr-wb"),
+    )
+)
+register(Family(refine=_refuse_channels, magics=(((0, b"#!AMR_MC1.0\n"),), ((0, b"#!AMR-WB_MC1.0\n"),))))

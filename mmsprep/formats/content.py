@@ -7,12 +7,15 @@ Never: a write, a second file, or a read of more than was asked for.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from mmsprep.errors import Unreadable
 
 HEAD_BYTES = 65_536
+
+_Result = TypeVar("_Result")
 
 
 class Content:
@@ -30,6 +33,7 @@ class Content:
         except OSError as error:
             raise Unreadable(self.name, f"cannot be read ({error.strerror})") from error
         self.head = self.read(0, HEAD_BYTES)
+        self._read_before: dict[Callable[..., Any], Any] = {}
 
     def __enter__(self) -> Content:
         return self
@@ -56,6 +60,13 @@ class Content:
             return self._file.read(length)
         except OSError as error:
             raise Unreadable(self.name, f"cannot be read ({error.strerror})") from error
+
+    def once(self, reader: Callable[[Content], _Result]) -> _Result:
+        """What ``reader`` makes of this content; the second time, what it made of it before."""
+        if reader not in self._read_before:
+            self._read_before[reader] = reader(self)
+        result: _Result = self._read_before[reader]
+        return result
 
     def rewound(self) -> BinaryIO:
         """The file at its start, for a library; it stays this object's to close."""

@@ -11,7 +11,18 @@ from __future__ import annotations
 
 import re
 
-from mmsprep.formats.melody import MOST_TONES, Melody, Placed, Tone, pitch_of, read_headers
+from mmsprep.formats.melody import (
+    MOST_TONES,
+    Melody,
+    Placed,
+    Tone,
+    clean_melody,
+    melody_info,
+    pitch_of,
+    read_headers,
+)
+from mmsprep.formats.registry import Format, register
+from mmsprep.model import Kind
 
 _OCTAVE, _VOLUME = 4, 7
 _SHORT, _LONG = 0.5, 1.0
@@ -60,3 +71,18 @@ def _tone(token: re.Match[str], melody: Placed, position: int) -> Tone:
     except ValueError as error:
         raise melody.error(position, str(error).replace("&", "(b)")) from None
     return Tone(pitch, quarters, _VOLUME)
+
+
+register(
+    Format(
+        slug="emelody",
+        title="eMelody",
+        kind=Kind.AUDIO,
+        content_type="text/x-emelody",
+        extension="emy",
+        melody=True,
+        text_starts=(r"\ABEGIN:EMELODY\b",),
+        read=lambda content: melody_info(content, "emelody", parse_emelody),
+        strip=clean_melody,
+    )
+)

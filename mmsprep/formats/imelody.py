@@ -14,7 +14,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mmsprep.formats.melody import HIGHEST_PITCH, MOST_TONES, Melody, MelodyError, Placed, Tone, pitch_of, read_headers
+from mmsprep.formats.melody import (
+    HIGHEST_PITCH,
+    MOST_TONES,
+    Melody,
+    MelodyError,
+    Placed,
+    Tone,
+    clean_melody,
+    melody_info,
+    pitch_of,
+    read_headers,
+)
+from mmsprep.formats.registry import Format, register
+from mmsprep.model import Kind
 
 ENDLESS_S = 20.0
 """A block that repeats for ever (``@0``) plays at least this long: about as long as a phone rings."""
@@ -194,3 +207,18 @@ def _endless_times(block: _Block, beat: int, notes: list[str]) -> int:
     times = max(2, math.ceil(ENDLESS_S / (block.quarters * 60 / beat)))
     notes.append(f"repeats for ever; the repeat plays {times} times")
     return times
+
+
+register(
+    Format(
+        slug="imelody",
+        title="iMelody",
+        kind=Kind.AUDIO,
+        content_type="audio/imelody",
+        extension="imy",
+        melody=True,
+        text_starts=(r"\ABEGIN:IMELODY\b",),
+        read=lambda content: melody_info(content, "imelody", parse_imelody),
+        strip=clean_melody,
+    )
+)

@@ -94,7 +94,7 @@ def read_movie(content: Content) -> Movie:
     for _ in range(_MAX_BOXES):
         if position >= content.size_bytes:
             break
-        name, header_length, size = _box_header(content, position)
+        name, header_length, size = box_header(content, position)
         if size < header_length or not _is_box_name(name):
             trailing = content.size_bytes - position
             break
@@ -133,8 +133,8 @@ def read_movie(content: Content) -> Movie:
     )
 
 
-def _box_header(content: Content, position: int) -> tuple[bytes, int, int]:
-    """Name, length of the header and of the whole box; size 0 means: to the end of the file."""
+def box_header(content: Content, position: int) -> tuple[bytes, int, int]:
+    """Name, length of the header and of the whole box at ``position``; size 0 means: to the end of the file."""
     header = content.read(position, 16)
     if len(header) < 8:
         return b"", 8, 0

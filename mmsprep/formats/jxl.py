@@ -6,10 +6,11 @@ ISO/IEC 18181-1, clauses on SizeHeader and ImageMetadata; ISO/IEC 18181-2 for th
 
 from __future__ import annotations
 
-import struct
-
 from mmsprep.errors import Damaged
 from mmsprep.formats.content import Content
+from mmsprep.formats.isobmff import box_header
+from mmsprep.formats.registry import Format, described, register
+from mmsprep.model import Kind, MediaInfo
 
 _RATIOS = (None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _MAX_BOXES = 1_000
@@ -45,13 +46,7 @@ def _codestream_start(content: Content) -> bytes:
         return content.head[:64]
     position = 0
     for _ in range(_MAX_BOXES):
-        header = content.read(position, 16)
-        if len(header) < 8:
-            break
-        size, name = struct.unpack_from(">I4s", header)
-        header_length = 8
-        if size == 1 and len(header) == 16:
-            (size,), header_length = struct.unpack_from(">Q", header, 8), 16
+        name, header_length, size = box_header(content, position)
         if name in (b"jxlc", b"jxlp"):
             return content.read(position + header_length + (4 if name == b"jxlp" else 0), 64)
         if size < header_length:
@@ -69,3 +64,37 @@ def _size(bits: _Bits) -> tuple[int, int]:
     height_px = side()
     ratio = _RATIOS[bits.take(3)]
     return (side() if ratio is None else height_px * ratio[0] // ratio[1]), height_px
+
+
+def _is_codestream(content: Content) -> bool:
+    """Two bytes of magic, then no text: JPEG XL's codestream has no more to go by."""
+    return content.head[:2] == b"\xff\x0a" and len(content.head) > 16
+
+
+def _read(content: Content) -> MediaInfo:
+    width_px, height_px = jxl_size_px(content)
+    return described(
+        content,
+        "jxl",
+        width_px=width_px or None,
+        height_px=height_px or None,
+        frame_count=1,
+        colour="rgb",
+        bit_depth=8,
+    )
+
+
+register(
+    Format(
+        slug="jxl",
+        title="JPEG XL",
+        kind=Kind.IMAGE,
+        content_type="image/jxl",
+        extension="jxl",
+        magics=(((0, b"\x00\x00\x00\x0cJXL \r\n\x87\n"),),),
+        looks_like=_is_codestream,
+        rank=170,
+        read=_read,
+        animated=True,
+    )
+)

@@ -11,7 +11,10 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mmsprep.errors import ProtectedMedia
 from mmsprep.formats.content import Content
+from mmsprep.formats.registry import Family, Format, register
+from mmsprep.model import Kind
 
 _EBML, _DOCTYPE = 0x1A45DFA3, 0x4282
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
@@ -56,7 +59,7 @@ def _turned_deg(roll: bytes) -> int:
         return 0
 
 
-def known_end(content: Content) -> int | None:
+def _known_end(content: Content) -> int | None:
     """Where the segment ends by its own word; ``None`` where it does not say, as in what a browser records."""
     position = 0
     for _ in range(_FEW_ELEMENTS):
@@ -107,3 +110,50 @@ class _Walk:
                 return
             yield element, inner, last
             start = last
+
+
+def _matroska_format(content: Content) -> str:
+    """Matroska or WebM, by the document type."""
+    found = read_matroska(content)
+    if found.encrypted:
+        raise ProtectedMedia(content.name, "is encrypted, so it cannot be sent; use an unprotected copy")
+    return "webm" if found.doctype == "webm" else "mkv"
+
+
+register(
+    Format(
+        slug="mka",
+        title="Matroska audio",
+        kind=Kind.AUDIO,
+        content_type="audio/x-matroska",
+        extension="mka",
+        demuxer="matroska",
+        also_named="mkv webm weba",
+    )
+)
+register(
+    Format(
+        slug="mkv",
+        title="Matroska",
+        kind=Kind.VIDEO,
+        content_type="video/x-matroska",
+        extension="mkv",
+        demuxer="matroska",
+        also_named="mk3d webm",
+        sound_only="mka",
+        known_end=_known_end,
+    )
+)
+register(
+    Format(
+        slug="webm",
+        title="WebM",
+        kind=Kind.VIDEO,
+        content_type="video/webm",
+        extension="webm",
+        demuxer="matroska",
+        sound_only="mka",
+        known_end=_known_end,
+    )
+)
+register(Family(refine=_matroska_format, magics=(((0, b"\x1a\x45\xdf\xa3"),),)))

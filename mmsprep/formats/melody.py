@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+
+from mmsprep.errors import Damaged
+from mmsprep.formats.content import Content
+from mmsprep.formats.registry import FORMATS, described
+from mmsprep.formats.text import clean, decode, oddities
+from mmsprep.model import MediaInfo
 
 MOST_TONES = 4_000
 """A melody with all its repeats is cut here; no ringtone is a tenth as long."""
@@ -136,3 +142,34 @@ def pitch_of(name: str, shift: str, octave: int) -> int:
         expected = " ".join(shift + one for one in _NOTES_OF_SHIFT[shift])
         raise ValueError(f"found {shift + name!r}, expected one of {expected}")
     return _C_OF_OCTAVE_0 + 12 * octave + _SEMITONES[name] + _SHIFTS[shift]
+
+
+def melody_info(content: Content, format_slug: str, parse: Callable[[str], Melody]) -> MediaInfo:
+    """The facts about a melody that is written as text.
+
+    Raises:
+        Damaged: it is no text, or breaks its grammar.
+    """
+    decoded = decode(content.read(0, content.size_bytes))
+    if decoded is None:
+        raise Damaged(content.name, "begins as text, but goes on as something else; get the file again")
+    text, encoding = decoded
+    try:
+        melody = parse(text)
+    except MelodyError as error:
+        title = FORMATS[format_slug].title
+        raise Damaged(content.name, f"is a damaged {title}: {error}; correct it or get the file again") from error
+    duration_s = round(melody.duration_s, 3)
+    return described(content, format_slug, duration_s=duration_s, encoding=encoding, metadata=oddities(text))
+
+
+def clean_melody(content: Content) -> bytes:
+    """The same lines in UTF-8 without a byte order mark, ended by CR LF, without control characters.
+
+    Raises:
+        ValueError: it is no text.
+    """
+    decoded = decode(content.read(0, content.size_bytes))
+    if decoded is None:
+        raise ValueError("it is no text")
+    return clean(decoded[0], "crlf").encode()

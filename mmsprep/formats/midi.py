@@ -14,13 +14,16 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-import mido
-
+from mmsprep.errors import Damaged
+from mmsprep.formats.content import Content
 from mmsprep.formats.melody import Melody
+from mmsprep.formats.registry import Format, described, register
+from mmsprep.model import Kind, MediaInfo
 
 TICKS_A_QUARTER = 480
 _MOST_CHUNKS = 66_536
 """As many tracks as a header can count, and a thousand chunks of other kinds."""
+_BYTES_READ = 1_000_000
 _ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{4096}")
 _FIRST_TEMPO = 500_000
 """Microseconds a quarter until the file says otherwise."""
@@ -55,6 +58,8 @@ def as_one_track(data: bytes) -> bytes:
     Raises:
         ValueError: it breaks the format.
     """
+    import mido
+
     song = _parsed(data)
     single = mido.MidiFile(type=0, ticks_per_beat=song.ticks_per_beat)
     single.tracks.append(mido.MidiTrack())
@@ -72,6 +77,8 @@ def as_one_track(data: bytes) -> bytes:
 
 def from_melody(melody: Melody) -> bytes:
     """Standard MIDI, format 0: one track, the melody's tempo, volume as velocity, its style as gaps."""
+    import mido
+
     song = mido.MidiFile(type=0, ticks_per_beat=TICKS_A_QUARTER)
     track = mido.MidiTrack()
     song.tracks.append(track)
@@ -92,6 +99,8 @@ def from_melody(melody: Melody) -> bytes:
 
 
 def _parsed(data: bytes) -> Any:
+    import mido
+
     if _ENDLESS_NUMBER.search(data):
         # mido would put it together bit by bit, in the square of its length.
         raise ValueError("a number in it is thousands of bytes long")
@@ -108,6 +117,8 @@ def _parsed(data: bytes) -> Any:
 
 def _seconds(song: Any) -> float:
     """How long it plays: format 2's patterns one after another, with every file's tempo changes."""
+    import mido
+
     events = mido.merge_tracks(song.tracks) if song.type != 2 else (event for track in song.tracks for event in track)
     division = song.ticks_per_beat
     if division < 0:
@@ -158,3 +169,53 @@ def unpack_midi(data: bytes) -> bytes:
         raise ValueError("no track in it")
     header = struct.pack(">IHH", 6, form, len(tracks)) + data[start + 12 : start + 14]
     return b"".join((b"MThd", header, *tracks))
+
+
+def _strip(content: Content) -> bytes:
+    return unpack_midi(content.read(0, content.size_bytes))
+
+
+def _read(content: Content) -> MediaInfo:
+    """A MIDI file, or a RIFF around one; ``metadata`` tells them apart.
+
+    How long one plays that is larger than any MMS, whose events take long to read, stays unknown.
+    """
+    wrapped = content.head.startswith(b"RIFF")
+    whole = content.size_bytes <= _BYTES_READ
+    duration_s, form = None, int.from_bytes(content.head[8:10], "big")
+    metadata = ["rmi"] if wrapped else []
+    if whole:
+        data = content.read(0, content.size_bytes)
+        try:
+            inner = unpack_midi(data)
+            song = read_song(inner)
+        except ValueError as error:
+            raise Damaged(content.name, f"is damaged MIDI ({error}); get the file again") from error
+        if not song.note_count:
+            raise Damaged(content.name, "is MIDI without a note; get the file again")
+        duration_s, form = song.duration_s, song.form
+        if not wrapped and inner != data:
+            metadata.append("trailing" if data.startswith(inner) else "foreign_chunks")
+    return described(content, "midi", duration_s=duration_s, brand=f"smf{form}", metadata=tuple(metadata))
+
+
+register(
+    Format(
+        slug="midi",
+        title="MIDI",
+        kind=Kind.AUDIO,
+        content_type="audio/midi",
+        extension="mid",
+        also_named="midi kar rmi smf",
+        melody=True,
+        magics=(
+            (
+                (0, b"RIFF"),
+                (8, b"RMID"),
+            ),
+            ((0, b"MThd\x00\x00\x00"),),
+        ),
+        read=_read,
+        strip=_strip,
+    )
+)

@@ -11,10 +11,15 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from mmsprep.formats.content import Content
-from mmsprep.formats.frames import Frame, mpeg_audio_frame
+from mmsprep.formats.findings import Sound
+from mmsprep.formats.frames import Frame, starts_with_frames
+from mmsprep.formats.id3 import after_id3, tag_bytes
+from mmsprep.formats.registry import Format, register
+from mmsprep.model import Kind, MediaInfo
 
 SEARCHED_BYTES = 262_144
 """How far in a file the sound is looked for: cut radio streams begin with part of a frame, downloads with a page."""
@@ -29,6 +34,36 @@ _LAME_TAG_BYTES = 36
 _LAME_PADDING = re.compile(rb"LAME3\.\d{1,3}[.a-z]?\d?")
 _DECODER_DELAY = 529
 """Samples that a decoder adds and players that know the encoder's delay take off (LAME's tag, "enc_delays")."""
+_RATES_KBPS = {
+    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_JUNK_BYTES = 1_000_000
+_ID3V1_BYTES = 128
+_APE_FOOTER_BYTES = 32
+_MPEG_VERSIONS, _LAYER_3, _MONO = (3, 2), 3, 3
+"""MPEG-1 and MPEG-2 by their header bits; 2.5 is nobody's standard."""
+
+
+def mpeg_audio_frame(header: bytes) -> Frame | None:
+    """ISO/IEC 11172-3 and 13818-3, and the unofficial 2.5; layers 1 to 3, no free format."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
+    rate_index, hz_index, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
+    if version == 1 or layer == 4 or rate_index in (0, 15) or hz_index == 3:
+        return None
+    first = version == 3
+    rates = _RATES_KBPS[(1, layer) if first else (2, min(layer, 2))]
+    rate_bps, hz = rates[rate_index - 1] * 1000, _HZ[version][hz_index]
+    if layer == 1:
+        return Frame((12 * rate_bps // hz + padding) * 4, 384, hz, (version, layer, hz))
+    samples = 576 if layer == 3 and not first else 1152
+    return Frame(samples // 8 * rate_bps // hz + padding, samples, hz, (version, layer, hz))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +121,7 @@ def read_mp3(content: Content, offset: int) -> Mp3Facts:
     return Mp3Facts(round(max(0.0, seconds - silent_s), 3), round(rate_kbps, 3), promised_s, len(kinds) > 1)
 
 
-def strip_mp3(data: bytes) -> bytes:
+def strip(content: Content) -> bytes:
     """Keep frames: ID3v1, ID3v2, APEv2, Lyrics3 and whatever else lies before, between or behind them goes.
 
     The header frame of LAME and Xing stays, as without its frame count, seek table and encoder delay players
@@ -96,6 +131,7 @@ def strip_mp3(data: bytes) -> bytes:
     Raises:
         ValueError: there is no run of frames in it.
     """
+    data = content.read(0, content.size_bytes)
     runs = list(runs_of(data))
     if len(runs) < 2:
         raise ValueError("no run of MPEG audio frames in it")
@@ -139,11 +175,8 @@ def _frame_like(first: Frame | None, data: bytes, position: int) -> Frame | None
 
 
 def _after_id3v2(data: bytes, position: int) -> int:
-    """ID3v2.4, 3.1: a size of four times seven bits, and perhaps a footer; one that leads out is passed over."""
-    length = 0
-    for byte in data[position + 6 : position + 10]:
-        length = length << 7 | byte & 0x7F
-    end = position + 10 + length + (10 if data[position + 5] & 0x10 else 0)
+    """Where the tag at ``position`` ends; one that leads out is passed over."""
+    end = position + tag_bytes(data[position : position + 10])
     return end if end <= len(data) else position + 3
 
 
@@ -187,3 +220,80 @@ def _crc16(data: bytes) -> int:
         for _ in range(8):
             crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
     return crc
+
+
+def _tags(content: Content) -> tuple[str, ...]:
+    """``id3`` and ``ape`` where an MP3 file has such tags at either end."""
+    tail = content.read(max(0, content.size_bytes - _ID3V1_BYTES - _APE_FOOTER_BYTES), 4096)
+    has_id3v1 = tail[-_ID3V1_BYTES:].startswith(b"TAG")
+    found = ["id3"] if content.head.startswith(b"ID3") or has_id3v1 else []
+    return tuple(found + (["ape"] if b"APETAGEX" in tail or content.head.startswith(b"APETAGEX") else []))
+
+
+def _amend(content: Content, info: MediaInfo) -> MediaInfo:
+    """How long an MP3 plays, by its frames; a header of the first of several joined files speaks for that one alone."""
+    start = after_id3(content)
+    found = find_run(content, start if start < content.size_bytes else 0)
+    facts = read_mp3(content, found or 0)
+    notes: tuple[str, ...] = ()
+    if facts.promised_s and facts.duration_s < 0.9 * facts.promised_s - 0.5:
+        notes = (f"plays {facts.duration_s:.1f} s, its header says {facts.promised_s:.1f} s",)
+    extra = ["junk"] if found is None or found > start else []
+    extra += ["mixed_rates"] if facts.is_mixed else []
+    extra += ["wrong_length"] if facts.promised_s and abs(facts.promised_s - facts.duration_s) > 1 else []
+    return replace(
+        info,
+        duration_s=facts.duration_s or info.duration_s,
+        metadata=(*_tags(content), *info.metadata, *extra),
+        notes=notes,
+    )
+
+
+def _is_surely_over(content: Content, max_bytes: int) -> bool:
+    frames = runs_of(content.read(after_id3(content), 2 * max_bytes + _JUNK_BYTES))
+    return any(total > max_bytes for total in accumulate(frame.length_bytes for _, frame in frames))
+
+
+def _read_exactly(data: bytes) -> Sound:
+    """Nothing but frames of MPEG-1 or MPEG-2 layer III, all of one sampling rate."""
+    position = samples = 0
+    rates: set[float] = set()
+    first: tuple[int, ...] | None = None
+    mono = False
+    while position < len(data):
+        frame = mpeg_audio_frame(data[position : position + 4])
+        if frame is None or position + frame.length_bytes > len(data):
+            raise ValueError(f"has no whole frame at byte {position:,}")
+        version, layer, _ = frame.character
+        if version not in _MPEG_VERSIONS or layer != _LAYER_3:
+            raise ValueError(f"has a frame at byte {position:,} that is not MPEG-1 or MPEG-2 layer III")
+        alone = data[position + 3] >> 6 == _MONO
+        if first is None:
+            first, mono = frame.character, alone
+        if (frame.character, alone) != (first, mono):
+            raise ValueError(f"changes its sampling rate or channels at byte {position:,}")
+        rates.add(round(frame.length_bytes * 8 * frame.sample_rate_hz / frame.samples / 1000))
+        samples += frame.samples
+        position += frame.length_bytes
+    if first is None:
+        raise ValueError("has no frame")
+    return Sound("mp3", first[2], 1 if mono else 2, frozenset(rates), samples / first[2])
+
+
+register(
+    Format(
+        slug="mp3",
+        title="MP3",
+        kind=Kind.AUDIO,
+        content_type="audio/mpeg",
+        extension="mp3",
+        demuxer="mp3",
+        also_named="mp2 mpga",
+        looks_like=lambda content: starts_with_frames(content, mpeg_audio_frame),
+        rank=120,
+        amend=_amend,
+        strip=strip,
+        is_surely_over=_is_surely_over,
+        read_exactly=_read_exactly,
+    )
+)

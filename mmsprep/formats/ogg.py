@@ -8,9 +8,11 @@ RFC 3533 (pages), RFC 7845 (Opus), Xiph's mappings of Vorbis, Speex and FLAC.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmsprep.formats.content import Content
+from mmsprep.formats.registry import Format, described, register
+from mmsprep.model import Kind, MediaInfo
 
 _PAGE_BYTES = 27
 _MOST_PAGES = 2_000_000
@@ -92,3 +94,52 @@ def _begun(packet: bytes) -> _Stream | None:
         rate_hz = int.from_bytes(packet[27:30], "big") >> 4
         return _Stream("flac", rate_hz, rate_hz, (packet[29] >> 1 & 7) + 1) if rate_hz else None
     return None
+
+
+def _amend(content: Content, info: MediaInfo) -> MediaInfo:
+    sound = content.once(read_ogg_sound) if info.kind is Kind.AUDIO else None
+    return replace(info, duration_s=sound.duration_s or info.duration_s) if sound else info
+
+
+def _read_alone(content: Content) -> MediaInfo | None:
+    """Ogg whose sound MediaInfo does not find: a stream that begins in the middle, or has a gap."""
+    sound = content.once(read_ogg_sound)
+    if sound is None:
+        return None
+    return described(
+        content,
+        "ogg",
+        duration_s=sound.duration_s or None,
+        audio_codec=sound.codec,
+        sample_rate_hz=sound.sample_rate_hz,
+        channels=sound.channels,
+    )
+
+
+register(
+    Format(
+        slug="ogg",
+        title="Ogg audio",
+        kind=Kind.AUDIO,
+        content_type="audio/ogg",
+        extension="ogg",
+        demuxer="ogg",
+        also_named="oga opus spx",
+        magics=(((0, b"OggS\x00"),),),
+        with_pictures="ogv",
+        amend=_amend,
+        read_alone=_read_alone,
+    )
+)
+register(
+    Format(
+        slug="ogv",
+        title="Ogg video",
+        kind=Kind.VIDEO,
+        content_type="video/ogg",
+        extension="ogv",
+        demuxer="ogg",
+        also_named="ogg ogm",
+        sound_only="ogg",
+    )
+)

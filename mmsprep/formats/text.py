@@ -15,6 +15,8 @@ import unicodedata
 from typing import Literal
 
 from mmsprep.formats.legacy_text import KEPT_CONTROLS, MAX_CONTROL_SHARE, decode_legacy, is_natural, try_decode
+from mmsprep.formats.registry import Format, by_text, register
+from mmsprep.model import Kind
 
 SAMPLE_BYTES = 65_536
 _MOST_MARKS = 30
@@ -172,34 +174,6 @@ _MARKUP_ROOTS = {
 }
 _PROLOGUE = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->)", re.DOTALL)
 _ROOT = re.compile(r"\s*<(!doctype\s+[\w:-]+|[\w-]+:)?([\w-]*)", re.IGNORECASE)
-_PATTERNS = tuple(
-    (slug, re.compile(pattern, re.IGNORECASE | re.MULTILINE))
-    for slug, pattern in (
-        ("concat", r"\Affconcat\s+version"),
-        ("concat", r"\A(?:#[^\n]*\n\s*)*file\s+'[^'\n]*'\s*$"),
-        ("playlist", r"\A#EXTM3U"),
-        ("playlist", r"^#EXT(?:INF:|-X-)"),
-        ("playlist", r"\A\[playlist\]"),
-        ("playlist", r"\A<\?wpl\b"),
-        ("playlist", r"\A\[Reference\]\s+Ref1="),
-        ("playlist", r"\Av=0\s+o=[^\n]*\n\s*s="),
-        ("playlist", r'^[ \t]*FILE\s+(?:"[^"]*"|\S+)\s+(?:WAVE|MP3|AIFF|BINARY|FLAC)\s+TRACK\s+\d+'),
-        ("vcard", r"\ABEGIN:VCARD\b"),
-        ("icalendar", r"\ABEGIN:VCALENDAR\b"),
-        ("email", r"\A(?:[A-Za-z][A-Za-z0-9-]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*MIME-Version:[ \t]*1\.0"),
-        (
-            "email",
-            r"\A(?:(?:Received|Return-Path|Message-ID|Date|From|To|Subject|X-[\w-]+):[^\n]*\n(?:[ \t][^\n]*\n)*){4}",
-        ),
-        ("imelody", r"\ABEGIN:IMELODY\b"),
-        ("emelody", r"\ABEGIN:EMELODY\b"),
-        ("office", r"\A\{\\rtf"),
-        ("pdf", r"\A%PDF-"),
-        ("postscript", r"\A%!PS"),
-        ("executable", r"\A#!\s*/"),
-        ("executable", r"\A@echo off\b"),
-    )
-)
 
 
 def text_format(text: str) -> str:
@@ -207,7 +181,7 @@ def text_format(text: str) -> str:
     start = text.lstrip("\ufeff\x00 \t\r\n\v\f")[:SAMPLE_BYTES].replace("\r\n", "\n")
     if any(map(_is_unwanted, set(start))):
         start = clean(start, "lf").lstrip()
-    found = next((slug for slug, pattern in _PATTERNS if pattern.search(start)), None)
+    found = next((slug for pattern, slug in by_text() if pattern.search(start)), None)
     return found or _markup_format(start) or "text"
 
 
@@ -221,3 +195,15 @@ def _markup_format(start: str) -> str | None:
     doctype = re.sub(r"\s+", " ", (root[1] or "").rstrip(":")).lower()
     found = _MARKUP_ROOTS.get(doctype if doctype.startswith("!") else root[2].lower())
     return found or ("xml" if is_xml or doctype.startswith("!") else None)
+
+
+register(
+    Format(
+        slug="text",
+        title="text",
+        kind=Kind.TEXT,
+        content_type="text/plain",
+        extension="txt",
+        also_named="text csv md log srt vtt json ini",
+    )
+)

@@ -130,7 +130,7 @@ def _sound_name(codec: str) -> str:
 
 def _is_narrow(info: MediaInfo, handset: Handset) -> bool:
     """A melody is made by the phone itself; what is narrow already stays as it is."""
-    made_there = info.format in ("midi", "imelody", "emelody", "amr")
+    made_there = FORMATS[info.format].melody or info.format == "amr"
     return handset.sound.rate_hz <= 8000 and not made_there
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 from mmsprep.errors import InputError
+from mmsprep.formats import FORMATS
 from mmsprep.handset.judge import Showing, shown_size_px
 from mmsprep.handset.model import Handset
 from mmsprep.handset.scene import Scene, Shown
@@ -65,7 +66,7 @@ def _picture(shown: Shown, info: MediaInfo, handset: Handset, workspace: Workspa
 
 
 def _sound(shown: Shown, info: MediaInfo, workspace: Workspace) -> list[Rendering]:
-    if info.format in browser.MELODIES:
+    if FORMATS[info.format].melody:
         return []
     if info.format == "mp3" and shown.verdict.showing is Showing.SHOWN:
         return [Rendering(shown.item.attachment.data or b"", "audio/mpeg")]

@@ -57,9 +57,6 @@ from mmsprep.formats.codec_levels import level_allowed, profile_allowed, split_c
 from mmsprep.model import Action, Kind, MediaInfo, Plan, Reason, Span, Support
 from mmsprep.profile import Profile, Row, Use, VideoRules
 
-_ANIMATED = ("gif", "png", "webp", "avif", "jxl")
-_REWRAPPED = ("jpeg", "gif", "mp3", "wav", "amr", "midi", "imelody", "emelody", "3gp", "mp4")
-"""The formats whose packaging can be renewed without encoding anything anew."""
 _BRANDS = {
     "3gp": ("3gp4", "3gp5", "3gp6"),
     "3g2": ("3g2a", "3g2b", "3g2c"),
@@ -145,7 +142,7 @@ def _check_allowed(name: str, info: MediaInfo, profile: Profile, row: Row | None
 
 
 def _is_melody(info: MediaInfo) -> bool:
-    return info.format in ("midi", "imelody", "emelody")
+    return FORMATS[info.format].melody
 
 
 def _target(info: MediaInfo, profile: Profile, row: Row | None) -> str:
@@ -161,7 +158,7 @@ def _target(info: MediaInfo, profile: Profile, row: Row | None) -> str:
         return "wav" if first == "wav-ima" else first
     if info.kind is Kind.VIDEO and profile.video is not None and not info.is_still_picture:
         return profile.video.format
-    animated = info.format in _ANIMATED and (info.frame_count or 1) > 1
+    animated = FORMATS[info.format].animated and (info.frame_count or 1) > 1
     played = profile.image.animations == "play" and "gif" in profile.image.targets
     return "gif" if animated and played else profile.image.targets[0]
 
@@ -191,7 +188,7 @@ def _image_findings(info: MediaInfo, profile: Profile) -> _Findings:
     if info.orientation != 1:
         yield _Finding(Reason("orientation", f"EXIF orientation {info.orientation}", "upright pixels"))
     if info.icc_profile is not None:
-        lossless = info.icc_profile == "srgb" and info.format in _REWRAPPED
+        lossless = info.icc_profile == "srgb" and FORMATS[info.format].rewraps
         yield _Finding(Reason("icc_profile", info.icc_profile, "none (sRGB is understood)"), lossless)
     if info.format == "jpeg":
         yield from _jpeg_findings(info)
@@ -215,11 +212,11 @@ def _jpeg_findings(info: MediaInfo) -> _Findings:
 def _metadata_findings(info: MediaInfo) -> _Findings:
     left_out = [name for name in info.metadata if name != "unterminated"]
     if left_out:
-        yield _Finding(Reason("metadata", ", ".join(left_out), "none"), info.format in _REWRAPPED)
+        yield _Finding(Reason("metadata", ", ".join(left_out), "none"), FORMATS[info.format].rewraps)
 
 
 def _audio_findings(info: MediaInfo, profile: Profile) -> _Findings:
-    if info.format in ("imelody", "emelody"):
+    if _is_melody(info) and info.encoding is not None:
         yield from _melody_findings(info)
         return
     check = {"mp3": _mp3_findings, "wav": _wav_findings, "amr": _amr_findings, "midi": _midi_findings}

@@ -19,8 +19,9 @@ from typing import Literal
 
 from mmsprep.errors import AttachmentError, Damaged, MmsprepError, ToolError, VerifyError
 from mmsprep.formats import FORMATS
+from mmsprep.formats.findings import Sound
 from mmsprep.formats.isobmff import Movie, read_movie
-from mmsprep.formats.sounds import SOUNDS, Sound, read_sound
+from mmsprep.formats.readers import read_sound
 from mmsprep.formats.text import clean
 from mmsprep.formats.wbmp import open_wbmp
 from mmsprep.model import Action, Attachment, Kind, MediaInfo, Rendition
@@ -28,6 +29,7 @@ from mmsprep.pipeline.classify import LADDER_CODECS, classify
 from mmsprep.pipeline.compare import not_heard, not_seen
 from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.settings import Settings
+from mmsprep.sniff.pictures import pillow_reader
 from mmsprep.sniff.recognise import look
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.isolation import isolated
@@ -37,7 +39,6 @@ from mmsprep.tools.workspace import Workspace, read_bytes
 _DURATION_TOLERANCE = 0.1
 _DURATION_TOLERANCE_S = 0.3
 """A share, and seconds: what an encode may play less than it was meant to. Codecs delay and round by whole frames."""
-_PILLOW_NAMES = {"jpeg": "JPEG", "gif": "GIF", "bmp": "BMP"}
 _ABOUT_ORIGINALS = frozenset(("type_not_in_table", "type_converted", "single_frame"))
 """What decides whether a stranger's file is kept, and is no fault of one that was made: a profile may have a WBMP made
 that it would convert, and a clip of three frames may have kept one."""
@@ -142,7 +143,7 @@ def read_back(
     elif kind is Kind.VIDEO and action is Action.TRANSCODE:
         with content_of(attachment) as content:
             movie = read_movie(content)
-    elif format_slug in SOUNDS and action is not Action.KEEP:
+    elif FORMATS[format_slug].read_exactly and action is not Action.KEEP:
         try:
             sound = read_sound(data, format_slug)
         except ValueError as error:
@@ -152,15 +153,13 @@ def read_back(
 
 def _decode_picture(name: str, data: bytes, format_slug: str) -> float:
     """Every frame decoded, nothing beside them that Pillow knows of; the contrast of the one that has most."""
-    from PIL import Image
-
     from mmsprep.seeing.contrast import contrast
 
     most = 0.0
     try:
         if format_slug == "wbmp":
             return contrast(open_wbmp(io.BytesIO(data)))
-        with Image.open(io.BytesIO(data), formats=[_PILLOW_NAMES[format_slug]]) as image:
+        with pillow_reader(format_slug)(io.BytesIO(data)) as image:
             for frame in range(getattr(image, "n_frames", 1)):
                 image.seek(frame)
                 image.load()

@@ -146,7 +146,7 @@ def _side(
         if info.kind is Kind.TEXT:
             decoded = decode(read_bytes(attachment)[: 4 * _LONGEST_TEXT], whole=False)
             text = decoded[0][:_LONGEST_TEXT] if decoded else ""
-        elif info.format in browser.MELODIES:
+        elif FORMATS[info.format].melody:
             problem = "is played by the phone itself"
         else:
             rendering = _rendering(attachment, info, workspace, is_original=is_original, sent_px=sent_px)

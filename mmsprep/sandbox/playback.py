@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mmsprep.formats.signatures import wbmp_size_px
+from mmsprep.formats.wbmp import wbmp_size_px
 from mmsprep.model import Attachment, Kind
 from mmsprep.sandbox.exchange import ShownPart
 from mmsprep.settings import Settings

@@ -21,9 +21,7 @@ from mmsprep.formats import FORMATS
 from mmsprep.formats.cicp import hdr_name, hdr_note
 from mmsprep.formats.content import Content
 from mmsprep.formats.isobmff import read_movie
-from mmsprep.formats.jxl import jxl_size_px
-from mmsprep.formats.pictures import STRUCTURED, read_structure
-from mmsprep.formats.signatures import wbmp_size_px
+from mmsprep.formats.readers import read_structure
 from mmsprep.model import Attachment, ColourCoding, Kind, MediaInfo
 from mmsprep.tools.untrusted import content_of
 
@@ -38,20 +36,6 @@ _UNSUPPORTED = ("Unsupported", "unknown pixel mode")
 _RAW_PHOTOMETRICS = (32803, 34892)
 _BMP_CODINGS = {0: "uncompressed", 1: "rle8", 2: "rle4", 3: "bitfields"}
 _SRGB_NAMES = ("srgb", "c2ci")
-_PLUGINS = {
-    "avif": ("AvifImagePlugin", "AvifImageFile"),
-    "bmp": ("BmpImagePlugin", "BmpImageFile"),
-    "ico": ("IcoImagePlugin", "IcoImageFile"),
-    "jp2": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
-    "pnm": ("PpmImagePlugin", "PpmImageFile"),
-    "psd": ("PsdImagePlugin", "PsdImageFile"),
-    "tga": ("TgaImagePlugin", "TgaImageFile"),
-    "pcx": ("PcxImagePlugin", "PcxImageFile"),
-    "icns": ("IcnsImagePlugin", "IcnsImageFile"),
-    "dds": ("DdsImagePlugin", "DdsImageFile"),
-    "tiff": ("TiffImagePlugin", "TiffImageFile"),
-}
-"""Pillow's module and class for a format; loaded when a picture of it comes, which is seldom."""
 _MODES: dict[str, tuple[str, int]] = {
     "1": ("grey", 1),
     **dict.fromkeys(("L", "LA", "La"), ("grey", 8)),
@@ -74,19 +58,17 @@ def picture_info(content: Content, format_slug: str, max_frames: int) -> MediaIn
         TypeNotAllowed: a variant of the format that nothing decodes.
         OverInputLimit: far more pixels than any photo has.
     """
-    if format_slug in STRUCTURED:
+    entry = FORMATS[format_slug]
+    if entry.structure:
         return _structured(content, format_slug, max_frames)
-    if format_slug == "wbmp":
-        width_px, height_px = wbmp_size_px(content) or (0, 0)
-        return _info(content, "wbmp", (width_px, height_px), colour="grey", bit_depth=1)
-    if format_slug == "jxl":
-        return _info(content, "jxl", jxl_size_px(content), colour="rgb", bit_depth=8)
+    if entry.read:
+        return entry.read(content)
     if format_slug == "heic":
         return _heic(content)
     if format_slug == "dng":
         return _raw(content)
     try:
-        image = _reader(format_slug)(content.rewound())
+        image = pillow_reader(format_slug)(content.rewound())
         return _opened(content, format_slug, image)
     except Image.DecompressionBombError as error:
         raise OverInputLimit(content.name, f"has more pixels than any photo ({error}); make it smaller") from error
@@ -94,8 +76,9 @@ def picture_info(content: Content, format_slug: str, max_frames: int) -> MediaIn
         raise _damaged(content, format_slug, error) from error
 
 
-def _reader(format_slug: str) -> type[ImageFile.ImageFile]:
-    module, name = _PLUGINS[format_slug]
+def pillow_reader(format_slug: str) -> type[ImageFile.ImageFile]:
+    """Pillow's class for a format; its module is loaded when a picture of it comes, which is seldom."""
+    module, name = FORMATS[format_slug].pillow.split(".")
     reader: type[ImageFile.ImageFile] = getattr(import_module(f"PIL.{module}"), name)
     return reader
 
@@ -204,7 +187,7 @@ def _opened(content: Content, format_slug: str, image: Image.Image) -> MediaInfo
         frame_count=getattr(image, "n_frames", 1) if format_slug == "avif" else 1,
         encoding=_BMP_CODINGS.get(image.info.get("compression", 0)) if format_slug == "bmp" else None,
         icc_profile=image.info.get("icc_profile") or b"",
-        coding=read_movie(content).coding if format_slug == "avif" else None,
+        coding=content.once(read_movie).coding if format_slug == "avif" else None,
         metadata=tuple(metadata),
     )
     several = format_slug == "tiff" and _has_more(image)
@@ -240,7 +223,7 @@ def _heic(content: Content) -> MediaInfo:
             bit_depth=int(about.get("bit_depth", 8)),
             has_alpha=main.has_alpha,
             icc_profile=about.get("icc_profile") or b"",
-            coding=read_movie(content).coding,
+            coding=content.once(read_movie).coding,
             metadata=tuple(dict.fromkeys(metadata)),
             notes=(f"holds {count} pictures; the main one is sent",) if count > 1 else (),
         )
@@ -273,7 +256,7 @@ def _raw(content: Content) -> MediaInfo:
     """A camera's raw file: the size of its largest picture, where it is a TIFF that says so."""
     size_px, orientation = (0, 0), 1
     try:
-        with _reader("tiff")(content.rewound()) as image:
+        with pillow_reader("tiff")(content.rewound()) as image:
             size_px, orientation = image.size, _orientation(image.getexif())
     except FOREIGN_ERRORS:
         pass

@@ -4,15 +4,14 @@ Comes in: an attachment and the machine's limits. Goes out: a complete :class:`M
 a file name, a decoded pixel or sample, a file or address that the content refers to, or a library let loose
 on content that it was not made for.
 
-Three looks, each only as close as it must be: the first bytes (``tools/signatures.py``), the container
-(``tools/boxes.py``, ``tools/frames.py``, ``tools/plaintext.py``), the facts (``tools/picture.py``,
-``tools/probe.py``). What no MMS carries is refused here, with what to do instead.
+Three looks, each only as close as it must be: the first bytes (``formats/signatures.py``), the container (the format's
+own file in ``formats/``), the facts (that file, ``sniff/pictures.py``, ``sniff/recordings.py``). What no MMS carries is
+refused here, with what to do instead.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import PurePath
 from typing import NoReturn
@@ -24,19 +23,13 @@ from mmsprep.errors import (
     ProtectedMedia,
     TypeNotAllowed,
     UnknownType,
-    UnsafeReference,
 )
 from mmsprep.formats import FORMATS, Format
 from mmsprep.formats import text as plaintext
 from mmsprep.formats.content import Content
-from mmsprep.formats.emelody import parse_emelody
-from mmsprep.formats.frames import after_id3, starts_with_frames
-from mmsprep.formats.imelody import parse_imelody
-from mmsprep.formats.isobmff import Movie, read_movie
-from mmsprep.formats.matroska import read_matroska
-from mmsprep.formats.melody import Melody, MelodyError
 from mmsprep.formats.mp3 import find_run
-from mmsprep.formats.signatures import foreign_family, is_zipped_document, strong_family
+from mmsprep.formats.registry import described
+from mmsprep.formats.signatures import foreign_format, recognised
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.sniff.pictures import is_raw_tiff, read_picture
@@ -44,35 +37,8 @@ from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace
 
-_HEIC_BRANDS = frozenset(("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"))
-_AVIF_BRANDS = frozenset(("avif", "avis"))
-_ADVICE = {
-    "pdf": "export its pages as pictures (PNG or JPEG) and send those",
-    "office": "export its pages as pictures, or save it as text",
-    "postscript": "export it as PNG or JPEG",
-    "email": "send the files that are in it, and its text",
-    "zip": "unpack it and send the media in it",
-    "archive": "unpack it and send the media in it",
-    "executable": "an MMS carries pictures, sound, clips and text, never programs",
-    "html": "send a picture of it, or its text",
-    "svg": "export it as PNG",
-    "xml": "send its text as a .txt file without markup",
-    "smil": "mmsprep writes the presentation itself; send the media",
-    "playlist": "it only names other files; send those files themselves",
-    "concat": "it only names other files; send those files themselves",
-    "font": "send a picture of the text instead",
-}
-_GUIDS_OF_PROTECTION = tuple(
-    bytes.fromhex(guid) for guid in ("fbb31122 23bdd211 b4b700a0 c955fc6e", "14e68a29 2226174c b935dae0 7ee9289c")
-)
-"""ASF's Content Encryption Object and Extended Content Encryption Object."""
 _LOOK_TIMEOUT_S = 15.0
-_SLIPPED_BYTES, _SLIPPED_SHARE = 4_096, 500
-"""A movie with its index may lack a frame or two of its end: players show all the others."""
-_MIDI_BYTES_READ = 1_000_000
-_MELODIES: dict[str, Callable[[str], Melody]] = {"imelody": parse_imelody, "emelody": parse_emelody}
 _SPOKEN_WITH_VOWEL = ("A", "E", "I", "O", "a", "e", "i", "o", "MP", "M4", "SVG", "XML", "HTML", "ffmpeg")
-_KNOWN_EXTENSIONS = frozenset().union(*(entry.extensions for entry in FORMATS.values()))
 
 
 def sniff(attachment: Attachment, settings: Settings, workspace: Workspace) -> MediaInfo:
@@ -107,12 +73,8 @@ def look(attachment: Attachment, settings: Settings) -> MediaInfo:
     with content_of(attachment) as content:
         if not content.size_bytes:
             raise Empty(content.name, "is empty (0 bytes)")
-        family = strong_family(content)
-        info = (
-            _binary_info(content, family, attachment, settings)
-            if family
-            else _other_info(content, attachment, settings)
-        )
+        slug = recognised(content)
+        info = _binary_info(content, slug, attachment, settings) if slug else _other_info(content, attachment, settings)
     _check_limits(attachment.name, info, settings)
     told = _name_note(attachment.name, FORMATS[info.format])
     return replace(info, notes=(told, *info.notes)) if told else info
@@ -131,47 +93,36 @@ def identify(attachment: Attachment) -> Format:
     with content_of(attachment) as content:
         if not content.size_bytes:
             raise Empty(content.name, "is empty (0 bytes)")
-        family = strong_family(content)
-        slug = _exact_format(content, family)[0] if family else _other_format(content)
-    return FORMATS[slug]
+        return FORMATS[recognised(content) or _other_format(content)]
 
 
-def _exact_format(content: Content, family: str) -> tuple[str, Movie | None]:
-    """The one format of content with a known magic, and its boxes; ``family`` may be several formats."""
-    if family == "isobmff":
-        movie = read_movie(content)
-        return _movie_format(content, movie), movie
-    return (_REFINED[family](content) if family in _REFINED else family), None
-
-
-def _binary_info(content: Content, family: str, attachment: Attachment, settings: Settings) -> MediaInfo:
-    """The facts about content with a known magic; ``family`` may still be several formats."""
-    slug, movie = _exact_format(content, family)
-    kind = FORMATS[slug].kind
-    if kind is None:
+def _binary_info(content: Content, slug: str, attachment: Attachment, settings: Settings) -> MediaInfo:
+    """The facts about content that was recognised."""
+    entry = FORMATS[slug]
+    if entry.kind is None:
         _refuse(content.name, slug)
-    if kind is Kind.IMAGE:
+    if entry.kind is Kind.IMAGE:
         if content.size_bytes > settings.max_image_bytes:
             _over_limit(content.name, f"{content.size_bytes:,} bytes", "max_image_bytes", settings)
         if slug == "tiff" and is_raw_tiff(attachment):
             slug = "dng"
         return read_picture(attachment, slug, settings.max_frames)
-    if slug == "midi":
-        return _midi_info(content)
+    if entry.read:
+        return entry.read(content)
     from mmsprep.sniff.recordings import media_info
 
-    return media_info(content, slug, movie, attachment)
+    return media_info(content, slug, attachment)
 
 
 def _other_format(content: Content) -> str:
     """The format of content without magic: a text, or something that only ``filetype`` knows."""
     # Letters padded with zeros may be text; an archive's are not.
-    slug = foreign_family(content) if b"\x00" in content.head else None
+    slug = foreign_format(content) if b"\x00" in content.head else None
     if slug is None:
         decoded = plaintext.decode(content.head, whole=content.size_bytes <= len(content.head))
         if decoded is not None and (decoded[1] in plaintext.CERTAIN or find_run(content) is None):
             return plaintext.text_format(decoded[0])
-        slug = foreign_family(content) or ("mp3" if find_run(content) is not None else None)
+        slug = foreign_format(content) or ("mp3" if find_run(content) is not None else None)
     if slug is None:
         raise UnknownType(
             content.name,
@@ -187,190 +138,25 @@ def _other_info(content: Content, attachment: Attachment, settings: Settings) ->
     entry = FORMATS[slug]
     if entry.kind is None:
         _refuse(content.name, slug)
-    if slug == "mp3":
+    if entry.demuxer:
         from mmsprep.sniff.recordings import media_info
 
-        return media_info(content, slug, None, attachment)
+        return media_info(content, slug, attachment)
     return _text_info(content, entry, settings)
 
 
 def _text_info(content: Content, entry: Format, settings: Settings) -> MediaInfo:
     if content.size_bytes > settings.max_text_bytes:
         _over_limit(content.name, f"{content.size_bytes:,} bytes of text", "max_text_bytes", settings)
+    if entry.read:
+        return entry.read(content)
     decoded = plaintext.decode(content.read(0, content.size_bytes))
     if decoded is None:
         raise Damaged(content.name, "begins as text, but goes on as something else; get the file again")
     text, encoding = decoded
-    if entry.slug in _MELODIES:
-        return _melody_info(content, entry, text, encoding)
     if not plaintext.clean(text, "lf").strip():
         raise Empty(content.name, "is a text without a visible character")
-    return MediaInfo(
-        format=entry.slug,
-        kind=entry.kind or Kind.TEXT,
-        content_type=entry.content_type,
-        size_bytes=content.size_bytes,
-        encoding=encoding,
-        metadata=plaintext.oddities(text),
-    )
-
-
-def _melody_info(content: Content, entry: Format, text: str, encoding: str) -> MediaInfo:
-    try:
-        melody = _MELODIES[entry.slug](text)
-    except MelodyError as error:
-        raise Damaged(content.name, f"is a damaged {entry.title}: {error}; correct it or get the file again") from error
-    return MediaInfo(
-        format=entry.slug,
-        kind=Kind.AUDIO,
-        content_type=entry.content_type,
-        size_bytes=content.size_bytes,
-        duration_s=round(melody.duration_s, 3),
-        encoding=encoding,
-        metadata=plaintext.oddities(text),
-    )
-
-
-def _movie_format(content: Content, movie: Movie) -> str:
-    """One of the formats of boxes, by its brands and tracks.
-
-    Raises:
-        ProtectedMedia, UnsafeReference, Damaged, TypeNotAllowed: it must not or cannot be opened.
-    """
-    brands = (movie.brand, *movie.compatible)
-    if movie.protected:
-        raise ProtectedMedia(
-            content.name, "is protected (DRM or encryption), so it cannot be sent; use an unprotected copy"
-        )
-    if movie.outside:
-        raise UnsafeReference(
-            content.name,
-            f"has {movie.outside}, which is never followed; save it as a self-contained movie",
-        )
-    slipped = movie.has_moov and movie.missing_bytes <= max(_SLIPPED_BYTES, content.size_bytes // _SLIPPED_SHARE)
-    if movie.missing_bytes and not slipped:
-        raise Damaged(
-            content.name,
-            f"was cut short: {movie.missing_bytes:,} bytes of it are missing; get the file again",
-        )
-    still = _still_format(movie, brands)
-    if still:
-        return still
-    if not movie.has_moov:
-        what = "is a piece of a stream without its beginning" if movie.fragmented else "has no index"
-        raise Damaged(content.name, f"{what} (no moov box), so nothing can play it; get the whole recording again")
-    return _brand_format(movie.brand)
-
-
-def _still_format(movie: Movie, brands: tuple[str, ...]) -> str | None:
-    """The picture formats made of boxes; ``mif1`` and ``msf1`` alone do not say which codec it is."""
-    if movie.brand in ("jp2 ", "jpx ", "jpm "):
-        return "jp2"
-    if movie.brand == "crx ":
-        return "dng"
-    pictures = {*_HEIC_BRANDS, *_AVIF_BRANDS, "mif1", "msf1", "miaf"}
-    if movie.brand not in pictures:
-        return None
-    for brand in brands:
-        if brand in _AVIF_BRANDS:
-            return "avif"
-        if brand in _HEIC_BRANDS:
-            return "heic"
-    return "avif" if "av01" in movie.item_types else "heic"
-
-
-def _brand_format(brand: str) -> str:
-    if brand in ("", "qt  "):
-        return "mov"
-    if brand.startswith("3g2") or brand == "KDDI":
-        return "3g2"
-    return "3gp" if brand.startswith("3g") else "mp4"
-
-
-def _behind_id3(content: Content) -> str:
-    """What follows the ID3 tags: MP3, or another stream that somebody tagged, perhaps more than once."""
-    offset = after_id3(content)
-    if offset >= content.size_bytes and find_run(content) is None:
-        raise Damaged(content.name, "is an ID3 tag without sound behind it; get the file again")
-    if content.read(offset, 4) == b"fLaC":
-        return "flac"
-    for slug in ("mp3", "aac", "ac3", "eac3"):
-        if starts_with_frames(content, slug, offset):
-            return slug
-    if find_run(content) is not None:
-        # The tag says that it is shorter or longer than it is.
-        return "mp3"
-    raise UnknownType(content.name, "begins with an ID3 tag, but no known sound follows it; expected MP3, AAC or FLAC")
-
-
-def _matroska_format(content: Content) -> str:
-    """Matroska or WebM, by the document type."""
-    found = read_matroska(content)
-    if found.encrypted:
-        raise ProtectedMedia(content.name, "is encrypted, so it cannot be sent; use an unprotected copy")
-    return "webm" if found.doctype == "webm" else "mkv"
-
-
-def _asf_format(content: Content) -> str:
-    if any(guid in content.head for guid in _GUIDS_OF_PROTECTION):
-        raise ProtectedMedia(
-            content.name, "is protected Windows Media (DRM), so it cannot be sent; use an unprotected copy"
-        )
-    return "wmv"
-
-
-def _multichannel_amr(content: Content) -> NoReturn:
-    raise TypeNotAllowed(
-        content.name, "is AMR with several channels, which nothing here decodes; save it as mono AMR or WAV"
-    )
-
-
-def _zip_format(content: Content) -> str:
-    return "office" if is_zipped_document(content) else "zip"
-
-
-_REFINED: dict[str, Callable[[Content], str]] = {
-    "id3": _behind_id3,
-    "ebml": _matroska_format,
-    "asf": _asf_format,
-    "amr-multichannel": _multichannel_amr,
-    "zip": _zip_format,
-}
-
-
-def _midi_info(content: Content) -> MediaInfo:
-    """A MIDI file, or a RIFF around one; ``metadata`` tells them apart.
-
-    How long one plays that is larger than any MMS, whose events take long to read, stays unknown.
-    """
-    from mmsprep.formats.midi import read_song, unpack_midi
-
-    wrapped = content.head.startswith(b"RIFF")
-    whole = content.size_bytes <= _MIDI_BYTES_READ
-    duration_s, form = None, int.from_bytes(content.head[8:10], "big")
-    metadata = ["rmi"] if wrapped else []
-    if whole:
-        data = content.read(0, content.size_bytes)
-        try:
-            inner = unpack_midi(data)
-            song = read_song(inner)
-        except ValueError as error:
-            raise Damaged(content.name, f"is damaged MIDI ({error}); get the file again") from error
-        if not song.note_count:
-            raise Damaged(content.name, "is MIDI without a note; get the file again")
-        duration_s, form = song.duration_s, song.form
-        if not wrapped and inner != data:
-            metadata.append("trailing" if data.startswith(inner) else "foreign_chunks")
-    entry = FORMATS["midi"]
-    return MediaInfo(
-        format="midi",
-        kind=Kind.AUDIO,
-        content_type=entry.content_type,
-        size_bytes=content.size_bytes,
-        duration_s=duration_s,
-        brand=f"smf{form}",
-        metadata=tuple(metadata),
-    )
+    return described(content, entry.slug, encoding=encoding, metadata=plaintext.oddities(text))
 
 
 def _check_limits(name: str, info: MediaInfo, settings: Settings) -> None:
@@ -407,13 +193,13 @@ def _refuse(name: str, slug: str) -> NoReturn:
     what = _name_note(name, entry) or f"is {_with_article(entry)}"
     if slug == "dcf":
         raise ProtectedMedia(name, f"{what}, so it cannot be sent; use an unprotected copy")
-    raise TypeNotAllowed(name, f"{what}, which no MMS carries; {_ADVICE[slug]}")
+    raise TypeNotAllowed(name, f"{what}, which no MMS carries; {entry.advice}")
 
 
 def _name_note(name: str, entry: Format) -> str | None:
     """A sentence for a name that promises something else than the content, ``None`` for an honest one."""
     extension = PurePath(name).suffix.lower().lstrip(".")
-    if extension not in _KNOWN_EXTENSIONS or extension in entry.extensions:
+    if extension in entry.extensions or not any(extension in known.extensions for known in FORMATS.values()):
         return None
     return f"named .{extension}, but it is {_with_article(entry)}"
 

@@ -10,20 +10,15 @@ Codecs and pixel sizes are translated to ffmpeg's names and to what is displayed
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import replace
 
 from mmsprep.errors import Damaged, OverInputLimit, ProtectedMedia, ToolError, ToolOverLimit, ToolTimeout
-from mmsprep.formats import FORMATS
-from mmsprep.formats.amr import read_voice
+from mmsprep.formats import FORMATS, Format
 from mmsprep.formats.content import Content
-from mmsprep.formats.frames import adts_facts, after_id3, caf_pcm_duration_s
-from mmsprep.formats.isobmff import Movie
-from mmsprep.formats.matroska import known_end, read_matroska
-from mmsprep.formats.mp3 import find_run, read_mp3
-from mmsprep.formats.ogg import OggSound, read_ogg_sound
-from mmsprep.formats.tags import mp3_tags, wave_layout
+from mmsprep.formats.isobmff import Movie, read_movie
+from mmsprep.formats.matroska import read_matroska
+from mmsprep.formats.registry import described
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
@@ -68,23 +63,8 @@ _AUDIO_CODECS = {
 _NO_NUMBER = 1e15
 """What reaches this was read from garbage, whatever it counts."""
 _WAVE_CODECS = {"2": "adpcm_ms", "6": "pcm_alaw", "7": "pcm_mulaw", "11": "adpcm_ima_wav", "49": "gsm_ms"}
-_EVRC_GUID = bytes.fromhex("8dd489e6")
 _HDR_TRANSFERS = {"PQ": "hdr-pq", "HLG": "hdr-hlg"}
 _SLIPPED_BYTES, _SLIPPED_SHARE = 4_096, 500
-_LEAST_UNKNOWN_LENGTH = 0x7FFF0000
-_PLAIN_CODECS = {
-    "ape": "ape",
-    "au": "pcm",
-    "dsf": "dsd",
-    "latm": "aac",
-    "mpc": "musepack7",
-    "mpc8": "musepack8",
-    "tta": "tta",
-    "voc": "pcm",
-    "w64": "pcm",
-    "wv": "wavpack",
-}
-"""Formats that hold one kind of sound and nothing else."""
 _SEQUENCE, _MPEG2, _PICTURE = b"\0\0\1\xb3", b"\0\0\1\xb5", b"\0\0\1\0"
 _MPEG_RATES_FPS = {1: 23.976, 2: 24.0, 3: 25.0, 4: 29.97, 5: 30.0, 6: 50.0, 7: 59.94, 8: 60.0}
 _FEW_BYTES = 1_000_000
@@ -97,40 +77,28 @@ _MATRICES = {
     "BT.2020 non-constant": "bt2020",
     "Identity": "rgb",
 }
-_SOUND_ONLY = {
-    **dict.fromkeys(("mp4", "mov", "3gp", "3g2"), "m4a"),
-    **dict.fromkeys(("mkv", "webm"), "mka"),
-    "wmv": "wma",
-    "ogv": "ogg",
-}
-"""What a container for clips is called when there is only sound in it; the others keep their name."""
-_WITH_PICTURES = {"mka": "mkv", "wma": "wmv", "ogg": "ogv"}
 
 
 def media_info(
     content: Content,
     format_slug: str,
-    movie: Movie | None,
     attachment: Attachment,
 ) -> MediaInfo:
     """Read the facts about the clip or recording in ``content``, which is ``attachment``'s.
 
     ``format_slug`` is the container's; the result's ``format`` and ``kind`` follow from what is in it.
-    ``movie`` are its boxes, if it is made of boxes.
 
     Raises:
         Damaged: it is cut short, or there is neither sound nor picture in it.
         ProtectedMedia: it is encrypted.
         ToolMissing: there is no MediaInfo library.
     """
-    if format_slug in ("amr", "amr-wb", "evrc"):
-        return _voice_info(content, format_slug)
-    if format_slug == "qcp":
-        return _qcp_info(content)
-    if format_slug in _PLAIN_CODECS:
+    entry = FORMATS[format_slug]
+    if entry.codec:
         # MediaInfo reads these wrongly or not at all; how long they play is counted.
-        return replace(_base(content, format_slug, has_picture=False), audio_codec=_PLAIN_CODECS[format_slug])
-    _check_whole(content, format_slug)
+        return described(content, format_slug, audio_codec=entry.codec)
+    _check_whole(content, entry)
+    movie = content.once(read_movie) if entry.demuxer == "mov" else None
     tracks = read_tracks(attachment)
     general = next((track for track in tracks if track.get("track_type") == "General"), {})
     sounds = [track for track in tracks if track.get("track_type") == "Audio"]
@@ -141,37 +109,31 @@ def media_info(
         pictures = _mpeg_pictures(content)
     if any(track.get("encryption") for track in tracks):
         raise ProtectedMedia(content.name, "is encrypted, so it cannot be sent; use an unprotected copy")
-    ogg = read_ogg_sound(content) if format_slug == "ogg" and not pictures else None
-    if ogg is not None and not sounds:
-        return _ogg_info(content, ogg)
     if not sounds and not pictures:
+        if entry.read_alone and (alone := entry.read_alone(content)):
+            return alone
         raise Damaged(
             content.name,
-            f"is {FORMATS[format_slug].title} with neither sound nor picture; get the file again",
+            f"is {entry.title} with neither sound nor picture; get the file again",
         )
     durations = [_seconds(track) or 0.0 for track in (general, *pictures[:1], *sounds[:1])]
     info = replace(
-        _base(content, format_slug, bool(pictures)),
+        described(content, (entry.with_pictures if pictures else entry.sound_only) or format_slug),
+        kind=Kind.VIDEO if pictures else Kind.AUDIO,
         duration_s=round(max(durations), 3) or None,
         metadata=_metadata(general, sounds, pictures, movie),
     )
     if movie is not None:
         short = (f"lacks the last {movie.missing_bytes:,} bytes",) if movie.missing_bytes else ()
         info = replace(info, brand=movie.brand.strip() or None, moov_first=movie.moov_first, notes=short)
-    elif format_slug == "wav":
-        layout = wave_layout(content)
-        duration_s = layout.duration_s or info.duration_s
-        info = replace(info, brand=layout.brand, metadata=layout.metadata, duration_s=duration_s)
-    elif format_slug == "mp3":
-        info = _with_mp3_time(info, content)
-    elif ogg is not None:
-        info = replace(info, duration_s=ogg.duration_s or info.duration_s)
+    elif entry.amend:
+        info = entry.amend(content, info)
     info = replace(info, notes=(*info.notes, *_left_out(tracks, sounds, pictures)))
     if pictures:
         # MediaInfo passes over Matroska's projection.
-        turned_deg = read_matroska(content).turned_deg if info.format in ("mkv", "webm") else None
+        turned_deg = content.once(read_matroska).turned_deg if entry.demuxer == "matroska" else None
         info = _with_picture(info, pictures[0], turned_deg)
-    info = _with_sound(info, sounds[0], content) if sounds else info
+    info = _with_sound(info, sounds[0]) if sounds else info
     if info.is_still_picture:
         info = replace(info, notes=(*info.notes, "is a clip of one frame; it is sent as a picture"))
     return info
@@ -236,58 +198,11 @@ def counted_s(attachment: Attachment, format_slug: str, settings: Settings, work
     return round(seconds, 3) or None
 
 
-def _with_mp3_time(info: MediaInfo, content: Content) -> MediaInfo:
-    """How long an MP3 plays, by its frames; a header of the first of several joined files speaks for that one alone."""
-    start = after_id3(content)
-    found = find_run(content, start if start < content.size_bytes else 0)
-    facts = read_mp3(content, found or 0)
-    notes: tuple[str, ...] = ()
-    if facts.promised_s and facts.duration_s < 0.9 * facts.promised_s - 0.5:
-        notes = (f"plays {facts.duration_s:.1f} s, its header says {facts.promised_s:.1f} s",)
-    extra = ["junk"] if found is None or found > start else []
-    extra += ["mixed_rates"] if facts.is_mixed else []
-    extra += ["wrong_length"] if facts.promised_s and abs(facts.promised_s - facts.duration_s) > 1 else []
-    return replace(
-        info,
-        duration_s=facts.duration_s or info.duration_s,
-        audio_rate_kbps=facts.rate_kbps or None,
-        metadata=(*mp3_tags(content), *info.metadata, *extra),
-        notes=notes,
-    )
-
-
-def _ogg_info(content: Content, sound: OggSound) -> MediaInfo:
-    """Ogg whose sound MediaInfo does not find: a stream that begins in the middle, or has a gap."""
-    return replace(
-        _base(content, "ogg", has_picture=False),
-        duration_s=sound.duration_s or None,
-        audio_codec=sound.codec,
-        sample_rate_hz=sound.sample_rate_hz,
-        channels=sound.channels,
-    )
-
-
-def _base(content: Content, format_slug: str, has_picture: bool) -> MediaInfo:
-    names = _WITH_PICTURES if has_picture else _SOUND_ONLY
-    slug = names.get(format_slug, format_slug)
-    return MediaInfo(
-        format=slug,
-        kind=Kind.VIDEO if has_picture else Kind.AUDIO,
-        content_type=FORMATS[slug].content_type,
-        size_bytes=content.size_bytes,
-    )
-
-
-def _check_whole(content: Content, format_slug: str) -> None:
+def _check_whole(content: Content, entry: Format) -> None:
     """Refuse a file that ends well before what its container knows; what it does not know is no evidence."""
-    end: int | None = None
-    if format_slug in ("mkv", "webm"):
-        end = known_end(content)
-    elif format_slug in ("avi", "aiff"):
-        length = int.from_bytes(content.head[4:8], "little" if format_slug == "avi" else "big")
-        end = 8 + length if 0 < length < _LEAST_UNKNOWN_LENGTH else None
+    end = entry.known_end(content) if entry.known_end else None
     if end is not None and end - content.size_bytes > max(_SLIPPED_BYTES, content.size_bytes // _SLIPPED_SHARE):
-        raise Damaged(content.name, f"is {FORMATS[format_slug].title} that was cut short; get the file again")
+        raise Damaged(content.name, f"is {entry.title} that was cut short; get the file again")
 
 
 def _number(value: object) -> float | None:
@@ -378,20 +293,12 @@ def _video_codec(track: Track) -> str:
     return _VIDEO_CODECS.get(name, name.lower().replace(" ", "_"))
 
 
-def _with_sound(info: MediaInfo, track: Track, content: Content) -> MediaInfo:
-    rate_kbps = _kbps(track)
-    duration_s = info.duration_s
-    if info.format == "aac":
-        measured_s, rate_kbps = adts_facts(content)
-        duration_s = round(measured_s, 3) or None
-        rate_kbps = round(rate_kbps, 3)
-    elif info.format == "caf":
-        duration_s = caf_pcm_duration_s(content) or duration_s
-    if rate_kbps is None and duration_s and info.kind is Kind.AUDIO:
-        rate_kbps = round(info.size_bytes * 8 / 1000 / duration_s, 3)
+def _with_sound(info: MediaInfo, track: Track) -> MediaInfo:
+    rate_kbps = _kbps(track) if info.audio_rate_kbps is None else info.audio_rate_kbps
+    if rate_kbps is None and info.duration_s and info.kind is Kind.AUDIO:
+        rate_kbps = round(info.size_bytes * 8 / 1000 / info.duration_s, 3)
     return replace(
         info,
-        duration_s=duration_s,
         audio_codec=_audio_codec(track),
         audio_rate_kbps=rate_kbps,
         sample_rate_hz=_whole_number(track.get("sampling_rate")),
@@ -428,43 +335,3 @@ def _pcm_codec(track: Track) -> str:
     if bits == 8:
         return "pcm_s8" if letter == "s" else "pcm_u8"
     return f"pcm_{letter}{bits}{'be' if 'Big' in settings else 'le'}"
-
-
-def _voice_info(content: Content, format_slug: str) -> MediaInfo:
-    """AMR and EVRC files have no header to speak of; their frames are counted."""
-    voice = read_voice(content, format_slug)
-    duration_s = voice.duration_s
-    metadata = [*(["bad_frames"] if voice.bad_frames else []), *([] if voice.is_exact else ["header_bits"])]
-    metadata += ["trailing"] if voice.trailing_bytes else []
-    bad_s = f"{voice.bad_frames * 20} ms of it are damaged and silent"
-    return replace(
-        _base(content, format_slug, has_picture=False),
-        duration_s=round(duration_s, 3),
-        audio_codec={"amr": "amr_nb", "amr-wb": "amr_wb"}.get(format_slug, "evrc"),
-        audio_rate_kbps=round(content.size_bytes * 8 / 1000 / duration_s, 3),
-        sample_rate_hz=16_000 if format_slug == "amr-wb" else 8_000,
-        channels=1,
-        metadata=tuple(metadata),
-        notes=(bad_s,) if voice.bad_frames else (),
-    )
-
-
-def _qcp_info(content: Content) -> MediaInfo:
-    """RFC 3625: codec, size of a packet and, at a variable rate, their number; MediaInfo reads no QCP."""
-    try:
-        rate_bps, packet_bytes, block_samples, sample_rate_hz = struct.unpack_from("<HHHH", content.head, 120)
-        counted = content.head.find(b"vrat", 120, 1024)
-        sound = content.head.find(b"data", 120, 1024)
-        packets = struct.unpack_from("<I", content.head, counted + 12)[0] if counted > 0 else 0
-        packets = packets or struct.unpack_from("<I", content.head, sound + 4)[0] // packet_bytes
-        duration_s = packets * block_samples / sample_rate_hz
-    except (struct.error, ZeroDivisionError) as error:
-        raise Damaged(content.name, "is QCP without a sound header; get the file again") from error
-    return replace(
-        _base(content, "qcp", has_picture=False),
-        duration_s=round(duration_s, 3) or None,
-        audio_codec="evrc" if content.head[22:26] == _EVRC_GUID else "qcelp",
-        audio_rate_kbps=rate_bps / 1000 or None,
-        sample_rate_hz=sample_rate_hz,
-        channels=1,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, Kind, MediaInfo, Plan, Source
 from mmsprep.profile import Profile
 from mmsprep.tools.workspace import Workspace
@@ -17,7 +18,7 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
     """
     if info.is_still_picture or (info.is_single_frame and profile.video is None):
         return open_poster(attachment, info, plan, profile, workspace)
-    if plan.target in ("midi", "imelody", "emelody"):
+    if FORMATS[plan.target].melody:
         from mmsprep.transcode import melody
 
         return melody.open_source(attachment, info, plan, profile, workspace)

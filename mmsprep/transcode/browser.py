@@ -18,8 +18,6 @@ from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image import pixels
 
 LONGEST_S = 300
-MELODIES = ("midi", "imelody", "emelody")
-"""Sounds that a phone plays by itself; nothing here can."""
 _TELEPHONE = {"f": "amr", "acodec": "libopencore_amrnb", "audio_bitrate": "12.2k", "ar": 8000, "ac": 1}
 _SOUNDS: dict[str, dict[str, Any]] = {
     "wav": {"acodec": "pcm_s16le"},

@@ -19,20 +19,24 @@ from pathlib import Path
 from random import Random
 
 from mmsprep.errors import MmsprepError
+from mmsprep.formats import FORMATS
+from mmsprep.formats.aac import adts_facts
 from mmsprep.formats.amr import read_voice
+from mmsprep.formats.caf import caf_pcm_duration_s
 from mmsprep.formats.content import Content
 from mmsprep.formats.emelody import parse_emelody
-from mmsprep.formats.frames import adts_facts, after_id3, caf_pcm_duration_s, starts_with_frames
+from mmsprep.formats.id3 import after_id3
 from mmsprep.formats.imelody import parse_imelody
 from mmsprep.formats.isobmff import read_movie
 from mmsprep.formats.jxl import jxl_size_px
 from mmsprep.formats.matroska import read_matroska
 from mmsprep.formats.melody import MelodyError
 from mmsprep.formats.midi import read_song
-from mmsprep.formats.pictures import STRUCTURED, read_structure
-from mmsprep.formats.signatures import foreign_family, strong_family
-from mmsprep.formats.tags import mp3_tags, wave_layout
+from mmsprep.formats.readers import read_structure
+from mmsprep.formats.registry import by_look
+from mmsprep.formats.signatures import foreign_format, recognised
 from mmsprep.formats.text import clean, decode, oddities, text_format
+from mmsprep.formats.wav import wave_layout
 from mmsprep.message.mime import Entity, parse_multipart
 from mmsprep.mm1 import encode_retrieved, unpack
 from mmsprep.mm7 import parse_push, parse_reply, parse_submit
@@ -72,17 +76,16 @@ def _on_content(read: Callable[[Content], object]) -> Callable[[bytes], object]:
 
 
 def _sniffed(content: Content) -> object:
-    return strong_family(content), foreign_family(content), after_id3(content)
+    return recognised(content), foreign_format(content), after_id3(content)
 
 
 def _framed(content: Content) -> object:
-    slugs = ("mp3", "aac", "ac3", "eac3", "mpeg-ts")
-    return [starts_with_frames(content, slug) for slug in slugs], adts_facts(content)
+    return [looks_like(content) for looks_like, _ in by_look()], adts_facts(content)
 
 
 def _structured(content: Content) -> object:
     found = []
-    for slug in STRUCTURED:
+    for slug in (slug for slug, entry in FORMATS.items() if entry.structure):
         try:
             found.append(read_structure(content, slug, 500))
         except MmsprepError as error:
@@ -91,7 +94,7 @@ def _structured(content: Content) -> object:
 
 
 def _sounding(content: Content) -> object:
-    found: list[object] = [caf_pcm_duration_s(content), mp3_tags(content)]
+    found: list[object] = [caf_pcm_duration_s(content)]
     for read in (
         lambda: wave_layout(content),
         lambda: read_voice(content, "amr"),

@@ -104,7 +104,7 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
 
 def is_animation(info: MediaInfo) -> bool:
     """Whether it is a picture format whose frames follow one another in time (pages of a TIFF do not)."""
-    return (info.frame_count or 1) > 1 and info.format in ("gif", "webp", "png", "avif")
+    return (info.frame_count or 1) > 1 and FORMATS[info.format].animated
 
 
 _MOST_FRAMES_SEEN, _GLANCE_PX = 300, 64

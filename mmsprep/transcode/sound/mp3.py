@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import ffmpeg as graph
 
-from mmsprep.formats.frames import mpeg_audio_frame
+from mmsprep.formats.mp3 import mpeg_audio_frame
 from mmsprep.profile import AudioStep
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace

@@ -1,0 +1,50 @@
+"""ASF, the container of Windows Media.
+
+Comes in: content. Goes out: whether it is protected. Never: what is in it; MediaInfo reads that.
+"""
+
+from __future__ import annotations
+
+from mmsprep.errors import ProtectedMedia
+from mmsprep.formats.content import Content
+from mmsprep.formats.registry import Family, Format, register
+from mmsprep.model import Kind
+
+_GUIDS_OF_PROTECTION = tuple(
+    bytes.fromhex(guid) for guid in ("fbb31122 23bdd211 b4b700a0 c955fc6e", "14e68a29 2226174c b935dae0 7ee9289c")
+)
+"""ASF's Content Encryption Object and Extended Content Encryption Object."""
+
+
+def _asf_format(content: Content) -> str:
+    if any(guid in content.head for guid in _GUIDS_OF_PROTECTION):
+        raise ProtectedMedia(
+            content.name, "is protected Windows Media (DRM), so it cannot be sent; use an unprotected copy"
+        )
+    return "wmv"
+
+
+register(
+    Format(
+        slug="wma",
+        title="WMA",
+        kind=Kind.AUDIO,
+        content_type="audio/x-ms-wma",
+        extension="wma",
+        demuxer="asf",
+        also_named="asf",
+    )
+)
+register(
+    Format(
+        slug="wmv",
+        title="WMV",
+        kind=Kind.VIDEO,
+        content_type="video/x-ms-wmv",
+        extension="wmv",
+        demuxer="asf",
+        also_named="asf",
+        sound_only="wma",
+    )
+)
+register(Family(refine=_asf_format, magics=(((0, bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")),),)))

@@ -1,0 +1,173 @@
+"""The formats of boxes: MP4, QuickTime, 3GP, 3G2, M4A, HEIC and AVIF, told apart by their brands and tracks.
+
+Comes in: content that is made of boxes. Goes out: its format. Never: a format for what must not be opened: that is an
+error.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from mmsprep.errors import Damaged, ProtectedMedia, UnsafeReference
+from mmsprep.formats.content import Content
+from mmsprep.formats.isobmff import Movie, read_movie
+from mmsprep.formats.registry import Family, Format, register
+from mmsprep.model import Kind
+
+_HEIC_BRANDS = frozenset(("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"))
+_AVIF_BRANDS = frozenset(("avif", "avis"))
+_SLIPPED_BYTES, _SLIPPED_SHARE = 4_096, 500
+"""A movie with its index may lack a frame or two of its end: players show all the others."""
+
+
+def _refine(content: Content) -> str:
+    """One of the formats of boxes, by its brands and tracks.
+
+    Raises:
+        ProtectedMedia, UnsafeReference, Damaged, TypeNotAllowed: it must not or cannot be opened.
+    """
+    movie = content.once(read_movie)
+    brands = (movie.brand, *movie.compatible)
+    if movie.protected:
+        raise ProtectedMedia(
+            content.name, "is protected (DRM or encryption), so it cannot be sent; use an unprotected copy"
+        )
+    if movie.outside:
+        raise UnsafeReference(
+            content.name,
+            f"has {movie.outside}, which is never followed; save it as a self-contained movie",
+        )
+    slipped = movie.has_moov and movie.missing_bytes <= max(_SLIPPED_BYTES, content.size_bytes // _SLIPPED_SHARE)
+    if movie.missing_bytes and not slipped:
+        raise Damaged(
+            content.name,
+            f"was cut short: {movie.missing_bytes:,} bytes of it are missing; get the file again",
+        )
+    still = _still_format(movie, brands)
+    if still:
+        return still
+    if not movie.has_moov:
+        what = "is a piece of a stream without its beginning" if movie.fragmented else "has no index"
+        raise Damaged(content.name, f"{what} (no moov box), so nothing can play it; get the whole recording again")
+    return _brand_format(movie.brand)
+
+
+def _still_format(movie: Movie, brands: tuple[str, ...]) -> str | None:
+    """The picture formats made of boxes; ``mif1`` and ``msf1`` alone do not say which codec it is."""
+    if movie.brand in ("jp2 ", "jpx ", "jpm "):
+        return "jp2"
+    if movie.brand == "crx ":
+        return "dng"
+    pictures = {*_HEIC_BRANDS, *_AVIF_BRANDS, "mif1", "msf1", "miaf"}
+    if movie.brand not in pictures:
+        return None
+    for brand in brands:
+        if brand in _AVIF_BRANDS:
+            return "avif"
+        if brand in _HEIC_BRANDS:
+            return "heic"
+    return "avif" if "av01" in movie.item_types else "heic"
+
+
+def _brand_format(brand: str) -> str:
+    if brand in ("", "qt  "):
+        return "mov"
+    if brand.startswith("3g2") or brand == "KDDI":
+        return "3g2"
+    return "3gp" if brand.startswith("3g") else "mp4"
+
+
+def _is_quicktime(content: Content) -> bool:
+    """A movie without ``ftyp``: a box of sane size that only movies begin with."""
+    size, name, large_size = struct.unpack(">I4sQ", content.head[:16].ljust(16, b"\x00"))
+    if name not in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"moof", b"sidx"):
+        return False
+    if size == 1:
+        return name == b"mdat" or bool(16 <= large_size <= content.size_bytes)
+    return bool(8 <= size <= content.size_bytes or (size == 0 and name == b"mdat"))
+
+
+register(
+    Format(
+        slug="mp4",
+        title="MP4",
+        kind=Kind.VIDEO,
+        content_type="video/mp4",
+        extension="mp4",
+        demuxer="mov",
+        also_named="m4v f4v mov 3gp",
+        sound_only="m4a",
+        remuxed=True,
+    )
+)
+register(
+    Format(
+        slug="mov",
+        title="QuickTime",
+        kind=Kind.VIDEO,
+        content_type="video/quicktime",
+        extension="mov",
+        demuxer="mov",
+        also_named="qt mp4",
+        sound_only="m4a",
+    )
+)
+register(
+    Format(
+        slug="3gp",
+        title="3GP",
+        kind=Kind.VIDEO,
+        content_type="video/3gpp",
+        extension="3gp",
+        demuxer="mov",
+        also_named="3gpp mp4",
+        sound_only="m4a",
+        remuxed=True,
+    )
+)
+register(
+    Format(
+        slug="3g2",
+        title="3G2",
+        kind=Kind.VIDEO,
+        content_type="video/3gpp2",
+        extension="3g2",
+        demuxer="mov",
+        also_named="3gpp2 3gp mp4",
+        sound_only="m4a",
+    )
+)
+register(
+    Format(
+        slug="m4a",
+        title="M4A",
+        kind=Kind.AUDIO,
+        content_type="audio/mp4",
+        extension="m4a",
+        demuxer="mov",
+        also_named="m4b m4r mp4 3gp 3ga mov",
+    )
+)
+register(
+    Format(
+        slug="heic",
+        title="HEIC",
+        kind=Kind.IMAGE,
+        content_type="image/heic",
+        extension="heic",
+        also_named="heif hif",
+    )
+)
+register(
+    Format(
+        slug="avif",
+        title="AVIF",
+        kind=Kind.IMAGE,
+        content_type="image/avif",
+        extension="avif",
+        also_named="avifs heif",
+        pillow="AvifImagePlugin.AvifImageFile",
+        animated=True,
+    )
+)
+register(Family(refine=_refine, magics=(((4, b"ftyp"),),), looks_like=_is_quicktime, rank=70))

@@ -1,0 +1,203 @@
+"""The shelf of formats: one row each, laid there by the file that knows the format.
+
+Comes in: rows. Goes out: :data:`FORMATS`, slug to :class:`Format`, and how each is recognised. Never: what a network
+accepts (profiles know), or a look at content.
+
+A module of this package that calls :func:`register` is a format; the first question to the shelf loads them all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from threading import RLock
+from typing import Any
+
+from mmsprep.formats.content import Content
+from mmsprep.formats.findings import Sound, Structure
+from mmsprep.model import Kind, MediaInfo
+
+Magic = tuple[tuple[int, bytes], ...]
+"""Bytes that stand at fixed places, all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Content that looks alike from outside, and may be one of several formats: ``refine`` names it.
+
+    ``refine`` raises an error of ours about content that must not be opened, or is none of them.
+    """
+
+    refine: Callable[[Content], str]
+    magics: tuple[Magic, ...] = ()
+    looks_like: Callable[[Content], bool] | None = None
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format: its slug, how people call it, its canonical MIME type and file extension, and what can be done.
+
+    ``kind`` is ``None`` for what is never sent; ``advice`` then says what to do instead. ``demuxer`` is the ffmpeg
+    demuxer that is forced on it, ``None`` where ffmpeg does not read it. ``pillow`` is the module and class of Pillow's
+    that reads it, with a dot between them. ``also_named`` are further extensions that people give such files, with
+    blanks between them.
+
+    Recognised: by one of ``magics``; where no magic is sure, ``looks_like`` is asked, in the order of ``rank``, the
+    surest first; a text by a pattern of ``text_starts``. None of them: a family, or what is in a container, decides;
+    ``sound_only`` and ``with_pictures`` are what it is called when there is only sound in it, or pictures after all.
+
+    Walked: ``structure`` reads how a picture is put together; ``read`` tells all facts by itself; ``codec`` is the one
+    kind of sound in what MediaInfo reads wrongly; else MediaInfo reads the facts, ``amend`` corrects them, and
+    ``read_alone`` tells what there is where MediaInfo finds nothing.
+    ``known_end`` is where it ends by its own word. ``animated``: its frames are shown one after
+    another; ``melody``: it holds notes, which every phone plays with instruments of its own.
+
+    Stripped: ``strip`` makes of it the same media without anything else, ``is_surely_over`` tells by a look at little
+    of it that these are more than so many bytes; ``remuxed``: ffmpeg repackages it without encoding it.
+
+    Read back: ``read_exactly`` accounts for every byte of a recording, and raises ValueError about one too many.
+    """
+
+    slug: str
+    title: str
+    kind: Kind | None
+    content_type: str
+    extension: str
+    demuxer: str | None = None
+    also_named: str = ""
+    magics: tuple[Magic, ...] = ()
+    looks_like: Callable[[Content], bool] | None = None
+    rank: int = 0
+    text_starts: tuple[str, ...] = ()
+    pillow: str = ""
+    sound_only: str = ""
+    with_pictures: str = ""
+    structure: Callable[[Content, Structure, int], None] | None = None
+    read: Callable[[Content], MediaInfo] | None = None
+    read_alone: Callable[[Content], MediaInfo | None] | None = None
+    amend: Callable[[Content, MediaInfo], MediaInfo] | None = None
+    codec: str = ""
+    known_end: Callable[[Content], int | None] | None = None
+    animated: bool = False
+    melody: bool = False
+    strip: Callable[[Content], bytes] | None = None
+    is_surely_over: Callable[[Content, int], bool] | None = None
+    remuxed: bool = False
+    read_exactly: Callable[[bytes], Sound] | None = None
+    advice: str = ""
+
+    @property
+    def extensions(self) -> frozenset[str]:
+        """Every extension that is honest for this format, in small letters, without the dot."""
+        return frozenset((self.extension, *self.also_named.split()))
+
+    @property
+    def rewraps(self) -> bool:
+        """Whether its packaging can be renewed without encoding anything anew."""
+        return self.strip is not None or self.remuxed
+
+
+START_BYTES = 3
+_KINDS = (*Kind, None)
+_LOCK = RLock()
+_ROWS: dict[str, Format] = {}
+_FAMILIES: list[Family] = []
+
+
+def register(entry: Format | Family) -> None:
+    """Lay a format, or a family of some, on the shelf; a format with a slug that is there takes its place."""
+    if isinstance(entry, Family):
+        _FAMILIES.append(entry)
+    else:
+        _ROWS[entry.slug] = entry
+    _forget()
+
+
+def remove(slug: str) -> None:
+    """Take a format off the shelf."""
+    del _ROWS[slug]
+    _forget()
+
+
+def _forget() -> None:
+    for remembered in (by_magic, by_look, by_text):
+        remembered.cache_clear()
+
+
+class _Shelf(Mapping[str, Format]):
+    """Slug to format, kind by kind."""
+
+    def __getitem__(self, slug: str) -> Format:
+        return _filled()[slug]
+
+    def __iter__(self) -> Iterator[str]:
+        rows = _filled()
+        return iter(sorted(rows, key=lambda slug: (_KINDS.index(rows[slug].kind), slug)))
+
+    def __len__(self) -> int:
+        return len(_filled())
+
+
+@cache
+def _load() -> None:
+    for module in iter_modules([str(Path(__file__).parent)]):
+        import_module(f"{__package__}.{module.name}")
+
+
+def _filled() -> dict[str, Format]:
+    with _LOCK:
+        _load()
+    return _ROWS
+
+
+FORMATS: Mapping[str, Format] = _Shelf()
+
+
+def _recognisable() -> list[Format | Family]:
+    return [*_filled().values(), *_FAMILIES]
+
+
+@cache
+def by_magic() -> dict[bytes, list[tuple[Magic, Format | Family]]]:
+    """Magics with what they mean, by the first :data:`START_BYTES` of the file; under no bytes, those that say nothing
+    of these. One that says more goes before one that says less."""
+    found = [(magic, entry) for entry in _recognisable() for magic in entry.magics]
+    shelf: dict[bytes, list[tuple[Magic, Format | Family]]] = {}
+    for magic, entry in sorted(found, key=lambda one: -sum(len(letters) for _, letters in one[0])):
+        at, letters = magic[0]
+        start = letters[:START_BYTES] if at == 0 and len(letters) >= START_BYTES else b""
+        shelf.setdefault(start, []).append((magic, entry))
+    return shelf
+
+
+@cache
+def by_look() -> tuple[tuple[Callable[[Content], bool], Format | Family], ...]:
+    """What tells formats without a sure magic, the surest first."""
+    entries = sorted(_recognisable(), key=lambda entry: entry.rank)
+    return tuple((entry.looks_like, entry) for entry in entries if entry.looks_like is not None)
+
+
+@cache
+def by_text() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """How texts begin that are more than plain ones, and what they are, the surest first."""
+    entries = sorted(_filled().values(), key=lambda entry: entry.rank)
+    flags = re.IGNORECASE | re.MULTILINE
+    return tuple((re.compile(start, flags), entry.slug) for entry in entries for start in entry.text_starts)
+
+
+def described(content: Content, slug: str, **facts: Any) -> MediaInfo:
+    """The facts about content of the format ``slug``; ``facts`` are more fields of :class:`MediaInfo`."""
+    entry = FORMATS[slug]
+    return MediaInfo(
+        format=slug,
+        kind=entry.kind or Kind.TEXT,
+        content_type=entry.content_type,
+        size_bytes=content.size_bytes,
+        **facts,
+    )

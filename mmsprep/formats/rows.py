@@ -1,0 +1,208 @@
+"""Formats that are a row and nothing more: their magic is sure, and Pillow, MediaInfo or ffmpeg knows the rest.
+
+Comes in: nothing. Goes out: rows. Never: a look.
+"""
+
+from __future__ import annotations
+
+from mmsprep.formats.registry import Format, register
+from mmsprep.model import Kind
+
+register(
+    Format(
+        slug="icns",
+        title="Apple icon",
+        kind=Kind.IMAGE,
+        content_type="image/x-icns",
+        extension="icns",
+        magics=(((0, b"icns\x00"),),),
+        pillow="IcnsImagePlugin.IcnsImageFile",
+    )
+)
+register(
+    Format(
+        slug="dds",
+        title="DirectDraw surface",
+        kind=Kind.IMAGE,
+        content_type="image/x-dds",
+        extension="dds",
+        magics=(((0, b"DDS \x7c\x00\x00\x00"),),),
+        pillow="DdsImagePlugin.DdsImageFile",
+    )
+)
+register(
+    Format(
+        slug="psd",
+        title="Photoshop",
+        kind=Kind.IMAGE,
+        content_type="image/vnd.adobe.photoshop",
+        extension="psd",
+        magics=(((0, b"8BPS\x00\x01"),),),
+        pillow="PsdImagePlugin.PsdImageFile",
+    )
+)
+register(
+    Format(
+        slug="jp2",
+        title="JPEG 2000",
+        kind=Kind.IMAGE,
+        content_type="image/jp2",
+        extension="jp2",
+        also_named="j2k jpf jpx jpm j2c jpc",
+        magics=(
+            ((0, b"\x00\x00\x00\x0cjP  \r\n\x87\n"),),
+            ((0, b"\xff\x4f\xff\x51"),),
+        ),
+        pillow="Jpeg2KImagePlugin.Jpeg2KImageFile",
+    )
+)
+register(
+    Format(
+        slug="au",
+        title="AU",
+        kind=Kind.AUDIO,
+        content_type="audio/basic",
+        extension="au",
+        demuxer="au",
+        also_named="snd",
+        magics=(((0, b".snd\x00\x00"),),),
+        codec="pcm",
+    )
+)
+register(
+    Format(
+        slug="wv",
+        title="WavPack",
+        kind=Kind.AUDIO,
+        content_type="audio/x-wavpack",
+        extension="wv",
+        demuxer="wv",
+        magics=(((0, b"wvpk"),),),
+        codec="wavpack",
+    )
+)
+register(
+    Format(
+        slug="mpc",
+        title="Musepack",
+        kind=Kind.AUDIO,
+        content_type="audio/x-musepack",
+        extension="mpc",
+        demuxer="mpc",
+        also_named="mp+ mpp",
+        magics=(
+            ((0, b"MP+\x07"),),
+            ((0, b"MP+\x17"),),
+        ),
+        codec="musepack7",
+    )
+)
+register(
+    Format(
+        slug="mpc8",
+        title="Musepack",
+        kind=Kind.AUDIO,
+        content_type="audio/x-musepack",
+        extension="mpc",
+        demuxer="mpc8",
+        also_named="mp+ mpp",
+        magics=(((0, b"MPCK"),),),
+        codec="musepack8",
+    )
+)
+register(
+    Format(
+        slug="ape",
+        title="Monkey's Audio",
+        kind=Kind.AUDIO,
+        content_type="audio/x-ape",
+        extension="ape",
+        demuxer="ape",
+        magics=(((0, b"MAC "),),),
+        codec="ape",
+    )
+)
+register(
+    Format(
+        slug="tta",
+        title="True Audio",
+        kind=Kind.AUDIO,
+        content_type="audio/x-tta",
+        extension="tta",
+        demuxer="tta",
+        magics=(((0, b"TTA1"),),),
+        codec="tta",
+    )
+)
+register(
+    Format(
+        slug="dsf",
+        title="DSF",
+        kind=Kind.AUDIO,
+        content_type="audio/x-dsf",
+        extension="dsf",
+        demuxer="dsf",
+        magics=(((0, b"DSD \x1c\x00\x00\x00"),),),
+        codec="dsd",
+    )
+)
+register(
+    Format(
+        slug="w64",
+        title="Wave64",
+        kind=Kind.AUDIO,
+        content_type="audio/x-w64",
+        extension="w64",
+        demuxer="w64",
+        also_named="wav",
+        magics=(((0, bytes.fromhex("726966662e91cf11a5d628db04c10000")),),),
+        codec="pcm",
+    )
+)
+register(
+    Format(
+        slug="voc",
+        title="Creative Voice",
+        kind=Kind.AUDIO,
+        content_type="audio/x-voc",
+        extension="voc",
+        demuxer="voc",
+        magics=(((0, b"Creative Voice File\x1a"),),),
+        codec="pcm",
+    )
+)
+register(
+    Format(
+        slug="flv",
+        title="Flash video",
+        kind=Kind.VIDEO,
+        content_type="video/x-flv",
+        extension="flv",
+        demuxer="flv",
+        magics=(((0, b"FLV\x01"),),),
+    )
+)
+register(
+    Format(
+        slug="mpeg-ps",
+        title="MPEG programme stream",
+        kind=Kind.VIDEO,
+        content_type="video/mpeg",
+        extension="mpg",
+        demuxer="mpeg",
+        also_named="mpeg vob mpe m2p",
+        magics=(((0, b"\x00\x00\x01\xba"),),),
+    )
+)
+register(
+    Format(
+        slug="mpeg-video",
+        title="MPEG video",
+        kind=Kind.VIDEO,
+        content_type="video/mpeg",
+        extension="m2v",
+        demuxer="mpegvideo",
+        also_named="m1v mpv mpg mpeg",
+        magics=(((0, b"\x00\x00\x01\xb3"),),),
+    )
+)

@@ -1,0 +1,118 @@
+"""Adding a format is adding one file: what it registers is all that sniffing, classifying and stripping ask for."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from mmsprep.errors import TypeNotAllowed
+from mmsprep.formats import FORMATS, Format
+from mmsprep.formats.content import Content
+from mmsprep.formats.registry import described, register, remove
+from mmsprep.model import Action, Attachment, Kind, MediaInfo, Support
+from mmsprep.pipeline.classify import classify
+from mmsprep.pipeline.rewrap import strip
+from mmsprep.profile import Profile, Row, Use
+from mmsprep.settings import Settings
+from mmsprep.sniff import identify
+from mmsprep.sniff.recognise import look
+
+_MAGIC = b"TOY\x00PICTURE\x00"
+
+
+def _read(content: Content) -> MediaInfo:
+    width_px, height_px = struct.unpack_from(">HH", content.head, len(_MAGIC))
+    extra = content.size_bytes > len(_MAGIC) + 4 + width_px * height_px
+    metadata = ("trailing",) if extra else ()
+    return described(content, "toy", width_px=width_px, height_px=height_px, frame_count=1, metadata=metadata)
+
+
+def _strip(content: Content) -> bytes:
+    width_px, height_px = struct.unpack_from(">HH", content.head, len(_MAGIC))
+    return content.read(0, len(_MAGIC) + 4 + width_px * height_px)
+
+
+_TOY = Format(
+    slug="toy",
+    title="Toy",
+    kind=Kind.IMAGE,
+    content_type="image/x-toy",
+    extension="toy",
+    magics=(((0, _MAGIC),),),
+    read=_read,
+)
+
+
+@pytest.fixture
+def toy() -> Iterator[Format]:
+    register(_TOY)
+    yield _TOY
+    remove("toy")
+
+
+def picture(extra: bytes = b"") -> Attachment:
+    data = _MAGIC + struct.pack(">HH", 8, 4) + bytes(32) + extra
+    return Attachment(0, "picture.jpg", len(data), data=data)
+
+
+def keeping(profile: Profile) -> Profile:
+    row = Row(row="Toy", formats=("toy",), content_type="image/x-toy", support=Support.GOOD, use=Use.KEEP)
+    return msgspec.structs.replace(profile, table=(*profile.table, row))
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_format_that_is_registered_is_sniffed_and_classified(profile: Profile) -> None:
+    """Its row alone makes it known: to the sniffer, to every profile, and to the table that keeps it."""
+    assert identify(picture()).title == "Toy"
+    info = look(picture(), Settings())
+    assert (info.format, info.kind, info.width_px, info.height_px) == ("toy", Kind.IMAGE, 8, 4)
+    assert info.notes == ("named .jpg, but it is a Toy image",)
+    plan = classify("picture.jpg", info, profile)
+    assert (plan.action, plan.target) == (Action.TRANSCODE, "jpeg")
+    assert [reason.code for reason in plan.reasons] == ["type_not_in_table"]
+    assert classify("picture.jpg", info, keeping(profile)).action is Action.KEEP
+
+
+@pytest.mark.usefixtures("toy")
+def test_what_a_format_can_be_stripped_of_is_repackaged_where_its_row_says_how(profile: Profile) -> None:
+    info = look(picture(b"more"), Settings())
+    assert classify("it", info, keeping(profile)).action is Action.TRANSCODE
+    register(replace(_TOY, strip=_strip))
+    assert classify("it", info, keeping(profile)).action is Action.REWRAP
+    assert strip(picture(b"more"), "toy", 1_000) == picture().data
+    assert strip(picture(b"more"), "toy", 10) is None
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_format_that_no_mms_carries_is_refused_with_its_advice() -> None:
+    register(replace(_TOY, kind=None, advice="play with it yourself"))
+    with pytest.raises(TypeNotAllowed, match="no MMS carries; play with it yourself"):
+        look(picture(), Settings())
+
+
+@pytest.mark.usefixtures("toy")
+def test_frames_that_move_make_an_animation_where_the_row_says_so(profile: Profile) -> None:
+    info = replace(look(picture(), Settings()), frame_count=3)
+    assert classify("it", info, profile).target == "jpeg"
+    register(replace(_TOY, animated=True))
+    assert classify("it", info, profile).target == "gif"
+
+
+def test_a_format_that_was_taken_off_the_shelf_is_unknown() -> None:
+    register(_TOY)
+    assert "toy" in FORMATS
+    remove("toy")
+    assert "toy" not in FORMATS
+
+
+def test_the_shelf_names_what_it_holds() -> None:
+    """Every row says what it is; what is never sent says what to do instead; the kinds stand together."""
+    assert [slug for slug, entry in FORMATS.items() if slug != entry.slug] == []
+    kinds = [entry.kind for entry in FORMATS.values()]
+    assert kinds == sorted(kinds, key=[*Kind, None].index)
+    assert [entry.slug for entry in FORMATS.values() if entry.kind is None and not entry.advice] == ["dcf"]
+    assert [entry.slug for entry in FORMATS.values() if entry.kind is Kind.VIDEO and not entry.demuxer] == []
