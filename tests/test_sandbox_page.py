@@ -29,6 +29,7 @@ from sandbox_client import (
 )
 
 from mmsprep.message.mime import build_related
+from mmsprep.mm1 import unpack
 from mmsprep.sandbox import Sandbox
 
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
@@ -395,6 +396,119 @@ def test_a_fault_can_be_asked_for_on_the_page(page: Page, gateway: Sandbox) -> N
     page.click(".faults [data-quiet] button.quiet")
     page.wait_for_function("() => document.querySelectorAll('.faults li').length === 0")
     assert gateway.faults.waiting == ()
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_out_of_reach_at_any_width_empty_or_not(
+    chromium: Any, gateway: Sandbox, width: int, scheme: str
+) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(_WAIT_MS)
+    for wanted in (".welcome h1", ".slide img", ".parts"):
+        if wanted == ".slide img":
+            post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG), message="Hello", subject="Holiday"))
+        page.goto(gateway.url)
+        page.wait_for_selector(wanted)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        lefts = page.evaluate(
+            "[...document.querySelectorAll('body *')].map(one => one.getBoundingClientRect())"
+            ".filter(box => box.width && box.height).map(box => box.left)"
+        )
+        assert min(lefts) >= 0
+        box = page.locator(wanted).first.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+        # Whatever scrolls, nothing of it lies above the top.
+        assert box["y"] >= 0
+    context.close()
+
+
+@pytest.fixture
+def many(gateway: Sandbox) -> Iterator[None]:
+    """More requests than any window is high; one of them refused, one by MM7."""
+    for number in range(52):
+        post_form(gateway, fields(message=f"Hello {number}", subject=f"holiday {number}"))
+    post_form(gateway, fields(message="late") | {"number": "12"})
+    _send_hostile_text(gateway)
+    yield
+
+
+def test_the_details_of_an_old_message_are_seen_when_it_is_chosen(page: Page, many: None) -> None:
+    page.wait_for_function("() => document.querySelectorAll('.requests li').length === 54")
+    for viewport in ({"width": 1280, "height": 700}, {"width": 390, "height": 700}):
+        page.set_viewport_size(viewport)
+        page.click(".requests li:first-child a")
+        page.wait_for_function("() => document.querySelector('.phones')")
+        page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
+        page.locator(".requests li:last-child a").evaluate("one => one.click()")
+        page.wait_for_function("() => document.querySelector('.subject')?.textContent === 'holiday 0'")
+        page.wait_for_function(
+            "() => { const box = document.querySelector('.handset').getBoundingClientRect();"
+            " return box.top >= 0 && box.top < innerHeight / 2; }"
+        )
+        if viewport["width"] > 1200:
+            verdict = page.locator(".verdict").bounding_box()
+            assert 0 <= verdict["y"] < 700
+
+
+def test_requests_are_found_by_words_and_by_kind(page: Page, many: None) -> None:
+    page.wait_for_function("() => document.querySelectorAll('.requests li').length === 54")
+    shown = page.locator(".requests li:visible")
+    page.fill("#search [name=words]", "Holiday 37")
+    assert shown.count() == 1 and "holiday 37" in shown.inner_text()
+    assert page.inner_text(".count") == "1 of 54"
+    page.fill("#search [name=words]", "no such thing")
+    assert shown.count() == 0 and page.is_visible("#nothing-found")
+    page.fill("#search [name=words]", "")
+    page.select_option("#search [name=only]", "no")
+    assert shown.count() == 1 and "Refused" in shown.inner_text()
+    page.select_option("#search [name=only]", "mm7")
+    assert shown.count() == 1 and "MM7" in shown.inner_text()
+    page.select_option("#search [name=only]", "")
+    assert shown.count() == 54 and page.inner_text(".count") == "54"
+
+
+def test_what_is_looked_for_stays_looked_for_when_a_message_comes(page: Page, gateway: Sandbox) -> None:
+    post_form(gateway, fields(message="apples"))
+    page.wait_for_selector(".requests li")
+    page.fill("#search [name=words]", "apples")
+    post_form(gateway, fields(message="pears"))
+    page.wait_for_function("() => document.querySelectorAll('.requests li').length === 2")
+    page.wait_for_function("() => document.querySelector('.count').textContent === '1 of 2'")
+    assert page.input_value("#search [name=words]") == "apples"
+
+
+@pytest.mark.parametrize(("at_start", "first"), [("1", "text"), ("0", "img")])
+def test_a_text_is_shown_where_it_was_asked_for(page: Page, gateway: Sandbox, at_start: str, first: str) -> None:
+    asked = {"message_at_start": at_start}
+    post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG), message="Hello") | asked)
+    page.wait_for_selector(".slide img")
+    text, picture = (page.locator(one).bounding_box()["y"] for one in (".slide .text", ".slide img"))
+    assert (text < picture) == (first == "text")
+
+
+def test_a_message_is_saved_as_a_page_and_as_the_pdu_that_a_phone_gets(gateway: Sandbox) -> None:
+    post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG), message="Grüße", subject="<b>Holiday</b>"))
+    _send_hostile_text(gateway)
+    first, second = (one["number"] for one in get(gateway, "/sandbox/messages").json()["messages"][-2:])
+    page = get(gateway, f"/messages/{first}/message.html")
+    assert page.status_code == 200 and "attachment" in page.headers["content-disposition"]
+    assert "data:image/jpeg;base64," in page.text and "<b>Holiday" not in page.text and "http://" not in page.text
+    pdu = get(gateway, f"/messages/{first}/message.mms")
+    assert pdu.headers["content-type"] == "application/vnd.wap.mms-message"
+    found = unpack(pdu.content, "message.mms")
+    assert dict(found.pdu.fields)["Subject"] == "<b>Holiday</b>" and found.text == "Grüße"
+    assert JPEG in [one.data for one in found.parts]
+    assert unpack(get(gateway, f"/messages/{second}/message.mms").content, "hostile.mms").text
+    assert get(gateway, f"/messages/{second}/message.html").status_code == 200
+    post_form(gateway, fields(message="late") | {"number": "12"})
+    for path in (
+        f"/messages/{second + 1}/message.mms",
+        f"/messages/{first}/message.exe",
+        "/messages/99999/message.html",
+    ):
+        assert get(gateway, path).status_code == 404
 
 
 def test_the_page_fits_a_phone(chromium: Any, gateway: Sandbox) -> None:

@@ -227,7 +227,10 @@ def build_smil(parts: Sequence[PartReport], text: str, text_at_end: bool = False
     smil = ElementTree.Element("smil")
     layout = ElementTree.SubElement(ElementTree.SubElement(smil, "head"), "layout")
     ElementTree.SubElement(layout, "root-layout", width="100%", height="100%")
-    for region, top, height in (("Image", "0%", "70%"), ("Text", "70%", "30%")):
+    # A text at the start stands above the first picture, one at the end below the last.
+    above = (("Text", "0%", "30%"), ("Image", "30%", "70%"))
+    below = (("Image", "0%", "70%"), ("Text", "70%", "30%"))
+    for region, top, height in above if text and not text_at_end else below:
         ElementTree.SubElement(layout, "region", id=region, top=top, left="0%", height=height, width="100%", fit="meet")
     body = ElementTree.SubElement(smil, "body")
     for slide in _slides(parts, text, text_at_end):

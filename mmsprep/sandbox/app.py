@@ -38,7 +38,7 @@ from mmsprep.handset import handset_names
 from mmsprep.printable import json_text, printable
 from mmsprep.sandbox import page, playback
 from mmsprep.sandbox.doors import Doors, read_body
-from mmsprep.sandbox.exchange import Exchange, Login, Refused
+from mmsprep.sandbox.exchange import Exchange, Login, Refused, Submission
 from mmsprep.sandbox.faults import Fault, FaultQueue, fault_of, parse_fault
 from mmsprep.sandbox.guard import FILE_POLICY, Guard
 from mmsprep.sandbox.notices import Notification, Notifier, notice_of, sent_in
@@ -46,6 +46,7 @@ from mmsprep.sandbox.notices import document as notice_document
 from mmsprep.sandbox.push import HandsetMessage, Persistence, PushedFile, check_url, new_id, push
 from mmsprep.sandbox.push import document as delivery_document
 from mmsprep.sandbox.rules import check_number
+from mmsprep.sandbox.saved import as_pdu
 from mmsprep.sandbox.traffic import Traffic
 from mmsprep.settings import Settings
 
@@ -186,10 +187,42 @@ class Pages:
         return HTMLResponse(html, headers={"Content-Security-Policy": f"{PHONE_POLICY}; frame-ancestors 'self'"})
 
     def _phone(self, exchange: Exchange, year: str) -> str:
+        submission, bodies = self._bodies(exchange)
+        return page.phones(submission, bodies, [year], self.settings, title=f"A phone of {year}")
+
+    async def saved(self, request: Request) -> Response:
+        """The message in one file: a page that needs nothing else, or the PDU that the phone would fetch."""
+        exchange = self._exchange(request)
+        if exchange.judgement.submission is None:
+            raise HTTPException(404)
+        kind = request.path_params["kind"]
+        make = {"html": self._saved_page, "mms": self._saved_pdu}.get(kind)
+        if make is None:
+            raise HTTPException(404)
+        try:
+            data = await run_in_threadpool(make, exchange)
+        except OSError:
+            raise HTTPException(404, "it is no longer kept") from None
+        except MmsprepError as error:
+            raise HTTPException(502, printable(str(error))) from None
+        disposition = {"Content-Disposition": f'attachment; filename="message-{exchange.number}.{kind}"'}
+        media_type = "text/html" if kind == "html" else "application/vnd.wap.mms-message"
+        return Response(data, media_type=media_type, headers=disposition | {"Content-Security-Policy": PHONE_POLICY})
+
+    def _saved_page(self, exchange: Exchange) -> bytes:
+        submission, bodies = self._bodies(exchange)
+        title = f"MMS to {submission.number}, {exchange.at:%Y-%m-%d %H:%M:%S}"
+        return page.phones(submission, bodies, handset_names(), self.settings, title=title).encode()
+
+    def _saved_pdu(self, exchange: Exchange) -> bytes:
+        submission, bodies = self._bodies(exchange)
+        return as_pdu(submission, bodies, exchange.judgement.message_id, exchange.at)
+
+    def _bodies(self, exchange: Exchange) -> tuple[Submission, list[bytes]]:
         submission = exchange.judgement.submission
         assert submission is not None
         paths = [self.traffic.part_path(exchange.number, place) for place in range(len(submission.content.parts))]
-        return page.phone(submission, [path.read_bytes() for path in paths], year, self.settings)
+        return submission, [path.read_bytes() for path in paths]
 
     async def raw(self, request: Request) -> Response:
         exchange = self._exchange(request)
@@ -338,6 +371,7 @@ def create_app(
         Route(f"{n}/replies", pages.replies),
         Route(f"{n}/notices", pages.notices_of),
         Route(f"{n}/raw", pages.raw),
+        Route(f"{n}/message.{{kind}}", pages.saved),
         Route(f"{n}/phones/{{year}}", pages.phone),
         Route(f"{n}/parts/{{place:number}}", pages.part),
         Route(f"{n}/parts/{{place:number}}/original", pages.original),

@@ -161,6 +161,7 @@ def _part(entity: Entity, body: bytes) -> ShownPart:
         size_bytes=len(body),
         overhead_bytes=_head_bytes(entity),
         text=body.decode("utf-8", "replace") if is_text else "",
+        content_id=entity.content_id,
     )
 
 

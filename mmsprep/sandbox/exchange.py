@@ -60,7 +60,8 @@ class WireAnswer:
 class ShownPart:
     """One part of an accepted message. ``format`` is what it really is, ``content_type`` what was declared.
 
-    ``overhead_bytes`` are its headers in the message. ``text`` is set for a text alone.
+    ``overhead_bytes`` are its headers in the message. ``text`` is set for a text alone. ``content_id`` is what a
+    presentation may call it by.
     """
 
     name: str
@@ -70,6 +71,7 @@ class ShownPart:
     size_bytes: int
     overhead_bytes: int
     text: str = ""
+    content_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

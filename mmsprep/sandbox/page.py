@@ -36,6 +36,7 @@ from mmsprep.settings import Settings
 
 _SLIDE_S = 5.0
 _SHOWN_CHARACTERS = 30_000
+_SEARCHED_CHARACTERS = 2_000
 _LONG_RUN = re.compile(r"[^\s&=<>]{160,}")
 _BASE64_LINES = re.compile(r"(?:^[A-Za-z0-9+/]{60,}\n){3,}^[A-Za-z0-9+/]*={0,2}$", re.M)
 
@@ -126,8 +127,10 @@ def panel(exchange: Exchange, deliveries: Sequence[Delivery], raw: bytes) -> Mar
     )
 
 
-def phone(submission: Submission, bodies: Sequence[bytes], year: str, settings: Settings) -> str:
-    """A message as a phone of ``year`` presents it: a page of its own. Blocks while its parts are decoded.
+def phones(
+    submission: Submission, bodies: Sequence[bytes], years: Sequence[str], settings: Settings, *, title: str
+) -> str:
+    """A message as phones of ``years`` present it: a page of its own. Blocks while its parts are decoded.
 
     Raises:
         ToolError: ffmpeg is missing.
@@ -141,8 +144,11 @@ def phone(submission: Submission, bodies: Sequence[bytes], year: str, settings: 
     ]
     slides = [(tuple(names[place] for place in slide.parts), slide.duration_s or _SLIDE_S) for slide in content.slides]
     items = look_at(parts, settings)
-    scene = scene_of(items, slides, load_handset(year), subject=submission.subject, total_bytes=content.total_bytes)
-    return phones_page([(scene, render_all(scene, settings))], load_shares(), title=f"A phone of {year}")
+    scenes = [
+        scene_of(items, slides, load_handset(year), subject=submission.subject, total_bytes=content.total_bytes)
+        for year in years
+    ]
+    return phones_page([(scene, render_all(scene, settings)) for scene in scenes], load_shares(), title=title)
 
 
 def replies(exchange: Exchange, deliveries: Sequence[Delivery]) -> Markup:
@@ -274,5 +280,17 @@ def _title(part: ShownPart) -> str:
     return FORMATS[part.format].title
 
 
-_templates.filters.update(size=_size, snippet=_snippet, title_of=_title, sources=sources)
+def _searched(exchange: Exchange) -> str:
+    """All words by which people look for a request, in small letters."""
+    judgement = exchange.judgement
+    words = [judgement.message_id, str(judgement.status_code), judgement.reason, str(exchange.fault or "")]
+    submission = judgement.submission
+    if submission:
+        words += [submission.number, submission.sender, submission.subject]
+        for part in submission.content.parts:
+            words += [part.name, part.content_type, part.text[:_SEARCHED_CHARACTERS]]
+    return " ".join(words).lower()
+
+
+_templates.filters.update(size=_size, snippet=_snippet, searched=_searched, title_of=_title, sources=sources)
 _templates.globals.update(limit_bytes=MESSAGE_LIMIT_BYTES, phones=handset_names())

@@ -3,6 +3,8 @@
 
 const inbox = document.getElementById("inbox");
 const panel = document.getElementById("panel");
+const search = document.getElementById("search");
+const header = document.querySelector(".top");
 const live = document.getElementById("live");
 const rememberedUrl = "mmsprep.push.url";
 const rememberedNoticeUrl = "mmsprep.notice.url";
@@ -28,6 +30,28 @@ async function refreshInbox() {
   const isOpen = inbox.querySelector(".faults")?.open;
   inbox.innerHTML = html;
   if (isOpen) inbox.querySelector(".faults").open = true;
+  find();
+}
+
+// What the list shows: all words anywhere in a request's texts, names and numbers, of those of one kind.
+function find() {
+  const words = search.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const only = search.elements.only.value;
+  const listed = [...inbox.querySelectorAll(".requests > li")];
+  let shownCount = 0;
+  for (const one of listed) {
+    const text = ` ${one.dataset.search}`;
+    // A digit or two stand in every number: what is short begins a word.
+    const fits = words.every((word) => text.includes(word.length < 3 ? ` ${word}` : word))
+      && (!only || one.dataset.tags.split(" ").includes(only));
+    one.hidden = !fits;
+    if (fits) shownCount += 1;
+  }
+  search.hidden = listed.length === 0;
+  const count = inbox.querySelector(".count");
+  if (count) count.textContent = shownCount === listed.length ? String(listed.length) : `${shownCount} of ${listed.length}`;
+  const nothing = document.getElementById("nothing-found");
+  if (nothing) nothing.hidden = shownCount > 0;
 }
 
 async function show(number, remember) {
@@ -41,7 +65,11 @@ async function show(number, remember) {
     else link.removeAttribute("aria-current");
   }
   ready();
-  if (remember) history.pushState({ number }, "", `/messages/${number}`);
+  if (!remember) return;
+  history.pushState({ number }, "", `/messages/${number}`);
+  // What was chosen is seen from its beginning, however far the one before was scrolled.
+  const top = panel.getBoundingClientRect().top;
+  if (top < 0 || top > innerHeight / 2) scrollTo({ top: scrollY + top - header.offsetHeight });
 }
 
 async function refreshReplies() {
@@ -213,5 +241,10 @@ addEventListener("popstate", () => {
   inTurn(() => show(found ? Number(found[1]) : newest, false));
 });
 
+const measure = () => document.documentElement.style.setProperty("--top", `${header.offsetHeight}px`);
+new ResizeObserver(measure).observe(header);
+search.addEventListener("input", find);
+search.addEventListener("submit", (event) => event.preventDefault());
+find();
 ready();
 listen();
