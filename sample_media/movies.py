@@ -69,8 +69,8 @@ def _cover() -> bytes:
 
 
 HDR = (
-    "-vf setparams=color_primaries=bt709:color_trc=bt709,format=gbrp,zscale=transfer=linear:npl=600,"
-    "format=gbrpf32le,zscale=transfer={curve}:primaries=bt2020:matrix=bt2020nc:range=limited,format=yuv420p10le"
+    "-vf setparams=color_primaries=bt709:color_trc=bt709,format=gbrp,zscale=transfer=linear,"
+    "format=gbrpf32le,zscale=transfer={curve}:npl=203:primaries=bt2020:matrix=bt2020nc:range=limited,format=yuv420p10le"
     " -c:v libx265 -preset medium -crf 28 -tag:v hvc1 "
     "-x265-params log-level=none:pools=none:frame-threads=1:info=0"
     " -color_trc {curve} -color_primaries bt2020 -colorspace bt2020nc"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -202,7 +202,7 @@ def test_a_silent_track_is_left_out_and_said(sample_media: Path) -> None:
 
 @pytest.mark.parametrize("name", ["hdr-pq.mov", "hdr-hlg.mp4"])
 def test_high_dynamic_range_comes_out_as_bright_as_its_scene_was(sample_media: Path, name: str) -> None:
-    """The samples show the scene of ``clip.mp4``'s kind, graded for 600 nits: whites are white, not grey."""
+    """The samples show the scene of ``clip.mp4``'s kind, whose white is 203 cd/m2: it is white, not grey."""
     part = _one(prepare([sample_media / "formats" / name], limit_bytes=60_000))
     plain = _one(prepare([sample_media / "formats" / "av1.mp4"], limit_bytes=60_000))
     bright, expected = (np.quantile(_frames(one)[0], 0.98) for one in (part, plain))
@@ -255,6 +255,105 @@ def test_colours_come_out_as_they_are_shown(
     frame = _frames(part)[0]
     for place, shown in enumerate(_SHOWN):
         assert frame[180, 80 + 160 * place] == pytest.approx(np.array(shown), abs=5)
+
+
+_SIZES = ("176x144", "640x360", "854x480", "1280x720", "720x1280", "1920x1080")
+_CODINGS = ("libx264 yuv420p mp4", "libx264 yuv444p mkv", "libx265 yuv420p10le mov", "mpeg4 yuv420p avi")
+
+
+@pytest.mark.slow
+@given(
+    matrix=st.sampled_from(("smpte170m", "bt470bg", "bt709", "bt2020nc")),
+    full=st.booleans(),
+    size=st.sampled_from(_SIZES),
+    coding=st.sampled_from(_CODINGS),
+    tagged=st.booleans(),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_matrix_range_and_size_comes_out_within_five_of_255(
+    make: Callable[[str, str], bytes], matrix: str, full: bool, size: str, coding: str, tagged: bool
+) -> None:
+    """What says nothing is meant as is usual for its size: BT.709 from 720 lines on, in the range of television."""
+    encoder, pixels, suffix = coding.split()
+    if not tagged or encoder == "mpeg4":  # MPEG-4 in AVI has no place to say it
+        full = False
+        matrix = "bt709" if min(map(int, size.split("x"))) >= 720 else "smpte170m"
+    drawn = f"scale=out_color_matrix={matrix}:out_range={'pc' if full else 'tv'}:flags=accurate_rnd+full_chroma_int"
+    said = f"setparams=colorspace={matrix if tagged else 'unknown'}:range={'pc' if full else 'tv'}"
+    chain = f"format=gbrp,{_BARS},{drawn},format={pixels},{said}"
+    quality = "-q:v 2" if encoder == "mpeg4" else "-crf 10"
+    quiet = "-x265-params log-level=none" if encoder == "libx265" else ""
+    source = f"-f lavfi -i color=black:size={size}:rate=10:duration=0.5"
+    part = _prepared(make(f"{source} -vf {chain} -c:v {encoder} {quality} {quiet}", suffix))
+    sent = "bt709" if min(part.width_px or 0, part.height_px or 0) >= 720 else "smpte170m"
+    assert f"tv, {sent}/bt709/bt709" in _about(part).replace("tv, bt709, ", "tv, bt709/bt709/bt709, ")
+    frame = _frames(part)[0]
+    middle, width = frame.shape[0] // 2, frame.shape[1]
+    for place, shown in enumerate(_SHOWN):
+        assert frame[middle, width * (2 * place + 1) // 8] == pytest.approx(np.array(shown), abs=5)
+
+
+@pytest.mark.parametrize(("primaries", "matrix"), [("bt2020", "bt2020nc"), ("smpte432", "bt709")])
+def test_wide_primaries_are_narrowed_to_what_phones_assume(
+    make: Callable[[str, str], bytes], primaries: str, matrix: str
+) -> None:
+    """The bars are drawn in sRGB and said in the wider coding, so they come out as drawn."""
+    wide = f"zscale=pin=bt709:tin=iec61966-2-1:p={primaries}:t=iec61966-2-1"
+    coded = f"scale=out_color_matrix={matrix}:out_range=tv,format=yuv444p10le"
+    said = f"setparams=colorspace={matrix}:color_primaries={primaries}:color_trc=bt709"
+    chain = f"format=gbrp,{_BARS},setparams=colorspace=gbr,format=gbrp12le,{wide},{coded},{said}"
+    source = "-f lavfi -i color=black:size=640x360:rate=10:duration=1"
+    part = _prepared(make(f"{source} -vf {chain} -c:v libx265 -crf 8 -x265-params log-level=none", "mov"))
+    frame = _frames(part)[0]
+    for place, shown in enumerate(_SHOWN):
+        assert frame[180, 80 + 160 * place] == pytest.approx(np.array(shown), abs=6)
+
+
+def test_lights_of_a_phones_hlg_clip_are_told_apart(make: Callable[[str, str], bytes]) -> None:
+    """Greys of 1.00, 0.82 and 0.55 of the brightest light that its coding has, and white at 203 cd/m2."""
+    signals = (1.0, 0.9644, 0.8895, 0.75)
+    greys = ",".join(
+        f"drawbox=x=iw*{place}/4:y=0:w=iw/4:h=ih:c=0x{round(signal * 255):02x}{round(signal * 255):02x}"
+        f"{round(signal * 255):02x}:t=fill"
+        for place, signal in enumerate(signals)
+    )
+    said = "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=arib-std-b67"
+    chain = f"format=gbrp,{greys},scale=out_color_matrix=bt2020:out_range=tv,format=yuv420p10le,{said}"
+    source = "-f lavfi -i color=black:size=640x360:rate=10:duration=1"
+    part = _prepared(make(f"{source} -vf {chain} -c:v libx265 -crf 8 -x265-params log-level=none", "mov"))
+    frame = _frames(part)[0].astype(int)
+    brightest, cloud, sunlit, white = (int(frame[180, 80 + 160 * place].mean()) for place in range(4))
+    assert brightest >= 253
+    assert brightest >= cloud + 2 >= sunlit + 8 >= white + 20
+    assert white >= 210
+    assert any("(HLG)" in note for note in part.notes)
+
+
+@pytest.mark.parametrize(
+    ("coding", "suffix"),
+    [
+        ("libvpx-vp9 -pix_fmt yuva420p", "webm"),
+        ("libvpx -pix_fmt yuva420p -auto-alt-ref 0", "mkv"),
+        ("qtrle -pix_fmt argb", "mov"),
+        ("prores_ks -profile:v 4444 -pix_fmt yuva444p10le", "mov"),
+    ],
+    ids=["vp9", "vp8", "qtrle", "prores"],
+)
+def test_what_is_transparent_in_a_clip_lies_on_the_background_and_that_is_told(
+    make: Callable[[str, str], bytes], coding: str, suffix: str
+) -> None:
+    shown = "drawbox=x=0:y=0:w=320:h=ih:c=0xc81e1e@1:t=fill:replace=1"
+    source = "-f lavfi -i color=0xc81e1e@0:size=640x360:rate=10:duration=1,format=rgba"
+    part = _prepared(make(f"{source} -vf {shown} -c:v {coding}", suffix))
+    frame = _frames(part)[0]
+    assert frame[180, 160] == pytest.approx(np.array((200, 30, 30)), abs=8)
+    assert frame[180, 480] == pytest.approx(np.array((255, 255, 255)), abs=4)
+    assert "transparent parts shown on white" in part.notes
+
+
+def test_a_clip_that_could_be_transparent_but_is_not_is_not_said_to_be(make: Callable[[str, str], bytes]) -> None:
+    source = "-f lavfi -i color=red:size=320x240:rate=10:duration=1,format=rgba"
+    assert not _prepared(make(f"{source} -c:v qtrle -pix_fmt argb", "mov")).notes
 
 
 def test_matroska_turns_a_clip_and_mp4_mirrors_one(make: Callable[[str, str], bytes], tmp_path: Path) -> None:

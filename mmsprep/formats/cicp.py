@@ -23,6 +23,7 @@ _PRIMARIES: dict[int, tuple[float, ...]] = {
     12: DISPLAY_P3,
 }
 """H.273, table 2; those of standard television (5, 6, 7) are shown as sRGB's everywhere."""
+_UNSPECIFIED = 2
 _TRANSFERS = {16: "pq", 18: "hlg"}
 _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 _PEAK_NITS = {"hlg": 1000.0}
@@ -31,8 +32,9 @@ _SAME_GAMMA, _SAME_PLACE, _LEAST_AREA = 0.06, 0.005, 0.02
 
 def coding(primaries: int, transfer: int, peak_nits: float = 0.0) -> ColourCoding | None:
     """What the code points of H.273 mean; those that are unspecified or unknown are sRGB's."""
-    wide = _PRIMARIES.get(primaries, ())
     name = _TRANSFERS.get(transfer) or ("gamma" if transfer in _GAMMAS else "srgb")
+    unsaid = BT2020 if transfer in _TRANSFERS and primaries == _UNSPECIFIED else ()
+    wide = _PRIMARIES.get(primaries, unsaid)
     if not wide and (name == "srgb" or transfer == 4):
         return None
     return ColourCoding(

@@ -22,22 +22,28 @@ _TO_ENCRYPTION = (0x1654AE6B, 0xAE, 0x6D80, 0x6240, 0x5035)
 """From the segment: Tracks, TrackEntry, ContentEncodings, ContentEncoding, ContentEncryption."""
 _TO_ROLL = (0x1654AE6B, 0xAE, 0xE0, 0x7670, 0x7675)
 """From the segment: Tracks, TrackEntry, Video, Projection, ProjectionPoseRoll."""
+_TO_ALPHA = (0x1654AE6B, 0xAE, 0xE0, 0x53C0)
+"""From the segment: Tracks, TrackEntry, Video, AlphaMode."""
 _MAX_ELEMENTS = 10_000
 _FEW_ELEMENTS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Matroska:
-    """``doctype`` is ``matroska``, ``webm`` or what else stands there; ``turned_deg`` is clockwise, 0..359."""
+    """``doctype`` is ``matroska``, ``webm`` or what else stands there; ``turned_deg`` is clockwise, 0..359.
+
+    ``has_alpha``: a second picture says what is transparent in the first.
+    """
 
     doctype: str
     encrypted: bool
     turned_deg: int = 0
+    has_alpha: bool = False
 
 
 def read_matroska(content: Content) -> Matroska:
     """Read the document type, and every track's content encodings."""
-    doctype, encrypted, turned_deg = "", False, 0
+    doctype, encrypted, turned_deg, has_alpha = "", False, 0, False
     walk = _Walk(content)
     for element, start, end in walk.elements(0, content.size_bytes):
         if element == _EBML:
@@ -47,7 +53,9 @@ def read_matroska(content: Content) -> Matroska:
             encrypted = encrypted or walk.find(start, end, _TO_ENCRYPTION) is not None
             roll = walk.find(start, end, _TO_ROLL)
             turned_deg = _turned_deg(content.read(roll[0], roll[1] - roll[0])) if roll else 0
-    return Matroska(doctype, encrypted, turned_deg)
+            alpha = walk.find(start, end, _TO_ALPHA)
+            has_alpha = alpha is not None and any(content.read(alpha[0], alpha[1] - alpha[0]))
+    return Matroska(doctype, encrypted, turned_deg, has_alpha)
 
 
 def _turned_deg(roll: bytes) -> int:

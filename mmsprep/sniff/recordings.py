@@ -15,11 +15,12 @@ from dataclasses import replace
 
 from mmsprep.errors import Damaged, OverInputLimit, ProtectedMedia, ToolError, ToolOverLimit, ToolTimeout
 from mmsprep.formats import FORMATS, Format
+from mmsprep.formats.cicp import coding, hdr_name, hdr_note
 from mmsprep.formats.content import Content
 from mmsprep.formats.isobmff import Movie, read_movie
 from mmsprep.formats.matroska import read_matroska
 from mmsprep.formats.registry import described
-from mmsprep.model import Attachment, Kind, MediaInfo
+from mmsprep.model import Attachment, ColourCoding, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.mediainfo import Track, read_tracks
@@ -63,7 +64,13 @@ _AUDIO_CODECS = {
 _NO_NUMBER = 1e15
 """What reaches this was read from garbage, whatever it counts."""
 _WAVE_CODECS = {"2": "adpcm_ms", "6": "pcm_alaw", "7": "pcm_mulaw", "11": "adpcm_ima_wav", "49": "gsm_ms"}
-_HDR_TRANSFERS = {"PQ": "hdr-pq", "HLG": "hdr-hlg"}
+_TRANSFERS = {"PQ": 16, "HLG": 18}
+_PRIMARIES = {"": 2, "BT.2020": 9, "DCI P3": 11, "Display P3": 12}
+"""MediaInfo's names as H.273's code points; all others are shown as BT.709 everywhere."""
+_SEE_THROUGH = ("rle", "png", "v_ffv1", "ffv1", "ulra", "v_ms/vfw/fourcc / ulra", "v_quicktime / rle", "cfhd", "hap5")
+"""Codecs, as MediaInfo names them, whose fourth number says what is transparent."""
+_SQUARE = 0.002
+_LIGHT = re.compile(r"(?:max: )?([\d.]+) cd/m2$")
 _SLIPPED_BYTES, _SLIPPED_SHARE = 4_096, 500
 _SEQUENCE, _MPEG2, _PICTURE = b"\0\0\1\xb3", b"\0\0\1\xb5", b"\0\0\1\0"
 _MPEG_RATES_FPS = {1: 23.976, 2: 24.0, 3: 25.0, 4: 29.97, 5: 30.0, 6: 50.0, 7: 59.94, 8: 60.0}
@@ -130,9 +137,10 @@ def media_info(
         info = entry.amend(content, info)
     info = replace(info, notes=(*info.notes, *_left_out(tracks, sounds, pictures)))
     if pictures:
-        # MediaInfo passes over Matroska's projection.
-        turned_deg = content.once(read_matroska).turned_deg if entry.demuxer == "matroska" else None
-        info = _with_picture(info, pictures[0], turned_deg)
+        # MediaInfo passes over Matroska's projection and what is transparent.
+        told = content.once(read_matroska) if entry.demuxer == "matroska" else None
+        info = _with_picture(info, pictures[0], told.turned_deg if told else None)
+        info = replace(info, has_alpha=info.has_alpha or (told is not None and told.has_alpha))
     info = _with_sound(info, sounds[0]) if sounds else info
     if info.is_still_picture:
         info = replace(info, notes=(*info.notes, "is a clip of one frame; it is sent as a picture"))
@@ -247,19 +255,19 @@ def _with_picture(info: MediaInfo, track: Track, turned_deg: int | None) -> Medi
     """The facts of the first video track; sizes as displayed, with square pixels and turned upright."""
     # Of a mirrored picture MediaInfo says that its pixels are less than nothing wide.
     aspect = abs(_number(track.get("pixel_aspect_ratio")) or 1.0)
+    # It counts in thousandths, and is off by one of them where it divides.
+    aspect = 1.0 if abs(aspect - 1) < _SQUARE else aspect
     rotation_deg = (turned_deg or _whole_number(track.get("rotation")) or 0) % 360
     width_px, height_px = _whole_number(track.get("width")), _whole_number(track.get("height"))
     size = (round(width_px * aspect), height_px) if width_px and height_px else (None, None)
     if rotation_deg in (90, 270):
         size = size[::-1]
-    colour = next(
-        (name for word, name in _HDR_TRANSFERS.items() if word in str(track.get("transfer_characteristics") or "")),
-        None,
-    )
+    found = _coding(track)
+    colour = hdr_name(found)
     notes = list(info.notes)
     frame_count = _whole_number(track.get("frame_count"))
     if colour:
-        notes.append(f"is in high dynamic range ({colour.removeprefix('hdr-').upper()})")
+        notes.append(hdr_note(colour))
     return replace(
         info,
         width_px=size[0],
@@ -275,8 +283,28 @@ def _with_picture(info: MediaInfo, track: Track, turned_deg: int | None) -> Medi
         colour=colour,
         bit_depth=_whole_number(track.get("bit_depth")),
         matrix=_matrix(track),
+        coding=found,
+        has_alpha=_has_alpha(track),
         notes=tuple(notes),
     )
+
+
+def _has_alpha(track: Track) -> bool:
+    """Whether something may be transparent; of uncompressed pictures the fourth number mostly means nothing."""
+    if str(track.get("format")) == "ProRes":
+        return str(track.get("format_profile") or "").startswith("4444")
+    return (
+        "A" in str(track.get("color_space") or "") and str(track.get("codec_id") or "").lower().strip() in _SEE_THROUGH
+    )
+
+
+def _coding(track: Track) -> ColourCoding | None:
+    """How the track's numbers stand for colours; the brightest light is what is in it, else what it was graded on."""
+    said = (track.get("maximum_content_light_level"), track.get("mastering_display_luminance"))
+    lights = [float(light[1]) for light in (_LIGHT.search(str(one or "")) for one in said) if light]
+    primaries = _PRIMARIES.get(str(track.get("color_primaries") or ""), 1)
+    transfer = _TRANSFERS.get(str(track.get("transfer_characteristics") or ""), 1)
+    return coding(primaries, transfer, lights[0] if lights else 0.0)
 
 
 def _matrix(track: Track) -> str | None:

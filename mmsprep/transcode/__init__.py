@@ -52,4 +52,5 @@ def open_poster(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
     from mmsprep.transcode.video import mezzanine
 
     notes = () if info.audio_codec is None else (f"its sound ({info.duration_s or 0:.1f} s) is left out",)
-    return image.from_picture(mezzanine.best_frame(attachment, info, workspace), profile, notes)
+    frame = mezzanine.best_frame(attachment, info, workspace, profile.image.background)
+    return image.from_picture(frame, profile, notes)

@@ -1,12 +1,12 @@
 """Colours of any coding as a phone shows them: high dynamic range rolled off, wide primaries narrowed, in sRGB.
 
 Comes in: RGB in the coding that a :class:`ColourCoding` says, as whole numbers of 8 or 16 bits. Goes out: the same in
-sRGB; for ffmpeg a table (:func:`cube`) that does it to a clip, so that stills and clips come out alike. Never: a
+sRGB; for ffmpeg tables (:func:`tables`) that do it to a clip, so that stills and clips come out alike. Never: a
 matrix, a range or an ICC profile; decoders and :mod:`mmsprep.transcode.image.colour` see to those.
 
 White is 203 cd/m2 in high dynamic range (ITU-R BT.2408), and comes out as white; what is brighter is rolled off towards
-the peak, each colour by itself, so that lights lose their colour as they do on film (ITU-R BT.2390, 5.4).
-Colours that sRGB does not have lose saturation until it has them; all others stay what they are.
+the peak; its hue stays, and some of its colour goes, as on film (ITU-R BT.2390, 5.4).
+Of colours that sRGB does not have the nearest in each of red, green and blue is shown; all others stay what they are.
 """
 
 from __future__ import annotations
@@ -31,11 +31,18 @@ _KNEES = {"pq": 0.74, "hlg": 0.5}
 A phone's HLG has clouds and faces in the sun above white, which want room of their own; PQ's white has to look white
 beside other pictures (236 of 255 where there are lights of 1000 cd/m2).
 """
+_BY_ITSELF = np.float32(0.25)
+"""How much of the roll-off each colour takes by itself, which bleaches; the rest goes by the brightest and keeps hues.
+
+By itself alone skin in the sun turns white and orange yellow; with none of it lamps look painted.
+"""
 _STRIP_ROWS = 64
-_CUBE_SIZE = 33
+_CUBE_SIZE, _GRADE = 33, 2.4
+_FIRST_STEPS, _LAST_STEPS = 4095, 16_384
+_BELOW, _SPAN = 0.75, 2.5
+"""What a table in a file holds is from 0 to 1: so much light is added to it, and then it is divided by so much."""
 _ENCODED_STEPS = 8192
 _SRGB = (0.640, 0.330, 0.300, 0.600, 0.150, 0.060, 0.3127, 0.3290)
-_LUMA = (0.2126, 0.7152, 0.0722)
 _LUMA_2020 = np.array((0.2627, 0.6780, 0.0593), np.float32)
 _BRADFORD = np.array(((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296)))
 
@@ -50,13 +57,30 @@ def displayed(pixels: NDArray[Any], coding: ColourCoding) -> NDArray[np.uint8]:
     return shown
 
 
-def cube(coding: ColourCoding) -> bytes:
-    """The same as a table of three dimensions, in the format of Adobe's Cube LUT specification 1.0."""
-    steps = np.linspace(0, 65535, _CUBE_SIZE).round().astype(np.uint16)
-    blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
-    shown = _srgb(np.stack((red, green, blue), axis=-1).reshape(-1, 1, 3), coding).reshape(-1, 3)
-    rows = "\n".join(f"{red:.5f} {green:.5f} {blue:.5f}" for red, green, blue in shown.tolist())
-    return f"LUT_3D_SIZE {_CUBE_SIZE}\n{rows}\n".encode()
+def tables(coding: ColourCoding) -> tuple[bytes, bytes, bytes]:
+    """The same as three tables for one after the other, of one, three and one dimensions (Adobe's Cube LUT 1.0).
+
+    The one in the middle turns light in steps as the eye sees them into linear light, also such as sRGB does not have,
+    so that it bends little between its points; a single table would be off by 60 of 255 at the edge of what sRGB has.
+    """
+    grades = (np.arange(_CUBE_SIZE) / (_CUBE_SIZE - 1)) ** _GRADE
+    blue, green, red = np.meshgrid(*[(grades * _most(coding)).astype(np.float32)] * 3, indexing="ij")
+    middle = _srgb_light(np.stack((red, green, blue), axis=-1).reshape(-1, 3), coding)
+    first = (_light(_FIRST_STEPS, coding) / _most(coding)).clip(0, 1) ** (1 / _GRADE)
+    last = _encoded((np.arange(_LAST_STEPS) / (_LAST_STEPS - 1) * _SPAN - _BELOW).astype(np.float32))
+    offset = ((middle + _BELOW) / _SPAN).clip(0, 1)
+    return _cube("LUT_1D_SIZE", first), _cube("LUT_3D_SIZE", offset), _cube("LUT_1D_SIZE", last)
+
+
+def _cube(kind: str, values: NDArray[Any]) -> bytes:
+    colours = values if values.ndim == 2 else np.repeat(values[:, None], 3, axis=1)
+    size = _CUBE_SIZE if kind == "LUT_3D_SIZE" else len(colours)
+    return f"{kind} {size}\n".encode() + b"".join(b"%.6f %.6f %.6f\n" % (*row,) for row in colours.tolist())
+
+
+def _most(coding: ColourCoding) -> float:
+    """The brightest light that matters; what is above it is as white as it."""
+    return (coding.peak_nits or _USUAL_PEAK_NITS) / _WHITE_NITS if coding.transfer == "pq" else 1.0
 
 
 def _with_peak(pixels: NDArray[Any], coding: ColourCoding) -> ColourCoding:
@@ -69,23 +93,25 @@ def _with_peak(pixels: NDArray[Any], coding: ColourCoding) -> ColourCoding:
 
 def _srgb(pixels: NDArray[Any], coding: ColourCoding) -> _Floats:
     """The pixels in sRGB, from 0 to 1."""
-    light = _light(np.iinfo(pixels.dtype).max, coding)[pixels]
+    return _encoded(_srgb_light(_light(np.iinfo(pixels.dtype).max, coding)[pixels], coding))
+
+
+def _srgb_light(light: _Floats, coding: ColourCoding) -> _Floats:
+    """Light of these primaries as light of sRGB's, linear too, below 0 and above 1 where sRGB does not have it."""
     if coding.transfer == "hlg":
         scene = np.maximum(light @ _LUMA_2020, np.float32(1e-6))
         light *= (scene ** np.float32(0.2) * np.float32(_USUAL_PEAK_NITS / _WHITE_NITS))[..., None]
-        light = _rolled_off(light, _KNEES["hlg"], _USUAL_PEAK_NITS / _WHITE_NITS)
-    if coding.primaries:
-        light = _narrowed(light @ _to_srgb(coding.primaries).T.astype(np.float32))
-    return _encoded(light)
+        light = _toned(light, _KNEES["hlg"], _USUAL_PEAK_NITS / _WHITE_NITS)
+    elif coding.transfer == "pq":
+        light = _toned(np.minimum(light, np.float32(_most(coding))), _KNEES["pq"], _most(coding))
+    return light @ _to_srgb(coding.primaries).T.astype(np.float32) if coding.primaries else light
 
 
 def _light(most: int, coding: ColourCoding) -> _Floats:
-    """The light of each number up to ``most``, white at 1: PQ's rolled off, of HLG that of the scene, up to 1."""
+    """The light of each number up to ``most``, white at 1; of HLG that of the scene, up to 1."""
     coded = np.arange(most + 1, dtype=np.float64) / most
     if coding.transfer == "pq":
-        light = _rolled_off(
-            _pq_nits(coded) / _WHITE_NITS, _KNEES["pq"], (coding.peak_nits or _USUAL_PEAK_NITS) / _WHITE_NITS
-        )
+        light = _pq_nits(coded) / _WHITE_NITS
     elif coding.transfer == "hlg":
         light = np.where(coded <= 0.5, coded**2 / 3, (np.exp((coded - 0.55991073) / 0.17883277) + 0.28466892) / 12)
     elif coding.transfer == "gamma":
@@ -102,15 +128,24 @@ def _pq_nits(coded: NDArray[np.float64]) -> NDArray[np.float64]:
     return nits
 
 
-def _rolled_off(light: NDArray[Any], knee: float, peak: float) -> NDArray[Any]:
-    """Light up to ``peak`` in what a screen shows: up to ``knee`` as it is, above it by its logarithm."""
-    if peak <= 1.0:
-        return light.clip(max=1)
-    bend = _bend(knee, peak)
-    bright = light > knee
-    above = np.minimum((light[bright] - knee) / (peak - knee), 1)
-    light[bright] = knee + (1 - knee) * np.log1p(bend * above) / math.log1p(bend)
+def _toned(light: _Floats, knee: float, peak: float) -> _Floats:
+    """Light up to ``peak`` in what a screen shows."""
+    most = light.max(axis=-1)
+    bright = most > knee
+    colours, brightest = light[bright], most[bright][:, None]
+    together = colours * (_rolled_off(brightest, knee, peak) / brightest)
+    light[bright] = together + _BY_ITSELF * (_rolled_off(colours, knee, peak) - together)
     return light
+
+
+def _rolled_off(light: _Floats, knee: float, peak: float) -> _Floats:
+    """Up to ``knee`` as it is, above it by its logarithm."""
+    if peak <= 1.0:
+        return np.minimum(light, np.float32(1))
+    bend = _bend(knee, peak)
+    above = np.clip((light - knee) / (peak - knee), 0, 1)
+    rolled = knee + (1 - knee) * np.log1p(bend * above) / math.log1p(bend)
+    return np.where(light <= knee, light, rolled).astype(np.float32)
 
 
 def _bend(knee: float, peak: float) -> float:
@@ -134,19 +169,6 @@ def _to_srgb(primaries: tuple[float, ...]) -> NDArray[np.float64]:
 def _to_xyz(primaries: tuple[float, ...]) -> NDArray[np.float64]:
     xyz = np.array([(x / y, 1.0, (1 - x - y) / y) for x, y in zip(primaries[::2], primaries[1::2], strict=True)]).T
     return xyz[:, :3] * np.linalg.solve(xyz[:, :3], xyz[:, 3])
-
-
-def _narrowed(light: _Floats) -> _Floats:
-    """What is outside of sRGB mixed with a grey of the same brightness, as little as will do."""
-    outside = (light.min(axis=-1) < 0) | (light.max(axis=-1) > 1)
-    bad = light[outside]
-    grey = np.clip(bad @ np.array(_LUMA, np.float32), 0, 1)[..., None]
-    away = bad - grey
-    with np.errstate(divide="ignore", invalid="ignore"):
-        room = np.where(away > 0, (1 - grey) / away, np.where(away < 0, grey / -away, np.inf))
-    share = np.clip(np.nan_to_num(room.min(axis=-1, keepdims=True), nan=0.0, posinf=1.0), 0, 1)
-    light[outside] = grey + away * share
-    return light
 
 
 def _encoded(light: _Floats) -> _Floats:

@@ -34,6 +34,7 @@ from mmsprep.settings import Settings
 from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image.colour import ground_note
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
 
@@ -93,18 +94,23 @@ _Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What is shown, and for how long."""
+    """What is shown, and for how long; ``see_through``: parts of it were transparent."""
 
     image: Image.Image
     duration_ms: int
+    see_through: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Animation:
-    """Frames at the size they may be sent, and how often they are repeated (``None``: played once, 0: for ever)."""
+    """Frames at the size they may be sent, and how often they are repeated (``None``: played once, 0: for ever).
+
+    ``see_through``: parts of them were transparent, and lie on the background now.
+    """
 
     frames: tuple[Frame, ...]
     loop: int | None
+    see_through: bool = False
 
     @property
     def duration_ms(self) -> int:
@@ -137,6 +143,8 @@ class AnimationSource(Source):
             raise senseless(attachment.name)
         self._loop, self._notes = _countable(self._animation.loop)
         self._contrast = max(contrast(frame.image) for frame in self._animation.frames[:_COMPARED_FRAMES])
+        if self._animation.see_through:
+            self._notes = (*self._notes, ground_note(profile.image.background))
         self._made: dict[_Setting, bytes] = {}
 
     def curve(self) -> Curve:
@@ -456,7 +464,7 @@ def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, s
         frames = tuple(_merged(list(_frames(image, info.coding, rules, settings))))
     if not frames:
         raise Damaged(attachment.name, "has no frame that decodes")
-    return Animation(frames, loop)
+    return Animation(frames, loop, any(frame.see_through for frame in frames))
 
 
 def _frames(image: Image.Image, coding: ColourCoding | None, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
@@ -469,16 +477,16 @@ def _frames(image: Image.Image, coding: ColourCoding | None, rules: ImageRules, 
     most = max(1, min(_MOST_FRAMES, settings.max_decoded_bytes // (size[0] * size[1] * 3)))
     every = max(1, math.ceil(count / most))
     waiting_ms = 0
-    kept: Image.Image | None = None
+    kept: Frame | None = None
     for number in range(count):
         image.seek(first + number)
         if number % every == 0:
             if kept is not None:
-                yield Frame(kept, waiting_ms)
+                yield replace(kept, duration_ms=waiting_ms)
             kept, waiting_ms = _flat(image, coding, size, rules.background), 0
         waiting_ms += _duration_ms(image)
     if kept is not None:
-        yield Frame(kept, waiting_ms)
+        yield replace(kept, duration_ms=waiting_ms)
 
 
 def _duration_ms(image: Image.Image) -> int:
@@ -506,13 +514,13 @@ def _merged(frames: list[Frame]) -> list[Frame]:
     merged: list[Frame] = []
     for frame in frames:
         if merged and merged[-1].image.tobytes() == frame.image.tobytes():
-            merged[-1] = Frame(merged[-1].image, merged[-1].duration_ms + frame.duration_ms)
+            merged[-1] = replace(merged[-1], duration_ms=merged[-1].duration_ms + frame.duration_ms)
         else:
             merged.append(frame)
     return merged
 
 
-def _flat(image: Image.Image, coding: ColourCoding | None, size: tuple[int, int], background: str) -> Image.Image:
+def _flat(image: Image.Image, coding: ColourCoding | None, size: tuple[int, int], background: str) -> Frame:
     """The frame as RGB on the background, at the size it may be sent."""
     image.load()
     whole = pixels.plain_colours(image, coding).convert("RGBA")
@@ -520,7 +528,7 @@ def _flat(image: Image.Image, coding: ColourCoding | None, size: tuple[int, int]
     ground.alpha_composite(whole)
     flat = ground.convert("RGB")
     flat.info = {}
-    return shrunk(flat, size)
+    return Frame(shrunk(flat, size), 0, see_through=bool(np.asarray(whole)[..., 3].min() < 255))
 
 
 def _ordinal(number: int) -> str:

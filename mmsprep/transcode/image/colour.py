@@ -58,7 +58,12 @@ def clean(image: Image.Image, icc_profile: bytes | None, background: str) -> tup
         colour = "#" + "".join(f"{255 - int(background[at : at + 2], 16):02x}" for at in (1, 3, 5))
     image = image.convert("RGB")
     flat = Image.composite(image, Image.new("RGB", image.size, colour), alpha)
-    return flat, (*notes, f"transparent parts shown on {_NAMES.get(colour.lower(), colour)}")
+    return flat, (*notes, ground_note(colour))
+
+
+def ground_note(colour: str) -> str:
+    """What is told of a picture with transparent parts, which came to lie on ``colour`` (``#rrggbb``)."""
+    return f"transparent parts shown on {_NAMES.get(colour.lower(), colour)}"
 
 
 _NAMES = {"#ffffff": "white", "#000000": "black"}

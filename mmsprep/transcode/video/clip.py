@@ -22,6 +22,7 @@ from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan
 from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.seeing.contrast import frames_contrast
 from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.image.colour import ground_note
 from mmsprep.transcode.sound.level import FADE_S, Levelled, heard_in, is_silent
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.sound.speech import Material
@@ -116,8 +117,12 @@ def open_source(
     rules = profile.video
     if rules is None:
         raise TypeNotAllowed(attachment.name, f"is a clip, which the profile {profile.name!r} does not carry")
-    mezzanine = decode_mezzanine(attachment, info, rules, profile.message.limit_bytes, workspace)
+    mezzanine = decode_mezzanine(
+        attachment, info, rules, profile.message.limit_bytes, workspace, profile.image.background
+    )
     sound, notes = _sound_of(attachment, info, rules, mezzanine, workspace)
+    if mezzanine.see_through:
+        notes = (*notes, ground_note(profile.image.background))
     duration_s = mezzanine.picture_s if mezzanine.complete else max(info.duration_s or 0.0, mezzanine.picture_s)
     if sound and mezzanine.complete and sound.mix.duration_s > duration_s + _SOUND_LONGER_S:
         duration_s = sound.mix.duration_s

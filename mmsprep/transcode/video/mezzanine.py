@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ import ffmpeg as graph
 from PIL import Image
 
 from mmsprep.errors import Damaged
+from mmsprep.formats.cicp import BT2020
 from mmsprep.model import Attachment, MediaInfo
 from mmsprep.profile import VideoRules
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.colours import tables
 from mmsprep.transcode.video.model import PROBE_CRF, PROBE_LONG_PX
 
 DISPLAY_LONG_PX = 1280
@@ -54,10 +56,12 @@ _UNKNOWN_PERIOD = 96
 _POSTER_S = 20.0
 _POSTER_FPS = 5
 """Seconds, and frames a second of them, that the best frame is chosen from."""
-_TRANSFERS = {"hdr-pq": "smpte2084", "hdr-hlg": "arib-std-b67"}
-_PEAK_NITS = 100
 _MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "smpte240m": "smpte240m", "fcc": "fcc", "bt2020": "bt2020nc"}
 """What ffmpeg's ``colorspace`` calls those that it knows."""
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_OPAQUE = 250
+"""Below this, something can be seen through."""
+_EXACTLY = "lanczos+accurate_rnd+full_chroma_int"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,8 @@ class Mezzanine:
 
     ``picture`` has every frame, in the container that ffmpeg calls ``demuxer``; ``references`` has those of
     ``sampling``, at ``display_px`` (width, height). ``complete`` is false when the clip is longer than what can ever be
-    sent, and only its beginning was decoded. ``bt709`` says which of the two colour matrices the samples need.
+    sent, and only its beginning was decoded. ``bt709`` says which of the two colour matrices the samples need,
+    ``see_through`` that parts were transparent, which lie on the background now.
     """
 
     picture: Path
@@ -107,6 +112,7 @@ class Mezzanine:
     frame_count: int
     complete: bool
     bt709: bool
+    see_through: bool = False
 
     @property
     def picture_s(self) -> float:
@@ -134,9 +140,14 @@ class _Made:
 
 
 def decode_mezzanine(
-    attachment: Attachment, info: MediaInfo, rules: VideoRules, limit_bytes: int, workspace: Workspace
+    attachment: Attachment,
+    info: MediaInfo,
+    rules: VideoRules,
+    limit_bytes: int,
+    workspace: Workspace,
+    background: str = "#ffffff",
 ) -> Mezzanine:
-    """Decode the pictures of a clip.
+    """Decode the pictures of a clip; what is transparent comes to lie on ``background`` (``#rrggbb``).
 
     What is so long that ``limit_bytes`` leave it less than 10 kbit/s is decoded up to there: the rest can never be
     part of a message.
@@ -157,11 +168,20 @@ def decode_mezzanine(
         # factor the result differs by 75 dB, for a tenth of the time.
         options["skip_loop_filter"] = "noref"
     made = _made(size_px, _within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
+    options |= _decoder(info)
     pictures = ffmpeg.pictures_of(workspace.path_of(attachment), info.format, attachment.span, **options)
     shown = _upright(pictures, info).filter("fps", f"{fps:.6f}", start_time=0).filter_multi_output("split")
     sampled = shown[1].filter("select", made.sampling.expression)
-    matrix = matrix_of(size_px)
-    outputs = _outputs(_plain(shown[0], info, size_px, matrix), _plain(sampled, info, made.display_px, matrix), made)
+    look = _Look(info, matrix_of(size_px), _tables(info, workspace), background)
+    see_through = workspace.new_path(".gray")
+    if info.has_alpha:
+        sampled = sampled.filter_multi_output("split")
+        alpha = sampled[1].filter("format", "rgba").filter("alphaextract").filter("scale", 32, 32, flags="area")
+    outputs = _outputs(
+        _plain(shown[0], look, size_px), _plain(sampled[0] if info.has_alpha else sampled, look, made.display_px), made
+    )
+    if info.has_alpha:
+        outputs.append(alpha.output(str(see_through), f="rawvideo", pix_fmt="gray", fps_mode="passthrough"))
     with ffmpeg.decoding(attachment.name):
         done = ffmpeg.run(workspace, graph.merge_outputs(*outputs))
     frame_count = done.frame_count
@@ -174,7 +194,9 @@ def decode_mezzanine(
             attachment.name,
             f"decodes for {decoded_s:.1f} s of the {expected_s:.1f} s that it declares; copy or download it again",
         )
-    return _mezzanine(made, fps, frame_count, decoded_s < longest_s - 1, matrix == "bt709", workspace)
+    mezzanine = _mezzanine(made, fps, frame_count, decoded_s < longest_s - 1, look.matrix == "bt709", workspace)
+    seen = info.has_alpha and min(workspace.read(see_through), default=255) < _OPAQUE
+    return replace(mezzanine, see_through=seen)
 
 
 def _made(size_px: tuple[int, int], display_px: tuple[int, int], frames: int, workspace: Workspace) -> _Made:
@@ -277,15 +299,18 @@ def _pictures_in(stream: Any, size: tuple[int, int]) -> Any:
     return stream.filter("setsar", "1").filter("format", "yuv420p")
 
 
-def best_frame(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> Image.Image:
-    """The most representative frame of a clip's first 20 s, as RGB in its own size.
+def best_frame(
+    attachment: Attachment, info: MediaInfo, workspace: Workspace, background: str = "#ffffff"
+) -> Image.Image:
+    """The most representative frame of a clip's first 20 s, as RGB in its own size, over ``background``.
 
     Raises:
         Damaged: no frame decodes.
         ToolMissing: this ffmpeg lacks the decoder.
         OverInputLimit: the decode takes too long, or too much room.
     """
-    pictures = ffmpeg.pictures_of(workspace.path_of(attachment), info.format, attachment.span, t=_POSTER_S)
+    options: dict[str, str | float] = {"t": _POSTER_S, **_decoder(info)}
+    pictures = ffmpeg.pictures_of(workspace.path_of(attachment), info.format, attachment.span, **options)
     size = (info.width_px, info.height_px) if info.width_px and info.height_px else None
     several = (info.frame_count or 2) > 1
     stream = _upright(pictures, info)
@@ -293,7 +318,7 @@ def best_frame(attachment: Attachment, info: MediaInfo, workspace: Workspace) ->
         stream = stream.filter("fps", _POSTER_FPS)
         stream = stream.filter("thumbnail", round(_POSTER_S * _POSTER_FPS))
     matrix = matrix_of(size or (0, 0))
-    stream = _plain(stream, info, size, matrix).filter(
+    stream = _plain(stream, _Look(info, matrix, _tables(info, workspace), background), size).filter(
         "scale", flags="accurate_rnd+full_chroma_int", in_color_matrix=matrix, in_range="tv", out_range="pc"
     )
     output = stream.output("pipe:1", f="image2pipe", vcodec="png", vframes=1, pix_fmt="rgb24")
@@ -316,23 +341,52 @@ def matrix_of(size_px: tuple[int, int]) -> str:
     return "bt709" if min(size_px) >= _HD_SHORT_PX else "smpte170m"
 
 
-def _plain(stream: Any, info: MediaInfo, size: tuple[int, int] | None, matrix: str) -> Any:
-    """Square pixels at ``size``, standard dynamic range, 8-bit 4:2:0 in the range of television and ``matrix``.
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a clip is read with, and the matrix and background that it gets."""
+
+    info: MediaInfo
+    matrix: str
+    tables: tuple[Path, ...]
+    background: str
+
+
+def _decoder(info: MediaInfo) -> dict[str, str]:
+    """ffmpeg's own decoders of VP8 and VP9 pass over what is transparent."""
+    return (
+        {"c:v": _ALPHA_DECODERS[info.video_codec or ""]}
+        if info.has_alpha and info.video_codec in _ALPHA_DECODERS
+        else {}
+    )
+
+
+def _tables(info: MediaInfo, workspace: Workspace) -> tuple[Path, ...]:
+    """Tables that make the clip's colours what they look like on a phone, where that is not what its numbers say."""
+    return tuple(workspace.put(table, ".cube") for table in tables(info.coding)) if info.coding else ()
+
+
+def _plain(stream: Any, look: _Look, size: tuple[int, int] | None) -> Any:
+    """Square pixels at ``size``, standard dynamic range, 8-bit 4:2:0 in the range of television and the look's matrix.
 
     What the frames say of their colours goes before what is usual for their size; RGB has no matrix to be told.
     """
     shown = "scale", *(size or ("iw", "ih"))
-    if not _is_hdr(info):
-        return _in_matrix(stream, shown, _assumed(info), matrix)
-    stream = stream.filter(*shown, flags="lanczos", out_range="tv").filter("setsar", "1")
-    stream = stream.filter("format", "yuv420p10le").filter(
-        "zscale", tin=_TRANSFERS[info.colour or ""], pin="2020", min="2020_ncl", t="linear", npl=_PEAK_NITS
-    )
-    stream = stream.filter("format", "gbrpf32le").filter("zscale", p="709")
-    stream = stream.filter("tonemap", "mobius", desat=0)
-    return stream.filter("zscale", t="709", m="709" if matrix == "bt709" else "170m", r="limited").filter(
-        "format", "yuv420p"
-    )
+    assumed = _assumed(look.info)
+    if not look.tables and not look.info.has_alpha:
+        return _in_matrix(stream, shown, assumed, look.matrix)
+    stream = stream.filter(*shown, flags=_EXACTLY, **assumed).filter("setsar", "1")
+    if look.info.has_alpha:
+        both = stream.filter("format", "gbrap").filter_multi_output("split")
+        ground = both[0].filter("format", "gbrp").filter("drawbox", color=f"0x{look.background[1:]}", t="fill")
+        stream = graph.overlay(ground, both[1], format="gbrp")
+    if look.tables:
+        first, middle, last = map(str, look.tables)
+        stream = stream.filter("format", "gbrp16le").filter("lut1d", file=first)
+        stream = stream.filter("lut3d", file=middle, interp="tetrahedral").filter("lut1d", file=last)
+    # What the source says of its colours is no longer true, and would be heeded.
+    stream = stream.filter("setparams", colorspace="gbr", color_primaries="bt709", color_trc="bt709", range="pc")
+    plain = {"out_color_matrix": look.matrix, "out_range": "tv"}
+    return stream.filter("scale", flags=_EXACTLY, **plain).filter("format", "yuv420p")
 
 
 def _in_matrix(stream: Any, shown: Sequence[Any], assumed: dict[str, str], matrix: str) -> Any:
@@ -340,7 +394,7 @@ def _in_matrix(stream: Any, shown: Sequence[Any], assumed: dict[str, str], matri
     own = assumed.get("in_color_matrix", "")
     if own not in _MATRICES:
         plain = {"out_color_matrix": matrix, "out_range": "tv"}
-        stream = stream.filter(*shown, flags="lanczos+accurate_rnd+full_chroma_int", **assumed, **plain)
+        stream = stream.filter(*shown, flags=_EXACTLY, **assumed, **plain)
         return stream.filter("setsar", "1").filter("format", "yuv420p")
     stream = stream.filter(*shown, flags="lanczos", **assumed, out_color_matrix=own, out_range="tv")
     stream = stream.filter("setsar", "1").filter("format", "yuv420p")
@@ -359,11 +413,9 @@ def _assumed(info: MediaInfo) -> dict[str, str]:
         return {"in_color_matrix": info.matrix}
     if info.video_codec == "mjpeg":
         return {"in_color_matrix": "smpte170m", "in_range": "pc"}
+    if info.coding is not None and info.coding.primaries == BT2020:
+        return {"in_color_matrix": "bt2020"}
     return {"in_color_matrix": matrix_of((info.width_px or 0, info.height_px or 0))}
-
-
-def _is_hdr(info: MediaInfo) -> bool:
-    return info.colour in _TRANSFERS
 
 
 def _declared_s(info: MediaInfo) -> float:
