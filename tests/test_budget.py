@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,23 +51,30 @@ def small(settings: Settings) -> Iterator[Workspace]:
         yield opened
 
 
+def _children() -> list[str]:
+    """Of every thread of this process; one that has ended meanwhile has none."""
+    found: list[str] = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            found += (task / "children").read_text().split()
+    return found
+
+
+def _held_bytes(child: str) -> int:
+    with suppress(OSError, ValueError):
+        _, resident, shared, *_ = Path(f"/proc/{child}/statm").read_text().split()
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
 @contextmanager
 def measured() -> Iterator[list[int]]:
     """What this process's children held together, again and again."""
     over, held = threading.Event(), [0]
 
     def look() -> None:
-        page_bytes = os.sysconf("SC_PAGE_SIZE")
         while not over.wait(0.005):
-            total = 0
-            for task in Path("/proc/self/task").iterdir():
-                for child in (task / "children").read_text().split():
-                    try:
-                        _, resident, shared, *_ = Path(f"/proc/{child}/statm").read_text().split()
-                    except (OSError, ValueError):
-                        continue
-                    total += (int(resident) - int(shared)) * page_bytes
-            held.append(total)
+            held.append(sum(_held_bytes(child) for child in _children()))
 
     thread = threading.Thread(target=look)
     thread.start()
