@@ -143,7 +143,7 @@ def cases() -> Iterator[tuple[str, str, str, str]]:
 
 def by_chardet(data: bytes) -> tuple[str, str] | None:
     """The characters of ``data`` in the encoding that chardet names, and its name; ``None`` where that reads none."""
-    from chardet import detect
+    from chardet import detect  # noqa: PLC0415 - need not be installed
 
     encoding = detect(data)["encoding"]
     try:

@@ -13,8 +13,10 @@ elsewhere nothing is.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,7 +29,9 @@ _FULL_ENOUGH = 0.75
 _FASTEST_BYTES_A_S = 4e9
 """How fast a child takes memory: what one core can have cleared by the system and fill (measured: 1.5 to 3 GB/s)."""
 _SHORTEST_S, _LONGEST_S = 0.005, 0.25
-"""Between two measurements; each takes some 15 microseconds a child."""
+"""Between two looks; each takes some 15 microseconds a child."""
+_LINGERS_S = 1.0
+"""After the last child's work: a look for each of many short turns would cost more than the looks in between."""
 _ASK_AGAIN_S = 0.1
 
 Child = Any
@@ -58,11 +62,15 @@ class Budget:
 
     def __init__(self, end: Callable[[Child], None]) -> None:
         self._end = end
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._needs_a_look = threading.Condition(lock)
         self._working: list[Turn] = []
-        self._resting: list[Child] = []
+        self._resting: set[Child] = set()
         self._alone = 0
         self._watcher: threading.Thread | None = None
+        self._looks_at_s = math.inf
+        self._left_bytes = 0
         self.spare: Callable[[], None] = lambda: None
         """Ends the children that only wait for work; called when their room is needed."""
 
@@ -84,7 +92,7 @@ class Budget:
                 self._working.remove(mine)
                 self._alone -= alone
                 if mine.child is not None and mine.child.poll() is None:
-                    self._resting.append(mine.child)
+                    self._resting.add(mine.child)
                 self._changed.notify_all()
 
     def _begin(self, mine: Turn, given_up: Callable[[], bool]) -> None:
@@ -93,10 +101,12 @@ class Budget:
             while not (given_up() or self._may_begin(mine)):
                 self._changed.wait(_ASK_AGAIN_S)
             self._working.append(mine)
+            self._left_bytes = min(self._left_bytes, mine.total_bytes)
             if self._watcher is None:
                 self._watcher = threading.Thread(target=self._watch, name="mmsprep-memory", daemon=True)
                 self._watcher.start()
-            self._changed.notify_all()
+            elif time.monotonic() + self._pause_s() < self._looks_at_s:
+                self._needs_a_look.notify()
         if mine.alone:
             self.spare()
 
@@ -106,23 +116,35 @@ class Budget:
         return not (mine.alone or self._alone) and self._held_bytes() <= _FULL_ENOUGH * mine.total_bytes
 
     def _held_bytes(self) -> int:
-        self._resting = [child for child in self._resting if child.poll() is None]
+        self._resting = {child for child in self._resting if child.poll() is None}
         at_work = [turn.child for turn in self._working if turn.child is not None]
         # One that rested and works again is in both.
         return sum(held_bytes(child) for child in {*at_work, *self._resting})
 
+    def _pause_s(self) -> float:
+        """How long what was left at the last look lasts at least, whoever works now."""
+        pause_s = self._left_bytes / (_FASTEST_BYTES_A_S * max(1, len(self._working)))
+        return min(_LONGEST_S, max(_SHORTEST_S, pause_s))
+
     def _watch(self) -> None:
         was_spared = False
+        worked_at_s = time.monotonic()
         while True:
             with self._changed:
-                while not self._working:
-                    self._changed.wait()
-                left_bytes = min(turn.total_bytes for turn in self._working) - self._held_bytes()
-                is_over = left_bytes < 0
+                now_s = time.monotonic()
+                worked_at_s = now_s if self._working else worked_at_s
+                if now_s - worked_at_s > _LINGERS_S:
+                    self._looks_at_s = math.inf
+                    self._needs_a_look.wait()
+                    worked_at_s = time.monotonic()
+                total_bytes = min((turn.total_bytes for turn in self._working), default=0)
+                self._left_bytes = total_bytes - self._held_bytes() if self._working else self._left_bytes
+                is_over = bool(self._working) and self._left_bytes < 0
                 if is_over and was_spared:
                     self._make_room()
-                pause_s = left_bytes / (_FASTEST_BYTES_A_S * len(self._working))
-                self._changed.wait(min(_LONGEST_S, max(_SHORTEST_S, pause_s)))
+                pause_s = self._pause_s()
+                self._looks_at_s = time.monotonic() + pause_s
+                self._needs_a_look.wait(pause_s)
             if is_over and not was_spared:
                 self.spare()
             was_spared = is_over
@@ -145,7 +167,9 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
 def held_bytes(child: Child) -> int:
     """The memory that is this child's alone, 0 where that cannot be asked or it has ended."""
     with suppress(OSError, ValueError, IndexError):
-        _, resident, shared, *_ = Path(f"/proc/{child.pid}/statm").read_text("ascii").split()
+        # Not by pathlib, which takes three times as long: this is asked for every child again and again.
+        with open(f"/proc/{child.pid}/statm", "rb") as file:  # noqa: PTH123
+            _, resident, shared, *_ = file.read().split()
         return (int(resident) - int(shared)) * _PAGE_BYTES
     return 0
 
