@@ -136,7 +136,7 @@ def deliver(
         for recipient in recipients:
             if ended is None:
                 delivery = _one(recipient, refits, attempt)
-                ended = delivery.error if _ends_it(delivery.error) else None
+                ended = delivery.error if ends_it(delivery.error) else None
                 yield delivery
                 continue
             before = sent_before(refits.message, recipient, account, book, key or message.sha256) if book else None
@@ -144,7 +144,7 @@ def deliver(
             yield Delivery(recipient=recipient, message=refits.message, receipt=before, error=error)
 
 
-def _ends_it(error: SendError | None) -> bool:
+def ends_it(error: SendError | None) -> bool:
     """Whether every other recipient would meet the same, so that it is not tried on them.
 
     An overloaded or broken server would leave everybody's outcome unknown, one after the other.

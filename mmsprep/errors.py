@@ -44,6 +44,7 @@ ever added to. The message is for people: which file, what was found, what was e
     ├── ForwardError              11   forward
     │   ├── ForwardRefused        11   forward_refused        the target does not want this message
     │   └── TargetUnavailable     11   target_unavailable     the target takes nothing now
+    ├── TooManyFailures           10   too_many_failures      a campaign was given up; the next run goes on
     ├── LedgerError                8   ledger
     ├── MalformedEnvelope          9   malformed_envelope
     │   └── EnvelopeTooLarge       9   envelope_too_large
@@ -332,6 +333,13 @@ class JournalError(MmsprepError):
 
     code = "journal"
     exit_status = 8
+
+
+class TooManyFailures(MmsprepError):
+    """A campaign was given up because too much went wrong; running it again goes on with those who are left."""
+
+    code = "too_many_failures"
+    exit_status = 10
 
 
 class StoreError(MmsprepError):

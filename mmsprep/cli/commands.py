@@ -27,6 +27,7 @@ _COMMANDS = {
     "batch": ("batch:batch", _PREPARE),
     "watch": ("batch:watch", _PREPARE),
     "send": ("send:send", _SEND),
+    "campaign": ("campaign:campaign", _SEND),
     "track": ("track:track", _SEND),
     "journal": ("track:journal_app", _SEND),
     "status": ("look:status", _SEND),

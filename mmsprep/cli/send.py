@@ -138,6 +138,7 @@ def send(
     to stdout, one a line.
     """
     with reported(json_output):
+        from mmsprep.campaign.merge import has_fields
         from mmsprep.sender import Patience, SubmitOptions, check_says, msisdn, origin
 
         for option, value in (("--from", sender), *(("--to", number) for number in to)):
@@ -167,9 +168,11 @@ def send(
             cut_from=cut_from,
             cut_to=cut_to,
         )
+        if has_fields(job.text) or has_fields(job.subject):
+            say("note: {...} in the text goes out as it is; mmsprep campaign fills in fields for everybody on a list")
         if key and not journal:
             raise UsageError("--key is what a journal goes by: give --journal, too")
-        asks = _can_ask() and not json_output
+        asks = can_ask() and not json_output
         if not (yes or sandbox or asks):
             raise UsageError("nobody can be asked here whether to send; add --yes")
         notes = [number.note for number in numbers if number.note]
@@ -177,7 +180,7 @@ def send(
         notes += ["a number that is given twice is sent to once"] if len(recipients) < len(to) else []
         for note in notes:
             say(f"note: {note}")
-        with _account(gateway, sandbox) as account:
+        with account_for(gateway, sandbox) as account:
             ready, same = _ready(folder, job, refit=refit, json_output=json_output)
             if not json_output:
                 _show(ready, recipients, account, via.value, sender, verbose=bool(verbose))
@@ -207,8 +210,11 @@ def send(
 
 
 @contextmanager
-def _account(gateway: str, sandbox: bool) -> Iterator[Account]:
-    """The account; with ``--sandbox`` that of a local gateway, which is started where none is listening."""
+def account_for(gateway: str, sandbox: bool, keep: int = 100) -> Iterator[Account]:
+    """The account; with ``--sandbox`` that of a local gateway, which is started where none is listening.
+
+    A sandbox that is started keeps ``keep`` requests.
+    """
     from mmsprep.sender.account import load_account, sandbox_account
     from mmsprep.sender.http import is_listening
 
@@ -224,7 +230,7 @@ def _account(gateway: str, sandbox: bool) -> Iterator[Account]:
         return
     from mmsprep.sandbox import DEFAULT_PORT, Sandbox
 
-    with Sandbox(port=DEFAULT_PORT, username=account.username, password=account.password):
+    with Sandbox(port=DEFAULT_PORT, username=account.username, password=account.password, keep=keep):
         yield account
         if sys.stderr.isatty():
             with suppress(KeyboardInterrupt):
@@ -232,7 +238,8 @@ def _account(gateway: str, sandbox: bool) -> Iterator[Account]:
                 threading.Event().wait()
 
 
-def _can_ask() -> bool:
+def can_ask() -> bool:
+    """Whether somebody sits at the terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 

@@ -1,0 +1,135 @@
+"""``report.csv``: a row a person, from the list and the journal, so that it is right after a kill as well.
+
+Comes in: a campaign and its journal. Goes out: a file that appears whole. Never: a cell that a spreadsheet would take
+for a formula, or another file than a report overwritten.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from mmsprep.campaign.checked import Campaign, Decided, Verdict, decisions
+from mmsprep.errors import OutputError
+from mmsprep.printable import printable
+from mmsprep.sender import Journal
+from mmsprep.sender.entry import Entry
+
+COLUMNS = ("line", "number", "to", "state", "reason", "message_id", "transaction_id", "status_code", "settled_by", "at")
+_AT_ONCE = 500
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+
+
+def write_report(
+    path: str | Path,
+    campaign: Campaign,
+    *,
+    journal: Journal,
+    key: str,
+    gateway: str,
+    problems: Mapping[int, str] | None = None,
+) -> Counter[str]:
+    """Write the report, in place of an earlier one.
+
+    Args:
+        path: where to.
+        campaign: the list and what is done with everybody.
+        journal: what was sent.
+        key, gateway: under which the journal has it.
+        problems: line to reason, of those whose media could not be prepared in this run.
+
+    Returns:
+        How many people there are of each state.
+
+    Raises:
+        OutputError: it cannot be written, or something else stands there.
+        JournalError: the journal cannot be read.
+    """
+    path = Path(path)
+    check_place(path)
+    counts: Counter[str] = Counter()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".mmsprep-report-", suffix=".csv", dir=path.parent)
+        try:
+            # Excel takes a file for UTF-8 where it begins with the mark.
+            with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(COLUMNS)
+                for row in _rows(campaign, journal, key, gateway.rstrip("/"), problems or {}):
+                    counts[row[3]] += 1
+                    writer.writerow([_cell(value) for value in row])
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)  # noqa: PTH105 - a rename, whole or not at all
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)  # noqa: PTH108
+            raise
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); what was sent is in the journal"
+        ) from None
+    return counts
+
+
+def check_place(path: Path) -> None:
+    """See whether a report may be written there.
+
+    Raises:
+        OutputError: something else stands there.
+    """
+    try:
+        with path.open("rb") as file:
+            begins = file.read(200).decode("utf-8-sig", "replace")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+    if begins and not begins.startswith(",".join(COLUMNS[:4])):
+        raise OutputError(f"{path}: is no report of a campaign and stays; --report-csv names another file")
+
+
+def _rows(
+    campaign: Campaign, journal: Journal, key: str, gateway: str, problems: Mapping[int, str]
+) -> Iterator[tuple[str, ...]]:
+    everybody = decisions(campaign)
+    while some := list(islice(everybody, _AT_ONCE)):
+        numbers = [one.recipient for one in some if one.verdict is Verdict.SEND]
+        # The last attempt says how it stands.
+        last = {entry.recipient: entry for entry in journal.entries(recipients=numbers, key=key, gateway=gateway)}
+        for one in some:
+            yield _row(one, last.get(one.recipient), problems)
+
+
+def _row(one: Decided, entry: Entry | None, problems: Mapping[int, str]) -> tuple[str, ...]:
+    person = one.person
+    head = (str(person.line), person.number, one.recipient)
+    if one.verdict is not Verdict.SEND:
+        return (*head, one.verdict, one.reason, "", "", "", "", "")
+    if entry is None:
+        problem = problems.get(person.line, "")
+        return (*head, "not_prepared" if problem else "not_reached", problem, "", "", "", "", "")
+    return (
+        *head,
+        entry.state,
+        entry.reason,
+        entry.message_id,
+        entry.transaction_id,
+        "" if entry.status_code is None else str(entry.status_code),
+        entry.person or entry.settled_by,
+        datetime.fromtimestamp(entry.updated_at_s, UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _cell(value: str) -> str:
+    """A cell that a spreadsheet shows and does not reckon with."""
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

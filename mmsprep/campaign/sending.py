@@ -1,0 +1,290 @@
+"""The sending of a campaign: several people at once, in a pace, until everybody was reached or too much went wrong.
+
+Comes in: a checked campaign, its messages, an account, a journal. Goes out: an :class:`Outcome` a person as it happens.
+Never: more people in memory than are being sent to, or a second request to one whom the journal knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from mmsprep.campaign.checked import Campaign, Checked, Decided, Verdict, decisions
+from mmsprep.campaign.media import Rendered
+from mmsprep.delivery import ends_it, key_of
+from mmsprep.errors import (
+    ContentRefused,
+    EarlierOutcomeUnknown,
+    MmsprepError,
+    NotSent,
+    SendError,
+    TooManyFailures,
+    UsageError,
+)
+from mmsprep.message import Message
+from mmsprep.sender import Account, Journal, Patience, Receipt, SubmitOptions, Via, send
+from mmsprep.settings import Settings
+
+MOST_AT_ONCE = 64
+_SHARE_FROM = 50
+"""From so many outcomes on a share of failures says something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """``at_once`` requests under way together, ``per_second`` begun each second at most (0: as many as there can be).
+
+    Raises:
+        UsageError: a number that makes no sense.
+    """
+
+    at_once: int = 4
+    per_second: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.at_once <= MOST_AT_ONCE:
+            raise UsageError(f"at once: {self.at_once}; expected 1 to {MOST_AT_ONCE}")
+        if not 0 <= self.per_second <= 10_000:
+            raise UsageError(f"per second: {self.per_second:g}; expected 0 (no limit) to 10000")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """How many failures end a campaign: so many ``in_a_row``, or a ``share`` of all (0..1, from 50 on); 0: never."""
+
+    in_a_row: int = 10
+    share: float = 0.0
+
+    @classmethod
+    def of(cls, text: str) -> Failures:
+        """Read ``10`` (in a row) or ``5%``.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        number = text.strip().removesuffix("%").strip()
+        try:
+            value = float(number) if text.strip().endswith("%") else int(number)
+        except ValueError:
+            value = -1
+        if value < 0 or (text.strip().endswith("%") and value > 100):
+            raise UsageError(f"failures {text!r}: expected a number in a row, like 10, or a share, like 5%; 0: never")
+        return cls(in_a_row=0, share=value / 100) if text.strip().endswith("%") else cls(in_a_row=int(value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one person: a receipt, or an error of sending or of preparing."""
+
+    decided: Decided
+    receipt: Receipt | None = None
+    error: MmsprepError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """How messages go out; arguments as :func:`mmsprep.send` takes them."""
+
+    account: Account
+    via: Via | str = Via.HTTP
+    sender: str = ""
+    text_at_end: bool = False
+    options: SubmitOptions = field(default_factory=SubmitOptions)
+    resend_unknown: bool = False
+    patience: Patience = field(default_factory=Patience)
+
+
+def campaign_key(campaign: Campaign, settings: Settings | None = None) -> str:
+    """What makes two runs the same campaign: the texts with their fields, the files that all get, names of the others.
+
+    A person's corrected name or a longer list changes nothing, so that a run goes on where another one ended.
+
+    Raises:
+        MmsprepError: a file cannot be read.
+    """
+    fixed = tuple(template.filled({}, "a file") for template in campaign.files if not template.fields)
+    job = replace(campaign.job, attachments=fixed, text=campaign.text.text, subject=campaign.subject.text)
+    named = "\0".join(template.text for template in campaign.files if template.fields)
+    return hashlib.sha256(f"campaign\0{key_of(job, settings)}\0{named}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def run(
+    checked: Checked,
+    rendered: Rendered,
+    sending: Sending,
+    *,
+    journal: Journal,
+    key: str = "",
+    pace: Pace | None = None,
+    failures: Failures | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[Outcome]:
+    """Send to everybody and yield what became of each, in the order in which it happens.
+
+    Args:
+        checked: of :func:`mmsprep.campaign.check`.
+        rendered: the messages.
+        sending: account, door and the like.
+        journal: an open one; whoever it knows is not sent to again.
+        key: what makes two runs the same; empty: :func:`campaign_key`.
+        pace: how many at once and a second.
+        failures: when to give up.
+        stop: ends it after what is under way.
+
+    Raises:
+        TooManyFailures: it was given up; what was under way has ended.
+        JournalError: the journal cannot be used; nothing more was sent.
+    """
+    line = _Line(checked, rendered, sending, journal, key or campaign_key(checked.campaign), pace or Pace(), stop)
+    judge = _Judge(failures or Failures())
+    try:
+        for outcome in line.outcomes():
+            yield outcome
+            if problem := judge.problem(outcome):
+                line.stop.set()
+                # Those that are under way come to their end.
+                yield from line.rest()
+                raise TooManyFailures(problem)
+    finally:
+        line.close()
+
+
+class _Judge:
+    """Decides when too much went wrong."""
+
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
+        self._row = 0
+        self._failed = 0
+        self._done = 0
+
+    def problem(self, outcome: Outcome) -> str:
+        error = outcome.error
+        if isinstance(error, EarlierOutcomeUnknown) or (outcome.receipt and outcome.receipt.earlier):
+            return ""
+        self._done += 1
+        self._row = self._row + 1 if error else 0
+        self._failed += error is not None
+        if isinstance(error, ContentRefused) or (isinstance(error, SendError) and ends_it(error)):
+            return f"everybody would meet the same: {error}"
+        if self._failures.in_a_row and self._row >= self._failures.in_a_row:
+            return f"{self._row} failures in a row, the last one: {error}"
+        share = self._failures.share
+        if share and self._done >= _SHARE_FROM and self._failed > share * self._done:
+            return f"{self._failed} of {self._done} failed, more than {share:.1%}, the last one: {error}"
+        return ""
+
+
+class _Line:
+    """People go in, outcomes come out; as many are in between as are sent to at once."""
+
+    def __init__(
+        self,
+        checked: Checked,
+        rendered: Rendered,
+        sending: Sending,
+        journal: Journal,
+        key: str,
+        pace: Pace,
+        stop: threading.Event | None,
+    ) -> None:
+        self.stop = stop or threading.Event()
+        self._rendered = rendered
+        self._sending = sending
+        self._journal = journal
+        self._key = key
+        self._pace = pace
+        self._people = (one for one in decisions(checked.campaign) if one.verdict is Verdict.SEND)
+        self._todo: queue.SimpleQueue[Decided | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
+        self._under_way = 0
+        self._due_s = time.monotonic()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(pace.at_once)]
+        for thread in self._threads:
+            thread.start()
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Everybody's, until there is nobody left or it is stopped."""
+        for person in self._people:
+            self._wait_for_turn()
+            if self.stop.is_set():
+                break
+            self._todo.put(person)
+            self._under_way += 1
+            # A few more than are sent to wait at the workers' hands, so that none of them does.
+            while self._under_way >= 2 * self._pace.at_once:
+                yield self._next()
+            with suppress(queue.Empty):
+                while True:
+                    yield self._next(block=False)
+        yield from self.rest()
+
+    def rest(self) -> Iterator[Outcome]:
+        """Those that are under way."""
+        while self._under_way:
+            yield self._next()
+
+    def close(self) -> None:
+        """Let the threads end, after what they are at."""
+        self.stop.set()
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _next(self, block: bool = True) -> Outcome:
+        found = self._done.get(block=block)
+        self._under_way -= 1
+        if isinstance(found, BaseException):
+            self.stop.set()
+            raise found
+        return found
+
+    def _wait_for_turn(self) -> None:
+        if not self._pace.per_second:
+            return
+        now_s = time.monotonic()
+        self._due_s = max(self._due_s, now_s - 1 / self._pace.per_second) + 1 / self._pace.per_second
+        if self._due_s > now_s:
+            self.stop.wait(self._due_s - now_s)
+
+    def _work(self) -> None:
+        while (person := self._todo.get()) is not None:
+            try:
+                self._done.put(self._one(person))
+            except BaseException as error:
+                self._done.put(error)
+
+    def _one(self, person: Decided) -> Outcome:
+        assert person.words is not None
+        if self.stop.is_set():
+            return Outcome(decided=person, error=NotSent(f"{person.recipient}: not sent, the campaign ended"))
+        try:
+            message = self._rendered.message(person.words)
+        except MmsprepError as error:
+            return Outcome(decided=person, error=error)
+        try:
+            return Outcome(decided=person, receipt=self._send(message, person.recipient))
+        except SendError as error:
+            return Outcome(decided=person, error=error)
+
+    def _send(self, message: Message, recipient: str) -> Receipt:
+        how = self._sending
+        return send(
+            message,
+            to=recipient,
+            account=how.account,
+            via=how.via,
+            sender=how.sender,
+            text_at_end=how.text_at_end,
+            options=how.options,
+            journal=self._journal,
+            key=self._key,
+            resend_unknown=how.resend_unknown,
+            patience=how.patience,
+        )
