@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import email.message
 import io
 import os
 import tempfile
@@ -61,6 +62,7 @@ def pre_send(
     from_s: Moment | None = None,
     to_s: Moment | None = None,
     country: str = "",
+    keep_plus: bool = False,
     folder: str | os.PathLike[str] | None = None,
     fields: Mapping[str, str] | None = None,
     settings: Settings | None = None,
@@ -76,6 +78,7 @@ def pre_send(
         profile, limit_bytes, trim, poster, quality, best_effort, from_s, to_s, settings: as :func:`mmsprep.prepare`
             takes them.
         country: two letters; completes national numbers.
+        keep_plus: a number that came with a plus goes back with one; otherwise digits alone, as the gateway wants.
         folder: where conforming files are written for attachments that are paths, in a new folder inside it that
             is yours; default: a temporary one that is removed when the program ends.
         fields: your names for the fields, like ``{"attachments": "media"}``.
@@ -91,8 +94,11 @@ def pre_send(
     found = {field: _get(outgoing, name) for field, name in names.items()}
     changes: dict[str, object] = {}
     if found.get("recipient"):
-        changes[names["recipient"]] = _recipients(found["recipient"], country)
+        changes[names["recipient"]] = _recipients(found["recipient"], country, keep_plus)
     given = found.get("attachments")
+    if type(given) in (list, tuple):
+        is_mail = hasattr(outgoing, "extra_headers") and hasattr(outgoing, "from_email")
+        given = type(given)(_plain(item, is_mail) for item in given)
     items = as_attachments(() if given is None else given)
     message = prepare(
         [_no_folder(item, place) for place, item in enumerate(items, start=1)],
@@ -131,6 +137,7 @@ async def pre_send_async(
     from_s: Moment | None = None,
     to_s: Moment | None = None,
     country: str = "",
+    keep_plus: bool = False,
     folder: str | os.PathLike[str] | None = None,
     fields: Mapping[str, str] | None = None,
     settings: Settings | None = None,
@@ -150,6 +157,7 @@ async def pre_send_async(
         from_s=from_s,
         to_s=to_s,
         country=country,
+        keep_plus=keep_plus,
         folder=folder,
         fields=fields,
         settings=settings,
@@ -188,11 +196,28 @@ def _get(outgoing: object, name: str) -> Any:
     return list(value) if isinstance(value, Iterator) and not is_file(value) else value
 
 
-def _recipients(value: Any, country: str) -> object:
-    digits = [msisdn(number, country).digits for number in as_recipients(value, "recipient")]
+def _recipients(value: Any, country: str, keep_plus: bool) -> object:
+    digits = []
+    for number in as_recipients(value, "recipient"):
+        had_plus = number.strip().removeprefix("tel:").startswith("+")
+        digits.append(("+" if keep_plus and had_plus else "") + msisdn(number, country).digits)
     if is_one_recipient(value):
         return digits[0]
     return type(value)(digits) if type(value) in (tuple, set, frozenset) else digits
+
+
+def _plain(item: Any, is_mail: bool) -> Any:
+    """A mail's attachment as bytes with its name: a MIME part, or Django's, which holds a text as ``str``.
+
+    A ``str`` in a tuple of ours is a path, and a text must never be taken for one.
+    """
+    if isinstance(item, email.message.Message):
+        return (item.get_filename() or "attachment", item.get_payload(decode=True) or b"", item.get_content_type())
+    if isinstance(item, tuple) and len(item) == 3 and (is_mail or hasattr(item, "mimetype")):
+        name, content, media_type = item
+        content = content.encode() if isinstance(content, str) else content
+        return (name or "attachment", content, media_type or "application/octet-stream")
+    return item
 
 
 def _no_folder(item: AttachmentInput, place: int) -> AttachmentInput:

@@ -43,7 +43,7 @@ class Pace:
         UsageError: a number that makes no sense.
     """
 
-    at_once: int = 4
+    at_once: int = 8
     per_second: float = 0.0
 
     def __post_init__(self) -> None:

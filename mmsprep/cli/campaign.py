@@ -93,7 +93,7 @@ def campaign(
     per_second: Annotated[
         float, typer.Option("--per-second", metavar="N", min=0, help="Begin N messages a second at most; 0: no limit.")
     ] = 0.0,
-    at_once: Annotated[int, typer.Option("--at-once", min=1, max=64, help="Requests under way together.")] = 4,
+    at_once: Annotated[int, typer.Option("--at-once", min=1, max=64, help="Requests under way together.")] = 8,
     max_failures: Annotated[
         str, typer.Option("--max-failures", metavar="N|N%", help="Stop after N failures in a row, or N% of all.")
     ] = "10",
@@ -168,8 +168,6 @@ def campaign(
             cut_from="",
             cut_to="",
         )
-        if not (yes or sandbox or (can_ask() and not json_output)):
-            raise UsageError("nobody can be asked here whether to begin; add --yes")
         asked = _asked(
             people,
             files or [],
@@ -184,6 +182,8 @@ def campaign(
         _tell_checked(checked)
         if not checked.to_send:
             raise UsageError("nobody is left to send to; nothing was sent")
+        if not (yes or sandbox or (can_ask() and not json_output)):
+            raise UsageError("nobody can be asked here whether to begin; add --yes")
         with (
             account_for(gateway, sandbox, keep=min(10_000, checked.to_send + 100)) as account,
             Journal(journal or f"{people}.journal.db") as book,

@@ -16,6 +16,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 from xml.etree import ElementTree
@@ -99,13 +100,18 @@ class Message:
     @property
     def total_bytes(self) -> int:
         """Exact size of the whole message in bytes."""
-        return self.overhead_bytes + sum(part.size_bytes for part in self.parts)
+        return self.size_bytes()
+
+    def size_bytes(self, *, text_at_end: bool = False) -> int:
+        """Exact length of :meth:`mime` in bytes, without building it."""
+        overhead = overhead_bytes(self.parts, self.text, self.subject, text_at_end)
+        return overhead + sum(len(part.data) for part in self.parts)
 
     @property
     def sha256(self) -> str:
         """What the recipient gets, as a hash: text, subject, and the parts in order with types and names."""
         parts = [
-            [part.name, part.content_type, hashlib.sha256(part.data).hexdigest(), list(part.shown_at or (place,))]
+            [part.name, part.content_type, _sha256(part.data), list(part.shown_at or (place,))]
             for place, part in enumerate(self.parts)
         ]
         content = json.dumps([self.text, self.subject, parts], separators=(",", ":"))
@@ -187,9 +193,15 @@ def _intact(folder: Path) -> str:
     return read_message(folder).sha256
 
 
-def overhead_bytes(parts: Sequence[PartReport], text: str, subject: str) -> int:
+def overhead_bytes(parts: Sequence[PartReport], text: str, subject: str, text_at_end: bool = False) -> int:
     """Bytes that a message of these parts needs beyond the parts' own data."""
-    return len(_mime(parts, [b""] * len(parts), text, subject))
+    return len(_mime(parts, [b""] * len(parts), text, subject, text_at_end))
+
+
+@lru_cache(maxsize=16)
+def _sha256(data: bytes) -> str:
+    """Of a part's data, which the messages to several people share."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def labels(names: Mapping[int, str]) -> dict[int, str]:

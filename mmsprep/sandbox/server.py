@@ -127,6 +127,17 @@ class Sandbox:
         """The requests whose message was not taken in."""
         return tuple(one for one in self.exchanges if not one.judgement.accepted)
 
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the messages that were taken in, one for each, oldest first; empty where it has none."""
+        submissions = (one.judgement.submission for one in self.accepted)
+        return [next((part.text for part in one.content.parts if part.text), "") for one in submissions if one]
+
+    @property
+    def numbers(self) -> list[str]:
+        """Whom the messages that were taken in went to, oldest first."""
+        return [one.judgement.submission.number for one in self.accepted if one.judgement.submission]
+
     def part_data(self, exchange: Exchange, place: int) -> bytes:
         """The bytes of the part at ``place`` of an accepted message, as the client sent them."""
         return self.traffic.part_path(exchange.number, place).read_bytes()

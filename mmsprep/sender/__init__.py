@@ -254,7 +254,7 @@ def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Cour
 def _check(message: Message, text_at_end: bool) -> None:
     if not message.parts and not message.text:
         raise UsageError("nothing to send: the message has no part and no text")
-    total_bytes = len(message.mime(text_at_end=text_at_end))
+    total_bytes = message.size_bytes(text_at_end=text_at_end)
     if total_bytes > message.limit_bytes:
         raise OverBudget(
             f"the message has {total_bytes:,} bytes, its limit is {message.limit_bytes:,}; it was not sent",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from mmsprep.errors import (
@@ -86,17 +87,14 @@ def build_request(
         fields["message_at_start"] = "0" if text_at_end else "1"
     if max_dimension_px := _max_dimension_px(message):
         fields["max_dimension"] = str(max_dimension_px)
-    for place, part in enumerate(parts):
-        fields[f"attachment{place}"] = base64.b64encode(part.data).decode("ascii")
-        fields[f"type{place}"] = part.content_type
-        fields[f"name{place}"] = part.name
+    attached = _attached(tuple((part.data, part.content_type, part.name) for part in parts))
     return WireRequest(
         via=Via.HTTP,
         url=account.door(PATH),
         recipient=to,
         transaction_id=transaction_id,
         headers={"Content-Type": "application/x-www-form-urlencoded"},
-        body=urlencode(fields).encode("ascii"),
+        body=urlencode(fields).encode("ascii") + attached,
         secrets=account.secrets,
         proxy=account.proxy,
     )
@@ -173,12 +171,23 @@ def _failure(request: WireRequest, response: WireResponse, text: str) -> SendErr
     return (kind or SendRejected)(problem, request.transaction_id, None, raw, None, "the gateway answered FAILURE")
 
 
+@lru_cache(maxsize=4)
+def _attached(parts: tuple[tuple[bytes, str, str], ...]) -> bytes:
+    """The fields of the attachments, which several recipients share."""
+    pieces = []
+    for place, (data, content_type, name) in enumerate(parts):
+        packed = base64.b64encode(data).replace(b"+", b"%2B").replace(b"/", b"%2F").replace(b"=", b"%3D")
+        said = urlencode({f"type{place}": content_type, f"name{place}": name}).encode("ascii")
+        pieces.append(b"&attachment%d=%b&%b" % (place, packed, said))
+    return b"".join(pieces)
+
+
 def _in_places(message: Message) -> list[Part]:
     """The parts as they are shown; the form knows no sharing, so a shared part goes as often as it is shown."""
     places = [(shown_at, part) for index, part in enumerate(message.parts) for shown_at in part.shown_at or (index,)]
     parts = [part for _, part in sorted(places, key=lambda place: place[0])]
     extra_bytes = sum(part.size_bytes for part in parts) - sum(part.size_bytes for part in message.parts)
-    if message.total_bytes + extra_bytes > message.limit_bytes:
+    if extra_bytes and message.total_bytes + extra_bytes > message.limit_bytes:
         raise UsageError(
             "slides share a part, which the HTTP form cannot say, and sending it twice would exceed the limit;"
             " use the other door (--via mm7)"

@@ -35,7 +35,7 @@ from mmsprep.sender.wire import WireRequest, WireResponse
 
 T = TypeVar("T")
 _MOST_REPLY_BYTES = 65_536
-_WRITE_BYTES = 16_384
+_WRITE_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,14 +13,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Update, func, or_, select, update
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Update, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -38,6 +40,19 @@ _TRIES = 5
 _COLUMNS = [attempts.c[entry.name] for entry in fields(Entry)]
 _inherited: list[object] = []
 """What a fork left behind: closing it here would end its parent's connections."""
+
+
+T = TypeVar("T")
+
+
+class _Waiting:
+    """Something to be written, and what became of it."""
+
+    def __init__(self, work: Callable[[Connection], object]) -> None:
+        self.work = work
+        self.result: object = None
+        self.error: BaseException | None = None
+        self.is_done = False
 
 
 class _Taken(JournalError):
@@ -88,10 +103,11 @@ class Journal:
             JournalError: it cannot be read.
         """
         with self._mapped(), self._own_engine().connect() as connection:
-            row = connection.execute(
-                select(*_COLUMNS, attempts.c.owner, attempts.c.expires_at_s).where(_same(subject))
-            ).first()
-            return _entry(row, self._now_s(connection)) if row else _refusal_of(connection, subject)
+            row = connection.execute(_STANDING, _asked(subject)).first()
+            if row:
+                return _entry(row, self._now_s(connection))
+            row = connection.execute(_JUDGED, _asked(subject)).first()
+            return _entry(row) if row and row.error_code == ContentRefused.code else None
 
     def claim(self, claim: Claim, *, resend_unknown: bool = False) -> Entry | None:
         """Take the right to send; it is on disk when this returns.
@@ -111,11 +127,8 @@ class Journal:
             known = entry is not None and (entry.state is not State.UNKNOWN or not resend_unknown)
             if known:
                 return entry
-            with self._writing() as connection:
-                if entry is not None:
-                    connection.execute(self._release(entry, self._now_s(connection)))
-                if self._insert(connection, claim):
-                    return None
+            if self._commit(partial(self._take, claim, entry)):
+                return None
         raise JournalError(f"{self.name}: others come and go on {claim.subject.recipient}; nothing was sent")
 
     def settle(self, claim: Claim, outcome: Receipt | SendError) -> None:
@@ -130,14 +143,17 @@ class Journal:
         else:
             values |= {"state": state_of(outcome), "error_code": outcome.code, "reason": outcome.reason}
         stands = {} if values["state"] in STANDING else {"stands": False}
+
+        def record(connection: Connection) -> None:
+            now_s = self._now_s(connection)
+            connection.execute(
+                update(attempts)
+                .where(attempts.c.token == claim.token)
+                .values(**values, **stands, expires_at_s=now_s, updated_at_s=now_s)
+            )
+
         try:
-            with self._writing() as connection:
-                now_s = self._now_s(connection)
-                connection.execute(
-                    update(attempts)
-                    .where(attempts.c.token == claim.token)
-                    .values(**values, **stands, expires_at_s=now_s, updated_at_s=now_s)
-                )
+            self._commit(record)
         except JournalError as error:
             if not isinstance(outcome, Receipt):
                 raise
@@ -240,24 +256,29 @@ class Journal:
         with self._mapped(), self._own_engine().connect() as connection:
             return self._now_s(connection)
 
+    def _take(self, claim: Claim, entry: Entry | None, connection: Connection) -> bool:
+        """Release ``entry`` where there is one, and make the claim; false: somebody else was first."""
+        if entry is not None:
+            connection.execute(self._release(entry, self._now_s(connection)))
+        return self._insert(connection, claim)
+
     def _insert(self, connection: Connection, claim: Claim) -> bool:
         now_s, subject = self._now_s(connection), claim.subject
-        make = postgresql.insert if self._is_postgresql else sqlite.insert
-        statement = make(attempts).values(
-            recipient=subject.recipient,
-            gateway=subject.gateway,
-            key=subject.key,
-            content_sha256=subject.content_sha256,
-            via=claim.via,
-            transaction_id=claim.transaction_id,
-            token=claim.token,
-            state=State.SENDING,
-            owner=this_process(),
-            expires_at_s=now_s + claim.lasts_s + _SLACK_S,
-            created_at_s=now_s,
-            updated_at_s=now_s,
-        )
-        return connection.execute(statement.on_conflict_do_nothing().returning(attempts.c.number)).first() is not None
+        values = {
+            "recipient": subject.recipient,
+            "gateway": subject.gateway,
+            "key": subject.key,
+            "content_sha256": subject.content_sha256,
+            "via": claim.via,
+            "transaction_id": claim.transaction_id,
+            "token": claim.token,
+            "state": State.SENDING,
+            "owner": this_process(),
+            "expires_at_s": now_s + claim.lasts_s + _SLACK_S,
+            "created_at_s": now_s,
+            "updated_at_s": now_s,
+        }
+        return connection.execute(_TAKE[self._engine.dialect.name], values).first() is not None
 
     @staticmethod
     def _release(entry: Entry, now_s: float) -> Update:
@@ -280,6 +301,37 @@ class Journal:
     def _is_postgresql(self) -> bool:
         return self._engine.dialect.name == "postgresql"
 
+    def _commit(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` in a transaction, on disk when this returns.
+
+        A commit of SQLite's waits for the disk, so whoever gets the turn does in one what all others wait with: of
+        any number of threads each waits for two commits at most, and not for everybody's.
+        """
+        if self._is_postgresql:
+            with self._writing() as connection:
+                return work(connection)
+        with self._mapped():
+            engine = self._own_engine()
+        mine = _Waiting(work)
+        self._waiting.append(mine)
+        with self._turn:
+            if not mine.is_done:
+                together = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                try:
+                    with self._mapped(), engine.begin() as connection:
+                        for one in together:
+                            one.result = one.work(connection)
+                except BaseException as error:
+                    for one in together:
+                        one.error = error
+                    raise
+                finally:
+                    for one in together:
+                        one.is_done = True
+        if mine.error is not None:
+            raise JournalError(str(mine.error)) from None
+        return cast(T, mine.result)
+
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """One transaction, on disk when the block ends."""
@@ -299,6 +351,7 @@ class Journal:
         self._pid = os.getpid()
         # SQLite has one writer at a time and lets the others poll; within this process they queue instead.
         self._turn = nullcontext() if self._is_postgresql else threading.Lock()
+        self._waiting: deque[_Waiting] = deque()
 
     def _opened(self, wait_s: float) -> Engine:
         path = str(Path(self.place).absolute())
@@ -331,26 +384,37 @@ class Journal:
             raise JournalError(f"{self.name}: cannot be opened ({error.strerror}); {therefore}") from None
 
 
-def _same(subject: Subject) -> ColumnElement[bool]:
-    return (
-        (attempts.c.recipient == subject.recipient)
-        & (attempts.c.gateway == subject.gateway)
-        & (attempts.c.key == subject.key)
-        & attempts.c.stands
+# Statements are built once: at every send they would cost more than the database does.
+_STANDING = select(*_COLUMNS, attempts.c.owner, attempts.c.expires_at_s).where(
+    attempts.c.recipient == bindparam("of_recipient"),
+    attempts.c.gateway == bindparam("of_gateway"),
+    attempts.c.key == bindparam("of_key"),
+    attempts.c.stands,
+)
+_JUDGED = (
+    select(*_COLUMNS)
+    .where(
+        attempts.c.content_sha256 == bindparam("of_content"),
+        attempts.c.gateway == bindparam("of_gateway"),
+        or_(attempts.c.state == State.ACCEPTED, attempts.c.error_code == ContentRefused.code),
     )
+    .order_by(attempts.c.number.desc())
+    .limit(1)
+)
+"""The last attempt in which this content was refused or accepted, whoever it was for."""
+_TAKE: dict[str, Any] = {
+    name: module.insert(attempts).on_conflict_do_nothing().returning(attempts.c.number)
+    for name, module in (("postgresql", postgresql), ("sqlite", sqlite))
+}
 
 
-def _refusal_of(connection: Connection, subject: Subject) -> Entry | None:
-    """The attempt in which this content was refused, unless it was accepted after that."""
-    judged = (
-        select(*_COLUMNS)
-        .where(attempts.c.content_sha256 == subject.content_sha256, attempts.c.gateway == subject.gateway)
-        .where(or_(attempts.c.state == State.ACCEPTED, attempts.c.error_code == ContentRefused.code))
-        .order_by(attempts.c.number.desc())
-        .limit(1)
-    )
-    row = connection.execute(judged).first()
-    return _entry(row) if row and row.error_code == ContentRefused.code else None
+def _asked(subject: Subject) -> dict[str, str]:
+    return {
+        "of_recipient": subject.recipient,
+        "of_gateway": subject.gateway,
+        "of_key": subject.key,
+        "of_content": subject.content_sha256,
+    }
 
 
 def _entry(row: Any, now_s: float | None = None) -> Entry:

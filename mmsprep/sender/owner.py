@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -15,8 +16,13 @@ _PROC = Path("/proc")
 
 def this_process() -> str:
     """This process among all that ran here since the machine started; empty where there is no ``/proc`` to tell."""
-    place, born = _place(), _born(os.getpid())
-    return f"{place}/{os.getpid()}/{born}" if place and born else ""
+    return _process(os.getpid())
+
+
+@lru_cache(maxsize=2)
+def _process(pid: int) -> str:
+    place, born = _place(), _born(pid)
+    return f"{place}/{pid}/{born}" if place and born else ""
 
 
 def is_gone(owner: str) -> bool:

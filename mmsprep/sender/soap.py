@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 from mmsprep import mm7
 from mmsprep.errors import MalformedEnvelope, SendError, SendOutcomeUnknown, SendRejected
@@ -174,6 +175,12 @@ def _content(message: Message, text_at_end: bool) -> Entity:
     return replace(content, headers=(*content.headers, ("Content-ID", f"<{_CONTENT_ID}>")))
 
 
+@lru_cache(maxsize=16)
+def _packed(data: bytes) -> bytes:
+    """Base64 in lines, which several recipients share."""
+    return base64.encodebytes(data).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
+
+
 def _for_transport(entity: Entity) -> Entity:
     lines_fit = max(map(len, entity.body.split(b"\n"))) < _LONGEST_LINE_BYTES
     readable = lines_fit and (entity.content_type.startswith("text/") or entity.content_type == SMIL_CONTENT_TYPE)
@@ -181,5 +188,5 @@ def _for_transport(entity: Entity) -> Entity:
     headers = tuple(
         (name, encoding if name == "Content-Transfer-Encoding" else value) for name, value in entity.headers
     )
-    body = entity.body if readable else base64.encodebytes(entity.body).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
+    body = entity.body if readable else _packed(entity.body)
     return Entity(headers, body)

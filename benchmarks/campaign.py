@@ -1,0 +1,164 @@
+"""A campaign against a loopback gateway, beside a bare HTTP client with the same bytes.
+
+    python benchmarks/campaign.py [--people 10000] [--kilobytes 280] [--at-once 4] [--latency-ms 0] [--rounds 3]
+
+The gateway is a process of its own that reads a request, waits and says success. The bare client is httpx in as many
+threads, without a journal: what is left when everything else is taken away. Rounds alternate, so that both meet the
+same machine; the ratio of the medians is the figure. Memory is the highest of the campaign's own process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import httpx
+
+from mmsprep import Account
+from mmsprep.campaign import Campaign, Checked, Pace, Rendered, Sending, Template, check, read_people, run
+from mmsprep.campaign.checked import Words, decisions
+from mmsprep.sender import Journal, form
+
+
+class _Gateway(asyncio.Protocol):
+    """Reads a request, waits, says success; as little as can be."""
+
+    accepted = 0
+    latency_s = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._head = b""
+        self._left: int | None = None
+        self._closes = False
+
+    def data_received(self, data: bytes) -> None:
+        if self._left is None:
+            self._head += data
+            head, end, body = self._head.partition(b"\r\n\r\n")
+            if not end:
+                return
+            fields = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:])
+            self._left = int(fields[b"content-length"]) - len(body)
+            self._closes = fields.get(b"connection", b"").strip() == b"close"
+            self._head = b""
+        else:
+            self._left -= len(data)
+        if self._left <= 0:
+            self._left = None
+            asyncio.get_running_loop().call_later(self.latency_s, self._answer)
+
+    def _answer(self) -> None:
+        _Gateway.accepted += 1
+        body = b"Success. ID = %016d" % (10**15 + _Gateway.accepted)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body)
+        self._transport.write(head + body)
+        if self._closes:
+            self._transport.close()
+
+
+def serve(told: Connection, latency_s: float) -> None:
+    """Run the gateway until the process is ended."""
+    _Gateway.latency_s = latency_s
+
+    async def forever() -> None:
+        server = await asyncio.get_running_loop().create_server(_Gateway, "127.0.0.1", 0)
+        told.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(forever())
+
+
+def bare(url: str, bodies: Callable[[int], bytes], people: int, at_once: int) -> None:
+    """The same requests, and nothing else."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    with httpx.Client(trust_env=False, timeout=60) as client, ThreadPoolExecutor(at_once) as pool:
+
+        def one(number: int) -> None:
+            reply = client.post(url, content=bodies(number), headers=headers)
+            assert reply.text.startswith("Success"), reply.text
+
+        for _ in pool.map(one, range(people)):
+            pass
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--people", type=int, default=10_000)
+    parser.add_argument("--kilobytes", type=int, default=280)
+    parser.add_argument("--at-once", type=int, default=4)
+    parser.add_argument("--latency-ms", type=float, default=0.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    here, there = multiprocessing.Pipe()
+    gateway = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(there, asked.latency_ms / 1000), daemon=True
+    )
+    gateway.start()
+    account = Account("me", "secret", f"http://127.0.0.1:{here.recv()}")
+    with tempfile.TemporaryDirectory() as name:
+        _measure(Path(name), account, asked)
+    gateway.terminate()
+
+
+def _measure(folder: Path, account: Account, asked: argparse.Namespace) -> None:
+    text = folder / "noise.txt"
+    # Text that nothing shrinks: the whole budget goes over the wire.
+    text.write_text("\n".join(os.urandom(36).hex() for _ in range(asked.kilobytes * 1000 // 73)))
+    people = folder / "people.csv"
+    rows = (f"{61400000000 + number},Person {number}\n" for number in range(asked.people))
+    people.write_text("Mobile,Name\n" + "".join(rows))
+    campaign = Campaign(people=read_people(people), text=Template("Hi {Name}"), files=(Template(str(text)),))
+    rates: dict[str, list[float]] = {"bare": [], "campaign": []}
+    cpu_ms: dict[str, list[float]] = {"bare": [], "campaign": []}
+    for number in range(asked.rounds):
+        checked = check(campaign)
+        with Rendered(checked) as rendered, Journal(folder / f"journal-{number}.db") as journal:
+            example = rendered.message(_first_words(checked))
+            request = form.build_request(example, to="61400000000", account=account, transaction_id="t")
+            body = request.body
+
+            def campaigned(
+                checked: Checked = checked, rendered: Rendered = rendered, journal: Journal = journal
+            ) -> None:
+                outcomes = run(
+                    checked, rendered, Sending(account=account), journal=journal, pace=Pace(at_once=asked.at_once)
+                )
+                done = sum(outcome.receipt is not None for outcome in outcomes)
+                assert done == asked.people, done
+
+            runs = {
+                "bare": lambda body=body: bare(account.door(form.PATH), lambda _: body, asked.people, asked.at_once),
+                "campaign": campaigned,
+            }
+            for what in ("bare", "campaign") if number % 2 == 0 else ("campaign", "bare"):
+                began_s, cpu_s = time.perf_counter(), time.process_time()
+                runs[what]()
+                rates[what].append(asked.people / (time.perf_counter() - began_s))
+                cpu_ms[what].append((time.process_time() - cpu_s) / asked.people * 1000)
+            print(f"round {number + 1}: {len(body):,} bytes a request, media prepared {rendered.prepared} time(s)")
+    for what, found in rates.items():
+        rate, cpu = statistics.median(found), statistics.median(cpu_ms[what])
+        print(f"{what:>10}: {rate:7.1f} messages a second, {cpu:.2f} ms of processor time each")
+    ratio = statistics.median(rates["campaign"]) / statistics.median(rates["bare"])
+    print(f"     ratio: {ratio:.2f}; highest memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+def _first_words(checked: Checked) -> Words:
+    return next(one.words for one in decisions(checked.campaign) if one.words)
+
+
+if __name__ == "__main__":
+    main()
