@@ -96,7 +96,7 @@ def pre_send(
     if found.get("recipient"):
         changes[names["recipient"]] = _recipients(found["recipient"], country, keep_plus)
     given = found.get("attachments")
-    if type(given) in (list, tuple):
+    if isinstance(given, (list, tuple)) and type(given) in (list, tuple):
         is_mail = hasattr(outgoing, "extra_headers") and hasattr(outgoing, "from_email")
         given = type(given)(_plain(item, is_mail) for item in given)
     items = as_attachments(() if given is None else given)
