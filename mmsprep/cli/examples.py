@@ -16,6 +16,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "mmsprep send --to 61409317436 --journal sent.db --via mm7 mms",
         "mmsprep send --to 61409317436 --sandbox --yes photo.heic",
     ),
+    "campaign": (
+        'mmsprep campaign people.csv photo.heic -m "Hi {Name}" --sandbox',
+        'mmsprep campaign people.csv "cards/{Code}.jpg" -m "Hi {Name|there}" --except no.txt --per-second 5',
+    ),
+    "track": ("mmsprep track --journal sent.db --store inbox", "mmsprep track --to 61409317436 --since 2d --json"),
     "status": ("mmsprep status 4006",),
     "pack": ("mmsprep pack mms -o message.mms",),
     "unpack": ("mmsprep unpack message.mms -o parts",),
