@@ -31,9 +31,20 @@ from mmsprep.cli.options import (
     TrimFlag,
     job_of,
 )
-from mmsprep.cli.printing import JsonFlag, ProfileOption, ask, console_for, print_json, reported, say, say_error
+from mmsprep.cli.printing import (
+    ForOption,
+    JsonFlag,
+    ProfileOption,
+    ask,
+    console_for,
+    print_json,
+    reported,
+    say,
+    say_error,
+)
 from mmsprep.cli.send import ViaOption, account_for, can_ask
 from mmsprep.errors import MmsprepError, TooManyFailures, UsageError
+from mmsprep.model import Phones
 
 if TYPE_CHECKING:
     from mmsprep.campaign import Campaign, Checked, Outcome, Pace, Rendered
@@ -129,6 +140,7 @@ def campaign(
         bool, typer.Option("--sandbox", help="Send to a sandbox on this machine; starts one where none is running.")
     ] = False,
     profile: ProfileOption = "smsglobal",
+    phones: ForOption = Phones.USUAL,
     limit: LimitOption = None,
     trim: TrimFlag = False,
     poster: PosterFlag = False,
@@ -157,6 +169,7 @@ def campaign(
             text_file=message_file,
             subject=subject,
             profile=profile,
+            phones=phones,
             limit=limit,
             on_error=OnError.FAIL,
             trim=trim,
