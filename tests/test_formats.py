@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
 import pytest
+from PIL import Image
 
-from mmsprep.errors import TypeNotAllowed
+from mmsprep.errors import TypeNotAllowed, UnknownType
 from mmsprep.formats import FORMATS, Format
 from mmsprep.formats.content import Content
 from mmsprep.formats.registry import described, register, remove
 from mmsprep.model import Action, Attachment, Kind, MediaInfo, Support
+from mmsprep.pipeline import prepare
 from mmsprep.pipeline.classify import classify
 from mmsprep.pipeline.rewrap import strip
 from mmsprep.profile import Profile, Row, Use
@@ -116,3 +119,27 @@ def test_the_shelf_names_what_it_holds() -> None:
     assert kinds == sorted(kinds, key=[*Kind, None].index)
     assert [entry.slug for entry in FORMATS.values() if entry.kind is None and not entry.advice] == ["dcf"]
     assert [entry.slug for entry in FORMATS.values() if entry.kind is Kind.VIDEO and not entry.demuxer] == []
+
+
+def test_a_picture_of_a_new_format_becomes_a_message(profile: Profile) -> None:
+    """SGI's pictures, which nothing here names: a row with magic and Pillow's decoder is all it takes."""
+    out = io.BytesIO()
+    Image.effect_mandelbrot((320, 240), (-2, -1.2, 1, 1.2), 60).convert("RGB").save(out, "SGI")
+    with pytest.raises(UnknownType):
+        prepare([("it", out.getvalue())], profile=profile, settings=Settings(isolate=False))
+    row = Format(
+        slug="sgi",
+        title="SGI",
+        kind=Kind.IMAGE,
+        content_type="image/sgi",
+        extension="sgi",
+        magics=(((0, b"\x01\xda\x00"),), ((0, b"\x01\xda\x01"),)),
+        decoder="PIL.SgiImagePlugin:SgiImageFile",
+    )
+    register(row)
+    try:
+        (part,) = prepare([("it", out.getvalue())], profile=profile, settings=Settings(isolate=False)).parts
+    finally:
+        remove("sgi")
+    assert (part.source.format, part.kind, part.width_px, part.height_px) == ("sgi", Kind.IMAGE, 320, 240)
+    assert part.format in ("jpeg", "gif")

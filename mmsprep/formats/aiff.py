@@ -27,6 +27,7 @@ register(
         content_type="audio/aiff",
         extension="aiff",
         demuxer="aiff",
+        indexed=True,
         also_named="aif aifc",
         magics=(
             (

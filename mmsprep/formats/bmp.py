@@ -30,6 +30,6 @@ register(
         also_named="dib",
         looks_like=_is_bmp,
         rank=20,
-        pillow="BmpImagePlugin.BmpImageFile",
+        decoder="PIL.BmpImagePlugin:BmpImageFile",
     )
 )

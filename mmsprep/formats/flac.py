@@ -16,6 +16,7 @@ register(
         content_type="audio/flac",
         extension="flac",
         demuxer="flac",
+        indexed=True,
         magics=(((0, b"fLaC"),),),
     )
 )

@@ -135,7 +135,7 @@ register(
         content_type="image/gif",
         extension="gif",
         magics=(((0, b"GIF87a"),), ((0, b"GIF89a"),)),
-        pillow="GifImagePlugin.GifImageFile",
+        decoder="PIL.GifImagePlugin:GifImageFile",
         structure=_read,
         animated=True,
         strip=strip,

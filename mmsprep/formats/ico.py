@@ -31,6 +31,6 @@ register(
         also_named="cur",
         looks_like=_is_ico,
         rank=60,
-        pillow="IcoImagePlugin.IcoImageFile",
+        decoder="PIL.IcoImagePlugin:IcoImageFile",
     )
 )

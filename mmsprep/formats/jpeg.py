@@ -206,7 +206,7 @@ register(
         extension="jpg",
         also_named="jpeg jpe jfif mpo",
         magics=(((0, b"\xff\xd8\xff"),),),
-        pillow="JpegImagePlugin.JpegImageFile",
+        decoder="PIL.JpegImagePlugin:JpegImageFile",
         structure=_read,
         strip=strip,
     )

@@ -94,6 +94,7 @@ register(
         magics=(((0, b"\x00\x00\x00\x0cJXL \r\n\x87\n"),),),
         looks_like=_is_codestream,
         rank=170,
+        decoder="pillow_jxl.JpegXLImagePlugin:JXLImageFile",
         read=_read,
         animated=True,
     )

@@ -136,6 +136,7 @@ register(
         content_type="audio/x-matroska",
         extension="mka",
         demuxer="matroska",
+        indexed=True,
         also_named="mkv webm weba",
     )
 )
@@ -147,6 +148,7 @@ register(
         content_type="video/x-matroska",
         extension="mkv",
         demuxer="matroska",
+        indexed=True,
         also_named="mk3d webm",
         sound_only="mka",
         known_end=_known_end,
@@ -160,6 +162,7 @@ register(
         content_type="video/webm",
         extension="webm",
         demuxer="matroska",
+        indexed=True,
         sound_only="mka",
         known_end=_known_end,
     )

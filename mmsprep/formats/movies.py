@@ -95,6 +95,7 @@ register(
         content_type="video/mp4",
         extension="mp4",
         demuxer="mov",
+        indexed=True,
         also_named="m4v f4v mov 3gp",
         sound_only="m4a",
         remuxed=True,
@@ -108,6 +109,7 @@ register(
         content_type="video/quicktime",
         extension="mov",
         demuxer="mov",
+        indexed=True,
         also_named="qt mp4",
         sound_only="m4a",
     )
@@ -120,6 +122,7 @@ register(
         content_type="video/3gpp",
         extension="3gp",
         demuxer="mov",
+        indexed=True,
         also_named="3gpp mp4",
         sound_only="m4a",
         remuxed=True,
@@ -133,6 +136,7 @@ register(
         content_type="video/3gpp2",
         extension="3g2",
         demuxer="mov",
+        indexed=True,
         also_named="3gpp2 3gp mp4",
         sound_only="m4a",
     )
@@ -145,6 +149,7 @@ register(
         content_type="audio/mp4",
         extension="m4a",
         demuxer="mov",
+        indexed=True,
         also_named="m4b m4r mp4 3gp 3ga mov",
     )
 )
@@ -156,6 +161,7 @@ register(
         content_type="image/heic",
         extension="heic",
         also_named="heif hif",
+        decoder="pillow_heif.as_plugin:HeifImageFile",
     )
 )
 register(
@@ -166,7 +172,7 @@ register(
         content_type="image/avif",
         extension="avif",
         also_named="avifs heif",
-        pillow="AvifImagePlugin.AvifImageFile",
+        decoder="PIL.AvifImagePlugin:AvifImageFile",
         animated=True,
     )
 )

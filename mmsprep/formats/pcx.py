@@ -36,6 +36,6 @@ register(
         extension="pcx",
         looks_like=_is_pcx,
         rank=40,
-        pillow="PcxImagePlugin.PcxImageFile",
+        decoder="PIL.PcxImagePlugin:PcxImageFile",
     )
 )

@@ -98,7 +98,7 @@ register(
         extension="png",
         also_named="apng",
         magics=(((0, b"\x89PNG\r\n\x1a\n"),),),
-        pillow="PngImagePlugin.PngImageFile",
+        decoder="PIL.PngImagePlugin:PngImageFile",
         structure=_read,
         animated=True,
     )

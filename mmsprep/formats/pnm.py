@@ -28,6 +28,6 @@ register(
         also_named="pbm pgm ppm",
         looks_like=_is_pnm,
         rank=30,
-        pillow="PpmImagePlugin.PpmImageFile",
+        decoder="PIL.PpmImagePlugin:PpmImageFile",
     )
 )

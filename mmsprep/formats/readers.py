@@ -6,6 +6,9 @@ Comes in: content, a format's slug. Goes out: what its file says of it. Never: a
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, BinaryIO
 
 from mmsprep.errors import Damaged
 from mmsprep.formats.content import Content
@@ -32,6 +35,18 @@ def read_structure(content: Content, format_slug: str, max_frames: int) -> Struc
     if not (found.missing or (found.width_px and found.height_px)):
         raise Damaged(content.name, "has a picture of no size in it; get the file again")
     found.metadata = list(dict.fromkeys(found.metadata))
+    return found
+
+
+def picture_decoder(format_slug: str) -> Callable[[BinaryIO], Any]:
+    """What opens a picture of this format, and gives a picture of Pillow's.
+
+    Raises:
+        ImportError: its package is not installed.
+        ValueError: there is none.
+    """
+    module, _, name = FORMATS[format_slug].decoder.partition(":")
+    found: Callable[[BinaryIO], Any] = getattr(import_module(module), name)
     return found
 
 

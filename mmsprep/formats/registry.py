@@ -44,9 +44,9 @@ class Format:
     """One format: its slug, how people call it, its canonical MIME type and file extension, and what can be done.
 
     ``kind`` is ``None`` for what is never sent; ``advice`` then says what to do instead. ``demuxer`` is the ffmpeg
-    demuxer that is forced on it, ``None`` where ffmpeg does not read it. ``pillow`` is the module and class of Pillow's
-    that reads it, with a dot between them. ``also_named`` are further extensions that people give such files, with
-    blanks between them.
+    demuxer that is forced on it, ``None`` where ffmpeg does not read it; ``indexed``: it says where each frame lies. A
+    picture's ``decoder`` is where what opens it is, as ``module:name``; that is loaded when one comes. ``also_named``
+    are further extensions that people give such files, with blanks between them.
 
     Recognised: by one of ``magics``; where no magic is sure, ``looks_like`` is asked, in the order of ``rank``, the
     surest first; a text by a pattern of ``text_starts``. None of them: a family, or what is in a container, decides;
@@ -75,7 +75,8 @@ class Format:
     looks_like: Callable[[Content], bool] | None = None
     rank: int = 0
     text_starts: tuple[str, ...] = ()
-    pillow: str = ""
+    decoder: str = ""
+    indexed: bool = False
     sound_only: str = ""
     with_pictures: str = ""
     structure: Callable[[Content, Structure, int], None] | None = None

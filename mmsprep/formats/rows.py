@@ -16,7 +16,7 @@ register(
         content_type="image/x-icns",
         extension="icns",
         magics=(((0, b"icns\x00"),),),
-        pillow="IcnsImagePlugin.IcnsImageFile",
+        decoder="PIL.IcnsImagePlugin:IcnsImageFile",
     )
 )
 register(
@@ -27,7 +27,7 @@ register(
         content_type="image/x-dds",
         extension="dds",
         magics=(((0, b"DDS \x7c\x00\x00\x00"),),),
-        pillow="DdsImagePlugin.DdsImageFile",
+        decoder="PIL.DdsImagePlugin:DdsImageFile",
     )
 )
 register(
@@ -38,7 +38,7 @@ register(
         content_type="image/vnd.adobe.photoshop",
         extension="psd",
         magics=(((0, b"8BPS\x00\x01"),),),
-        pillow="PsdImagePlugin.PsdImageFile",
+        decoder="PIL.PsdImagePlugin:PsdImageFile",
     )
 )
 register(
@@ -53,7 +53,7 @@ register(
             ((0, b"\x00\x00\x00\x0cjP  \r\n\x87\n"),),
             ((0, b"\xff\x4f\xff\x51"),),
         ),
-        pillow="Jpeg2KImagePlugin.Jpeg2KImageFile",
+        decoder="PIL.Jpeg2KImagePlugin:Jpeg2KImageFile",
     )
 )
 register(
@@ -154,6 +154,7 @@ register(
         content_type="audio/x-w64",
         extension="w64",
         demuxer="w64",
+        indexed=True,
         also_named="wav",
         magics=(((0, bytes.fromhex("726966662e91cf11a5d628db04c10000")),),),
         codec="pcm",

@@ -38,6 +38,6 @@ register(
         also_named="icb vda vst",
         looks_like=_is_tga,
         rank=50,
-        pillow="TgaImagePlugin.TgaImageFile",
+        decoder="PIL.TgaImagePlugin:TgaImageFile",
     )
 )

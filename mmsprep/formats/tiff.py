@@ -23,7 +23,7 @@ register(
             ((0, b"II+\x00"),),
             ((0, b"MM\x00+"),),
         ),
-        pillow="TiffImagePlugin.TiffImageFile",
+        decoder="PIL.TiffImagePlugin:TiffImageFile",
     )
 )
 

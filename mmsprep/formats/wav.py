@@ -151,6 +151,7 @@ register(
         content_type="audio/wav",
         extension="wav",
         demuxer="wav",
+        indexed=True,
         also_named="wave rf64",
         magics=(
             (

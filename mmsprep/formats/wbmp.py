@@ -96,6 +96,7 @@ register(
         extension="wbmp",
         looks_like=lambda content: wbmp_size_px(content) is not None,
         rank=180,
+        decoder="mmsprep.formats.wbmp:open_wbmp",
         read=_read,
     )
 )

@@ -62,7 +62,7 @@ register(
         content_type="image/webp",
         extension="webp",
         magics=(((0, b"RIFF"), (8, b"WEBP")),),
-        pillow="WebPImagePlugin.WebPImageFile",
+        decoder="PIL.WebPImagePlugin:WebPImageFile",
         structure=_read,
         animated=True,
     )

@@ -21,15 +21,13 @@ from mmsprep.errors import AttachmentError, Damaged, MmsprepError, ToolError, Ve
 from mmsprep.formats import FORMATS
 from mmsprep.formats.findings import Sound
 from mmsprep.formats.isobmff import Movie, read_movie
-from mmsprep.formats.readers import read_sound
+from mmsprep.formats.readers import picture_decoder, read_sound
 from mmsprep.formats.text import clean
-from mmsprep.formats.wbmp import open_wbmp
 from mmsprep.model import Action, Attachment, Kind, MediaInfo, Rendition
 from mmsprep.pipeline.classify import LADDER_CODECS, classify
 from mmsprep.pipeline.compare import not_heard, not_seen
 from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.settings import Settings
-from mmsprep.sniff.pictures import pillow_reader
 from mmsprep.sniff.recognise import look
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.isolation import isolated
@@ -157,9 +155,7 @@ def _decode_picture(name: str, data: bytes, format_slug: str) -> float:
 
     most = 0.0
     try:
-        if format_slug == "wbmp":
-            return contrast(open_wbmp(io.BytesIO(data)))
-        with pillow_reader(format_slug)(io.BytesIO(data)) as image:
+        with picture_decoder(format_slug)(io.BytesIO(data)) as image:
             for frame in range(getattr(image, "n_frames", 1)):
                 image.seek(frame)
                 image.load()

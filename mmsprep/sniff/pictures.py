@@ -9,11 +9,10 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import replace
-from importlib import import_module
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageFile
+from PIL import Image
 from PIL.ExifTags import IFD, Base
 
 from mmsprep.errors import Damaged, OverInputLimit, TypeNotAllowed
@@ -21,7 +20,7 @@ from mmsprep.formats import FORMATS
 from mmsprep.formats.cicp import hdr_name, hdr_note
 from mmsprep.formats.content import Content
 from mmsprep.formats.isobmff import read_movie
-from mmsprep.formats.readers import read_structure
+from mmsprep.formats.readers import picture_decoder, read_structure
 from mmsprep.model import Attachment, ColourCoding, Kind, MediaInfo
 from mmsprep.tools.untrusted import content_of
 
@@ -68,19 +67,12 @@ def picture_info(content: Content, format_slug: str, max_frames: int) -> MediaIn
     if format_slug == "dng":
         return _raw(content)
     try:
-        image = pillow_reader(format_slug)(content.rewound())
+        image = picture_decoder(format_slug)(content.rewound())
         return _opened(content, format_slug, image)
     except Image.DecompressionBombError as error:
         raise OverInputLimit(content.name, f"has more pixels than any photo ({error}); make it smaller") from error
     except FOREIGN_ERRORS as error:
         raise _damaged(content, format_slug, error) from error
-
-
-def pillow_reader(format_slug: str) -> type[ImageFile.ImageFile]:
-    """Pillow's class for a format; its module is loaded when a picture of it comes, which is seldom."""
-    module, name = FORMATS[format_slug].pillow.split(".")
-    reader: type[ImageFile.ImageFile] = getattr(import_module(f"PIL.{module}"), name)
-    return reader
 
 
 def read_picture(attachment: Attachment, format_slug: str, max_frames: int) -> MediaInfo:
@@ -256,7 +248,7 @@ def _raw(content: Content) -> MediaInfo:
     """A camera's raw file: the size of its largest picture, where it is a TIFF that says so."""
     size_px, orientation = (0, 0), 1
     try:
-        with pillow_reader("tiff")(content.rewound()) as image:
+        with picture_decoder("tiff")(content.rewound()) as image:
             size_px, orientation = image.size, _orientation(image.getexif())
     except FOREIGN_ERRORS:
         pass

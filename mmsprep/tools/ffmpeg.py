@@ -41,8 +41,6 @@ from mmsprep.tools.workspace import Workspace, no_room
 
 _ENCODER_OPTIONS = ("-c:v", "-c:a", "-vcodec", "-acodec")
 _COMPLETE_FFMPEG = "unset MMSPREP_FFMPEG to use the one of imageio-ffmpeg, which has it, or name a complete one there"
-_INDEXED = frozenset(("mp4", "mov", "3gp", "3g2", "m4a", "mkv", "webm", "mka", "wav", "w64", "aiff", "flac"))
-"""Formats that say where each frame lies. In the others places are guessed from a mean rate, or between key frames."""
 _QUESTION_TIMEOUT_S = 20.0
 _PROGRESS = re.compile(
     rb"(frame|fps|stream_\d+_\d+_q|bitrate|total_size|out_time(?:_[mu]s)?|dup_frames|drop_frames|speed|progress)="
@@ -217,7 +215,7 @@ def _up_to_the_end(
         return safe_input(path, format_slug, **options), {}
     if span.length_s is not None:
         options["t"] = min(span.length_s, float(options.get("t", math.inf)))
-    if format_slug in _INDEXED:
+    if FORMATS[format_slug].indexed:
         return safe_input(path, format_slug, ss=span.from_s, **options), {}
     cut = {"start": span.from_s}
     if "t" in options:

@@ -16,7 +16,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from PIL.ExifTags import Base as ExifTag
 
 from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolMissing, TypeNotAllowed
 from mmsprep.formats import FORMATS
+from mmsprep.formats.readers import picture_decoder
 from mmsprep.model import Attachment, ColourCoding, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.seeing.contrast import contrast
@@ -277,24 +277,18 @@ def foreign_errors(attachment: Attachment, info: MediaInfo) -> Iterator[None]:
 
 def _opener(attachment: Attachment, info: MediaInfo) -> Callable[[BytesIO], Image.Image]:
     """The decoder of the attachment's format."""
-    match info.format:
-        case "heic":
-            from pillow_heif.as_plugin import HeifImageFile
+    if info.format == "dng":
+        from mmsprep.transcode.image.camera_raw import open_preview
 
-            return HeifImageFile
-        case "jxl":
-            try:
-                from pillow_jxl.JpegXLImagePlugin import JXLImageFile
-            except ImportError:
-                raise ToolMissing(
-                    f"{attachment.name}: is a JPEG XL picture; {install_command('jxl')} adds its decoder,"
-                    " or save it as JPEG"
-                ) from None
-            opener: Callable[[BytesIO], Image.Image] = JXLImageFile
-            return opener
-    module, _, name = _OPENERS[info.format].partition(":")
-    found: Callable[[BytesIO], Image.Image] = getattr(import_module(module), name)
-    return found
+        return open_preview
+    try:
+        return picture_decoder(info.format)
+    except ImportError:
+        title = FORMATS[info.format].title
+        raise ToolMissing(
+            f"{attachment.name}: is a {title} picture; {install_command(info.format)} adds its decoder,"
+            " or save it as JPEG"
+        ) from None
 
 
 def _orientation(image: Image.Image) -> int:
@@ -314,25 +308,3 @@ def _page_notes(image: Image.Image, info: MediaInfo) -> tuple[str, ...]:
     if info.format == "dng":
         return (f"the camera's own preview ({image.width} x {image.height}), not the raw data",)
     return ()
-
-
-_OPENERS = {
-    "avif": "PIL.AvifImagePlugin:AvifImageFile",
-    "bmp": "PIL.BmpImagePlugin:BmpImageFile",
-    "dng": "mmsprep.transcode.image.camera_raw:open_preview",
-    "gif": "PIL.GifImagePlugin:GifImageFile",
-    "ico": "PIL.IcoImagePlugin:IcoImageFile",
-    "jp2": "PIL.Jpeg2KImagePlugin:Jpeg2KImageFile",
-    "jpeg": "PIL.JpegImagePlugin:JpegImageFile",
-    "png": "PIL.PngImagePlugin:PngImageFile",
-    "pnm": "PIL.PpmImagePlugin:PpmImageFile",
-    "psd": "PIL.PsdImagePlugin:PsdImageFile",
-    "tga": "PIL.TgaImagePlugin:TgaImageFile",
-    "pcx": "PIL.PcxImagePlugin:PcxImageFile",
-    "icns": "PIL.IcnsImagePlugin:IcnsImageFile",
-    "dds": "PIL.DdsImagePlugin:DdsImageFile",
-    "tiff": "PIL.TiffImagePlugin:TiffImageFile",
-    "wbmp": "mmsprep.formats.wbmp:open_wbmp",
-    "webp": "PIL.WebPImagePlugin:WebPImageFile",
-}
-"""Where the decoder of a format is; all of them together take as long to load as a photo to shrink."""
