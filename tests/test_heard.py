@@ -438,6 +438,15 @@ def test_a_part_that_is_silent_or_6_db_quieter_than_its_source_is_found(tmp_path
     assert not not_heard(replace(_rendition(mp3(voice * 0), "mp3", heard), heard_lufs=None), workspace)
 
 
+def test_the_last_bit_of_a_silent_recording_is_no_sound_that_could_be_lost() -> None:
+    """A dithered silence is sent as the silence that it is."""
+    samples = np.where(np.arange(16_000) % 2, 1, -1).astype("<i2").tobytes()
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + 32_000, b"WAVE", b"fmt ", 16, 1, 1, 8000, 16_000, 2, 16, b"data", 32_000
+    )
+    assert prepare(("hum.wav", header + samples), limit_bytes=20_000).parts[0].kind == "audio"
+
+
 def test_an_encoder_that_loses_the_sound_is_an_error_and_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     from mmsprep.transcode.sound import recording
 

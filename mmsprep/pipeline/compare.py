@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_QUIETER_LU = 6.0
 _LISTENED_S = 600.0
+_NOBODY_HEARS_LUFS = -84.0
+"""Quieter than the noise of a 14-bit recording: encoders make digital silence of it, and nothing is lost by that."""
 _PLAIN, _CLEAR = 1.0, 4.0
 """Contrasts: nearly one colour, and surely more than one."""
 
@@ -37,10 +39,10 @@ def not_heard(rendition: Rendition, workspace: Workspace) -> str:
     """
     if rendition.heard_lufs is None:
         return ""
-    from mmsprep.hearing.loudness import LOUD_ENOUGH_LUFS, ONE_FOR_TWO_DB, SILENCE_LUFS, heard_lufs
+    from mmsprep.hearing.loudness import LOUD_ENOUGH_LUFS, ONE_FOR_TWO_DB, heard_lufs
     from mmsprep.hearing.samples import decoded
 
-    if rendition.heard_lufs <= SILENCE_LUFS:
+    if rendition.heard_lufs <= _NOBODY_HEARS_LUFS:
         return ""
     path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
     sound = decoded(path, rendition.format, workspace, max_bytes=workspace.settings.max_decoded_bytes)
