@@ -15,6 +15,11 @@ _GUIDS_OF_PROTECTION = tuple(
 )
 """ASF's Content Encryption Object and Extended Content Encryption Object."""
 
+_OF_PICTURES, _OF_SOUND = (
+    bytes.fromhex(guid) for guid in ("c0ef19bc 4d5bcf11 a8fd00805f5c442b", "409e69f8 4d5bcf11 a8fd00805f5c442b")
+)
+"""ASF's Stream Types of video and audio media."""
+
 
 def _asf_format(content: Content) -> str:
     if any(guid in content.head for guid in _GUIDS_OF_PROTECTION):
@@ -45,6 +50,7 @@ register(
         demuxer="asf",
         also_named="asf",
         sound_only="wma",
+        has_pictures=lambda content: _OF_PICTURES in content.head or _OF_SOUND not in content.head,
     )
 )
 register(Family(refine=_asf_format, magics=(((0, bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")),),)))

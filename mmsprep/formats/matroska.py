@@ -24,6 +24,8 @@ _TO_ROLL = (0x1654AE6B, 0xAE, 0xE0, 0x7670, 0x7675)
 """From the segment: Tracks, TrackEntry, Video, Projection, ProjectionPoseRoll."""
 _TO_ALPHA = (0x1654AE6B, 0xAE, 0xE0, 0x53C0)
 """From the segment: Tracks, TrackEntry, Video, AlphaMode."""
+_TRACKS, _TRACK, _TRACK_TYPE = 0x1654AE6B, 0xAE, 0x83
+_PICTURE, _SOUND = 1, 2
 _MAX_ELEMENTS = 10_000
 _FEW_ELEMENTS = 16
 
@@ -56,6 +58,20 @@ def read_matroska(content: Content) -> Matroska:
             alpha = walk.find(start, end, _TO_ALPHA)
             has_alpha = alpha is not None and any(content.read(alpha[0], alpha[1] - alpha[0]))
     return Matroska(doctype, encrypted, turned_deg, has_alpha)
+
+
+def _has_pictures(content: Content) -> bool:
+    """Whether there is a track of pictures, or none of sound either, by the tracks' types (RFC 9559, 5.1.4.1.3)."""
+    walk = _Walk(content)
+    types = set()
+    for element, start, end in walk.elements(0, content.size_bytes):
+        if element != _SEGMENT:
+            continue
+        for tracks in (span for name, *span in walk.elements(start, end) if name == _TRACKS):
+            for track in (span for name, *span in walk.elements(*tracks) if name == _TRACK):
+                kinds = [span for name, *span in walk.elements(*track) if name == _TRACK_TYPE]
+                types |= {int.from_bytes(content.read(first, min(last - first, 8)), "big") for first, last in kinds}
+    return _PICTURE in types or _SOUND not in types
 
 
 def _turned_deg(roll: bytes) -> int:
@@ -151,6 +167,7 @@ register(
         indexed=True,
         also_named="mk3d webm",
         sound_only="mka",
+        has_pictures=_has_pictures,
         known_end=_known_end,
     )
 )
@@ -164,6 +181,7 @@ register(
         demuxer="matroska",
         indexed=True,
         sound_only="mka",
+        has_pictures=_has_pictures,
         known_end=_known_end,
     )
 )

@@ -77,6 +77,11 @@ def _brand_format(brand: str) -> str:
     return "3gp" if brand.startswith("3g") else "mp4"
 
 
+def _has_pictures(content: Content) -> bool:
+    movie = content.once(read_movie)
+    return movie.has_track("vide") or not movie.has_track("soun")
+
+
 def _is_quicktime(content: Content) -> bool:
     """A movie without ``ftyp``: a box of sane size that only movies begin with."""
     size, name, large_size = struct.unpack(">I4sQ", content.head[:16].ljust(16, b"\x00"))
@@ -98,6 +103,7 @@ register(
         indexed=True,
         also_named="m4v f4v mov 3gp",
         sound_only="m4a",
+        has_pictures=_has_pictures,
         remuxed=True,
     )
 )
@@ -112,6 +118,7 @@ register(
         indexed=True,
         also_named="qt mp4",
         sound_only="m4a",
+        has_pictures=_has_pictures,
     )
 )
 register(
@@ -125,6 +132,7 @@ register(
         indexed=True,
         also_named="3gpp mp4",
         sound_only="m4a",
+        has_pictures=_has_pictures,
         remuxed=True,
     )
 )
@@ -139,6 +147,7 @@ register(
         indexed=True,
         also_named="3gpp2 3gp mp4",
         sound_only="m4a",
+        has_pictures=_has_pictures,
     )
 )
 register(

@@ -15,6 +15,8 @@ from mmsprep.formats.registry import Format, described, register
 from mmsprep.model import Kind, MediaInfo
 
 _PAGE_BYTES = 27
+_PICTURES = (b"\x80theora", b"OVP80\x01", b"BBCD\x00", b"\x01video\x00")
+"""How the first packet of a stream of pictures begins: Theora, VP8, Dirac, and what Ogg Media files have."""
 _MOST_PAGES = 2_000_000
 _BEGINS, _ENDS = 2, 4
 _OPUS_HZ = 48_000
@@ -127,6 +129,7 @@ register(
         also_named="oga opus spx",
         magics=(((0, b"OggS\x00"),),),
         with_pictures="ogv",
+        has_pictures=lambda content: any(start in content.head for start in _PICTURES),
         amend=_amend,
         read_alone=_read_alone,
     )

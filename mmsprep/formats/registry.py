@@ -50,7 +50,8 @@ class Format:
 
     Recognised: by one of ``magics``; where no magic is sure, ``looks_like`` is asked, in the order of ``rank``, the
     surest first; a text by a pattern of ``text_starts``. None of them: a family, or what is in a container, decides;
-    ``sound_only`` and ``with_pictures`` are what it is called when there is only sound in it, or pictures after all.
+    ``sound_only`` and ``with_pictures`` are what it is called when there is only sound in it, or pictures after all,
+    which ``has_pictures`` tells by the container's headers.
 
     Walked: ``structure`` reads how a picture is put together; ``read`` tells all facts by itself; ``codec`` is the one
     kind of sound in what MediaInfo reads wrongly; else MediaInfo reads the facts, ``amend`` corrects them, and
@@ -79,6 +80,7 @@ class Format:
     indexed: bool = False
     sound_only: str = ""
     with_pictures: str = ""
+    has_pictures: Callable[[Content], bool] | None = None
     structure: Callable[[Content, Structure, int], None] | None = None
     read: Callable[[Content], MediaInfo] | None = None
     read_alone: Callable[[Content], MediaInfo | None] | None = None

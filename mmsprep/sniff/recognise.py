@@ -93,7 +93,10 @@ def identify(attachment: Attachment) -> Format:
     with content_of(attachment) as content:
         if not content.size_bytes:
             raise Empty(content.name, "is empty (0 bytes)")
-        return FORMATS[recognised(content) or _other_format(content)]
+        entry = FORMATS[recognised(content) or _other_format(content)]
+        if entry.has_pictures:
+            return FORMATS[(entry.with_pictures if entry.has_pictures(content) else entry.sound_only) or entry.slug]
+        return entry
 
 
 def _binary_info(content: Content, slug: str, attachment: Attachment, settings: Settings) -> MediaInfo:
