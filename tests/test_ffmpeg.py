@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import ffmpeg as graph
 import pytest
 
-from mmsprep.errors import ToolError, ToolMissing
+from mmsprep import prepare
+from mmsprep.errors import ToolError, ToolMissing, TypeNotAllowed
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
@@ -74,3 +76,20 @@ def test_a_playlist_named_as_a_clip_opens_nothing(tmp_path: Path) -> None:
         with pytest.raises(ToolError):
             ffmpeg.run(workspace, ffmpeg.safe_input(playlist, "mp4").output(str(stolen)))
         assert not stolen.exists() or stolen.stat().st_size == 0
+
+
+@pytest.mark.parametrize(
+    ("made", "extension", "entry", "other", "spoken"),
+    [
+        ("-f lavfi -i sine=duration=1 -c:a aac", "m4a", b"mp4a", b"ac-4", "its sound is AC-4,"),
+        ("-f lavfi -i sine=duration=1 -c:a aac", "m4a", b"mp4a", b"mhm1", "its sound is MPEG-H 3D AUDIO,"),
+        ("-f lavfi -i testsrc=size=64x64:duration=1 -c:v libx264", "mp4", b"avc1", b"ncl1", "its picture is NCL1,"),
+    ],
+)
+def test_a_codec_that_nothing_decodes_is_named_and_no_damage(
+    make: Callable[[str, str], bytes], made: str, extension: str, entry: bytes, other: bytes, spoken: str
+) -> None:
+    data = make(made, extension).replace(entry, other).replace(b"esds", b"free").replace(b"avcC", b"free")
+    with pytest.raises(TypeNotAllowed, match=spoken) as error:
+        prepare([(f"odd.{extension}", data)])
+    assert "filtergraph" not in str(error.value)

@@ -32,6 +32,7 @@ from mmsprep.errors import (
     ToolMissing,
     ToolOverLimit,
     ToolTimeout,
+    TypeNotAllowed,
 )
 from mmsprep.formats import FORMATS
 from mmsprep.model import Span
@@ -41,6 +42,7 @@ from mmsprep.tools.workspace import Workspace, no_room
 
 _ENCODER_OPTIONS = ("-c:v", "-c:a", "-vcodec", "-acodec")
 _COMPLETE_FFMPEG = "unset MMSPREP_FFMPEG to use the one of imageio-ffmpeg, which has it, or name a complete one there"
+_UNDECODABLE_ADVICE = {"sound": "save it as AAC, MP3 or WAV", "picture": "save it as H.264"}
 _QUESTION_TIMEOUT_S = 20.0
 _PROGRESS = re.compile(
     rb"(frame|fps|stream_\d+_\d+_q|bitrate|total_size|out_time(?:_[mu]s)?|dup_frames|drop_frames|speed|progress)="
@@ -101,6 +103,25 @@ def filters(settings: Settings) -> frozenset[str]:
         ToolError: there is no ffmpeg, or it does not start.
     """
     return frozenset(re.findall(r"^ [\w.]{2,3} (\w+) +\S+->", _answer(executable(settings), "-filters"), re.M))
+
+
+def refuse_undecodable(name: str, what: str, codec: str | None, settings: Settings) -> None:
+    """Say of content that did not decode that it could not, where the ffmpeg in use has no decoder for its codec.
+
+    ``what`` is it that is of ``codec``: "sound" or "picture".
+
+    Raises:
+        TypeNotAllowed: it has none.
+        ToolError: there is no ffmpeg, or it does not start.
+    """
+    decoded = re.findall(r"^ D[\w.]{5} (\w+)", _answer(executable(settings), "-codecs"), re.M)
+    # Some of our names are of a whole family ("pcm").
+    if codec and not any(known.startswith(codec) for known in decoded):
+        spoken = codec.replace("_", " ").upper()
+        raise TypeNotAllowed(
+            name,
+            f"its {what} is {spoken}, which nothing here decodes; {_UNDECODABLE_ADVICE.get(what, 'convert it first')}",
+        )
 
 
 @lru_cache(maxsize=8)

@@ -96,6 +96,7 @@ def decode_pcm(
         # The container declared no duration, or less than there is.
         sound = run(_bounded_hz(most_s, sound.channels), math.ceil(most_s * RATES_HZ[-1] * sound.channels))
     if not len(sound.samples):
+        ffmpeg.refuse_undecodable(attachment.name, "sound", info.audio_codec, settings)
         words = f" ({sound.complaint})" if sound.complaint else ""
         raise Damaged(attachment.name, f"no sound in it decodes{words}; export it anew")
     if sound.duration_s > settings.max_duration_s:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -182,7 +183,7 @@ def decode_mezzanine(
     )
     if info.has_alpha:
         outputs.append(alpha.output(str(see_through), f="rawvideo", pix_fmt="gray", fps_mode="passthrough"))
-    with ffmpeg.decoding(attachment.name):
+    with _naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name):
         done = ffmpeg.run(workspace, graph.merge_outputs(*outputs))
     frame_count = done.frame_count
     if not frame_count:
@@ -322,13 +323,24 @@ def best_frame(
         "scale", flags="accurate_rnd+full_chroma_int", in_color_matrix=matrix, in_range="tv", out_range="pc"
     )
     output = stream.output("pipe:1", f="image2pipe", vcodec="png", vframes=1, pix_fmt="rgb24")
-    with ffmpeg.decoding(attachment.name, "has no picture that decodes"):
+    problem = "has no picture that decodes"
+    with _naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name, problem):
         data = ffmpeg.run(workspace, output).stdout
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             return image.convert("RGB")
     except OSError as error:
         raise Damaged(attachment.name, "has no picture that decodes") from error
+
+
+@contextmanager
+def _naming_the_codec(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> Iterator[None]:
+    """What does not decode because there is no decoder for it is not damaged."""
+    try:
+        yield
+    except Damaged:
+        ffmpeg.refuse_undecodable(attachment.name, "picture", info.video_codec, workspace.settings)
+        raise
 
 
 def _upright(stream: Any, info: MediaInfo) -> Any:
