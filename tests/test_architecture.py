@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import mmsprep
+from mmsprep.formats import FORMATS
 
 _ROOT = Path(mmsprep.__file__).parent
 _FOUNDATION = {"model", "errors", "profile", "settings", "formats", "printable"}
@@ -93,6 +94,15 @@ def test_what_everybody_uses_imports_nothing_of_ours(module: str) -> None:
 @pytest.mark.parametrize("module", _in("formats"), ids=str)
 def test_formats_know_values_and_errors_alone(module: Path) -> None:
     assert _rooms(module) <= {"formats", "model", "errors"}
+
+
+@pytest.mark.parametrize("module", [*_in("pipeline"), *_in("sniff"), *_in("transcode"), *_in("tools")], ids=str)
+def test_what_can_be_done_with_a_format_stands_in_its_row(module: Path) -> None:
+    """A list of formats outside ``formats/`` is one more place to think of when a format is added."""
+    for node in ast.walk(ast.parse((_ROOT / module).read_text("utf-8"))):
+        if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+            named = [one.value for one in node.elts if isinstance(one, ast.Constant) and one.value in FORMATS]
+            assert len(named) < 3 or len(named) < len(node.elts), f"line {node.lineno}: {named}"
 
 
 @pytest.mark.parametrize("module", [path for path in _in("pipeline") if path.stem in _STAGES], ids=str)

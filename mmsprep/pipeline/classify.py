@@ -35,6 +35,7 @@ interlaced            its frames are halves of a line grid
 moov_position         its index stands behind the media, so it plays only when loaded whole
 single_frame          a clip of one frame: a picture
 excerpt               only some seconds of it are asked for
+animation             frames that follow one another, where the handsets show the first alone
 sound_only            a container for clips with nothing but sound in it
 sample_rate           a sampling rate that is not standard for the type
 channels              more channels than handsets play
