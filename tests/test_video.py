@@ -20,6 +20,7 @@ from mmsprep.profile import load_profile, profile_folder
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.transcode.sound.speech import Material
+from mmsprep.transcode.video.encode import ClipSettings, FirstPass
 from mmsprep.transcode.video.model import (
     PROBE_QP,
     Hardness,
@@ -32,6 +33,7 @@ from mmsprep.transcode.video.model import (
     quantiser,
     vmaf_at,
 )
+from mmsprep.transcode.video.search import Trial, beside_px
 from mmsprep.transcode.video.sound_track import best_step, steps
 
 _HARD = Hardness(probe_kbps=45, probe_long_px=256, display_long_px=1280)
@@ -47,6 +49,38 @@ def test_more_bits_never_make_the_frame_smaller_and_never_look_worse(hard: Hardn
     assert less <= more
     worse, better = predicted_vmaf(hard, kbps, less), predicted_vmaf(hard, kbps * 1.5, more)
     assert worse <= better + 0.5
+
+
+@given(_hards, _rates, st.integers(64, 1280), st.sampled_from([1, 2, 3]))
+def test_no_width_promises_more_than_the_one_chosen(hard: Hardness, kbps: float, largest: int, every: int) -> None:
+    def promised(long_px: float) -> float:
+        return vmaf_at(hard, long_px, quantiser(hard, long_px, every, kbps))
+
+    chosen = best_long_px(hard, kbps, largest, every)
+    assert min(128, largest) - 1 <= chosen <= largest
+    others = range(min(128, largest), largest + 1, 7)
+    assert promised(chosen) >= max(map(promised, others)) - 0.5
+
+
+@given(st.floats(10, 51), st.lists(st.integers(128, 640), min_size=1, max_size=2, unique=True), st.data())
+def test_a_size_is_tried_beside_the_best_only_where_its_quantiser_is_not_to_be_trusted(
+    qp: float, tried_px: list[int], data: st.DataObject
+) -> None:
+    rules = load_profile("smsglobal").video
+    assert rules
+    trials = [
+        Trial(ClipSettings(rules, None, (px, px), 1, 9.0), FirstPass(Path(), Path(), 50.0, qp, 0.5, 0.0), 50.0)
+        for px in tried_px
+    ]
+    best = data.draw(st.sampled_from(trials))
+    beside = beside_px(best, trials, 640)
+    assert beside == 0 or 128 <= beside <= 640
+    assert beside == 0 or beside < min(tried_px) or beside > max(tried_px)
+    assert beside == 0 or qp > 37 or qp < 27
+    if qp > 37 and best.long_px == min(tried_px) >= 200:
+        assert 0 < beside < best.long_px
+    if qp < 27 and best.long_px == max(tried_px) <= 500:
+        assert beside > best.long_px
 
 
 @given(_hards, st.floats(5, 95))

@@ -30,7 +30,8 @@ _QP_FOR_EACH_FRAME_LEFT_OUT = -3.3
 said above."""
 _SMALLEST_LONG_PX = 128
 _STEP = 0.97
-"""Pixels, the smallest longest side; ratio of the sizes that are compared."""
+_STRIDE = 4
+"""Pixels, the smallest longest side; ratio of the sizes that are compared, first every fourth, then those beside it."""
 _FINEST_QP, _COARSEST_QP = 14.0, 51.0
 _CLEAN_QP = 14.0
 """Quantisers: the finest and the coarsest that are used; up to the last no loss is seen."""
@@ -142,8 +143,10 @@ def best_long_px(hard: Hardness, rate_kbps: float, largest_long_px: int, every: 
 
     smallest = min(_SMALLEST_LONG_PX, largest_long_px)
     steps = math.floor(math.log(smallest / largest_long_px, _STEP))
-    best: float = max((largest_long_px * _STEP**step for step in range(steps + 1)), key=worth)
-    return round(best)
+    by_step: list[float] = [largest_long_px * _STEP**step for step in range(steps + 1)]
+    # What it is worth rises to one best width and falls: every fourth tells where that is.
+    near = max(range(0, steps + 1, _STRIDE), key=lambda step: worth(by_step[step]))
+    return round(max(by_step[max(0, near - _STRIDE + 1) : near + _STRIDE], key=worth))
 
 
 def predicted_vmaf(hard: Hardness, rate_kbps: float, long_px: int) -> float:

@@ -112,7 +112,7 @@ def find(
         best = max(trials, key=lambda one: one.worth(rate_kbps))
         gain = predicted_vmaf(hard, rate_kbps / cost, long_px) - predicted_vmaf(hard, rate_kbps / cost, best.long_px)
         if gain < _WORTH_TRYING or min(abs(math.log(long_px / one.long_px)) for one in trials) < _ALIKE:
-            long_px = _beside(best, trials, max(largest))
+            long_px = beside_px(best, trials, max(largest))
             if not long_px:
                 break
     return _fewer_frames(judge, max(trials, key=lambda one: one.worth(rate_kbps)), hard)
@@ -184,7 +184,7 @@ def _in_reach(long_px: int, tried_px: Sequence[int], largest_px: int) -> int:
     return round(min(largest_px, max(min(_SMALLEST_LONG_PX, largest_px), min(max(long_px, low), high))))
 
 
-def _beside(best: Trial, trials: Sequence[Trial], largest_px: int) -> int:
+def beside_px(best: Trial, trials: Sequence[Trial], largest_px: int) -> int:
     """A size beside the best one, where its quantiser says that the model is not to be trusted; else 0.
 
     On 36 clips and budgets the best size had a quantiser of 27 to 37, but for the hardest; trying on beyond that halves
