@@ -143,10 +143,11 @@ def best_long_px(hard: Hardness, rate_kbps: float, largest_long_px: int, every: 
 
     smallest = min(_SMALLEST_LONG_PX, largest_long_px)
     steps = math.floor(math.log(smallest / largest_long_px, _STEP))
-    by_step: list[float] = [largest_long_px * _STEP**step for step in range(steps + 1)]
+    by_step = [largest_long_px * _STEP**step for step in range(steps + 1)]
     # What it is worth rises to one best width and falls: every fourth tells where that is.
     near = max(range(0, steps + 1, _STRIDE), key=lambda step: worth(by_step[step]))
-    return round(max(by_step[max(0, near - _STRIDE + 1) : near + _STRIDE], key=worth))
+    best: float = max(by_step[max(0, near - _STRIDE + 1) : near + _STRIDE], key=worth)
+    return round(best)
 
 
 def predicted_vmaf(hard: Hardness, rate_kbps: float, long_px: int) -> float:
