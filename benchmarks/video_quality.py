@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,8 +200,9 @@ def _vmaf(clip: Clip, made: Path, seconds: float, fps: float) -> tuple[float, fl
         .filter("setpts", "N")
         for stream in (graph.input(f"file:{alone}", f=FORMATS["mp4"].demuxer).video, source)
     ]
-    # An odd number, so that frames which stand in for others are met as often as they are there.
-    every = max(1, round(seconds * fps / _SCORED_FRAMES)) | 1
+    # Divided by neither 2 nor 3, so that frames which stand in for others are met as often as they are there.
+    wanted = max(1, round(seconds * fps / _SCORED_FRAMES))
+    every = max(step for step in range(1, wanted + 1) if math.gcd(step, 6) == 1)
     options = {"n_threads": 2, "n_subsample": every, "shortest": 1, "log_fmt": "json", "log_path": str(log)}
     score = graph.filter(pair, "libvmaf", model=_MODELS, **options)
     ffmpeg.run(clip.workspace, score.output("pipe:1", f="null"))
