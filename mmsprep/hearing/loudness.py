@@ -118,4 +118,5 @@ def true_peak_dbtp(samples: Levels, rate_hz: int) -> float:
     """The highest level of a channel, also between samples."""
     if not len(samples):
         return SILENCE_LUFS
-    return 20 * math.log10(max(float(interpolated_peaks(samples, rate_hz, _PEAK_HOP).max()), 1e-6))
+    least = float(np.abs(samples).max())
+    return 20 * math.log10(max(float(interpolated_peaks(samples, rate_hz, _PEAK_HOP, least).max()), 1e-6))

@@ -103,6 +103,6 @@ def _sound_of(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> 
 
     path, most_bytes = workspace.path_of(attachment), workspace.settings.max_decoded_bytes
     try:
-        return decoded(path, info.format, workspace, max_bytes=most_bytes, longest_s=_LISTENED_S)
+        return decoded(path, info.format, workspace, max_bytes=most_bytes, span=attachment.span, longest_s=_LISTENED_S)
     except MmsprepError:
         return None

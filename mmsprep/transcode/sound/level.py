@@ -52,10 +52,13 @@ _AIMS = 4
 _CLOSE_LU = 0.4
 _MADE_AGAIN = 4
 _PEAK_MARGIN_DB = 0.15
-_FIRST_PEAK_DBTP = {"amr": -3.0}
+_FIRST_TRIES = {"amr": (-3.0, 1.0), "mp3": (-1.3, 0.0), "aac": (-1.5, 0.3)}
+"""Where the peaks are held and what is added to the loudness, before it is known what an encoder does to a sound."""
 _LOWEST_PEAK_DBTP = -12.0
 _PEAK_BEFORE_LOUDNESS = 100.0
-_MOST_MORE_DB = 3.0
+_OVERSHOOT = 1.4
+"""Lowering what goes in lowers what comes out by less: the loudness is still wanted."""
+_MISSED_LU, _MOST_MORE_DB = 0.8, 3.0
 """What a codec's narrow band takes of the loudness is made up for, no more."""
 _PIECE = 1 << 20
 
@@ -91,7 +94,13 @@ class Levelled:
     mix: Mix
     heard: Material
     _raised: dict[int, tuple[Levels, float]] = field(default_factory=dict)
+    _wanted: dict[int, float] = field(default_factory=dict)
     _held: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def heard_lufs(self) -> float | None:
+        """How loud the source is heard from a phone; ``None`` where nothing is."""
+        return None if is_silent(self.mix.mono) else self.mix.heard_lufs
 
     def samples(self, channels: int, peak_dbtp: float = PEAK_DBTP, more_db: float = 0.0) -> Levels:
         """One channel or, where the mix has them, two; true peaks up to ``peak_dbtp``, ``more_db`` above its level."""
@@ -107,21 +116,23 @@ class Levelled:
             ToolError: the encoder, or the decoder, failed.
         """
         best: tuple[float, _Made] | None = None
-        wanted_lufs = integrated_lufs(self.samples(channels), self.mix.rate_hz)
-        held_dbtp, more_db = self._held.get(format_slug, (_FIRST_PEAK_DBTP.get(format_slug, PEAK_DBTP), 0.0))
+        if channels not in self._wanted:
+            self._wanted[channels] = integrated_lufs(self.samples(channels), self.mix.rate_hz)
+        wanted_lufs = self._wanted[channels]
+        held_dbtp, more_db = self._held.get(format_slug, _FIRST_TRIES.get(format_slug, (PEAK_DBTP, 0.0)))
         for _ in range(_MADE_AGAIN):
             made = encode(self.samples(channels, held_dbtp, more_db))
             back = read(made)
             over_db = true_peak_dbtp(back.samples, back.rate_hz) - PEAK_DBTP
             missing_db = wanted_lufs - integrated_lufs(back.samples, back.rate_hz)
-            fault_db = max(0.0, over_db) * _PEAK_BEFORE_LOUDNESS + max(0.0, missing_db - _CLOSE_LU)
+            fault_db = max(0.0, over_db) * _PEAK_BEFORE_LOUDNESS + max(0.0, missing_db - _MISSED_LU)
             if best is None or fault_db < best[0]:
                 best = fault_db, made
             if not fault_db:
                 break
             if over_db > 0:
-                held_dbtp = max(_LOWEST_PEAK_DBTP, held_dbtp - over_db - _PEAK_MARGIN_DB)
-            if missing_db > _CLOSE_LU:
+                held_dbtp = max(_LOWEST_PEAK_DBTP, held_dbtp - over_db * _OVERSHOOT - _PEAK_MARGIN_DB)
+            if missing_db > _MISSED_LU:
                 more_db = min(_MOST_MORE_DB, more_db + missing_db)
             self._held[format_slug] = held_dbtp, more_db
         assert best is not None
@@ -184,7 +195,9 @@ def limited(samples: Levels, rate_hz: int, peak_dbtp: float) -> Levels:
     The gain goes down ahead of a peak, 2 dB a millisecond, and comes back 40 dB a second.
     """
     hop = max(8, round(rate_hz / 1000))
-    peaks_db = 20 * np.log10(np.maximum(interpolated_peaks(samples, rate_hz, hop), 1e-9)).astype(np.float64)
+    peaks_db = 20 * np.log10(
+        np.maximum(interpolated_peaks(samples, rate_hz, hop, 10 ** (peak_dbtp / 20)), 1e-9)
+    ).astype(np.float64)
     if not len(peaks_db) or peaks_db.max() <= peak_dbtp:
         return samples
     need = np.minimum(peak_dbtp - _PEAK_MARGIN_DB - peaks_db, 0)

@@ -17,7 +17,7 @@ from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.sound.evrc import as_qcp
 
-_MAX_SAMPLES = 40_000_000
+_MAX_SAMPLES = 24_000_000
 """Of all channels; more are decoded at a lower rate."""
 _LARGEST_SHORTFALL = 0.1
 _SHORTFALL_S = 0.25
@@ -48,7 +48,7 @@ def decode_pcm(
 ) -> Pcm:
     """Decode the first audio stream, all its channels, at the source's rate, at most 48 kHz.
 
-    What is so long that it would not fit 160 MB of samples is decoded at a lower rate: such a recording can never
+    What is so long that it would not fit 96 MB of samples is decoded at a lower rate: such a recording can never
     become more than a voice-grade part. Attached pictures are not decoded.
 
     Args:

@@ -275,7 +275,7 @@ class AudioSource(Source):
             action=Action.TRANSCODE,
             quality=self._quality(step),
             duration_s=self.duration_s,
-            heard_lufs=sound.mix.heard_lufs,
+            heard_lufs=sound.heard_lufs,
             notes=self._work.notes,
         )
 

@@ -444,7 +444,7 @@ class VideoSource(Source):
             width_px=settings.frame_px[0],
             height_px=settings.frame_px[1],
             duration_s=self._work.duration_s,
-            heard_lufs=self._work.sound.mix.heard_lufs if self._work.sound and settings.rung else None,
+            heard_lufs=self._work.sound.heard_lufs if self._work.sound and settings.rung else None,
             contrast=self._work.contrast,
             whole=settings.every == 1 and settings.frame_px == self._whole_px,
             notes=(*self._work.notes, *((_KEPT[settings.every],) if settings.every > 1 else ())),
