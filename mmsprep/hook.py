@@ -95,7 +95,7 @@ def pre_send(
     changes: dict[str, object] = {}
     if found.get("recipient"):
         changes[names["recipient"]] = _recipients(found["recipient"], country, keep_plus)
-    given = found.get("attachments")
+    given = originals = found.get("attachments")
     if isinstance(given, (list, tuple)) and type(given) in (list, tuple):
         is_mail = hasattr(outgoing, "extra_headers") and hasattr(outgoing, "from_email")
         given = type(given)(_plain(item, is_mail) for item in given)
@@ -120,7 +120,8 @@ def pre_send(
         changes[names["subject"]] = message.subject
     if given is not None:
         parts = {index: part for part in message.parts for index in part.indexes}
-        changes[names["attachments"]] = _given_back(given, parts, folder)
+        ready = _given_back(given, parts, folder)
+        changes[names["attachments"]] = ready if originals is given else _as_texts(ready, originals)
     changed: _Outgoing = _changed(outgoing, changes)
     return changed
 
@@ -218,6 +219,23 @@ def _plain(item: Any, is_mail: bool) -> Any:
         content = content.encode() if isinstance(content, str) else content
         return (name or "attachment", content, media_type or "application/octet-stream")
     return item
+
+
+def _as_texts(ready: Any, originals: Any) -> object:
+    """A mail's attachments, those that came as ``str`` as such: Django takes a text in no other form."""
+    pairs = zip(ready, originals, strict=True)
+    return type(ready)(
+        (item[0], item[1].decode("utf-8", "replace"), item[2]) if _is_text(original) and _is_bytes(item) else item
+        for item, original in pairs
+    )
+
+
+def _is_text(item: Any) -> bool:
+    return isinstance(item, tuple) and len(item) == 3 and isinstance(item[1], str)
+
+
+def _is_bytes(item: Any) -> bool:
+    return isinstance(item, tuple) and isinstance(item[1], bytes)
 
 
 def _no_folder(item: AttachmentInput, place: int) -> AttachmentInput:

@@ -49,7 +49,9 @@ class MmsBackend(BaseEmailBackend):
         mail.mms_status = status = {}
         try:
             ready = pre_send(mail, country=getattr(settings, "MMS_COUNTRY", ""))
-            message = prepare(ready.attachments, text=ready.body, subject=ready.subject)
+            # Conforming already, so that preparing keeps every byte; Django holds a text as str.
+            contents = [(name, data.encode() if isinstance(data, str) else data) for name, data, _ in ready.attachments]
+            message = prepare(contents, text=ready.body, subject=ready.subject)
             everybody = mail.recipients()
             for done in deliver(message, to=everybody, country=getattr(settings, "MMS_COUNTRY", ""), **self._how(mail)):
                 status[done.recipient] = done.receipt or done.error
