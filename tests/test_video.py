@@ -31,6 +31,7 @@ from mmsprep.transcode.video.model import (
     most_useful_kbps,
     predicted_vmaf,
     quantiser,
+    seen_quality,
     vmaf_at,
 )
 from mmsprep.transcode.video.search import Trial, beside_px
@@ -502,3 +503,15 @@ def test_a_clip_goes_to_old_phones_as_good_as_those_show_it(scene: Callable[...,
     (part,) = message.parts
     assert _tracks(part)["Video"]["format"] == "H.263"
     assert part.quality >= 20 or any("low or poor" in warning for warning in message.warnings)
+
+
+def test_a_clips_quality_is_on_the_scale_of_photographs() -> None:
+    """Half-way between VMAF and SSIMULACRA2 of the frames: a clip that is plainly worse is not excellent."""
+    # Pairs that benchmarks/clip_calibration.py measured on other people's clips.
+    for vmaf, ssimulacra2 in ((99, 80), (95, 71), (91, 61), (84, 57), (79, 42), (71, 36), (62, 26)):
+        assert ssimulacra2 - 1 <= seen_quality(vmaf, 1) <= vmaf
+        # Near 100 nothing is left to see, whatever SSIMULACRA2 says of it.
+        assert vmaf > 98 or seen_quality(vmaf, 1) == pytest.approx((vmaf + ssimulacra2) / 2, abs=5)
+    qualities = [seen_quality(tenths / 10, 1) for tenths in range(1001)]
+    assert qualities == sorted(qualities) and qualities[0] >= 1 and qualities[-1] == 100
+    assert all(seen_quality(vmaf, 2) < seen_quality(vmaf, 1) for vmaf in (30, 60, 90))

@@ -131,7 +131,7 @@ class VideoRules(Table, frozen=True, kw_only=True):
     codec_profile: str = ""
     codec_level: str = ""
     fixed_sizes: tuple[FrameSize, ...] = ()
-    floor_quality: Percent = 25
+    floor_quality: Percent = 20
 
 
 class TextRules(Table, frozen=True, kw_only=True):

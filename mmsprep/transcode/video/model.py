@@ -16,6 +16,7 @@ most, the one that up to three trials lead to 0.5 and 2.1.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -46,8 +47,11 @@ _LOWEST_VMAF, _HIGHEST_VMAF = 2.0, 98.0
 """VMAF that tells something of the logit."""
 _LEFT_OUT_WORTH = 0.95
 """Of the quality, where frames are left out. Set by hand."""
-_ON_A_PHONE = (1.70674692, 1.72643844, -0.00705305)
-"""The polynomial of libvmaf's phone model (vmaf_v0.6.1.json)."""
+_SEEN_VMAF = (0.0, 20.0, 40.0, 60.0, 70.0, 80.0, 90.0, 95.0, 100.0)
+_SEEN_QUALITY = (0.0, 15.0, 32.0, 46.0, 54.0, 63.0, 76.0, 85.0, 100.0)
+"""VMAF, and what it is worth on the scale of pictures: half-way between it and SSIMULACRA2 of the same frames as a
+phone shows a photograph (``benchmarks/clip_calibration.py``) above 60, and VMAF's own words (40 poor, 60 fair) below.
+"""
 
 CODEC_COST = {"h264": 1.0, "h264 main": 0.75, "h264 high": 0.7, "mpeg4": 1.6, "h263": 2.0}
 """Bits that a codec, or a profile of it, needs for what H.264 Baseline does with one.
@@ -158,14 +162,17 @@ def predicted_vmaf(hard: Hardness, rate_kbps: float, long_px: int) -> float:
 def seen_quality(vmaf: float, every: int) -> float:
     """Quality on a phone, from the VMAF of the frames that are there: half the frames cost a twentieth.
 
-    VMAF is what a television shows; its own phone model (``vmaf_v0.6.1``, score_transform) says what that is worth on
-    a small screen, which makes it comparable with the quality of pictures and sound. Ou et al., "Perceptual Video
-    Quality Assessment Considering Both Frame Rate and Quantization Artifacts" (2011), find 3-7 % between 30 and 15
-    frames a second.
+    On one scale with pictures and sound: a single frame would be judged as a photograph is, and one that moves is
+    forgiven half of that. libvmaf's phone model forgives far more (VMAF 84 is 97 there, the frames of such a clip 43 to
+    57 of SSIMULACRA2), and pictures beside a clip then got what the clip needed. Ou et al., "Perceptual Video Quality
+    Assessment Considering Both Frame Rate and Quantization Artifacts" (2011), find 3-7 % between 30 and 15 frames a
+    second.
     """
-    none, linear, square = _ON_A_PHONE
-    on_a_phone = max(vmaf, none + linear * vmaf + square * vmaf**2)
-    return min(100.0, max(1.0, on_a_phone * (_LEFT_OUT_WORTH if every > 1 else 1.0)))
+    place = min(max(1, bisect_left(_SEEN_VMAF, vmaf)), len(_SEEN_VMAF) - 1)
+    low, high = _SEEN_VMAF[place - 1 : place + 1]
+    worst, best = _SEEN_QUALITY[place - 1 : place + 1]
+    seen = worst + (best - worst) * (vmaf - low) / (high - low)
+    return min(100.0, max(1.0, seen * (_LEFT_OUT_WORTH if every > 1 else 1.0)))
 
 
 def most_useful_kbps(hard: Hardness, largest_long_px: int) -> float:
