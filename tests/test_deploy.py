@@ -17,8 +17,10 @@ from typing import Any
 
 import httpx
 import pytest
+import typer.main
 from test_receive_kill import load
 
+from mmsprep.cli import app
 from mmsprep.errors import UsageError
 from mmsprep.receive import open_store
 from mmsprep.receive.environment import service_of
@@ -87,11 +89,18 @@ def test_the_unit_is_understood_by_systemd(tmp_path: Path) -> None:
 def test_the_compose_file_names_what_is_there() -> None:
     yaml = pytest.importorskip("yaml")
     told = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    assert set(told["services"]) == {"receiver", "db"}
+    assert set(told["services"]) == {"receiver", "db", "watch", "sandbox", "scheduler", "worker", "batch"}
     for service in told["services"].values():
         assert set(service.get("secrets", [])) <= set(told["secrets"])
-        assert {volume.partition(":")[0] for volume in service["volumes"]} <= set(told["volumes"])
-    assert (DEPLOY / told["services"]["receiver"]["build"] / "Dockerfile").is_file()
+        named = {volume.partition(":")[0] for volume in service.get("volumes", [])}
+        assert {volume for volume in named if not volume.startswith(".")} <= set(told["volumes"])
+        if "build" in service:
+            context = DEPLOY / service["build"]["context"]
+            assert (context / service["build"]["dockerfile"]).resolve() == (DEPLOY / "Dockerfile").resolve()
+        program, *arguments = service.get("command", ["mmsprep", "doctor"])
+        if program == "mmsprep":
+            command: Any = getattr(typer.main.get_command(app), "commands")[arguments[0]]  # noqa: B009
+            assert command.make_context(arguments[0], arguments[1:])
     docker = shutil.which("docker")
     if docker and subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0:
         command = [docker, "compose", "-f", str(DEPLOY / "compose.yaml"), "config", "--quiet"]
