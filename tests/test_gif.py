@@ -275,8 +275,18 @@ def test_a_picture_that_stands_in_for_an_animation_is_no_frame_of_it() -> None:
     assert np.abs(frames[0][0].astype(np.int16) - np.asarray(images[0])).mean() < 10
 
 
-def test_of_a_damaged_png_animation_the_picture_that_viewers_show_is_sent_and_that_is_told() -> None:
+@pytest.mark.parametrize("profile", ["smsglobal", "image-basic"])
+def test_of_a_damaged_png_animation_the_picture_that_viewers_show_is_sent_and_that_is_told(profile: str) -> None:
     data = _saved(_ball(4, (160, 120)), "PNG", duration=100, loop=0)
-    part = _part(_chunk_edited(data, b"fcTL", 0, struct.pack(">I", 77), 2))
+    part = _part(_chunk_edited(data, b"fcTL", 0, struct.pack(">I", 77), 2), profile=profile)
     assert part.content_type == "image/jpeg"
     assert any("animation is damaged" in note for note in part.notes)
+
+
+def test_a_png_whose_animation_never_begins_is_a_picture() -> None:
+    """It says that it is animated, but its frames have no heads: viewers show the picture."""
+    data = _saved(_ball(2, (160, 120)), "PNG", duration=100, loop=0)
+    for _ in range(2):
+        place = data.index(b"fcTL") - 4
+        data = data[:place] + data[place + 38 :]
+    assert _part(data).content_type == "image/jpeg"

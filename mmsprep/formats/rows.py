@@ -136,6 +136,30 @@ register(
 )
 register(
     Format(
+        slug="tak",
+        title="TAK",
+        kind=Kind.AUDIO,
+        content_type="audio/x-tak",
+        extension="tak",
+        demuxer="tak",
+        magics=(((0, b"tBaK"),),),
+        codec="tak",
+    )
+)
+register(
+    Format(
+        slug="dff",
+        title="DSDIFF",
+        kind=Kind.AUDIO,
+        content_type="audio/x-dff",
+        extension="dff",
+        demuxer="iff",
+        magics=(((0, b"FRM8"), (12, b"DSD ")),),
+        codec="dsd",
+    )
+)
+register(
+    Format(
         slug="dsf",
         title="DSF",
         kind=Kind.AUDIO,

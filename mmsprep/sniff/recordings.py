@@ -336,7 +336,8 @@ def _with_sound(info: MediaInfo, track: Track) -> MediaInfo:
 
 
 def _audio_codec(track: Track) -> str:
-    name, profile = str(track.get("format") or "unknown"), str(track.get("format_profile") or "")
+    # Where a header stands twice, MediaInfo says its name twice.
+    name, profile = str(track.get("format") or "unknown").partition(" / ")[0], str(track.get("format_profile") or "")
     version, codec_id = str(track.get("format_version") or ""), str(track.get("codec_id") or "").upper()
     codec = _AUDIO_CODECS.get(name)
     if name == "MPEG Audio":

@@ -24,6 +24,7 @@ from PIL.ExifTags import Base as ExifTag
 
 from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolMissing, TypeNotAllowed
 from mmsprep.formats import FORMATS
+from mmsprep.formats.png import without_animation
 from mmsprep.formats.readers import picture_decoder
 from mmsprep.model import Attachment, ColourCoding, MediaInfo
 from mmsprep.profile import ImageRules
@@ -237,7 +238,10 @@ def open_image(attachment: Attachment, info: MediaInfo, settings: Settings) -> I
             f"is a picture of {attachment.size_bytes:,} bytes, over the limit of"
             f" {settings.max_image_bytes:,}; MMSPREP_MAX_IMAGE_BYTES sets another",
         )
-    image = _opener(attachment, info)(BytesIO(read_bytes(attachment)))
+    data = read_bytes(attachment)
+    if info.format == "png" and not is_animation(info):
+        data = without_animation(data)
+    image = _opener(attachment, info)(BytesIO(data))
     if image.width * image.height > settings.max_pixels:
         raise OverInputLimit(
             attachment.name,

@@ -40,7 +40,14 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
             if info.format != "png":
                 raise
             told = (_BROKEN_ANIMATION,)
-    picture = isolated(workspace, pixels.decode, attachment, info, profile.image, workspace.settings)
+            info = replace(info, frame_count=1)
+    try:
+        picture = isolated(workspace, pixels.decode, attachment, info, profile.image, workspace.settings)
+    except Damaged:
+        if info.format != "png" or not pixels.is_animation(info):
+            raise
+        told, info = (_BROKEN_ANIMATION,), replace(info, frame_count=1)
+        picture = isolated(workspace, pixels.decode, attachment, info, profile.image, workspace.settings)
     from mmsprep.transcode.image.rendered import source_of
 
     return source_of(replace(picture, notes=(*told, *picture.notes)), profile)
