@@ -234,7 +234,8 @@ class Rendition:
     what bytes can buy; ``shown`` is the share of what a phone could show that is left at the largest size that may be
     sent, and what people are told is the product, :attr:`shown_quality`. ``heard_lufs`` is how loud its source is heard
     from a phone, ``contrast`` how far it is from being one colour (``None``: nothing to compare, or it goes as it is):
-    what is sent is held against both.
+    what is sent is held against both. A sound that lies under several slides is all in its
+    ``pieces``, one for each, and has no ``data``.
     """
 
     data: bytes = field(repr=False)
@@ -251,6 +252,7 @@ class Rendition:
     contrast: float | None = None
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
+    pieces: tuple[Rendition, ...] = field(default=(), repr=False)
 
     @property
     def shown_quality(self) -> float:
@@ -260,7 +262,7 @@ class Rendition:
     @property
     def size_bytes(self) -> int:
         """Size of the encoded data."""
-        return len(self.data)
+        return len(self.data) + sum(piece.size_bytes for piece in self.pieces)
 
 
 class Source(Protocol):
@@ -316,7 +318,8 @@ class PartReport:
     was made of, by their places among what was given, from 0; ``source_name`` and ``source`` are the first one's.
     ``shown_at`` are the part's places in the message's order. Both have several entries where attachments with the same
     content share the part, and differ where something before it was left out or went with another message. ``span`` are
-    the seconds of the source that were asked for (``None``: all).
+    the seconds of the source that were asked for (``None``: all). ``shown_s`` is for how long its slide stands;
+    ``None``: as long as something plays on it, or as slides do.
     """
 
     name: str
@@ -337,6 +340,7 @@ class PartReport:
     shown_at: tuple[int, ...] = ()
     indexes: tuple[int, ...] = ()
     span: Span | None = None
+    shown_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from mmsprep.formats import FORMATS
 _ROOT = Path(mmsprep.__file__).parent
 _FOUNDATION = {"model", "errors", "profile", "settings", "formats", "printable"}
 _STAGES = {"intake", "classify", "rewrap", "division", "fit", "compare", "verify"}
-_ORDER = {"order", "understand", "rescue", "assemble", "running", "job"}
+_ORDER = {"order", "understand", "slides", "rescue", "assemble", "running", "job"}
 _MODULES = sorted(path.relative_to(_ROOT) for path in _ROOT.rglob("*.py") if "_profiles" not in path.parts)
 
 

@@ -178,6 +178,7 @@ def campaign(
             keep_names=keep_names,
             quality=quality,
             best_effort=best_effort,
+            slides=False,
             cut_from="",
             cut_to="",
         )

@@ -53,6 +53,10 @@ ToOption = Annotated[str, typer.Option("--to", "--cut-to", metavar="MOMENT", hel
 CutFromOption = Annotated[str, typer.Option("--cut-from", metavar="MOMENT", help=_CUT_FROM)]
 CutToOption = Annotated[str, typer.Option("--cut-to", metavar="MOMENT", help=_CUT_TO)]
 """Where ``--from`` and ``--to`` are numbers."""
+SlidesFlag = Annotated[
+    bool,
+    typer.Option("--slides", help="Show a clip's scenes as pictures, each as long as it stood, over its sound."),
+]
 PriorityOption = Annotated[
     list[str] | None,
     typer.Option("--priority", metavar="FILE=N", help="Give FILE more of the bytes; 2 asks for half the loss."),
@@ -104,6 +108,7 @@ def job_of(
     keep_names: bool,
     quality: str,
     best_effort: bool,
+    slides: bool,
     cut_from: str,
     cut_to: str,
 ) -> Job:
@@ -129,6 +134,7 @@ def job_of(
         keep_names=keep_names,
         quality=_quality(quality),
         best_effort=best_effort,
+        slides=slides,
         from_s=_moment(cut_from, "--from"),
         to_s=_moment(cut_to, "--to"),
         priorities=_priorities(priority),

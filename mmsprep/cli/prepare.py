@@ -21,6 +21,7 @@ from mmsprep.cli.options import (
     PosterFlag,
     PriorityOption,
     QualityOption,
+    SlidesFlag,
     SubjectOption,
     TextFileOption,
     TextOption,
@@ -70,6 +71,7 @@ def prepare(
     ] = False,
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
+    slides: SlidesFlag = False,
     cut_from: FromOption = "",
     cut_to: ToOption = "",
     priority: PriorityOption = None,
@@ -98,6 +100,7 @@ def prepare(
             keep_names=keep_names,
             quality=quality,
             best_effort=best_effort,
+            slides=slides,
             cut_from=cut_from,
             cut_to=cut_to,
         )

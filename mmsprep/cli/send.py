@@ -29,6 +29,7 @@ from mmsprep.cli.options import (
     PriorityOption,
     QualityOption,
     ReportOption,
+    SlidesFlag,
     SubjectOption,
     TextFileOption,
     TextOption,
@@ -125,6 +126,7 @@ def send(
     poster: PosterFlag = False,
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
+    slides: SlidesFlag = False,
     cut_from: CutFromOption = "",
     cut_to: CutToOption = "",
     priority: PriorityOption = None,
@@ -165,6 +167,7 @@ def send(
             keep_names=keep_names,
             quality=quality,
             best_effort=best_effort,
+            slides=slides,
             cut_from=cut_from,
             cut_to=cut_to,
         )

@@ -99,6 +99,7 @@ def _part(part: PartReport) -> Json:
         "reasons": [asdict(reason) for reason in part.reasons],
         "notes": list(part.notes),
         "span": asdict(part.span) if part.span else None,
+        "shown_s": part.shown_s,
         "shown_at": list(part.shown_at),
         "indexes": list(part.indexes),
     }

@@ -111,7 +111,10 @@ class Message:
     def sha256(self) -> str:
         """What the recipient gets, as a hash: text, subject, and the parts in order with types and names."""
         parts = [
-            [part.name, part.content_type, _sha256(part.data), list(part.shown_at or (place,))]
+            [
+                *(part.name, part.content_type, _sha256(part.data), list(part.shown_at or (place,))),
+                *([part.shown_s] if part.shown_s else []),
+            ]
             for place, part in enumerate(self.parts)
         ]
         content = json.dumps([self.text, self.subject, parts], separators=(",", ":"))
@@ -246,8 +249,7 @@ def build_smil(parts: Sequence[PartReport], text: str, text_at_end: bool = False
         ElementTree.SubElement(layout, "region", id=region, top=top, left="0%", height=height, width="100%", fit="meet")
     body = ElementTree.SubElement(smil, "body")
     for slide in _slides(parts, text, text_at_end):
-        duration_s = max(_SLIDE_S, *(part.duration_s or 0.0 if part else 0.0 for part in slide.values()))
-        paragraph = ElementTree.SubElement(body, "par", dur=f"{round(duration_s * 1000)}ms")
+        paragraph = ElementTree.SubElement(body, "par", dur=f"{round(_slide_s(slide) * 1000)}ms")
         for tag, part in slide.items():
             region = {"text": "Text", "audio": ""}.get(tag, "Image")
             attributes = {"src": part.name if part else TEXT_NAME, **({"region": region} if region else {})}
@@ -257,6 +259,13 @@ def build_smil(parts: Sequence[PartReport], text: str, text_at_end: bool = False
 
 _Slide = dict[str, PartReport | None]
 """SMIL tag to part; ``None`` stands for the message's own text."""
+
+
+def _slide_s(slide: _Slide) -> float:
+    """For how long a slide stands: as its parts say, else for as long as something plays on it, and not too short."""
+    parts = [part for part in slide.values() if part]
+    said = [part.shown_s for part in parts if part.shown_s]
+    return max(said) if said else max([_SLIDE_S, *(part.duration_s or 0.0 for part in parts)])
 
 
 def _slides(parts: Sequence[PartReport], text: str, text_at_end: bool) -> list[_Slide]:

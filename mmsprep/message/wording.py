@@ -18,6 +18,7 @@ _REASON_WORDS = {
     "type_converted": "{found} in the network's table",
     "sound_only": "{found}",
     "excerpt": "{allowed}",
+    "slides": "{allowed}",
     "size_px": "larger than {allowed}",
     "orientation": "turned upright",
     "icc_profile": "{found} colours made sRGB",

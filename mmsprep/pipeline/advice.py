@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mmsprep.model import Action, Kind, PartReport
+from mmsprep.model import Action, PartReport
 from mmsprep.pipeline.fit import floor_bytes
 from mmsprep.pipeline.job import QUALITY_WORDS
-from mmsprep.pipeline.rescue import groups_in_order, trimmed_to_fit
+from mmsprep.pipeline.rescue import groups_in_order, is_moving, trimmed_to_fit
 from mmsprep.pipeline.running import Entry, Run
 
 _MEDIUM = QUALITY_WORDS["medium"]
@@ -53,8 +53,13 @@ def _what_helps(this: Run, entries: Sequence[Entry], low: Sequence[int], budget_
     if shorter:
         seconds = max(shorter[place].source().duration_s or 0 for place in timed)
         helps.append(f"--trim --quality medium keeps the first {seconds:.0f} s")
-    if not helps and any(entries[place].info.kind is Kind.VIDEO and not entries[place].poster for place in low):
+    moving = any(is_moving(entries[place]) for place in low)
+    if moving and not helps:
         helps.append("--poster --quality medium sends the best frame")
+    if moving:
+        helps.append("--slides shows its scenes as sharp pictures over its sound")
+    if not helps and any(entries[place].lengths_s for place in low):
+        helps.append("fewer seconds (--from, --to) would leave more for each slide")
     if not helps and all(floor_bytes(wanted[place].ready) <= budget_bytes for place in low) and len(entries) > 1:
         helps.append("fewer attachments would leave more for each")
     return "; ".join(helps) or "a message of this size cannot show more of it; crop it, or send it in pieces"

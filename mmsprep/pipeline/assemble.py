@@ -6,13 +6,14 @@ Comes in: entries and what was made, or is expected, of them. Goes out: :class:`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mmsprep.errors import TextOverBudget
 from mmsprep.formats import FORMATS
 from mmsprep.message.message import overhead_bytes, part_name
 from mmsprep.model import Action, Part, PartReport, Reason, Rendition, Support
+from mmsprep.pipeline.excerpt import spans_of
 from mmsprep.pipeline.fit import Share
 from mmsprep.pipeline.running import Entry, Run
 
@@ -26,9 +27,13 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
     kind = FORMATS[rendition.format].kind or entry.info.kind
     info, plan = entry.info, entry.plan
     reasons = (*plan.reasons, *rendition.reasons)
-    if rendition.action is Action.TRANSCODE and plan.action is not Action.TRANSCODE:
+    if rendition.action is Action.TRANSCODE and plan.action is not Action.TRANSCODE and not entry.lengths_s:
         allowed = f"{this.limit_bytes} bytes for the whole message"
         reasons = (*reasons, Reason("over_limit_bytes", f"{info.size_bytes} bytes", allowed))
+    if entry.lengths_s:
+        what = "a picture" if entry.slide else "its sound"
+        scene = f"a scene of {entry.wanted.duration_s or 0:.1f} s"
+        reasons = (*reasons, Reason("slides", scene, f"{what} for {entry.lengths_s[0]:.1f} s, as asked"))
     if entry.poster:
         reasons = (
             *reasons,
@@ -54,6 +59,7 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
         shown_at=entry.shown_at,
         indexes=entry.indexes,
         span=entry.attachment.span,
+        shown_s=round(entry.lengths_s[0], 3) if entry.lengths_s else None,
         data=rendition.data,
     )
 
@@ -63,23 +69,70 @@ def predict_part(this: Run, position: int, entry: Entry, share: Share | None) ->
     original = entry.ready.original
     if share and share.keeps_original and original:
         return make_part(this, position, entry, original)
-    target = "jpeg" if entry.poster else entry.plan.target
+    target = "jpeg" if entry.poster or entry.slide else entry.plan.target
+    if entry.lengths_s and not entry.slide:
+        target = this.profile.audio.ladder[0].format.partition("-")[0]
     stub = Rendition(
         data=b"",
         format=target,
         content_type=FORMATS[target].content_type,
         action=Action.TRANSCODE,
         quality=share.quality if share else 0,
-        duration_s=entry.wanted.duration_s,
+        duration_s=None if entry.slide else entry.wanted.duration_s,
         shown=entry.ready.source().shown if share else 1.0,
     )
     part = make_part(this, position, entry, stub)
     return replace(part, size_bytes=share.max_bytes if share else 0)
 
 
+def predict_parts(this: Run, entries: Sequence[Entry], shares: Sequence[Share | None]) -> list[PartReport]:
+    """All parts as they will be, in the message's order."""
+    foreseen = [
+        (one, share and replace(share, max_bytes=share.max_bytes // entry.part_count))
+        for entry, share in zip(entries, shares, strict=True)
+        for one in _single(entry)
+    ]
+    foreseen.sort(key=lambda both: both[0].shown_at)
+    return [predict_part(this, place, *both) for place, both in enumerate(foreseen, start=1)]
+
+
+def in_pieces(entries: Sequence[Entry], renditions: Sequence[Rendition]) -> list[tuple[Entry, Rendition]]:
+    """What becomes a part each, in the message's order: a sound under slides in its pieces.
+
+    A slide stands for as long as its piece of the sound plays, which is a whole number of the coder's frames.
+    """
+    made: list[tuple[Entry, Rendition]] = []
+    plays_s: dict[tuple[int, int], float] = {}
+    for entry, rendition in zip(entries, renditions, strict=True):
+        pieces = rendition.pieces or (rendition,)
+        if rendition.pieces:
+            entry = replace(entry, lengths_s=tuple(piece.duration_s or 0.0 for piece in pieces))  # noqa: PLW2901
+            plays_s |= {place[:2]: length_s for place, length_s in zip(entry.order, entry.lengths_s, strict=True)}
+        made += zip(_single(entry), pieces, strict=True)
+    made.sort(key=lambda both: both[0].shown_at)
+    return [(_in_step(entry, plays_s), rendition) for entry, rendition in made]
+
+
+def _in_step(entry: Entry, plays_s: Mapping[tuple[int, int], float]) -> Entry:
+    """A picture that stands for as long as its sound plays."""
+    length_s = plays_s.get((entry.attachment.index, entry.slide)) if entry.slide else None
+    return entry if length_s is None else replace(entry, lengths_s=(length_s,))
+
+
+def _single(entry: Entry) -> list[Entry]:
+    """The entry for each part that it becomes."""
+    if entry.slide or not entry.lengths_s:
+        return [entry]
+    spans = spans_of(entry.attachment.span, entry.lengths_s)
+    return [
+        replace(entry, attachment=replace(entry.attachment, span=span), shown_at=(place,), lengths_s=(length_s,))
+        for place, length_s, span in zip(entry.shown_at, entry.lengths_s, spans, strict=True)
+    ]
+
+
 def budget_bytes_of(this: Run, entries: Sequence[Entry]) -> int:
     """What is left for the parts' own data; text and headers alone over the limit is an error."""
-    stubs = [predict_part(this, place, entry, None) for place, entry in enumerate(entries, start=1)]
+    stubs = predict_parts(this, entries, [None] * len(entries))
     overhead = overhead_bytes(stubs, this.text, this.subject) + HEADER_SLACK_BYTES * len(stubs)
     if overhead > this.usable_bytes:
         raise TextOverBudget(

@@ -5,7 +5,7 @@ content itself, or at sizes in bytes (``fit.py`` decides whether an original fit
 
 The reason codes are a public contract; codes are only ever added. ``found`` and ``allowed`` say what was
 found and what the profile allows. Later stages add their own (``over_limit_bytes``, ``poster``,
-``channels_cancel``, ...).
+``slides``, ``channels_cancel``, ...).
 
 ===================== ================================================================================
 code                  why

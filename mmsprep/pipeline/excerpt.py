@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate, pairwise
 
 from mmsprep.errors import OutsideDuration, UsageError
 from mmsprep.formats import FORMATS
@@ -94,6 +95,13 @@ def facts_of(info: MediaInfo, span: Span | None) -> MediaInfo:
     return replace(
         info, duration_s=length_s, frame_count=frame_count, size_bytes=max(1, round(info.size_bytes * share))
     )
+
+
+def spans_of(span: Span | None, lengths_s: Sequence[float]) -> list[Span]:
+    """The seconds of a recording that lie one behind the other from the beginning of ``span`` on, so many each."""
+    from_s = span.from_s if span else 0.0
+    bounds = [round(from_s + sofar_s, 3) for sofar_s in accumulate(lengths_s, initial=0.0)]
+    return [Span(low, high) for low, high in pairwise(bounds)]
 
 
 def clock(seconds: float) -> str:

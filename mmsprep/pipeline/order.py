@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Literal, NoReturn, TypeVar
 
@@ -35,7 +34,7 @@ from mmsprep.model import (
     Rendition,
 )
 from mmsprep.pipeline.advice import advice
-from mmsprep.pipeline.assemble import budget_bytes_of, make_part, predict_part
+from mmsprep.pipeline.assemble import budget_bytes_of, in_pieces, make_part, predict_part, predict_parts
 from mmsprep.pipeline.compare import plan_after_listening
 from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, Moment
@@ -43,6 +42,7 @@ from mmsprep.pipeline.job import Inspection, Job, Quality
 from mmsprep.pipeline.rescue import groups_in_order, rescued
 from mmsprep.pipeline.rewrap import rewrap
 from mmsprep.pipeline.running import Entry, OpenOnce, Run, one_of, started
+from mmsprep.pipeline.slides import becomes_slides, most_parts, slides_of
 from mmsprep.pipeline.understand import inspected, too_many
 from mmsprep.pipeline.verify import verify
 from mmsprep.profile import DEFAULT_PROFILE, Profile
@@ -66,6 +66,7 @@ def prepare(
     keep_names: bool = False,
     quality: Quality | None = None,
     best_effort: bool = False,
+    slides: bool = False,
     from_s: Moment | None = None,
     to_s: Moment | None = None,
     priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] | None = None,
@@ -92,6 +93,7 @@ def prepare(
         quality: what every part is to reach, ``"low"``, ``"medium"``, ``"high"`` or 0..100, in place of the profile's
             floor.
         best_effort: send what stays below its floor, with a warning, instead of an error.
+        slides: show the scenes of every clip as pictures, each for as long as it stood, over the clip's own sound.
         from_s, to_s: which seconds are sent of the one recording or clip among the attachments: a number, or a text
             like ``"1:05"``.
         priorities: an attachment's name, with or without its folder, or its index (from 0) to its weight, 1 being
@@ -117,6 +119,7 @@ def prepare(
         keep_names=keep_names,
         quality=quality,
         best_effort=best_effort,
+        slides=slides,
         from_s=from_s,
         to_s=to_s,
         priorities={} if priorities is None else priorities,
@@ -139,6 +142,8 @@ def split(job: Job, *, settings: Settings | None = None, progress: ProgressCallb
     Raises:
         MmsprepError: as :func:`prepare`; also when one attachment alone does not fit a message.
     """
+    if job.slides:
+        raise UsageError("slides are one message each, so they cannot be split; prepare that clip by itself")
     with started(job, settings, progress) as this:
         entries = _open(this, _understand(this, any_number=True), any_number=True)
         groups = _of_what_is_sound(this, entries, partial(_grouped, this)) or _nothing_left(this)
@@ -174,10 +179,8 @@ def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCa
         divided, shares = _of_what_is_sound(
             this, entries, lambda some: _above_floor(this, some, _divided)
         ) or _nothing_left(this)
-        parts = [
-            predict_part(this, position, entry, share)
-            for position, (entry, share) in enumerate(zip(divided, shares, strict=True), start=1)
-        ]
+        parts = predict_parts(this, divided, shares)
+        told = [predict_part(this, 1, *of) for of in zip(divided, shares, strict=True)]
         overhead = overhead_bytes(parts, this.text, this.subject)
         return Forecast(
             profile=this.profile.name,
@@ -188,7 +191,7 @@ def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCa
             text=this.text,
             subject=this.subject,
             rejected=_rejections(this),
-            warnings=(*_warnings(this, parts), *advice(this, divided, parts, budget_bytes_of(this, divided))),
+            warnings=(*_warnings(this, parts), *advice(this, divided, told, budget_bytes_of(this, divided))),
         )
 
 
@@ -238,12 +241,17 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
     No more are decoded than it takes to know that there are too many.
     """
 
-    def attempt(entry: Entry) -> Entry | AttachmentError:
+    most_slides = most_parts(this, entries)
+
+    def attempt(entry: Entry) -> Sequence[Entry] | AttachmentError:
         try:
             with this.stage("open", entry.attachment), this.during(entry, "open"):
-                plan = plan_after_listening(entry.attachment, entry.info, entry.plan, this.workspace)
-                entry = replace(entry, plan=plan)
-                ready = replace(entry, candidate=_candidate(this, entry))
+                if becomes_slides(this, entry):
+                    ready = slides_of(this, entry, most_slides)
+                else:
+                    plan = plan_after_listening(entry.attachment, entry.info, entry.plan, this.workspace)
+                    entry = replace(entry, plan=plan)
+                    ready = [replace(entry, candidate=_candidate(this, entry))]
         except AttachmentError as error:
             return error
         this.tell(entry, "open")
@@ -254,14 +262,14 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
     problems: dict[int, MmsprepError] = {}
     waiting = list(entries)
     while waiting:
-        step = max(most + 1 - len(opened.entries), this.settings.worker_count)
+        step = max(most + 1 - opened.part_count, this.settings.worker_count)
         now, waiting = waiting[:step], waiting[step:]
         for entry, outcome in zip(now, this.pool.map(attempt, now), strict=True):
-            if isinstance(outcome, Entry):
-                opened.add(outcome)
-            else:
+            if isinstance(outcome, AttachmentError):
                 problems[entry.attachment.index] = outcome
-        if len(opened.entries) > most:
+            else:
+                opened.add(outcome)
+        if opened.part_count > most:
             raise too_many(this, len(entries))
     this.leave_out(problems)
     _check_something_is_left(this, opened.entries)
@@ -277,7 +285,19 @@ class _Different:
         self._first: dict[object, int] = {}
         self._sizes = Counter(entry.info.size_bytes for entry in understood)
 
-    def add(self, entry: Entry) -> None:
+    @property
+    def part_count(self) -> int:
+        return sum(entry.part_count for entry in self.entries)
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """One, or the slides of a clip, which are what they are."""
+        if any(entry.lengths_s for entry in entries):
+            self.entries += entries
+            return
+        for entry in entries:
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
         place = self._first.setdefault(_content_of(entry, self._sizes), len(self.entries))
         if place == len(self.entries):
             self.entries.append(entry)
@@ -409,8 +429,8 @@ def _fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[
 
 def _placed(entries: Sequence[Entry]) -> list[Entry]:
     """The entries with their places in a message that is made of them alone."""
-    places = {index: place for place, index in enumerate(sorted(index for one in entries for index in one.indexes))}
-    return [replace(one, shown_at=tuple(places[index] for index in one.indexes)) for one in entries]
+    places = {key: place for place, key in enumerate(sorted(key for one in entries for key in one.order))}
+    return [replace(one, shown_at=tuple(places[key] for key in one.order)) for one in entries]
 
 
 def _of_what_is_sound(
@@ -443,8 +463,10 @@ def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False) -> Mes
         this.tell(entry, "check")
         return make_part(this, position, entry, rendition)
 
-    parts = tuple(this.pool.map(check, zip(count(1), entries, renditions, strict=False)))
-    helpful = advice(this, entries, parts, budget_bytes_of(this, entries), splits=splits)
+    pieces = in_pieces(entries, renditions)
+    parts = tuple(this.pool.map(check, ((place, *piece) for place, piece in enumerate(pieces, start=1))))
+    told = [make_part(this, 1, *of) for of in zip(entries, renditions, strict=True)]
+    helpful = advice(this, entries, told, budget_bytes_of(this, entries), splits=splits)
     message = Message(
         profile=this.profile.name,
         limit_bytes=this.limit_bytes,

@@ -30,7 +30,7 @@ seconds do would allow. Set by hand."""
 
 def rescued(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> Sequence[Entry]:
     """The entries with the neediest clip as a poster, or with all clips and recordings cut."""
-    clips = [place for place, entry in enumerate(entries) if entry.info.kind is Kind.VIDEO and not entry.poster]
+    clips = [place for place, entry in enumerate(entries) if is_moving(entry)]
     if this.job.poster and clips:
         place = max(clips, key=lambda place: shortfall.floor_bytes[place])
         entry = entries[place]
@@ -43,6 +43,17 @@ def rescued(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_by
     return [replace(entry, candidate=candidate) for entry, candidate in zip(entries, shorter, strict=True)]
 
 
+def is_moving(entry: Entry) -> bool:
+    """Whether it is sent as a clip."""
+    return entry.info.kind is Kind.VIDEO and not entry.poster and not entry.lengths_s
+
+
+def _of_slides(entry: Entry) -> str:
+    if not entry.lengths_s:
+        return ""
+    return f", slide {entry.slide}" if entry.slide else ", its sound"
+
+
 def _cut(entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> tuple[Candidate, ...] | None:
     """What can be cut, cut until it fits, also where real encodes needed more than their curves say."""
     candidates = [entry.ready for entry in entries]
@@ -53,10 +64,12 @@ def _cut(entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> t
 
 
 def groups_in_order(this: Run, entries: Sequence[Entry], shortfall: Shortfall | None = None) -> list[list[int]] | None:
-    """The fewest consecutive groups that keep everyone above the floor; ``None`` where that cannot be.
+    """The fewest consecutive groups that keep everyone above the floor; ``None`` where that cannot be, as with slides.
 
     ``shortfall`` says what the floors took in real encodes, where there were any.
     """
+    if any(entry.lengths_s for entry in entries):
+        return None
     with_text = overhead_bytes([], this.text, this.subject)
     without_text = overhead_bytes([], "", this.subject)
     stubs = [predict_part(this, place, entry, None) for place, entry in enumerate(entries, start=1)]
@@ -81,14 +94,16 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
     shorter = _cut(entries, shortfall, budget_bytes)
     for place, (entry, need) in enumerate(zip(entries, shortfall.floor_bytes, strict=True)):
         seconds = entry.ready.source().duration_s
-        line = f"{this.label(entry.attachment.index)}: needs {need:,} bytes"
+        line = f"{this.label(entry.attachment.index)}{_of_slides(entry)}: needs {need:,} bytes"
         if seconds:
             line += f" for {seconds:.0f} s"
         if seconds and shorter:
             line += f"; its first {shorter[place].source().duration_s or 0:.0f} s would fit (--trim)"
-        if seconds and entry.info.kind is Kind.VIDEO:
-            line += "; or send its best frame as a picture (--poster)"
+        if seconds and is_moving(entry):
+            line += "; or send its best frame as a picture (--poster), or its scenes over its sound (--slides)"
         advice.append(line)
+    if any(entry.lengths_s for entry in entries):
+        advice.append("fewer seconds of the clip need less (--from, --to)")
     groups = groups_in_order(this, entries, shortfall)
     if groups and len(groups) > 1:
         advice.append(f"sent as {len(groups)} messages it would fit (--split)")

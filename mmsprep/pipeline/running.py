@@ -44,7 +44,8 @@ class Entry:
 
     ``info`` is what all of it is, ``wanted`` what the seconds of it are that are asked for.
     ``indexes`` are the attachments that it stands for, ``shown_at`` their places in the message's order; more than one
-    where a duplicate shares its bytes.
+    where a duplicate shares its bytes. ``slide`` is the slide of its clip that this is the picture of, from 1;
+    ``lengths_s`` are how long the slides stand that this is seen or, where it is none of them, heard on.
     """
 
     attachment: Attachment
@@ -55,6 +56,26 @@ class Entry:
     indexes: tuple[int, ...] = ()
     shown_at: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    slide: int = 0
+    lengths_s: tuple[float, ...] = ()
+
+    @property
+    def order(self) -> tuple[tuple[int, int, bool], ...]:
+        """What the message's parts are sorted by, for each that this becomes or stands for.
+
+        They are an attachment's index, a slide, and whether it is the slide's sound.
+        """
+        if not self.lengths_s:
+            return tuple((index, 0, False) for index in self.indexes)
+        index = self.attachment.index
+        if self.slide:
+            return ((index, self.slide, False),)
+        return tuple((index, slide, True) for slide in range(1, len(self.lengths_s) + 1))
+
+    @property
+    def part_count(self) -> int:
+        """How many parts of the message it becomes."""
+        return 1 if self.slide else max(1, len(self.lengths_s))
 
     @property
     def wanted(self) -> MediaInfo:

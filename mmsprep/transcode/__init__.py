@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, Kind, MediaInfo, Plan, Source
 from mmsprep.profile import Profile
 from mmsprep.tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mmsprep.transcode.video.slides import Slides
 
 
 def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Profile, workspace: Workspace) -> Source:
@@ -39,6 +44,15 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
             from mmsprep.transcode import text
 
             return text.open_source(attachment, info, plan, profile, workspace)
+
+
+def open_slides(
+    attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace, most_parts: int
+) -> Slides:
+    """A clip's scenes as pictures and its sound; see :func:`mmsprep.transcode.video.slides.open_slides`."""
+    from mmsprep.transcode.video import slides
+
+    return slides.open_slides(attachment, info, profile, workspace, most_parts)
 
 
 def open_poster(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Profile, workspace: Workspace) -> Source:

@@ -43,11 +43,15 @@ _SHORTEST_HEADER_FRAME_BYTES = 56
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """32-bit floating point as bytes, the channels in turn."""
+    """32-bit floating point as bytes, the channels in turn.
+
+    ``apart``: no frame may borrow from the one before, so that what is made can be cut between any two.
+    """
 
     data: bytes
     rate_hz: int
     channels: int
+    apart: bool = False
 
 
 def constant_kbps(step: AudioStep) -> int:
@@ -75,7 +79,7 @@ def _variable(sound: Samples, step: AudioStep, max_bytes: int, workspace: Worksp
     quality, slope = _FIRST_QUALITY, _OCTAVES_A_QUALITY
     before: tuple[float, float] | None = None
     for _ in range(_TRIES):
-        made.append(_with_header(_run(sound, step, {"q:a": f"{quality:.3f}"}, workspace)))
+        made.append(with_header(_run(sound, step, {"q:a": f"{quality:.3f}"}, workspace)))
         if not made[-1]:
             break
         error = math.log2(len(made[-1]) / (max_bytes * _AIM))
@@ -98,7 +102,7 @@ def _mean(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace)
     rate_kbps = math.floor(step.rate_kbps / _MEAN_OVERSHOOT)
     for _ in range(_TRIES):
         tried.add(rate_kbps)
-        made.append(_with_header(_run(sound, step, {"b:a": f"{rate_kbps}k", "abr": 1}, workspace)))
+        made.append(with_header(_run(sound, step, {"b:a": f"{rate_kbps}k", "abr": 1}, workspace)))
         if _FILLED * max_bytes <= len(made[-1]) <= max_bytes:
             break
         rate_kbps = max(CONSTANT_KBPS[0], math.floor(rate_kbps * max_bytes / len(made[-1])))
@@ -109,7 +113,7 @@ def _mean(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace)
 
 def _run(sound: Samples, step: AudioStep, rate: dict[str, str | int], workspace: Workspace) -> bytes:
     raw = graph.input("pipe:0", f="f32le", ar=sound.rate_hz, ac=sound.channels)
-    options = encoder_options(step) | rate
+    options = encoder_options(step) | rate | ({"reservoir": 0} if sound.apart else {})
     return ffmpeg.run(workspace, raw.output("pipe:1", **options), stdin=sound.data).stdout
 
 
@@ -128,7 +132,7 @@ def encoder_options(step: AudioStep) -> dict[str, str | int]:
     }
 
 
-def _with_header(data: bytes) -> bytes:
+def with_header(data: bytes) -> bytes:
     """The frames behind one that says how many there are: else players take the first one's rate for the whole.
 
     It is the frame that Xing's encoder began with: the usual header, silence, ``Xing``, which fields follow (1 + 2),

@@ -123,23 +123,41 @@ def open_source(
             attachment.name,
             f"holds {pcm.duration_s * 1000:.0f} ms of sound, too little to hear; get the whole recording",
         )
+    mix, trimmed_s, silence = _without_silence(mixed(pcm.sound))
+    duration_s = mix.duration_s if pcm.is_whole else pcm.duration_s - trimmed_s
+    notes = (*pcm.notes, *mix.notes, *silence)
+    return AudioSource(_work(mix, duration_s, notes, info, profile), workspace)
+
+
+def open_in_step(attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace) -> AudioSource | None:
+    """The sound of a clip as a recording that keeps its silences and can be cut between its frames; ``None``: silent.
+
+    Raises:
+        Damaged: nothing in it can be decoded.
+    """
+    pcm = decode_pcm(attachment, info, workspace, longest_s=_longest_s(profile))
     mix = mixed(pcm.sound)
-    mix, trimmed_s, silence = _without_silence(mix)
+    if is_silent(mix.mono):
+        return None
+    work = _work(mix, pcm.duration_s, (*pcm.notes, *mix.notes), info, profile)
+    return AudioSource(replace(work, apart=True), workspace)
+
+
+def _work(mix: Mix, duration_s: float, notes: tuple[str, ...], info: MediaInfo, profile: Profile) -> _Work:
     heard = heard_in(mix)
     source_hz = info.sample_rate_hz or mix.rate_hz
     width = _width(mix) if heard is Material.MUSIC else 0.0
     channels = 2 if width else 1
     ladder = [step for step in profile.audio.ladder if step.sample_rate_hz <= 3 * source_hz]
     ladder = [step for step in ladder if step.channels <= channels] or list(profile.audio.ladder)
-    work = _Work(
+    return _Work(
         sound=Levelled(mix, heard),
-        duration_s=mix.duration_s if pcm.is_whole else pcm.duration_s - trimmed_s,
+        duration_s=duration_s,
         steps=tuple(_steps(ladder)),
         width=width,
         floor_quality=profile.audio.floor_quality,
-        notes=(*pcm.notes, *mix.notes, *silence),
+        notes=notes,
     )
-    return AudioSource(work, workspace)
 
 
 def _longest_s(profile: Profile) -> float:
@@ -194,7 +212,10 @@ def _steps(ladder: Sequence[AudioStep]) -> list[AudioStep]:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What an audio source works with: its sound, its length in seconds, and ``steps``, what it may become."""
+    """What an audio source works with: its sound, its length in seconds, and ``steps``, what it may become.
+
+    ``apart``: each frame of what is made has all that it needs.
+    """
 
     sound: Levelled
     duration_s: float
@@ -202,6 +223,7 @@ class _Work:
     width: float
     floor_quality: float
     notes: tuple[str, ...]
+    apart: bool = False
 
 
 class AudioSource(Source):
@@ -220,6 +242,16 @@ class AudioSource(Source):
     def duration_s(self) -> float:
         """Seconds of sound after silence was trimmed."""
         return self._work.duration_s
+
+    @property
+    def samples(self) -> Levels:
+        """The mix in one channel, before it is levelled."""
+        return self._work.sound.mix.mono
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples a second of :attr:`samples`."""
+        return self._work.sound.mix.rate_hz
 
     def curve(self) -> Curve:
         """The steps; those that cost more for less are left out by the division."""
@@ -265,7 +297,7 @@ class AudioSource(Source):
         data = sound.encoded(
             step.channels,
             step.format,
-            lambda samples: _made(samples, sound.mix.rate_hz, step, most_bytes, workspace),
+            lambda samples: _made(samples, sound.mix.rate_hz, step, most_bytes, workspace, apart=self._work.apart),
             lambda data: _read_back(data, format_slug, workspace),
         )
         return Rendition(
@@ -280,11 +312,13 @@ class AudioSource(Source):
         )
 
 
-def _made(samples: Levels, rate_hz: int, step: AudioStep, most_bytes: int, workspace: Workspace) -> bytes:
+def _made(
+    samples: Levels, rate_hz: int, step: AudioStep, most_bytes: int, workspace: Workspace, *, apart: bool = False
+) -> bytes:
     """The samples as a file of a rung's format."""
     if step.format == "mp3":
         channels = samples.shape[1]
-        return mp3.encode(mp3.Samples(samples.tobytes(), rate_hz, channels), step, most_bytes, workspace)
+        return mp3.encode(mp3.Samples(samples.tobytes(), rate_hz, channels, apart), step, most_bytes, workspace)
     raw = graph.input("pipe:0", f="f32le", ar=rate_hz, ac=samples.shape[1])
     output = raw.output("pipe:1", **encoder_options(step))
     data = ffmpeg.run(workspace, output, stdin=samples.tobytes()).stdout

@@ -63,6 +63,8 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _OPAQUE = 250
 """Below this, something can be seen through."""
 _EXACTLY = "lanczos+accurate_rnd+full_chroma_int"
+_NO_PICTURE = "has no picture that decodes"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +170,12 @@ def decode_mezzanine(
         # What the deblocking filter does to frames that no other is predicted from is lost when they shrink: at this
         # factor the result differs by 75 dB, for a tenth of the time.
         options["skip_loop_filter"] = "noref"
-    made = _made(size_px, _within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
-    options |= _decoder(info)
-    pictures = ffmpeg.pictures_of(workspace.path_of(attachment), info.format, attachment.span, **options)
-    shown = _upright(pictures, info).filter("fps", f"{fps:.6f}", start_time=0).filter_multi_output("split")
+    made = _made(size_px, within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
+    shown = (
+        upright_pictures(attachment, info, workspace, **options)
+        .filter("fps", f"{fps:.6f}", start_time=0)
+        .filter_multi_output("split")
+    )
     sampled = shown[1].filter("select", made.sampling.expression)
     look = _Look(info, matrix_of(size_px), _tables(info, workspace), background)
     see_through = workspace.new_path(".gray")
@@ -212,7 +216,7 @@ def _made(size_px: tuple[int, int], display_px: tuple[int, int], frames: int, wo
         probe=workspace.new_path(".h264"),
         size_px=size_px,
         display_px=display_px,
-        probe_px=_within(*size_px, PROBE_LONG_PX),
+        probe_px=within(*size_px, PROBE_LONG_PX),
         sampling=Sampling(first, period),
     )
 
@@ -310,27 +314,53 @@ def best_frame(
         ToolMissing: this ffmpeg lacks the decoder.
         OverInputLimit: the decode takes too long, or too much room.
     """
-    options: dict[str, str | float] = {"t": _POSTER_S, **_decoder(info)}
-    pictures = ffmpeg.pictures_of(workspace.path_of(attachment), info.format, attachment.span, **options)
-    size = (info.width_px, info.height_px) if info.width_px and info.height_px else None
     several = (info.frame_count or 2) > 1
-    stream = _upright(pictures, info)
+    stream = upright_pictures(attachment, info, workspace, t=_POSTER_S)
     if several:
         stream = stream.filter("fps", _POSTER_FPS)
         stream = stream.filter("thumbnail", round(_POSTER_S * _POSTER_FPS))
+    return rgb_frames(stream, 1, attachment, info, workspace, background)[0]
+
+
+def upright_pictures(attachment: Attachment, info: MediaInfo, workspace: Workspace, **options: str | float) -> Any:
+    """The pictures of a clip, or of the seconds that are wanted of it, as a stream of whole upright frames."""
+    options |= _decoder(info)
+    pictures = ffmpeg.pictures_of(workspace.path_of(attachment), info.format, attachment.span, **options)
+    return _upright(pictures, info)
+
+
+def rgb_frames(
+    stream: Any, most: int, attachment: Attachment, info: MediaInfo, workspace: Workspace, background: str = "#ffffff"
+) -> list[Image.Image]:
+    """The first ``most`` frames of a stream of :func:`upright_pictures`, in their own size, over ``background``.
+
+    Raises:
+        Damaged: none decodes.
+        ToolMissing: this ffmpeg lacks the decoder.
+        OverInputLimit: the decode takes too long, or too much room.
+    """
+    size = (info.width_px, info.height_px) if info.width_px and info.height_px else None
     matrix = matrix_of(size or (0, 0))
     stream = _plain(stream, _Look(info, matrix, _tables(info, workspace), background), size).filter(
         "scale", flags="accurate_rnd+full_chroma_int", in_color_matrix=matrix, in_range="tv", out_range="pc"
     )
-    output = stream.output("pipe:1", f="image2pipe", vcodec="png", vframes=1, pix_fmt="rgb24")
-    problem = "has no picture that decodes"
-    with _naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name, problem):
+    output = stream.output(
+        "pipe:1", f="image2pipe", vcodec="png", vframes=most, pix_fmt="rgb24", fps_mode="passthrough"
+    )
+    with _naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name, _NO_PICTURE):
         data = ffmpeg.run(workspace, output).stdout
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            return image.convert("RGB")
+        frames = [_png(_PNG_SIGNATURE + one) for one in data.split(_PNG_SIGNATURE)[1:]]
     except OSError as error:
-        raise Damaged(attachment.name, "has no picture that decodes") from error
+        raise Damaged(attachment.name, _NO_PICTURE) from error
+    if not frames:
+        raise Damaged(attachment.name, _NO_PICTURE)
+    return frames
+
+
+def _png(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        return image.convert("RGB")
 
 
 @contextmanager
@@ -451,7 +481,7 @@ def allowed_px(width_px: int, height_px: int, rules: VideoRules) -> tuple[int, i
     return even(width_px * factor), even(height_px * factor)
 
 
-def _within(width_px: int, height_px: int, most_long_px: int) -> tuple[int, int]:
+def within(width_px: int, height_px: int, most_long_px: int) -> tuple[int, int]:
     factor = min(1.0, most_long_px / max(width_px, height_px))
     return even(width_px * factor), even(height_px * factor)
 

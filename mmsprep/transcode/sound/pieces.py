@@ -1,0 +1,95 @@
+"""A sound that was encoded whole, cut between its frames: pieces that follow one another without a gap or an overlap.
+
+Comes in: a sound of ours and the moments at which to cut. Goes out: files that each play by themselves. Never: an
+encode of a piece alone, which would put its coder's silence at every cut.
+
+MP3 must be made without a bit reservoir (:class:`~mmsprep.transcode.sound.mp3.Samples`, ``apart``), so that each frame
+has all that it needs; AMR frames and WAV samples have anyway.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+from mmsprep.formats.mp3 import mpeg_audio_frame
+from mmsprep.transcode.sound.mp3 import with_header
+
+HEADER_BYTES = 120
+"""What a piece may need beyond its frames."""
+_AMR_MAGIC = b"#!AMR\n"
+_AMR_FRAME_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 1, 1, 1, 1, 1, 1, 1)
+_AMR_FRAME_S = 0.02
+_MP3_DELAY = 1105
+"""Samples at the beginning that LAME and any decoder add."""
+_WAV_HEADER_BYTES = 44
+
+
+def cut(data: bytes, format_slug: str, bounds: Sequence[float]) -> list[tuple[bytes, float]]:
+    """The pieces of a sound between each two of ``bounds``, in seconds from its beginning, and how long each plays.
+
+    The last ends with the sound where a bound lies behind its end.
+    """
+    return list(_CUTTERS[format_slug](data, bounds))
+
+
+def _amr(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
+    frames, position = [], len(_AMR_MAGIC)
+    while position < len(data):
+        end = position + _AMR_FRAME_BYTES[data[position] >> 3 & 15]
+        frames.append(data[position:end])
+        position = end
+    for some in _between(frames, [bound / _AMR_FRAME_S for bound in bounds]):
+        yield _AMR_MAGIC + b"".join(some), len(some) * _AMR_FRAME_S
+
+
+def _mp3(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
+    frames, position = [], 0
+    samples, rate_hz = 576, 22_050
+    while (frame := mpeg_audio_frame(data[position : position + 4])) is not None:
+        frames.append(data[position : position + frame.length_bytes])
+        samples, rate_hz = frame.samples, frame.sample_rate_hz
+        position += frame.length_bytes
+    has_header = bool(frames) and any(name in frames[0][:40] for name in (b"Xing", b"Info"))
+    # The first frame of sound holds the coder's delay and nothing else.
+    frames = frames[1 + has_header :]
+    late = _MP3_DELAY / samples - 1
+    places = [bounds[0] * rate_hz / samples, *(bound * rate_hz / samples + late for bound in bounds[1:])]
+    for some in _between(frames, places):
+        sound = b"".join(some)
+        alike = len({len(one) for one in some}) == 1
+        yield sound if alike else with_header(sound), len(some) * samples / rate_hz
+
+
+def _wav(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
+    """RIFF with the chunks that ours have: ``fmt ``, perhaps ``fact``, ``data``; cut between blocks."""
+    position, chunks = 12, dict[bytes, bytes]()
+    while position + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, position)
+        chunks[name] = data[position + 8 : position + 8 + length]
+        position += 8 + length + length % 2
+    form, sound = chunks[b"fmt "], chunks[b"data"]
+    codec, _, rate_hz, _, block_bytes = struct.unpack_from("<HHIIH", form)
+    samples = 1 if codec == 1 else struct.unpack_from("<H", form, 18)[0]
+    count = len(sound) // block_bytes
+    places = [min(count, round(bound * rate_hz / samples)) for bound in bounds]
+    for first, last in pairwise(places):
+        body = sound[first * block_bytes : last * block_bytes]
+        fact = struct.pack("<4sII", b"fact", 4, (last - first) * samples) if b"fact" in chunks else b""
+        head = struct.pack("<4sI", b"fmt ", len(form)) + form + fact + struct.pack("<4sI", b"data", len(body))
+        inside = b"WAVE" + head + body + bytes(len(body) % 2)
+        yield struct.pack("<4sI", b"RIFF", len(inside)) + inside, (last - first) * samples / rate_hz
+
+
+def _between(frames: Sequence[bytes], places: Sequence[float]) -> Iterator[Sequence[bytes]]:
+    whole = [max(0, min(len(frames), round(place))) for place in places]
+    for first, last in pairwise(whole):
+        yield frames[first:last]
+
+
+_CUTTERS: dict[str, Callable[[bytes, Sequence[float]], Iterator[tuple[bytes, float]]]] = {
+    "amr": _amr,
+    "mp3": _mp3,
+    "wav": _wav,
+}
