@@ -227,7 +227,7 @@ def test_help_starts_without_the_heavy_packages() -> None:
             {"mmsprep.cli.sandbox", "mmsprep.cli.inbox"},
         ),
         ("import mmsprep.cli", {"typer", "rich", "msgspec", "PIL"}),
-        ("import mmsprep.transcode.image.pixels, mmsprep.transcode.image.viewing", {"numpy"}),
+        ("import mmsprep.transcode.image.pixels, mmsprep.transcode.image.viewing", {"numpy", "urllib.request"}),
         ("import mmsprep.pipeline.verify, mmsprep.sniff.recognise", {"numpy", "mmsprep.pipeline.order", "mido"}),
     ],
 )

@@ -30,7 +30,6 @@ from mmsprep.model import Attachment, ColourCoding, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.seeing.contrast import contrast
 from mmsprep.settings import Settings
-from mmsprep.tools.extras import install_command
 from mmsprep.tools.workspace import read_bytes
 from mmsprep.transcode.image import colour, viewing
 from mmsprep.transcode.image.shrink import shrunk
@@ -288,6 +287,8 @@ def _opener(attachment: Attachment, info: MediaInfo) -> Callable[[BytesIO], Imag
     try:
         return picture_decoder(info.format)
     except ImportError:
+        from mmsprep.tools.extras import install_command
+
         title = FORMATS[info.format].title
         raise ToolMissing(
             f"{attachment.name}: is a {title} picture; {install_command(info.format)} adds its decoder,"
