@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageSequence, ImageStat
 
 from mmsprep import prepare
-from mmsprep.errors import ProfileError
+from mmsprep.errors import MmsprepError, ProfileError
 from mmsprep.model import Phones, Support
 from mmsprep.profile import load_profile, network_names, profile_names, suggestions, variant_of
 from mmsprep.sender import msisdn
@@ -167,3 +167,18 @@ def test_old_phones_get_the_frame_of_an_animation_that_shows_most(tmp_path: Path
         assert len(list(ImageSequence.Iterator(sent))) == 1
         assert ImageStat.Stat(sent.convert("L")).stddev[0] > 40
     assert any("frame 2 of 3" in note for note in part.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "text"),
+    [
+        ("ann.vcf", "text/x-vcard", "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ann\r\nTEL:+61400000001\r\nEND:VCARD\r\n"),
+        ("tea.ics", "text/calendar", "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//a//b\r\nEND:VCALENDAR\r\n"),
+    ],
+)
+def test_the_example_of_a_profile_for_cards_carries_them_as_they_are(name: str, content_type: str, text: str) -> None:
+    example = Path(__file__).parent.parent / "docs" / "examples" / "cards.toml"
+    (part,) = prepare([(name, text.encode())], profile=str(example)).parts
+    assert (part.content_type, part.data) == (content_type, text.encode())
+    with pytest.raises(MmsprepError, match="not in the compatibility table"):
+        prepare([(name, text.encode())])
