@@ -135,7 +135,9 @@ class AnimationSource(Source):
     floor_quality = 0.0
 
     def __init__(self, attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace) -> None:
-        self.floor_quality = max(profile.image.floor_quality, _LEAST_QUALITY)
+        self._enough = max(profile.image.floor_quality, _LEAST_QUALITY)
+        # As a clip it is worth sending from where clips are.
+        self.floor_quality = min(self._enough, profile.video.floor_quality) if profile.video else self._enough
         self._profile = profile
         self._workspace = workspace
         self._animation = isolated(workspace, read_animation, attachment, info, profile.image, workspace.settings)
@@ -151,7 +153,7 @@ class AnimationSource(Source):
         """From one small encode and a few frames' scores; what the clip can do below the floor."""
         chosen = [self._best(size) for size in self._sizes()]
         points = [CurvePoint(self._predicted_bytes(setting), self._quality(setting)) for setting in chosen]
-        enough = [point for point in points if point.quality >= self.floor_quality]
+        enough = [point for point in points if point.quality >= self._enough]
         first = enough[0] if enough else points[-1]
         if first.size_bytes > _CLIP_BELOW_BYTES and self._clip is not None:
             points = [*self._clip_points(first), *enough]
@@ -164,7 +166,7 @@ class AnimationSource(Source):
         However good it looks, it counts for less: it does not repeat, and not every place shows it in the text.
         """
         assert self._clip is not None
-        floor = self.floor_quality
+        floor = self._enough
         below = [point for point in self._clip.curve().points if point.size_bytes < first.size_bytes]
         room = max(0.0, first.quality - floor) / 101
         return [
@@ -176,12 +178,12 @@ class AnimationSource(Source):
         """The best GIF within ``max_bytes``; a clip when that would be below the floor."""
         setting, data = self._fitted(max_bytes)
         quality = self._quality(setting)
-        below = quality < self.floor_quality or len(data) > max_bytes
+        below = quality < self._enough or len(data) > max_bytes
         if below and self._clip is not None and self._clip.curve().points[0].size_bytes <= max_bytes:
             clip = self._clip.render(max_bytes)
             if clip.size_bytes <= max_bytes:
                 found = f"quality {quality:.0f} as a GIF of {max_bytes:,} bytes"
-                reason = Reason("animation_as_clip", found, f"quality {self.floor_quality:.0f} or better")
+                reason = Reason("animation_as_clip", found, f"quality {self._enough:.0f} or better")
                 note = "became a clip, which plays once: a GIF in its share would be below the floor"
                 paused = sum(self._clip_times[1]) < self._animation.duration_ms
                 told = (f"pauses of more than {_PAUSE_MS // 1000} s are cut to that in the clip",) if paused else ()
