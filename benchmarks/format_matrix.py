@@ -167,6 +167,9 @@ _RECORDINGS = {
     "flv": ("flv", "flv"),
     "wv": ("wv", ""),
     "tta": ("tta", ""),
+    "w64": ("w64", ""),
+    "voc": ("voc", ""),
+    "latm": ("latm", ""),
 }
 _MOST_LEVELS = 35
 """A picture in false colours is off by 70 and more; a one-bit icon, made smaller, by 26."""
@@ -196,6 +199,7 @@ _PICTURE_FORMATS = {
     "ppm": ("PPM", "pnm"),
     "tga": ("TGA", ""),
     "pcx": ("PCX", ""),
+    "dds": ("DDS", ""),
     "pdf": ("PDF", ""),
     "eps": ("EPS", ""),
 }
