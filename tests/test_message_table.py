@@ -16,15 +16,17 @@ from mmsprep.cli.message_table import MessageTable
 from mmsprep.cli.printing import time_left
 from mmsprep.message import Forecast
 from mmsprep.message.wording import quality_words
-from mmsprep.model import QUALITY_BANDS, Action, Kind, MediaInfo, PartReport, Reason, Rejection, Support
+from mmsprep.model import QUALITY_BANDS, Action, Kind, MediaInfo, PartReport, Reason, ReasonCode, Rejection, Support
 
 _NAME = "holiday photo of the whole family 日本 2024.jpg"
 _REASONS = (
-    Reason("size_px", "4032 x 3024 px", "1024 x 1024 px"),
-    Reason("coding", "progressive", "baseline"),
-    Reason("metadata", "exif, gps, a thumbnail, maker notes and whatever else a telephone leaves behind", "none"),
-    Reason("icc_profile", "Display P3", "sRGB"),
-    Reason("orientation", "6", "1"),
+    Reason(ReasonCode.SIZE_PX, "4032 x 3024 px", "1024 x 1024 px"),
+    Reason(ReasonCode.CODING, "progressive", "baseline"),
+    Reason(
+        ReasonCode.METADATA, "exif, gps, a thumbnail, maker notes and whatever else a telephone leaves behind", "none"
+    ),
+    Reason(ReasonCode.ICC_PROFILE, "Display P3", "sRGB"),
+    Reason(ReasonCode.ORIENTATION, "6", "1"),
 )
 _PHOTO = PartReport(
     name="01-image.jpg",

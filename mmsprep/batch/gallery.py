@@ -16,7 +16,7 @@ from mmsprep.batch.outcome import ItemOutcome, Made
 from mmsprep.batch.storage import Storage
 from mmsprep.errors import MmsprepError
 from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Kind, MediaInfo, PartReport, Reason, Support
+from mmsprep.model import Action, Kind, MediaInfo, PartReport, Reason, ReasonCode, Support
 from mmsprep.pipeline.intake import take_in
 from mmsprep.preview import Pair, pair_of, pair_unseen, preview_page
 from mmsprep.settings import Settings
@@ -142,7 +142,7 @@ def _report(part: dict[str, Any]) -> PartReport:
         width_px=part["width_px"],
         height_px=part["height_px"],
         duration_s=part["duration_s"],
-        reasons=tuple(Reason(**reason) for reason in part.get("reasons", ())),
+        reasons=tuple(Reason(**reason | {"code": ReasonCode(reason["code"])}) for reason in part.get("reasons", ())),
         notes=tuple(part["notes"]),
         indexes=tuple(part["indexes"]),
     )

@@ -13,46 +13,6 @@ from mmsprep.model import QUALITY_BANDS, Action, MediaInfo, PartReport, Reason
 
 _KEPT_WORDS = {Action.KEEP: "kept as it is", Action.REWRAP: "kept, metadata removed"}
 _SHORTER = 0.95
-_REASON_WORDS = {
-    "type_not_in_table": "{found} is not in the network's table",
-    "type_converted": "{found} in the network's table",
-    "sound_only": "{found}",
-    "excerpt": "{allowed}",
-    "slides": "{allowed}",
-    "size_px": "larger than {allowed}",
-    "orientation": "turned upright",
-    "icc_profile": "{found} colours made sRGB",
-    "unterminated": "end of the file was missing",
-    "coding": "{found} JPEG made baseline",
-    "colour": "{found} colours made YCbCr",
-    "bit_depth": "{found} made {allowed}",
-    "metadata": "{found} removed",
-    "sample_rate": "{found}, allowed: {allowed}",
-    "channels": "{found}, allowed: {allowed}",
-    "channels_cancel": "channels in opposite phase mixed",
-    "codec": "{found} coding, allowed: {allowed}",
-    "audio_codec": "{found} sound, allowed: {allowed}",
-    "codec_profile": "H.264 {found} profile, allowed: {allowed}",
-    "codec_level": "level {found}, allowed: {allowed}",
-    "brand": "brand {found}, allowed: {allowed}",
-    "single_frame": "one frame only: sent as a picture",
-    "animation": "{found} made {allowed}",
-    "moov_position": "index moved to the front",
-    "frame_size": "frame of {found}, allowed: {allowed}",
-    "rotation": "turned upright",
-    "pixel_aspect": "pixels made square",
-    "interlaced": "interlaced",
-    "hdr": "high dynamic range made standard",
-    "frame_rate": "{found}, allowed: {allowed}",
-    "rate": "{found}, allowed: {allowed}",
-    "encoding": "{found} made UTF-8",
-    "line_ends": "line ends made {allowed}",
-    "control_characters": "control characters removed",
-    "decomposed": "accents joined to their letters",
-    "over_limit_bytes": "too large for the message as it was",
-    "poster": "{found} as a picture, as asked",
-}
-"""A reason as people say it; a code that is not here is told as found and allowed."""
 
 
 def size_words(size_bytes: int) -> str:
@@ -123,9 +83,4 @@ def part_words(part: PartReport) -> str:
 
 def reason_words(reasons: Sequence[Reason]) -> list[str]:
     """Why something was done, a phrase a reason."""
-    return [
-        _REASON_WORDS.get(reason.code, "{found} (allowed: {allowed})").format(
-            found=reason.found, allowed=reason.allowed
-        )
-        for reason in reasons
-    ]
+    return [reason.code.words.format(found=reason.found, allowed=reason.allowed) for reason in reasons]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from mmsprep.errors import TextOverBudget
 from mmsprep.formats import FORMATS
 from mmsprep.message.message import overhead_bytes, part_name
-from mmsprep.model import Action, Part, PartReport, Reason, Rendition, Support
+from mmsprep.model import Action, Part, PartReport, Reason, ReasonCode, Rendition, Support
 from mmsprep.pipeline.excerpt import spans_of
 from mmsprep.pipeline.fit import Share
 from mmsprep.pipeline.running import Entry, Run
@@ -29,15 +29,15 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
     reasons = (*plan.reasons, *rendition.reasons)
     if rendition.action is Action.TRANSCODE and plan.action is not Action.TRANSCODE and not entry.lengths_s:
         allowed = f"{this.limit_bytes} bytes for the whole message"
-        reasons = (*reasons, Reason("over_limit_bytes", f"{info.size_bytes} bytes", allowed))
+        reasons = (*reasons, Reason(ReasonCode.OVER_LIMIT_BYTES, f"{info.size_bytes} bytes", allowed))
     if entry.lengths_s:
         what = "a picture" if entry.slide else "its sound"
         scene = f"a scene of {entry.wanted.duration_s or 0:.1f} s"
-        reasons = (*reasons, Reason("slides", scene, f"{what} for {entry.lengths_s[0]:.1f} s, as asked"))
+        reasons = (*reasons, Reason(ReasonCode.SLIDES, scene, f"{what} for {entry.lengths_s[0]:.1f} s, as asked"))
     if entry.poster:
         reasons = (
             *reasons,
-            Reason("poster", f"{entry.wanted.duration_s or 0:.1f} s of video", "a picture, as asked"),
+            Reason(ReasonCode.POSTER, f"{entry.wanted.duration_s or 0:.1f} s of video", "a picture, as asked"),
         )
     source_name = entry.attachment.name if this.job.keep_names else None
     return Part(

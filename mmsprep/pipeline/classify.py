@@ -3,47 +3,8 @@
 Comes in: the facts about one attachment and a profile. Goes out: a :class:`Plan`. Never: a look at the
 content itself, or at sizes in bytes (``fit.py`` decides whether an original fits the message).
 
-The reason codes are a public contract; codes are only ever added. ``found`` and ``allowed`` say what was
-found and what the profile allows. Later stages add their own (``over_limit_bytes``, ``poster``,
+The reasons are :class:`mmsprep.model.ReasonCode`; later stages add their own (``over_limit_bytes``, ``poster``,
 ``slides``, ``channels_cancel``, ...).
-
-===================== ================================================================================
-code                  why
-===================== ================================================================================
-type_not_in_table     the type is in no row of the profile's compatibility table
-type_converted        the type's row says that it is converted
-metadata              it carries something that a message should not: EXIF, GPS, tags, comments, trailing data
-icc_profile           it has a colour profile (sRGB: taken out; another: the colours are converted)
-size_px               more pixels, or longer sides, than the profile allows
-orientation           it stands upright only by an EXIF flag that old phones ignore
-coding                a JPEG coded in another way than baseline sequential, a BMP that is compressed
-colour                a JPEG of another colour model than YCbCr or grey, or of an unusual sampling
-bit_depth             more or less than 8 bits a channel
-unterminated          a GIF without its end mark
-codec                 another codec than the profile's, or than the type's usual one
-audio_codec           a clip's sound is in another codec than the profile's
-codec_profile         a profile of the codec that the handsets do not know
-codec_level           a higher level of the codec than the profile allows
-brand                 a brand (kind of MP4 or RIFF file) that the handsets do not know
-rotation              it stands upright only by a rotation flag
-pixel_aspect          its pixels are not square
-frame_rate            more frames a second than the profile allows
-rate                  more kbit/s than the profile allows
-frame_size            a frame size that the codec or the handsets do not take
-hdr                   high dynamic range
-interlaced            its frames are halves of a line grid
-moov_position         its index stands behind the media, so it plays only when loaded whole
-single_frame          a clip of one frame: a picture
-excerpt               only some seconds of it are asked for
-animation             frames that follow one another, where the handsets show the first alone
-sound_only            a container for clips with nothing but sound in it
-sample_rate           a sampling rate that is not standard for the type
-channels              more channels than handsets play
-encoding              a text in another encoding than UTF-8 without BOM
-line_ends             line ends other than the profile's
-control_characters    characters that steer terminals, not text
-decomposed            letters and accents as separate characters
-===================== ================================================================================
 """
 
 from __future__ import annotations
@@ -55,7 +16,7 @@ from itertools import chain
 from mmsprep.errors import TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.formats.codec_levels import level_allowed, profile_allowed, split_codec_profile
-from mmsprep.model import Action, Kind, MediaInfo, Plan, Reason, Span, Support
+from mmsprep.model import Action, Kind, MediaInfo, Plan, Reason, ReasonCode, Span, Support
 from mmsprep.profile import Profile, Row, Use, VideoRules
 
 _BRANDS = {
@@ -101,7 +62,7 @@ def classify(name: str, info: MediaInfo, profile: Profile, span: Span | None = N
     findings = list(_findings(info, profile, row))
     if span is not None:
         wanted = f"{span.from_s:g} s to {span.to_s:g} s, as asked"
-        findings.insert(0, _Finding(Reason("excerpt", f"{info.duration_s or 0:.1f} s", wanted)))
+        findings.insert(0, _Finding(Reason(ReasonCode.EXCERPT, f"{info.duration_s or 0:.1f} s", wanted)))
     if not findings:
         action = Action.KEEP
     elif all(finding.lossless for finding in findings):
@@ -170,11 +131,13 @@ def _findings(info: MediaInfo, profile: Profile, row: Row | None) -> _Findings:
     if row is None:
         kept = chain.from_iterable(entry.formats for entry in profile.table if entry.use is Use.KEEP)
         listed = [slug for slug in dict.fromkeys(kept) if FORMATS[slug].kind is info.kind]
-        yield _Finding(Reason("type_not_in_table", title, ", ".join(listed) or "none of this kind"))
+        yield _Finding(Reason(ReasonCode.TYPE_NOT_IN_TABLE, title, ", ".join(listed) or "none of this kind"))
     elif row.use is not Use.KEEP:
-        yield _Finding(Reason("type_converted", f"{title}: {_SUPPORT_WORDS[row.support]}", "converted by the table"))
+        yield _Finding(
+            Reason(ReasonCode.TYPE_CONVERTED, f"{title}: {_SUPPORT_WORDS[row.support]}", "converted by the table")
+        )
     if info.kind is Kind.AUDIO and FORMATS[info.format].kind is Kind.VIDEO:
-        yield _Finding(Reason("sound_only", f"{title} without pictures", "a sound format"))
+        yield _Finding(Reason(ReasonCode.SOUND_ONLY, f"{title} without pictures", "a sound format"))
     yield from _KINDS[info.kind](info, profile)
 
 
@@ -183,37 +146,37 @@ def _image_findings(info: MediaInfo, profile: Profile) -> _Findings:
     drawn = info.format == "gif" and (info.frame_count or 1) == 1
     if info.width_px and info.height_px and rules.scale_for(info.width_px, info.height_px, drawn=drawn) < 1.0:
         allowed = f"{rules.max_long_px} x {rules.max_short_px} px"
-        yield _Finding(Reason("size_px", f"{info.width_px} x {info.height_px} px", allowed))
+        yield _Finding(Reason(ReasonCode.SIZE_PX, f"{info.width_px} x {info.height_px} px", allowed))
     if rules.animations != "play" and info.format == "gif" and (info.frame_count or 1) > 1:
-        yield _Finding(Reason("animation", f"{info.frame_count} frames", "a picture that stands still"))
+        yield _Finding(Reason(ReasonCode.ANIMATION, f"{info.frame_count} frames", "a picture that stands still"))
     if info.orientation != 1:
-        yield _Finding(Reason("orientation", f"EXIF orientation {info.orientation}", "upright pixels"))
+        yield _Finding(Reason(ReasonCode.ORIENTATION, f"EXIF orientation {info.orientation}", "upright pixels"))
     if info.icc_profile is not None:
         lossless = info.icc_profile == "srgb" and FORMATS[info.format].rewraps
-        yield _Finding(Reason("icc_profile", info.icc_profile, "none (sRGB is understood)"), lossless)
+        yield _Finding(Reason(ReasonCode.ICC_PROFILE, info.icc_profile, "none (sRGB is understood)"), lossless)
     if info.format == "jpeg":
         yield from _jpeg_findings(info)
     elif info.format == "bmp" and info.encoding != "uncompressed":
-        yield _Finding(Reason("coding", info.encoding or "unknown", "uncompressed"))
+        yield _Finding(Reason(ReasonCode.CODING, info.encoding or "unknown", "uncompressed"))
     if "unterminated" in info.metadata:
-        yield _Finding(Reason("unterminated", "no end mark", "a complete file"))
+        yield _Finding(Reason(ReasonCode.UNTERMINATED, "no end mark", "a complete file"))
     yield from _metadata_findings(info)
 
 
 def _jpeg_findings(info: MediaInfo) -> _Findings:
     """OMA MMS Conformance 1.3 and 3GPP TS 26.140: baseline sequential DCT, YCbCr or grey, 8 bits."""
     if info.encoding != "baseline":
-        yield _Finding(Reason("coding", info.encoding or "unknown", "baseline"))
+        yield _Finding(Reason(ReasonCode.CODING, info.encoding or "unknown", "baseline"))
     if info.colour not in ("ycbcr", "grey"):
-        yield _Finding(Reason("colour", info.colour or "unknown", "ycbcr 4:2:0, 4:2:2 or 4:4:4, grey"))
+        yield _Finding(Reason(ReasonCode.COLOUR, info.colour or "unknown", "ycbcr 4:2:0, 4:2:2 or 4:4:4, grey"))
     if info.bit_depth != 8:
-        yield _Finding(Reason("bit_depth", f"{info.bit_depth} bits", "8 bits"))
+        yield _Finding(Reason(ReasonCode.BIT_DEPTH, f"{info.bit_depth} bits", "8 bits"))
 
 
 def _metadata_findings(info: MediaInfo) -> _Findings:
     left_out = [name for name in info.metadata if name != "unterminated"]
     if left_out:
-        yield _Finding(Reason("metadata", ", ".join(left_out), "none"), FORMATS[info.format].rewraps)
+        yield _Finding(Reason(ReasonCode.METADATA, ", ".join(left_out), "none"), FORMATS[info.format].rewraps)
 
 
 def _audio_findings(info: MediaInfo, profile: Profile) -> _Findings:
@@ -229,21 +192,23 @@ def _audio_findings(info: MediaInfo, profile: Profile) -> _Findings:
 def _melody_findings(info: MediaInfo) -> _Findings:
     """A melody's text is ASCII in lines that end with CR LF; both can be made so without touching a note."""
     if info.encoding not in ("ascii", "utf-8"):
-        yield _Finding(Reason("encoding", info.encoding or "unknown", "ascii, utf-8 without BOM"), lossless=True)
+        yield _Finding(
+            Reason(ReasonCode.ENCODING, info.encoding or "unknown", "ascii, utf-8 without BOM"), lossless=True
+        )
     for name in info.metadata:
         if name in ("lf", "cr", "mixed_line_ends"):
-            yield _Finding(Reason("line_ends", name, "crlf"), lossless=True)
+            yield _Finding(Reason(ReasonCode.LINE_ENDS, name, "crlf"), lossless=True)
         elif name == "control_characters":
-            yield _Finding(Reason(name, "present", "none"), lossless=True)
+            yield _Finding(Reason(ReasonCode(name), "present", "none"), lossless=True)
 
 
 def _mp3_findings(info: MediaInfo, profile: Profile) -> _Findings:  # noqa: ARG001
     """MPEG-1 and MPEG-2 layer III; MPEG-2.5 is nobody's standard."""
     yield from _codec_finding(info.audio_codec, ("mp3",))
     if info.sample_rate_hz not in _MP3_HZ:
-        yield _Finding(Reason("sample_rate", f"{info.sample_rate_hz} Hz", "16000 to 48000 Hz (MPEG-1 or 2)"))
+        yield _Finding(Reason(ReasonCode.SAMPLE_RATE, f"{info.sample_rate_hz} Hz", "16000 to 48000 Hz (MPEG-1 or 2)"))
     if "mixed_rates" in info.metadata:
-        yield _Finding(Reason("sample_rate", "several sampling rates", "one from end to end"))
+        yield _Finding(Reason(ReasonCode.SAMPLE_RATE, "several sampling rates", "one from end to end"))
     yield from _channel_finding(info, 2)
 
 
@@ -253,9 +218,9 @@ def _wav_findings(info: MediaInfo, profile: Profile) -> _Findings:
         codecs.append("adpcm_ima_wav")
     yield from _codec_finding(info.audio_codec, tuple(codecs))
     if info.brand != "RIFF":
-        yield _Finding(Reason("brand", info.brand or "unknown", "RIFF with all lengths"))
+        yield _Finding(Reason(ReasonCode.BRAND, info.brand or "unknown", "RIFF with all lengths"))
     if (info.sample_rate_hz or 0) > _WAV_MAX_HZ:
-        yield _Finding(Reason("sample_rate", f"{info.sample_rate_hz} Hz", f"up to {_WAV_MAX_HZ} Hz"))
+        yield _Finding(Reason(ReasonCode.SAMPLE_RATE, f"{info.sample_rate_hz} Hz", f"up to {_WAV_MAX_HZ} Hz"))
     yield from _channel_finding(info, 2)
 
 
@@ -266,28 +231,28 @@ def _amr_findings(info: MediaInfo, profile: Profile) -> _Findings:  # noqa: ARG0
 
 def _midi_findings(info: MediaInfo, profile: Profile) -> _Findings:  # noqa: ARG001
     if info.brand not in ("smf0", "smf1"):
-        yield _Finding(Reason("brand", info.brand or "unknown", "smf0, smf1"))
+        yield _Finding(Reason(ReasonCode.BRAND, info.brand or "unknown", "smf0, smf1"))
 
 
 def _codec_finding(found: str | None, allowed: tuple[str, ...]) -> _Findings:
     if found not in allowed:
-        yield _Finding(Reason("codec", found or "unknown", ", ".join(allowed)))
+        yield _Finding(Reason(ReasonCode.CODEC, found or "unknown", ", ".join(allowed)))
 
 
 def _channel_finding(info: MediaInfo, most: int) -> _Findings:
     if (info.channels or 1) > most:
-        yield _Finding(Reason("channels", f"{info.channels} channels", f"up to {most}"))
+        yield _Finding(Reason(ReasonCode.CHANNELS, f"{info.channels} channels", f"up to {most}"))
 
 
 def _video_findings(info: MediaInfo, profile: Profile) -> _Findings:
     rules = profile.video
     if info.is_still_picture or (info.is_single_frame and rules is None):
-        yield _Finding(Reason("single_frame", "a clip of one frame", "a picture"))
+        yield _Finding(Reason(ReasonCode.SINGLE_FRAME, "a clip of one frame", "a picture"))
     if rules is None:
         return
     brands = (*_BRANDS.get(info.format, ()), rules.brand)
     if info.format in _BRANDS and info.brand not in brands:
-        yield _Finding(Reason("brand", info.brand or "none", ", ".join(dict.fromkeys(brands))))
+        yield _Finding(Reason(ReasonCode.BRAND, info.brand or "none", ", ".join(dict.fromkeys(brands))))
     yield from _codec_finding(info.video_codec, (rules.codec,))
     if info.video_codec == rules.codec:
         yield from _codec_limit_findings(info, rules)
@@ -295,10 +260,10 @@ def _video_findings(info: MediaInfo, profile: Profile) -> _Findings:
     if info.audio_codec is not None:
         allowed = dict.fromkeys(LADDER_CODECS[step.format] for step in rules.audio_ladder if step.format != "wav")
         if info.audio_codec not in allowed:
-            yield _Finding(Reason("audio_codec", info.audio_codec, ", ".join(allowed) or "no sound"))
+            yield _Finding(Reason(ReasonCode.AUDIO_CODEC, info.audio_codec, ", ".join(allowed) or "no sound"))
         yield from _channel_finding(info, 2)
     if info.moov_first is False:
-        yield _Finding(Reason("moov_position", "index behind the media", "index first"), lossless=True)
+        yield _Finding(Reason(ReasonCode.MOOV_POSITION, "index behind the media", "index first"), lossless=True)
     yield from _metadata_findings(info)
 
 
@@ -306,31 +271,31 @@ def _codec_limit_findings(info: MediaInfo, rules: VideoRules) -> _Findings:
     """Profile and level, where the codec has them and the rules limit them."""
     profile, level = split_codec_profile(info.video_profile or "")
     if rules.codec_profile and not profile_allowed(profile, rules.codec_profile):
-        yield _Finding(Reason("codec_profile", profile or "unknown", rules.codec_profile))
+        yield _Finding(Reason(ReasonCode.CODEC_PROFILE, profile or "unknown", rules.codec_profile))
     if rules.codec_level and not level_allowed(rules.codec, level, rules.codec_level):
-        yield _Finding(Reason("codec_level", level or "unknown", f"up to {rules.codec_level}"))
+        yield _Finding(Reason(ReasonCode.CODEC_LEVEL, level or "unknown", f"up to {rules.codec_level}"))
 
 
 def _frame_findings(info: MediaInfo, rules: VideoRules) -> _Findings:
     width_px, height_px = info.width_px or 0, info.height_px or 0
     size = f"{width_px} x {height_px} px"
     if max(width_px, height_px) > rules.max_long_px or min(width_px, height_px) > rules.max_short_px:
-        yield _Finding(Reason("size_px", size, f"{rules.max_long_px} x {rules.max_short_px} px"))
+        yield _Finding(Reason(ReasonCode.SIZE_PX, size, f"{rules.max_long_px} x {rules.max_short_px} px"))
     elif rules.fixed_sizes and f"{width_px}x{height_px}" not in rules.fixed_sizes:
-        yield _Finding(Reason("frame_size", size, ", ".join(rules.fixed_sizes)))
+        yield _Finding(Reason(ReasonCode.FRAME_SIZE, size, ", ".join(rules.fixed_sizes)))
     if info.rotation_deg:
-        yield _Finding(Reason("rotation", f"{info.rotation_deg} degrees", "upright pixels"))
+        yield _Finding(Reason(ReasonCode.ROTATION, f"{info.rotation_deg} degrees", "upright pixels"))
     if info.pixel_aspect != 1.0:
-        yield _Finding(Reason("pixel_aspect", f"{info.pixel_aspect:.3f}", "square pixels"))
+        yield _Finding(Reason(ReasonCode.PIXEL_ASPECT, f"{info.pixel_aspect:.3f}", "square pixels"))
     if info.interlaced:
-        yield _Finding(Reason("interlaced", "interlaced", "progressive"))
+        yield _Finding(Reason(ReasonCode.INTERLACED, "interlaced", "progressive"))
     if info.colour is not None and info.colour.startswith("hdr"):
-        yield _Finding(Reason("hdr", info.colour, "standard dynamic range"))
+        yield _Finding(Reason(ReasonCode.HDR, info.colour, "standard dynamic range"))
     if (info.frame_rate_fps or 0) > rules.max_fps * _TOLERANCE:
-        yield _Finding(Reason("frame_rate", f"{info.frame_rate_fps:.3g} fps", f"up to {rules.max_fps:g} fps"))
+        yield _Finding(Reason(ReasonCode.FRAME_RATE, f"{info.frame_rate_fps:.3g} fps", f"up to {rules.max_fps:g} fps"))
     rate_kbps = _video_rate_kbps(info)
     if rate_kbps > rules.max_rate_kbps * _TOLERANCE:
-        yield _Finding(Reason("rate", f"{rate_kbps:.0f} kbit/s", f"up to {rules.max_rate_kbps:g} kbit/s"))
+        yield _Finding(Reason(ReasonCode.RATE, f"{rate_kbps:.0f} kbit/s", f"up to {rules.max_rate_kbps:g} kbit/s"))
 
 
 def _video_rate_kbps(info: MediaInfo) -> float:
@@ -342,14 +307,14 @@ def _video_rate_kbps(info: MediaInfo) -> float:
 
 def _text_findings(info: MediaInfo, profile: Profile) -> _Findings:
     if info.encoding not in ("ascii", "utf-8"):
-        yield _Finding(Reason("encoding", info.encoding or "unknown", "utf-8 without BOM, ascii"))
+        yield _Finding(Reason(ReasonCode.ENCODING, info.encoding or "unknown", "utf-8 without BOM, ascii"))
     wanted = profile.text.line_ends
     ends = [name for name in info.metadata if name in ("crlf", "lf", "cr", "mixed_line_ends") and name != wanted]
     if ends:
-        yield _Finding(Reason("line_ends", ends[0], wanted))
+        yield _Finding(Reason(ReasonCode.LINE_ENDS, ends[0], wanted))
     for code in ("control_characters", "decomposed"):
         if code in info.metadata:
-            yield _Finding(Reason(code, "present", "none"))
+            yield _Finding(Reason(ReasonCode(code), "present", "none"))
 
 
 _KINDS: dict[Kind, Callable[[MediaInfo, Profile], _Findings]] = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mmsprep.errors import MmsprepError
 from mmsprep.formats import FORMATS
-from mmsprep.model import SHORTEST_SOUND_S, Action, Attachment, Kind, MediaInfo, Plan, Reason, Rendition
+from mmsprep.model import SHORTEST_SOUND_S, Action, Attachment, Kind, MediaInfo, Plan, Reason, ReasonCode, Rendition
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 
@@ -93,7 +93,7 @@ def plan_after_listening(attachment: Attachment, info: MediaInfo, plan: Plan, wo
     sound = _sound_of(attachment, info, workspace)
     if sound is None or sound.channels != 2 or sums_safely(sound.samples, sound.rate_hz):
         return plan
-    reason = Reason("channels_cancel", "2 channels in opposite phase", "what one loudspeaker plays")
+    reason = Reason(ReasonCode.CHANNELS_CANCEL, "2 channels in opposite phase", "what one loudspeaker plays")
     return replace(plan, action=Action.TRANSCODE, reasons=(*plan.reasons, reason))
 
 

@@ -23,7 +23,7 @@ from mmsprep.formats.findings import Sound
 from mmsprep.formats.isobmff import Movie, read_movie
 from mmsprep.formats.readers import picture_decoder, read_sound
 from mmsprep.formats.text import clean
-from mmsprep.model import Action, Attachment, Kind, MediaInfo, Rendition
+from mmsprep.model import Action, Attachment, Kind, MediaInfo, ReasonCode, Rendition
 from mmsprep.pipeline.classify import LADDER_CODECS, classify
 from mmsprep.pipeline.compare import not_heard, not_seen
 from mmsprep.profile import AudioStep, Profile, VideoRules
@@ -37,7 +37,7 @@ from mmsprep.tools.workspace import Workspace, read_bytes
 _DURATION_TOLERANCE = 0.1
 _DURATION_TOLERANCE_S = 0.3
 """A share, and seconds: what an encode may play less than it was meant to. Codecs delay and round by whole frames."""
-_ABOUT_ORIGINALS = frozenset(("type_not_in_table", "type_converted", "single_frame"))
+_ABOUT_ORIGINALS = frozenset((ReasonCode.TYPE_NOT_IN_TABLE, ReasonCode.TYPE_CONVERTED, ReasonCode.SINGLE_FRAME))
 """What decides whether a stranger's file is kept, and is no fault of one that was made: a profile may have a WBMP made
 that it would convert, and a clip of three frames may have kept one."""
 _PLENTY_OF_CONTRAST = 20.0
@@ -196,7 +196,7 @@ def _check_rules(name: str, rendition: Rendition, profile: Profile, info: MediaI
     if rendition.action is Action.TRANSCODE:
         reasons = tuple(reason for reason in reasons if reason.code not in _ABOUT_ORIGINALS)
         if info.kind is Kind.IMAGE and _is_within(info, profile):
-            reasons = tuple(reason for reason in reasons if reason.code != "size_px")
+            reasons = tuple(reason for reason in reasons if reason.code is not ReasonCode.SIZE_PX)
     if reasons:
         faults = (f"{one.code.replace('_', ' ')}: {one.found}, expected {one.allowed}" for one in reasons)
         raise _Fault(f"is not what profile {profile.name!r} takes ({'; '.join(faults)})")

@@ -27,7 +27,18 @@ from PIL import GifImagePlugin, Image
 
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Attachment, ColourCoding, Curve, CurvePoint, MediaInfo, Reason, Rendition, Source
+from mmsprep.model import (
+    Action,
+    Attachment,
+    ColourCoding,
+    Curve,
+    CurvePoint,
+    MediaInfo,
+    Reason,
+    ReasonCode,
+    Rendition,
+    Source,
+)
 from mmsprep.profile import ImageRules, Profile
 from mmsprep.seeing.contrast import contrast
 from mmsprep.settings import Settings
@@ -183,7 +194,7 @@ class AnimationSource(Source):
             clip = self._clip.render(max_bytes)
             if clip.size_bytes <= max_bytes:
                 found = f"quality {quality:.0f} as a GIF of {max_bytes:,} bytes"
-                reason = Reason("animation_as_clip", found, f"quality {self._enough:.0f} or better")
+                reason = Reason(ReasonCode.ANIMATION_AS_CLIP, found, f"quality {self._enough:.0f} or better")
                 note = "became a clip, which plays once: a GIF in its share would be below the floor"
                 paused = sum(self._clip_times[1]) < self._animation.duration_ms
                 told = (f"pauses of more than {_PAUSE_MS // 1000} s are cut to that in the clip",) if paused else ()
