@@ -29,6 +29,7 @@ _PACKAGES = (
     "pillow-heif",
     "ffmpeg-python",
     "filetype",
+    "pydub",
     "pymediainfo",
     "mido",
     "numpy",

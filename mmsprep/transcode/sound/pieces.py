@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from mmsprep.formats.mp3 import mpeg_audio_frame
+from mmsprep.transcode.sound import wav
 from mmsprep.transcode.sound.mp3 import with_header
 
 HEADER_BYTES = 120
@@ -23,7 +24,7 @@ _AMR_FRAME_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 1, 1, 1, 1, 1, 1, 1)
 _AMR_FRAME_S = 0.02
 _MP3_DELAY = 1105
 """Samples at the beginning that LAME and any decoder add."""
-_WAV_HEADER_BYTES = 44
+_PCM = 1
 
 
 def cut(data: bytes, format_slug: str, bounds: Sequence[float]) -> list[tuple[bytes, float]]:
@@ -63,7 +64,7 @@ def _mp3(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
 
 
 def _wav(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
-    """RIFF with the chunks that ours have: ``fmt ``, perhaps ``fact``, ``data``; cut between blocks."""
+    """RIFF with the chunks that ours have: ``fmt ``, perhaps ``fact``, ``data``; IMA ADPCM is cut at its blocks."""
     position, chunks = 12, dict[bytes, bytes]()
     while position + 8 <= len(data):
         name, length = struct.unpack_from("<4sI", data, position)
@@ -71,7 +72,10 @@ def _wav(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
         position += 8 + length + length % 2
     form, sound = chunks[b"fmt "], chunks[b"data"]
     codec, _, rate_hz, _, block_bytes = struct.unpack_from("<HHIIH", form)
-    samples = 1 if codec == 1 else struct.unpack_from("<H", form, 18)[0]
+    if codec == _PCM:
+        yield from wav.pieces(data, bounds)
+        return
+    (samples,) = struct.unpack_from("<H", form, 18)
     count = len(sound) // block_bytes
     places = [min(count, round(bound * rate_hz / samples)) for bound in bounds]
     for first, last in pairwise(places):

@@ -27,7 +27,7 @@ from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan
 from mmsprep.profile import AudioStep, Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.sound import mp3
+from mmsprep.transcode.sound import mp3, wav
 from mmsprep.transcode.sound.level import FADE_S, Levelled, heard_in, is_silent, silent_dbfs
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.sound.speech import Material
@@ -322,7 +322,9 @@ def _made(
     raw = graph.input("pipe:0", f="f32le", ar=rate_hz, ac=samples.shape[1])
     output = raw.output("pipe:1", **encoder_options(step))
     data = ffmpeg.run(workspace, output, stdin=samples.tobytes()).stdout
-    return _with_true_sizes(data) if step.format.startswith("wav") else data
+    if step.format == "wav":
+        return wav.written(data, step.sample_rate_hz, step.channels)
+    return _with_true_sizes(data) if step.format == "wav-ima" else data
 
 
 def _read_back(data: bytes, format_slug: str, workspace: Workspace) -> Decoded:
@@ -364,7 +366,7 @@ def encoder_options(step: AudioStep) -> dict[str, str | int]:
         case "wav-ima":
             return options | {"c:a": "adpcm_ima_wav", "f": "wav"}
         case "wav":
-            return options | {"c:a": "pcm_s16le", "f": "wav"}
+            return options | {"c:a": "pcm_s16le", "f": "s16le"}
     return options | rate | {"c:a": "aac"}
 
 
