@@ -54,29 +54,47 @@ class Samples:
     apart: bool = False
 
 
+@dataclass(slots=True)
+class Landing:
+    """Which of LAME's quality numbers the last search ended at: the next one, of much the same sound, begins there."""
+
+    quality: float | None = None
+    slope: float = _OCTAVES_A_QUALITY
+
+
 def constant_kbps(step: AudioStep) -> int:
     """The constant rate of a step, or the next one below it."""
     return max((rate for rate in CONSTANT_KBPS if rate <= step.rate_kbps), default=CONSTANT_KBPS[0])
 
 
-def encode(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace) -> bytes:
+def encode(
+    sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace, landing: Landing | None = None
+) -> bytes:
     """The largest MP3 within ``max_bytes`` at the sampling rate of ``step``; of its constant rate where none is.
 
     ``step.rate_kbps`` is about what ``max_bytes`` hold; where it is a constant rate and nearly fills them, it is taken.
+    ``landing`` is kept between the encodes of one sound that differ in level alone.
     """
+    landing = landing or Landing()
+    if landing.quality is not None:
+        made = [one for one in _variable(sound, step, max_bytes, workspace, landing) if len(one) <= max_bytes]
+        if made:
+            return max(made, key=len)
     constant = _run(sound, step, {"b:a": f"{constant_kbps(step)}k"}, workspace)
     if len(constant) >= max_bytes * _FILLED:
         return constant
     bits = step.rate_kbps * 1000 / step.sample_rate_hz / step.channels
-    tries = _variable if bits >= _VARIABLE_FROM_BITS else _mean
-    made = [constant, *tries(sound, step, max_bytes, workspace)]
+    if bits >= _VARIABLE_FROM_BITS:
+        made = [constant, *_variable(sound, step, max_bytes, workspace, landing)]
+    else:
+        made = [constant, *_mean(sound, step, max_bytes, workspace)]
     return max((one for one in made if len(one) <= max_bytes), key=len, default=constant)
 
 
-def _variable(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace) -> list[bytes]:
+def _variable(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace, landing: Landing) -> list[bytes]:
     """Ever closer from both sides: the logarithm of the size falls nearly evenly with LAME's quality number."""
     made: list[bytes] = []
-    quality, slope = _FIRST_QUALITY, _OCTAVES_A_QUALITY
+    quality = _FIRST_QUALITY if landing.quality is None else landing.quality
     before: tuple[float, float] | None = None
     for _ in range(_TRIES):
         made.append(with_header(_run(sound, step, {"q:a": f"{quality:.3f}"}, workspace)))
@@ -86,12 +104,13 @@ def _variable(sound: Samples, step: AudioStep, max_bytes: int, workspace: Worksp
         if _FILLED * max_bytes <= len(made[-1]) <= max_bytes:
             break
         if before is not None and before[0] != quality:
-            slope = min(-0.02, (error - before[1]) / (quality - before[0]))
+            landing.slope = min(-0.02, (error - before[1]) / (quality - before[0]))
         before = quality, error
-        wanted = min(_WORST_QUALITY, max(_BEST_QUALITY, quality - error / slope))
+        wanted = min(_WORST_QUALITY, max(_BEST_QUALITY, quality - error / landing.slope))
         if wanted == quality:
             break
         quality = wanted
+    landing.quality = quality
     return made
 
 

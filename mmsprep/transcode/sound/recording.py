@@ -232,6 +232,7 @@ class AudioSource(Source):
     def __init__(self, work: _Work, workspace: Workspace) -> None:
         self._work = work
         self._workspace = workspace
+        self._landings: dict[tuple[int, int], mp3.Landing] = {}
 
     @property
     def floor_quality(self) -> float:
@@ -294,10 +295,13 @@ class AudioSource(Source):
         sound, workspace = self._work.sound, self._workspace
         # Beyond the highest rung nothing is gained, between two the whole room is used.
         most_bytes = min(max_bytes, math.ceil(self._size(step) * _STEP_BETWEEN))
+        landing = self._landings.setdefault((step.sample_rate_hz, step.channels), mp3.Landing())
         data = sound.encoded(
             step.channels,
             step.format,
-            lambda samples: _made(samples, sound.mix.rate_hz, step, most_bytes, workspace, apart=self._work.apart),
+            lambda samples: _made(
+                samples, sound.mix.rate_hz, step, most_bytes, workspace, landing, apart=self._work.apart
+            ),
             lambda data: _read_back(data, format_slug, workspace),
         )
         return Rendition(
@@ -313,12 +317,20 @@ class AudioSource(Source):
 
 
 def _made(
-    samples: Levels, rate_hz: int, step: AudioStep, most_bytes: int, workspace: Workspace, *, apart: bool = False
+    samples: Levels,
+    rate_hz: int,
+    step: AudioStep,
+    most_bytes: int,
+    workspace: Workspace,
+    landing: mp3.Landing,
+    *,
+    apart: bool = False,
 ) -> bytes:
     """The samples as a file of a rung's format."""
     if step.format == "mp3":
         channels = samples.shape[1]
-        return mp3.encode(mp3.Samples(samples.tobytes(), rate_hz, channels, apart), step, most_bytes, workspace)
+        sound = mp3.Samples(samples.tobytes(), rate_hz, channels, apart)
+        return mp3.encode(sound, step, most_bytes, workspace, landing)
     raw = graph.input("pipe:0", f="f32le", ar=rate_hz, ac=samples.shape[1])
     output = raw.output("pipe:1", **encoder_options(step))
     data = ffmpeg.run(workspace, output, stdin=samples.tobytes()).stdout
