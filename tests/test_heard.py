@@ -451,7 +451,9 @@ def test_an_encoder_that_loses_the_sound_is_an_error_and_no_success(monkeypatch:
     from mmsprep.transcode.sound import recording
 
     made = recording._made
-    monkeypatch.setattr(recording, "_made", lambda samples, *rest: made(samples * np.float32(0.05), *rest))
+    monkeypatch.setattr(
+        recording, "_made", lambda samples, *rest, **more: made(samples * np.float32(0.05), *rest, **more)
+    )
     with pytest.raises(VerifyError, match="dB less than what it was made from"):
         prepare([("voice.wav", _wav(_voice()[:, None], _HZ, ("FC",)))], limit_bytes=60_000)
 

@@ -133,7 +133,8 @@ def _joined(frames: Frames, fps: float, bounds: Sequence[float], most: int) -> l
         if costs[place][0] is _Joins.AT_A_LOSS and len(looks) <= most:
             break
         one, other = lengths[place], lengths.pop(place + 1)
-        looks[place] = (looks[place] * one + looks.pop(place + 1) * other) / (one + other)
+        share = one / (one + other) if one + other else 0.5
+        looks[place] = looks[place] * share + looks.pop(place + 1) * (1 - share)
         lengths[place] = one + other
         del left[place + 1]
     return left
