@@ -416,7 +416,7 @@ def test_kill_9_at_any_moment_nobody_twice_nobody_lost(tmp_path: Path) -> None:
     unknown = {number for number, status in states.items() if status == "unknown"}
     assert set(got) | unknown == everybody, "nobody lost"
     assert all(states[number] == "accepted" for number in everybody - unknown)
-    assert len(unknown) <= 3 * 4
+    assert len(unknown) <= 3 * 2 * 8, "what was claimed and under way at each of three kills"
     assert process.returncode == (12 if unknown else 0)
     with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -206,7 +206,7 @@ def test_a_clip_fills_its_budget_and_no_byte_more(scene: Callable[..., bytes]) -
 
 def test_more_bytes_look_better_and_the_quality_is_measured(scene: Callable[..., bytes]) -> None:
     data = scene(seconds=3)
-    starved, fed = (_prepared(data, limit_bytes=limit) for limit in (30_000, 120_000))
+    starved, fed = (_prepared(data, limit_bytes=limit) for limit in (45_000, 160_000))
     assert starved.quality + 5 < fed.quality
     assert (starved.width_px or 0) < (fed.width_px or 0)
 

@@ -41,8 +41,9 @@ _LIFTS, _LIFTS_TO_FLOOR = 2, 8
 _LIFT_MARGIN, _FLOOR_STEP = 1.04, 1.1
 """How often a part may be made again to get to 90 and whole, and to its floor; how much more than the corrected curve
 says it gets, and how much more than last time where even so it is poor. Set by hand."""
-_UNUSED = 1.02
-"""What grew by less than this although it was given more, is at the end of what its profile lets it be."""
+_UNUSED, _LEFT_UNUSED = 1.02, 0.9
+"""What grew by less than this although it was given more, or left so much of all that there is, is at the end of what its
+profile lets it be. Set by hand."""
 
 RenderAll = Callable[[Sequence[tuple[int, int]]], Sequence[Rendition]]
 """Render several candidates, given as (place, max_bytes), side by side; renditions in the same order."""
@@ -245,6 +246,8 @@ class _Fitting:
         for place in short:
             if place not in changed:
                 self.lifts[place] = _LIFTS_TO_FLOOR
+                if self.renditions[place].size_bytes < self.sizes[place] * _LEFT_UNUSED:
+                    self.ended.add(place)
         self._render_anew(changed)
         return True
 

@@ -116,7 +116,7 @@ def refuse_undecodable(name: str, what: str, codec: str | None, settings: Settin
     """
     decoded = re.findall(r"^ D[\w.]{5} (\w+)", _answer(executable(settings), "-codecs"), re.M)
     # Some of our names are of a whole family ("pcm").
-    if codec and not any(known.startswith(codec) for known in decoded):
+    if codec and decoded and not any(known.startswith(codec) for known in decoded):
         spoken = codec.replace("_", " ").upper()
         raise TypeNotAllowed(
             name,
