@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from email import message_from_bytes
 from email.policy import HTTP
 from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from mmsprep import prepare
 from mmsprep.message import Message
 from mmsprep.message.message import build_smil, part_name
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
@@ -115,3 +118,16 @@ def test_the_original_name_is_used_only_when_asked_for() -> None:
     assert part_name(1, Kind.IMAGE, "jpeg", None) == "01-image.jpg"
     assert part_name(1, Kind.IMAGE, "jpeg", "/home/ann/Ann & Bob Zürich.HEIC") == "01-Ann-Bob-Zurich.jpg"
     assert part_name(1, Kind.IMAGE, "jpeg", "写真.heic") == "01-image.jpg"
+
+
+def test_the_presentation_has_a_screen_in_pixels_that_holds_the_largest_picture() -> None:
+    parts = prepare([("wide.png", _png(900, 300)), ("note.txt", b"hello")], text="Hi").parts
+    (root,) = ElementTree.fromstring(build_smil(parts, "Hi")).iter("root-layout")
+    assert int(root.get("width", "")) >= max(part.width_px or 0 for part in parts)
+    assert int(root.get("height", "")) * 0.7 >= max(part.height_px or 0 for part in parts)
+
+
+def _png(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((width, height)).save(file, "PNG")
+    return file.getvalue()

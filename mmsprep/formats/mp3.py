@@ -235,6 +235,7 @@ def _amend(content: Content, info: MediaInfo) -> MediaInfo:
     start = after_id3(content)
     found = find_run(content, start if start < content.size_bytes else 0)
     facts = read_mp3(content, found or 0)
+    info = _with_codec(info, content.read(found or 0, 4))
     notes: tuple[str, ...] = ()
     if facts.promised_s and facts.duration_s < 0.9 * facts.promised_s - 0.5:
         notes = (f"plays {facts.duration_s:.1f} s, its header says {facts.promised_s:.1f} s",)
@@ -247,6 +248,19 @@ def _amend(content: Content, info: MediaInfo) -> MediaInfo:
         metadata=(*_tags(content), *info.metadata, *extra),
         notes=notes,
     )
+
+
+_LAYERS = {1: "mp1", 2: "mp2", 3: "mp3"}
+
+
+def _with_codec(info: MediaInfo, header: bytes) -> MediaInfo:
+    """What a frame says, where MediaInfo took it for another codec's: some without a header look like AAC to it."""
+    frame = mpeg_audio_frame(header)
+    if frame is None or info.audio_codec in _LAYERS.values():
+        return info
+    _, layer, sample_rate_hz = frame.character
+    channels = 1 if header[3] >> 6 == _MONO else 2
+    return replace(info, audio_codec=_LAYERS[layer], sample_rate_hz=sample_rate_hz, channels=channels)
 
 
 def _is_surely_over(content: Content, max_bytes: int) -> bool:

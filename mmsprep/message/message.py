@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -241,7 +242,8 @@ def build_smil(parts: Sequence[PartReport], text: str, text_at_end: bool = False
     """The SMIL presentation (the MMS subset of OMA-TS-MMS-CONF): layout, then slides in message order."""
     smil = ElementTree.Element("smil")
     layout = ElementTree.SubElement(ElementTree.SubElement(smil, "head"), "layout")
-    ElementTree.SubElement(layout, "root-layout", width="100%", height="100%")
+    width_px, height_px = _screen_px(parts)
+    ElementTree.SubElement(layout, "root-layout", width=str(width_px), height=str(height_px))
     # A text at the start stands above the first picture, one at the end below the last.
     above = (("Text", "0%", "30%"), ("Image", "30%", "70%"))
     below = (("Image", "0%", "70%"), ("Text", "70%", "30%"))
@@ -255,6 +257,16 @@ def build_smil(parts: Sequence[PartReport], text: str, text_at_end: bool = False
             attributes = {"src": part.name if part else TEXT_NAME, **({"region": region} if region else {})}
             ElementTree.SubElement(paragraph, tag, attributes)
     return bytes(ElementTree.tostring(smil, encoding="utf-8"))
+
+
+_SCREEN_PX = (320, 480)
+
+
+def _screen_px(parts: Sequence[PartReport]) -> tuple[int, int]:
+    """The root layout's size, which OMA-TS-MMS-CONF wants in pixels: the largest picture fits its region as it is."""
+    width_px = max((part.width_px or 0 for part in parts), default=0)
+    height_px = max((part.height_px or 0 for part in parts), default=0)
+    return max(width_px, _SCREEN_PX[0]), max(math.ceil(height_px / 0.7), _SCREEN_PX[1])
 
 
 _Slide = dict[str, PartReport | None]

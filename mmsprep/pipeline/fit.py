@@ -42,8 +42,8 @@ _LIFT_MARGIN, _FLOOR_STEP = 1.04, 1.1
 """How often a part may be made again to get to 90 and whole, and to its floor; how much more than the corrected curve
 says it gets, and how much more than last time where even so it is poor. Set by hand."""
 _UNUSED, _LEFT_UNUSED = 1.02, 0.9
-"""What grew by less than this although it was given more, or left so much of all that there is, is at the end of what its
-profile lets it be. Set by hand."""
+"""What grew by less than this although it was given more, or left so much of all that there is, is at the end of what
+its profile lets it be. Set by hand."""
 
 RenderAll = Callable[[Sequence[tuple[int, int]]], Sequence[Rendition]]
 """Render several candidates, given as (place, max_bytes), side by side; renditions in the same order."""
