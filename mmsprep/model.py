@@ -452,8 +452,8 @@ class Rendition:
     what bytes can buy; ``shown`` is the share of what a phone could show that is left at the largest size that may be
     sent, and what people are told is the product, :attr:`shown_quality`. ``heard_lufs`` is how loud its source is heard
     from a phone, ``contrast`` how far it is from being one colour (``None``: nothing to compare, or it goes as it is):
-    what is sent is held against both. A sound that lies under several slides is all in its
-    ``pieces``, one for each, and has no ``data``.
+    what is sent is held against both. ``at_limit`` is true where its profile lets it be no larger (a clip's top rate).
+    A sound that lies under several slides is all in its ``pieces``, one for each, and has no ``data``.
     """
 
     data: bytes = field(repr=False)
@@ -468,6 +468,7 @@ class Rendition:
     shown: float = 1.0
     heard_lufs: float | None = None
     contrast: float | None = None
+    at_limit: bool = False
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
     pieces: tuple[Rendition, ...] = field(default=(), repr=False)

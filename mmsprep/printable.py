@@ -10,6 +10,8 @@ its JSON (``cli/printing.py``), pages that stand alone (:func:`html_text`), the 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from html import escape
@@ -65,6 +67,24 @@ def printable(text: str, *, lines: bool = False, most: int | None = None) -> str
 def html_text(text: str) -> str:
     """``text``, harmless inside an HTML element or a quoted attribute; line ends stay."""
     return escape(printable(text, lines=True))
+
+
+def content_policy(script: str) -> str:
+    """The Content-Security-Policy of a page that stands alone: nothing is loaded, no script but ``script`` runs."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; media-src data:;"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def html_page(title: str, *, style: str, script: str, body: str) -> str:
+    """A page that stands alone, under :func:`content_policy`. ``body`` is HTML already, ``title`` is anybody's text."""
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<meta http-equiv="Content-Security-Policy" content="{html_text(content_policy(script))}">'
+        f"<title>{html_text(title)}</title><style>{style}</style>{body}<script>{script}</script></html>\n"
+    )
 
 
 def json_text(value: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:

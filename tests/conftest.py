@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import postgresql
@@ -21,6 +21,9 @@ from mmsprep.settings import Settings
 from mmsprep.sniff import sniff
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mmsprep.sandbox import Sandbox
 
 
 def pytest_configure() -> None:
@@ -110,3 +113,19 @@ def make(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Callab
         return path.read_bytes()
 
     return made
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
+    """One sandbox for all tests of a file."""
+    from mmsprep.sandbox import Sandbox
+
+    with Sandbox() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(running: Sandbox) -> Sandbox:
+    """The file's sandbox, emptied."""
+    running.clear()
+    return running

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -18,18 +17,6 @@ from mmsprep.mm7.status import STATUSES
 from mmsprep.sandbox import Door, Fault, Sandbox, parse_fault
 
 CONTENT = build_related([smil('<img src="photo.jpg"/>'), part("photo.jpg", "image/jpeg", JPEG)], "application/smil")
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox() as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def gateway(running: Sandbox) -> Sandbox:
-    running.clear()
-    return running
 
 
 def send(gateway: Sandbox, door: str) -> httpx.Response:

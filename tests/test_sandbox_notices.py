@@ -55,18 +55,6 @@ def store(receiver: tuple[str, Path]) -> Iterator[Store]:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox() as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def gateway(running: Sandbox) -> Sandbox:
-    running.clear()
-    return running
-
-
 def sent_by_form(gateway: Sandbox) -> Exchange:
     post_form(gateway, fields(("a.jpg", "image/jpeg", JPEG)))
     return gateway.accepted[-1]

@@ -36,18 +36,6 @@ HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked =
 _WAIT_MS = 60_000
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox() as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def gateway(running: Sandbox) -> Sandbox:
-    running.clear()
-    return running
-
-
 def get(gateway: Sandbox, path: str, **headers: str) -> httpx.Response:
     return httpx.get(gateway.url + path, headers=headers, trust_env=False, timeout=60)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,6 @@ from mmsprep.sender.account import sandbox_account
 
 NUMBER = "61409317436"
 AT_ONCE = Patience(attempts=1)
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sandbox]:
-    with Sandbox() as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def gateway(running: Sandbox) -> Sandbox:
-    running.clear()
-    return running
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from mmsprep.campaign.checked import Campaign, Decided, Verdict, decisions
 from mmsprep.errors import OutputError
 from mmsprep.printable import printable
 from mmsprep.sender import Journal
-from mmsprep.sender.entry import Entry
+from mmsprep.sender.entry import Entry, iso_time
 
 COLUMNS = ("line", "number", "to", "state", "reason", "message_id", "transaction_id", "status_code", "settled_by", "at")
 _AT_ONCE = 500
@@ -125,7 +124,7 @@ def _row(one: Decided, entry: Entry | None, problems: Mapping[int, str]) -> tupl
         entry.transaction_id,
         "" if entry.status_code is None else str(entry.status_code),
         entry.person or entry.settled_by,
-        datetime.fromtimestamp(entry.updated_at_s, UTC).isoformat(timespec="seconds"),
+        iso_time(entry.updated_at_s),
     )
 
 

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmsprep.cli.options import (
+    AttemptsOption,
     BestEffortFlag,
+    CountryOption,
     EarliestOption,
     ExpiryOption,
+    GatewayOption,
     KeepNamesFlag,
     LimitOption,
     OnError,
@@ -25,10 +28,15 @@ from mmsprep.cli.options import (
     PriorityClassOption,
     QualityOption,
     ReportOption,
+    ResendUnknownFlag,
+    SandboxFlag,
+    SendDoor,
     SubjectOption,
+    TextAtEndFlag,
     TextFileOption,
     TextOption,
     TrimFlag,
+    ViaOption,
     job_of,
 )
 from mmsprep.cli.printing import (
@@ -42,7 +50,7 @@ from mmsprep.cli.printing import (
     say,
     say_error,
 )
-from mmsprep.cli.send import ViaOption, account_for, can_ask
+from mmsprep.cli.send import account_for, can_ask
 from mmsprep.errors import MmsprepError, TooManyFailures, UsageError
 from mmsprep.model import Phones
 
@@ -75,9 +83,7 @@ def campaign(
     to_column: Annotated[
         str, typer.Option("--to-column", metavar="NAME", help="The column with the numbers; default: it is found.")
     ] = "",
-    country: Annotated[
-        str, typer.Option("--country", metavar="XX", help="Complete national numbers, like AU for 0409317436.")
-    ] = "",
+    country: CountryOption = "",
     exceptions: Annotated[
         list[Path] | None, typer.Option("--except", metavar="FILE", help="Numbers that are not sent to.")
     ] = None,
@@ -95,12 +101,12 @@ def campaign(
         OnError, typer.Option("--on-error", help="A row that cannot be sent to: refuse the list, or skip the row.")
     ] = OnError.FAIL,
     sender: Annotated[str, typer.Option("--from", metavar="NUMBER", help="Appear from your dedicated number.")] = "",
-    via: Annotated[ViaOption, typer.Option(help="The gateway's door: its HTTP form, or MM7.")] = ViaOption.HTTP,
+    via: ViaOption = SendDoor.HTTP,
     report: ReportOption = "",
     expiry: ExpiryOption = "",
     earliest: EarliestOption = "",
     priority_class: PriorityClassOption = "",
-    text_at_end: Annotated[bool, typer.Option("--text-at-end", help="Show the text last, not first.")] = False,
+    text_at_end: TextAtEndFlag = False,
     per_second: Annotated[
         float, typer.Option("--per-second", metavar="N", min=0, help="Begin N messages a second at most; 0: no limit.")
     ] = 0.0,
@@ -128,17 +134,13 @@ def campaign(
             "--key", metavar="WORD", help="What makes two runs the same campaign; default: its words and files."
         ),
     ] = "",
-    resend_unknown: Annotated[
-        bool, typer.Option("--resend-unknown", help="Send again where the journal does not know the outcome.")
-    ] = False,
+    resend_unknown: ResendUnknownFlag = False,
     report_csv: Annotated[
         Path, typer.Option("--report-csv", metavar="FILE", help="A row a person: what became of them.")
     ] = Path("report.csv"),
-    attempts: Annotated[int, typer.Option(min=1, max=20, help="How often to try a busy or unreachable gateway.")] = 4,
-    gateway: Annotated[str, typer.Option(metavar="URL", help="Another gateway, like https://api.smsglobal.com.")] = "",
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Send to a sandbox on this machine; starts one where none is running.")
-    ] = False,
+    attempts: AttemptsOption = 4,
+    gateway: GatewayOption = "",
+    sandbox: SandboxFlag = False,
     profile: ProfileOption = "smsglobal",
     phones: ForOption = Phones.USUAL,
     limit: LimitOption = None,
@@ -171,16 +173,11 @@ def campaign(
             profile=profile,
             phones=phones,
             limit=limit,
-            on_error=OnError.FAIL,
             trim=trim,
             poster=poster,
-            priority=[],
             keep_names=keep_names,
             quality=quality,
             best_effort=best_effort,
-            slides=False,
-            cut_from="",
-            cut_to="",
         )
         asked = _asked(
             people,

@@ -28,6 +28,13 @@ class OnError(StrEnum):
     SKIP = "skip"
 
 
+class SendDoor(StrEnum):
+    """The gateway's doors."""
+
+    HTTP = "http"
+    MM7 = "mm7"
+
+
 Files = Annotated[
     list[str] | None,
     typer.Argument(
@@ -89,6 +96,23 @@ HtmlOption = Annotated[
     Path | None,
     typer.Option("--html", metavar="FILE", help="Write a page that shows every file before and after."),
 ]
+CountryOption = Annotated[
+    str, typer.Option("--country", metavar="XX", help="Complete national numbers, like AU for 0409317436.")
+]
+ViaOption = Annotated[SendDoor, typer.Option("--via", help="The gateway's door: its HTTP form, or MM7.")]
+TextAtEndFlag = Annotated[bool, typer.Option("--text-at-end", help="Show the text last, not first.")]
+ResendUnknownFlag = Annotated[
+    bool, typer.Option("--resend-unknown", help="Send again where the journal does not know the outcome.")
+]
+AttemptsOption = Annotated[
+    int, typer.Option("--attempts", min=1, max=20, help="How often to try a busy or unreachable gateway.")
+]
+GatewayOption = Annotated[
+    str, typer.Option("--gateway", metavar="URL", help="Another gateway, like https://api.smsglobal.com.")
+]
+SandboxFlag = Annotated[
+    bool, typer.Option("--sandbox", help="Send to a sandbox on this machine; starts one where none is running.")
+]
 KeepNamesFlag = Annotated[bool, typer.Option("--keep-names", help="Name the parts after the originals.")]
 
 
@@ -101,16 +125,16 @@ def job_of(
     profile: str,
     phones: Phones,
     limit: str | None,
-    on_error: OnError,
     trim: bool,
     poster: bool,
-    priority: Sequence[str],
     keep_names: bool,
     quality: str,
     best_effort: bool,
-    slides: bool,
-    cut_from: str,
-    cut_to: str,
+    on_error: OnError = OnError.FAIL,
+    priority: Sequence[str] = (),
+    slides: bool = False,
+    cut_from: str = "",
+    cut_to: str = "",
 ) -> Job:
     """The job that the options ask for.
 

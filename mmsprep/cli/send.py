@@ -7,19 +7,21 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmsprep.cli.options import (
+    AttemptsOption,
     BestEffortFlag,
+    CountryOption,
     CutFromOption,
     CutToOption,
     EarliestOption,
     ExpiryOption,
     Files,
+    GatewayOption,
     KeepNamesFlag,
     LimitOption,
     OnError,
@@ -29,11 +31,16 @@ from mmsprep.cli.options import (
     PriorityOption,
     QualityOption,
     ReportOption,
+    ResendUnknownFlag,
+    SandboxFlag,
+    SendDoor,
     SlidesFlag,
     SubjectOption,
+    TextAtEndFlag,
     TextFileOption,
     TextOption,
     TrimFlag,
+    ViaOption,
     is_moment,
     job_of,
 )
@@ -62,13 +69,6 @@ if TYPE_CHECKING:
     from mmsprep.sender import Account
 
 
-class ViaOption(StrEnum):
-    """The gateway's doors."""
-
-    HTTP = "http"
-    MM7 = "mm7"
-
-
 def send(
     to: Annotated[
         list[str],
@@ -82,15 +82,13 @@ def send(
         str,
         typer.Option("--from", metavar="NUMBER", help="Appear from your dedicated number; by mm7 also a short code."),
     ] = "",
-    via: Annotated[ViaOption, typer.Option(help="The gateway's door: its HTTP form, or MM7.")] = ViaOption.HTTP,
+    via: ViaOption = SendDoor.HTTP,
     report: ReportOption = "",
     expiry: ExpiryOption = "",
     earliest: EarliestOption = "",
     priority_class: PriorityClassOption = "",
-    text_at_end: Annotated[bool, typer.Option("--text-at-end", help="Show the text last, not first.")] = False,
-    country: Annotated[
-        str, typer.Option("--country", metavar="XX", help="Complete national numbers, like AU for 0409317436.")
-    ] = "",
+    text_at_end: TextAtEndFlag = False,
+    country: CountryOption = "",
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Send without asking; needed where nobody can be asked.")
     ] = False,
@@ -107,17 +105,13 @@ def send(
         str,
         typer.Option("--key", metavar="WORD", help="What the journal takes for the same send; another: send it again."),
     ] = "",
-    resend_unknown: Annotated[
-        bool, typer.Option("--resend-unknown", help="Send again where the journal does not know the outcome.")
-    ] = False,
+    resend_unknown: ResendUnknownFlag = False,
     refit: Annotated[
         bool, typer.Option("--refit", help="Refused for its content: prepare it smaller and plainer, at most twice.")
     ] = False,
-    attempts: Annotated[int, typer.Option(min=1, max=20, help="How often to try a busy or unreachable gateway.")] = 4,
-    gateway: Annotated[str, typer.Option(metavar="URL", help="Another gateway, like https://api.smsglobal.com.")] = "",
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Send to a sandbox on this machine; starts one where none is running.")
-    ] = False,
+    attempts: AttemptsOption = 4,
+    gateway: GatewayOption = "",
+    sandbox: SandboxFlag = False,
     profile: ProfileOption = "smsglobal",
     phones: ForOption = Phones.USUAL,
     limit: LimitOption = None,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from mmsprep.sender.entry import Entry, State
+from mmsprep.sender.entry import Entry, State, iso_time
 from mmsprep.tracking import Status, Tracked
 
 _STYLES = {
@@ -105,7 +105,7 @@ def attempt_document(entry: Entry) -> dict[str, Any]:
         "settled_by": entry.settled_by,
         "person": entry.person,
         "begun_at": entry.started_at,
-        "changed_at": datetime.fromtimestamp(entry.updated_at_s, UTC).isoformat(timespec="seconds"),
+        "changed_at": iso_time(entry.updated_at_s),
     }
 
 

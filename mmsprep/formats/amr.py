@@ -26,9 +26,9 @@ EVRC_FRAME_BYTES = (1, 3, 6, 11, 23, 1)
 _RATES_KBPS = (4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2)
 """By frame type."""
 _AMR_SILENCE, _AMR_NO_DATA = 8, 15
-_FRAME_S = 0.020
+FRAME_S = 0.020
 _BYTES_MEASURED = 64_000_000
-_MAGIC = b"#!AMR\n"
+AMR_MAGIC = b"#!AMR\n"
 _SPARE_BITS = 0x83
 """The bits around frame type and quality in a frame's header, which are zero."""
 _NO_DATA = b"\x7c"
@@ -78,14 +78,14 @@ def read_voice(content: Content, format_slug: str) -> VoiceFacts:
     if len(data) - end > _MOST_BAD_SHARE * len(data):
         raise Damaged(
             content.name,
-            f"the frame at {(good + bad) * _FRAME_S:.2f} s is of a type that does not exist (the recording is damaged);"
+            f"the frame at {(good + bad) * FRAME_S:.2f} s is of a type that does not exist (the recording is damaged);"
             " get the file again",
         )
     if bad > _MOST_BAD_SHARE * (good + bad):
         raise Damaged(
             content.name, f"{bad} of its {good + bad} frames are of types that do not exist; get the file again"
         )
-    measured_s = (good + bad) * _FRAME_S
+    measured_s = (good + bad) * FRAME_S
     if header_length + len(data) < content.size_bytes:
         return VoiceFacts(measured_s * content.size_bytes / len(data), bad, is_exact, 0)
     return VoiceFacts(measured_s, bad, is_exact, len(data) - end)
@@ -98,9 +98,9 @@ def _strip(content: Content) -> bytes:
         ValueError: it is no AMR, or less than half of it is frames.
     """
     data = content.read(0, content.size_bytes)
-    if not data.startswith(_MAGIC):
+    if not data.startswith(AMR_MAGIC):
         raise ValueError("no AMR header")
-    kept, end = [_MAGIC], len(_MAGIC)
+    kept, end = [AMR_MAGIC], len(AMR_MAGIC)
     for frame in _frames(data, end, "amr"):
         end = frame.start + frame.length
         header = bytes((data[frame.start] & ~_SPARE_BITS & 0xFF,))
@@ -126,6 +126,17 @@ def _frames(data: bytes, position: int, format_slug: str) -> Iterator[_Frame]:
         yield _Frame(position, length, is_good)
         usual, header = (length, data[position : position + 1]) if is_good else (usual, header)
         position += length
+
+
+def amr_frames(data: bytes) -> Iterator[bytes]:
+    """The frames of an AMR file, each with its header byte."""
+    for frame in _frames(data, len(AMR_MAGIC), "amr"):
+        yield data[frame.start : frame.start + frame.length]
+
+
+def amr_bytes(rate_kbps: float, frame_count: int) -> int:
+    """How large a file of so many frames of one rate is."""
+    return len(AMR_MAGIC) + _AMR_FRAME_BYTES[_RATES_KBPS.index(rate_kbps)] * frame_count
 
 
 def _goes_on(data: bytes, position: int, format_slug: str) -> bool:
@@ -175,9 +186,9 @@ def voice_info(content: Content, format_slug: str) -> MediaInfo:
 
 def _read_exactly(data: bytes) -> Sound:
     """Nothing but frames of known types with exact headers."""
-    if not data.startswith(_MAGIC):
+    if not data.startswith(AMR_MAGIC):
         raise ValueError("does not begin with #!AMR")
-    position, frames = len(_MAGIC), 0
+    position, frames = len(AMR_MAGIC), 0
     rates: set[float] = set()
     while position < len(data):
         header = data[position]
@@ -191,7 +202,7 @@ def _read_exactly(data: bytes) -> Sound:
         position += length
     if not rates:
         raise ValueError("has no speech frame")
-    return Sound("amr", 8_000, 1, frozenset(rates), frames * _FRAME_S)
+    return Sound("amr", 8_000, 1, frozenset(rates), frames * FRAME_S)
 
 
 def _refuse_channels(content: Content) -> NoReturn:

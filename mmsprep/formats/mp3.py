@@ -259,8 +259,11 @@ def _with_codec(info: MediaInfo, header: bytes) -> MediaInfo:
     if frame is None or info.audio_codec in _LAYERS.values():
         return info
     _, layer, sample_rate_hz = frame.character
-    channels = 1 if header[3] >> 6 == _MONO else 2
-    return replace(info, audio_codec=_LAYERS[layer], sample_rate_hz=sample_rate_hz, channels=channels)
+    return replace(info, audio_codec=_LAYERS[layer], sample_rate_hz=sample_rate_hz, channels=_channels(header))
+
+
+def _channels(header: bytes) -> int:
+    return 1 if header[3] >> 6 == _MONO else 2
 
 
 def _is_surely_over(content: Content, max_bytes: int) -> bool:
@@ -273,7 +276,7 @@ def _read_exactly(data: bytes) -> Sound:
     position = samples = 0
     rates: set[float] = set()
     first: tuple[int, ...] | None = None
-    mono = False
+    channels = 0
     while position < len(data):
         frame = mpeg_audio_frame(data[position : position + 4])
         if frame is None or position + frame.length_bytes > len(data):
@@ -281,17 +284,17 @@ def _read_exactly(data: bytes) -> Sound:
         version, layer, _ = frame.character
         if version not in _MPEG_VERSIONS or layer != _LAYER_3:
             raise ValueError(f"has a frame at byte {position:,} that is not MPEG-1 or MPEG-2 layer III")
-        alone = data[position + 3] >> 6 == _MONO
+        own = _channels(data[position : position + 4])
         if first is None:
-            first, mono = frame.character, alone
-        if (frame.character, alone) != (first, mono):
+            first, channels = frame.character, own
+        if (frame.character, own) != (first, channels):
             raise ValueError(f"changes its sampling rate or channels at byte {position:,}")
         rates.add(round(frame.length_bytes * 8 * frame.sample_rate_hz / frame.samples / 1000))
         samples += frame.samples
         position += frame.length_bytes
     if first is None:
         raise ValueError("has no frame")
-    return Sound("mp3", first[2], 1 if mono else 2, frozenset(rates), samples / first[2])
+    return Sound("mp3", first[2], channels, frozenset(rates), samples / first[2])
 
 
 register(

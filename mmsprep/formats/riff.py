@@ -1,7 +1,7 @@
 """RIFF: chunks with a name and a length, padded to even places; the frame of WAV, WebP and AVI.
 
-Comes in: content that begins as one. Goes out: where its chunks are. Never: what is in them, or an error: a chunk that
-reaches out of the file is told as it is.
+Comes in: content that begins as one, or chunks. Goes out: where its chunks are, or a file of them. Never: what is in
+them, or an error: a chunk that reaches out of the file is told as it is.
 
 Microsoft's multimedia registration kit.
 """
@@ -9,7 +9,7 @@ Microsoft's multimedia registration kit.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mmsprep.formats.content import Content
 
@@ -26,3 +26,11 @@ def chunks(content: Content, byte_order: str = "<") -> Iterator[tuple[bytes, int
         name, length = struct.unpack(f"{byte_order}4sI", header)
         yield name, position + 8, length
         position += 8 + length + length % 2
+
+
+def written(form: bytes, parts: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A file of ``form`` (``WAVE``) whose chunks are ``parts`` (name, content), with lengths that are true."""
+    body = form
+    for name, content in parts:
+        body += struct.pack("<4sI", name, len(content)) + content + bytes(len(content) % 2)
+    return struct.pack("<4sI", b"RIFF", len(body)) + body

@@ -15,7 +15,7 @@ from mmsprep.errors import Damaged
 from mmsprep.formats.content import Content
 from mmsprep.formats.findings import Sound
 from mmsprep.formats.registry import Format, register
-from mmsprep.formats.riff import chunks
+from mmsprep.formats.riff import chunks, written
 from mmsprep.model import Kind, MediaInfo
 
 _PCM, _IMA_ADPCM = 1, 17
@@ -102,11 +102,7 @@ def _strip(content: Content) -> bytes:
     if b"fact" in found:
         found[b"fact"] = found[b"fact"][:4]
     found[b"data"] = found[b"data"][: len(found[b"data"]) // max(block_bytes, 1) * max(block_bytes, 1)]
-    body = b"WAVE"
-    for name in _KEPT:
-        if name in found:
-            body += struct.pack("<4sI", name, len(found[name])) + found[name] + bytes(len(found[name]) % 2)
-    return struct.pack("<4sI", b"RIFF", len(body)) + body
+    return written(b"WAVE", ((name, found[name]) for name in _KEPT if name in found))
 
 
 def _is_surely_over(content: Content, max_bytes: int) -> bool:

@@ -7,7 +7,6 @@ escaped, an address to load from, or a script but our own.
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
@@ -16,7 +15,7 @@ from mmsprep.handset.judge import Showing
 from mmsprep.handset.model import Shares
 from mmsprep.handset.scene import Scene, SceneSlide, Shown
 from mmsprep.model import Kind
-from mmsprep.printable import html_text
+from mmsprep.printable import content_policy, html_page, html_text
 from mmsprep.transcode.browser import Rendering
 
 _WIDEST_CSS_PX = 360
@@ -37,11 +36,7 @@ def _asset(name: str) -> str:
 
 
 _STYLE, _SCRIPT = _asset("phones.css"), _asset("phones.js")
-_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode("ascii")
-POLICY = (
-    f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_HASH}'; img-src data:; media-src data:;"
-    " base-uri 'none'; form-action 'none'"
-)
+POLICY = content_policy(_SCRIPT)
 """The page's Content-Security-Policy: nothing is loaded, no script but the one above runs."""
 
 
@@ -60,11 +55,7 @@ def phones_page(
     """
     phones = "".join(_section(scene, renderings) for scene, renderings in scenes)
     known = _shares(scenes[0][0], shares) if scenes else ""
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<meta http-equiv="Content-Security-Policy" content="{html_text(POLICY)}"><title>{html_text(title)}</title>'
-        f"<style>{_STYLE}</style><main>{phones}{known}</main><script>{_SCRIPT}</script></html>\n"
-    )
+    return html_page(title, style=_STYLE, script=_SCRIPT, body=f"<main>{phones}{known}</main>")
 
 
 def _section(scene: Scene, renderings: Mapping[str, Sequence[Rendering]]) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from mmsprep.model import CurvePoint, Rendition, Source
 from mmsprep.pipeline.division import GOOD_ENOUGH, PERFECT, Ask, divide_asks, rising
@@ -41,9 +41,6 @@ _LIFTS, _LIFTS_TO_FLOOR = 2, 8
 _LIFT_MARGIN, _FLOOR_STEP = 1.04, 1.1
 """How often a part may be made again to get to 90 and whole, and to its floor; how much more than the corrected curve
 says it gets, and how much more than last time where even so it is poor. Set by hand."""
-_UNUSED, _LEFT_UNUSED = 1.02, 0.9
-"""What grew by less than this although it was given more, or left so much of all that there is, is at the end of what
-its profile lets it be. Set by hand."""
 
 RenderAll = Callable[[Sequence[tuple[int, int]]], Sequence[Rendition]]
 """Render several candidates, given as (place, max_bytes), side by side; renditions in the same order."""
@@ -172,10 +169,7 @@ def floor_bytes(candidate: Candidate) -> int:
 
 @dataclass(slots=True)
 class _Fitting:
-    """Renditions on their way to what the set can be at best; ``lifts`` counts how often each was given more.
-
-    ``ended`` are those that no bytes make better: a QCIF clip at its profile's highest rate is what such phones show.
-    """
+    """Renditions on their way to what the set can be at best; ``lifts`` counts how often each was given more."""
 
     candidates: Sequence[Candidate]
     budget_bytes: int
@@ -184,7 +178,6 @@ class _Fitting:
     sizes: list[int]
     renditions: list[Rendition]
     lifts: list[int]
-    ended: set[int] = field(default_factory=set)
 
     @property
     def slack_bytes(self) -> int:
@@ -216,7 +209,7 @@ class _Fitting:
         if ask.steps or made is candidate.original:
             return False
         if _is_poor(candidate, made):
-            return place not in self.ended and self.lifts[place] < _LIFTS_TO_FLOOR
+            return self.lifts[place] < _LIFTS_TO_FLOOR
         if self.lifts[place] >= _LIFTS or _is_enough(made) or self.sizes[place] < ask.points[-1].size_bytes:
             return False
         is_cut = self._whole_ask(place).points[-1].size_bytes > ask.points[-1].size_bytes
@@ -246,8 +239,6 @@ class _Fitting:
         for place in short:
             if place not in changed:
                 self.lifts[place] = _LIFTS_TO_FLOOR
-                if self.renditions[place].size_bytes < self.sizes[place] * _LEFT_UNUSED:
-                    self.ended.add(place)
         self._render_anew(changed)
         return True
 
@@ -274,9 +265,6 @@ class _Fitting:
             before = self.renditions[place]
             if sizes[place] < before.size_bytes or _rank(made) > _rank(before):
                 self.renditions[place] = made
-            elif made.size_bytes <= before.size_bytes * _UNUSED < sizes[place]:
-                self.lifts[place] = _LIFTS_TO_FLOOR
-                self.ended.add(place)
             elif made.size_bytes <= before.size_bytes:
                 self.lifts[place] = _LIFTS_TO_FLOOR
             self.sizes[place] = sizes[place]
@@ -321,10 +309,7 @@ class _Fitting:
 
     def below_floor(self) -> Shortfall | None:
         """The shortfall of a set in which a part is below its floor, whatever was foretold for it."""
-        poor = [
-            place not in self.ended and _is_poor(candidate, made)
-            for place, (candidate, made) in enumerate(zip(self.candidates, self.renditions, strict=True))
-        ]
+        poor = [_is_poor(candidate, made) for candidate, made in zip(self.candidates, self.renditions, strict=True)]
         if not any(poor):
             return None
         needs = [
@@ -337,8 +322,8 @@ class _Fitting:
 
 
 def _is_enough(made: Rendition) -> bool:
-    """Whether nobody could ask for more: whole, and hard to tell from its source."""
-    return made.whole and made.quality >= GOOD_ENOUGH
+    """Whether nobody could ask for more: whole, and hard to tell from its source, or all that its profile allows."""
+    return made.at_limit or (made.whole and made.quality >= GOOD_ENOUGH)
 
 
 def _rank(made: Rendition) -> tuple[bool, float]:
@@ -346,8 +331,9 @@ def _rank(made: Rendition) -> tuple[bool, float]:
 
 
 def _is_poor(candidate: Candidate, made: Rendition) -> bool:
-    """Whether what was made is below its floor; a ladder is known beforehand and gives what it has."""
-    if made is candidate.original:
+    """Whether what was made is below its floor; a ladder is known beforehand and gives what it has, and what is at its
+    profile's limit is as such phones show it: no bytes make that better."""
+    if made is candidate.original or made.at_limit:
         return False
     with candidate.about():
         source = candidate.source()

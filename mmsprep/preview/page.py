@@ -7,14 +7,13 @@ from, or a script but our own.
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Sequence
 from importlib import resources
 
 from mmsprep.message.wording import size_words
 from mmsprep.model import QUALITY_BANDS, Kind
 from mmsprep.preview.pairs import Pair, Side, worst_first
-from mmsprep.printable import html_text
+from mmsprep.printable import content_policy, html_page, html_text
 from mmsprep.transcode.browser import Rendering
 
 _KIND_WORDS = {Kind.IMAGE: "Pictures", Kind.VIDEO: "Clips", Kind.AUDIO: "Sounds", Kind.TEXT: "Texts"}
@@ -27,11 +26,7 @@ def _asset(name: str) -> str:
 
 
 _STYLE, _SCRIPT = _asset("preview.css"), _asset("preview.js")
-_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode("ascii")
-POLICY = (
-    f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_HASH}'; img-src data:; media-src data:;"
-    " base-uri 'none'; form-action 'none'"
-)
+POLICY = content_policy(_SCRIPT)
 """The page's Content-Security-Policy: nothing is loaded, no script but the one above runs."""
 
 
@@ -47,13 +42,9 @@ def preview_page(pairs: Sequence[Pair], *, title: str, facts: Sequence[str] = ()
     lines = "".join(f"<p class=soft>{html_text(fact)}</p>" for fact in facts)
     told = "".join(f"<li>{html_text(note)}</li>" for note in notes)
     cards = "".join(map(_card, worst_first(pairs)))
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<meta http-equiv="Content-Security-Policy" content="{html_text(POLICY)}"><title>{html_text(title)}</title>'
-        f"<style>{_STYLE}</style><header><h1>{html_text(title)}</h1>{lines}"
-        f"{f'<ul>{told}</ul>' if told else ''}{_bar(pairs)}</header>"
-        f'<main class="phone">{cards}</main><script>{_SCRIPT}</script></html>\n'
-    )
+    told = f"<ul>{told}</ul>" if told else ""
+    body = f"<header><h1>{html_text(title)}</h1>{lines}{told}{_bar(pairs)}</header>"
+    return html_page(title, style=_STYLE, script=_SCRIPT, body=f'{body}<main class="phone">{cards}</main>')
 
 
 def _bar(pairs: Sequence[Pair]) -> str:

@@ -89,7 +89,12 @@ class Entry:
     @property
     def started_at(self) -> str:
         """When it began: UTC, ISO 8601."""
-        return datetime.fromtimestamp(self.created_at_s, UTC).isoformat(timespec="seconds")
+        return iso_time(self.created_at_s)
+
+
+def iso_time(moment_s: float) -> str:
+    """Unix seconds as documents and reports tell them: UTC, ISO 8601, whole seconds."""
+    return datetime.fromtimestamp(moment_s, UTC).isoformat(timespec="seconds")
 
 
 def state_of(error: SendError) -> State:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from os import PathLike
 from typing import Any
 
 from mmsprep.errors import NotFound, UsageError
 from mmsprep.receive.reports import Report, Reports, open_reports
 from mmsprep.sender.address import msisdn
-from mmsprep.sender.entry import Entry, State
+from mmsprep.sender.entry import Entry, State, iso_time
 from mmsprep.sender.journal import Journal
 from mmsprep.tracking.status import Status, judged
 
@@ -235,8 +235,8 @@ def tracked_document(one: Tracked) -> dict[str, Any]:
         "via": one.via,
         "gateway": one.gateway,
         "key": one.key,
-        "sent_at": _iso(one.sent_at_s) if one.sent_at_s is not None else None,
-        "changed_at": _iso(one.changed_at_s),
+        "sent_at": iso_time(one.sent_at_s) if one.sent_at_s is not None else None,
+        "changed_at": iso_time(one.changed_at_s),
         "settled_by": one.settled_by,
         "person": one.person,
         "reports": [
@@ -245,12 +245,8 @@ def tracked_document(one: Tracked) -> dict[str, Any]:
                 "status": report.status,
                 "status_text": report.status_text,
                 "sent_at": report.sent_at,
-                "received_at": _iso(report.received_at_s),
+                "received_at": iso_time(report.received_at_s),
             }
             for report in one.reports
         ],
     }
-
-
-def _iso(moment_s: float) -> str:
-    return datetime.fromtimestamp(moment_s, UTC).isoformat(timespec="seconds")

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from itertools import pairwise
 
+from mmsprep.formats.amr import AMR_MAGIC, FRAME_S, amr_frames
+from mmsprep.formats.content import Content
 from mmsprep.formats.mp3 import mpeg_audio_frame
+from mmsprep.formats.riff import chunks, written
 from mmsprep.transcode.sound import wav
 from mmsprep.transcode.sound.mp3 import with_header
 
 HEADER_BYTES = 120
 """What a piece may need beyond its frames."""
-_AMR_MAGIC = b"#!AMR\n"
-_AMR_FRAME_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 1, 1, 1, 1, 1, 1, 1)
-_AMR_FRAME_S = 0.02
 _MP3_DELAY = 1105
 """Samples at the beginning that LAME and any decoder add."""
 _PCM = 1
@@ -36,13 +37,8 @@ def cut(data: bytes, format_slug: str, bounds: Sequence[float]) -> list[tuple[by
 
 
 def _amr(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
-    frames, position = [], len(_AMR_MAGIC)
-    while position < len(data):
-        end = position + _AMR_FRAME_BYTES[data[position] >> 3 & 15]
-        frames.append(data[position:end])
-        position = end
-    for some in _between(frames, [bound / _AMR_FRAME_S for bound in bounds]):
-        yield _AMR_MAGIC + b"".join(some), len(some) * _AMR_FRAME_S
+    for some in _between(list(amr_frames(data)), [bound / FRAME_S for bound in bounds]):
+        yield AMR_MAGIC + b"".join(some), len(some) * FRAME_S
 
 
 def _mp3(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
@@ -65,12 +61,9 @@ def _mp3(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
 
 def _wav(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
     """RIFF with the chunks that ours have: ``fmt ``, perhaps ``fact``, ``data``; IMA ADPCM is cut at its blocks."""
-    position, chunks = 12, dict[bytes, bytes]()
-    while position + 8 <= len(data):
-        name, length = struct.unpack_from("<4sI", data, position)
-        chunks[name] = data[position + 8 : position + 8 + length]
-        position += 8 + length + length % 2
-    form, sound = chunks[b"fmt "], chunks[b"data"]
+    with Content("a sound", BytesIO(data)) as content:
+        found = {name: content.read(start, length) for name, start, length in chunks(content)}
+    form, sound = found[b"fmt "], found[b"data"]
     codec, _, rate_hz, _, block_bytes = struct.unpack_from("<HHIIH", form)
     if codec == _PCM:
         yield from wav.pieces(data, bounds)
@@ -80,10 +73,8 @@ def _wav(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
     places = [min(count, round(bound * rate_hz / samples)) for bound in bounds]
     for first, last in pairwise(places):
         body = sound[first * block_bytes : last * block_bytes]
-        fact = struct.pack("<4sII", b"fact", 4, (last - first) * samples) if b"fact" in chunks else b""
-        head = struct.pack("<4sI", b"fmt ", len(form)) + form + fact + struct.pack("<4sI", b"data", len(body))
-        inside = b"WAVE" + head + body + bytes(len(body) % 2)
-        yield struct.pack("<4sI", b"RIFF", len(inside)) + inside, (last - first) * samples / rate_hz
+        count_of = [(b"fact", struct.pack("<I", (last - first) * samples))] if b"fact" in found else []
+        yield written(b"WAVE", [(b"fmt ", form), *count_of, (b"data", body)]), (last - first) * samples / rate_hz
 
 
 def _between(frames: Sequence[bytes], places: Sequence[float]) -> Iterator[Sequence[bytes]]:

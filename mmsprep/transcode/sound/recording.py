@@ -20,6 +20,7 @@ import numpy as np
 
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
+from mmsprep.formats.amr import amr_bytes
 from mmsprep.hearing.channels import Mix, mixed
 from mmsprep.hearing.filters import Levels
 from mmsprep.hearing.samples import Decoded, decoded
@@ -39,8 +40,6 @@ _LEAST_SILENCE_S = 0.5
 _LONGEST_MARGIN, _LONGEST_MARGIN_S = 1.1, 60.0
 """Beyond what the limit could carry of the smallest rung so much is decoded, a ratio and seconds: silence may yet be
 taken out."""
-_AMR_FRAME_BYTES = {4.75: 13, 5.15: 14, 5.9: 16, 6.7: 18, 7.4: 20, 7.95: 21, 10.2: 27, 12.2: 32}
-"""By kbit/s; with the byte in front of each frame (RFC 4867, 5.3). 50 frames a second."""
 _STEREO_COST = 1.5
 _STEREO_WORTH = 10.0
 _WIDEST = 0.5
@@ -350,7 +349,7 @@ def sound_bytes(step: AudioStep, duration_s: float) -> int:
     """How large a sound of ``duration_s`` gets on this rung, within a frame or two."""
     match step.format:
         case "amr":
-            return 6 + _AMR_FRAME_BYTES[step.rate_kbps] * (int(duration_s * 50) + 2)
+            return amr_bytes(step.rate_kbps, int(duration_s * 50) + 2)
         case "wav":
             return 44 + 2 * step.channels * round(step.sample_rate_hz * duration_s)
         case "wav-ima":

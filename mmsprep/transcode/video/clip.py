@@ -268,16 +268,16 @@ class VideoSource(Source):
             or not made.size_bytes <= max_bytes <= self._last.max_bytes * _WORTH_ANOTHER
             or max_bytes < self._last.max_bytes * _FILLED
         ):
-            made = self._render(max_bytes)
+            total_kbps = (max_bytes - self._overhead_bytes()) * 8 / 1000 / self._work.duration_s
+            rung = self._rung(max(_LOWEST_PICTURE_KBPS, total_kbps))
+            limit_bytes = self._bytes(self._rules.max_rate_kbps, rung)
+            made = replace(self._render(rung, min(max_bytes, limit_bytes)), at_limit=max_bytes >= limit_bytes)
             self._last.rendition, self._last.max_bytes = made, max_bytes
         return made
 
-    def _render(self, max_bytes: int) -> Rendition:
-        work, last = self._work, self._last
-        total_kbps = max(_LOWEST_PICTURE_KBPS, (max_bytes - self._overhead_bytes()) * 8 / 1000 / work.duration_s)
-        rung = self._rung(total_kbps)
+    def _render(self, rung: AudioStep | None, max_bytes: int) -> Rendition:
+        last = self._last
         most_kbps = self._most_kbps()
-        max_bytes = min(max_bytes, self._bytes(self._rules.max_rate_kbps, rung))
         tried_whole = self._plenty_bytes(rung) <= max_bytes * _HARDNESS_ERROR
         if tried_whole and (whole := self._whole(rung, max_bytes)):
             return whole
