@@ -13,6 +13,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 
 from mmsprep.errors import Damaged
 from mmsprep.formats.cicp import coding
@@ -312,16 +313,20 @@ def without_signatures(data: bytes) -> bytes:
     Raises:
         ValueError: these are no boxes.
     """
-    position, end = 0, len(data)
-    while position + 8 <= end:
-        length, name = struct.unpack_from(">I4s", data, position)
-        if length < 8:
-            raise ValueError(f"no box at byte {position:,}")
-        if name == b"moov":
-            position, end = position + 8, position + length
-            continue
-        if name == b"udta":
-            data = data[: position + 4] + b"free" + bytes(length - 8) + data[position + length :]
-        position += length
+    lists: list[tuple[int, int]] = []
+    with Content("an MP4", BytesIO(data)) as content:
+        position, end = 0, len(data)
+        while position + 8 <= end:
+            name, header_length, length = box_header(content, position)
+            if length < header_length:
+                raise ValueError(f"no box at byte {position:,}")
+            if name == b"moov":
+                position, end = position + header_length, position + length
+                continue
+            if name == b"udta":
+                lists.append((position, length))
+            position += length
+    for start, length in lists:
+        data = data[: start + 4] + b"free" + bytes(length - 8) + data[start + length :]
     # ffmpeg's AAC encoder signs the first frame, in a part of it that every decoder skips.
     return _ENCODERS_NAME.sub(lambda found: bytes(len(found[0])), data)
