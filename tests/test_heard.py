@@ -23,7 +23,7 @@ from mmsprep.errors import Damaged, VerifyError
 from mmsprep.hearing.channels import Mix, mixed, sums_safely
 from mmsprep.hearing.filters import filtered, high_pass
 from mmsprep.hearing.loudness import heard_lufs, integrated_lufs, true_peak_dbtp
-from mmsprep.hearing.samples import Decoded
+from mmsprep.hearing.samples import Decoded, decoded
 from mmsprep.model import Action, Part, Rendition
 from mmsprep.pipeline.compare import not_heard
 from mmsprep.seeing.contrast import contrast
@@ -500,3 +500,10 @@ def test_a_picture_or_clip_that_became_one_colour_is_an_error_and_no_success(
     plain = io.BytesIO()
     Image.new("RGB", (400, 300), "teal").save(plain, "PNG")
     assert prepare([("teal.png", plain.getvalue())]).parts
+
+
+def test_memory_is_taken_for_the_samples_that_there_are(sample_media: Path, workspace: Workspace) -> None:
+    """Not for as many as there might be: that is more than some machines' address space holds."""
+    more_than_any_machine_has = 1 << 55
+    back = decoded(sample_media / "formats/song.mp3", "mp3", workspace, max_bytes=more_than_any_machine_has)
+    assert back.samples.size > 0

@@ -66,7 +66,12 @@ def inputs_of(files: Sequence[str]) -> tuple[AttachmentInput, ...]:
 def _read_stdin() -> bytes:
     from mmsprep.settings import load_settings
 
-    return sys.stdin.buffer.read(load_settings().max_input_bytes + 1)
+    pieces, left_bytes = [], load_settings().max_input_bytes + 1
+    # In pieces, as room is taken for what is asked, not for what comes.
+    while left_bytes > 0 and (piece := sys.stdin.buffer.read(min(left_bytes, 1 << 20))):
+        pieces.append(piece)
+        left_bytes -= len(piece)
+    return b"".join(pieces)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ channels do not share, a clipped peak, or samples without a bound.
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +112,8 @@ def _read(path: Path, workspace: Workspace, max_bytes: int, complaint: str) -> D
     try:
         with workspace.open(path) as file:
             rate_hz, channels, mask = _header(file)
-            data = file.read(max_bytes)
+            # Room is taken for what is asked, not for what is there: no more than there is, then.
+            data = file.read(min(max_bytes, os.fstat(file.fileno()).st_size))
     except (OSError, ValueError, struct.error, ToolError):
         return Decoded(np.zeros((0, 1), np.float32), RATES_HZ[0], (), complaint)
     path.unlink(missing_ok=True)
