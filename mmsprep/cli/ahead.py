@@ -17,11 +17,6 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from mmsprep.errors import MmsprepError
-from mmsprep.settings import load_settings
-from mmsprep.tools.process import ONE_THREAD, can_cage
-from mmsprep.tools.worker import Worker
-
 if TYPE_CHECKING:
     from mmsprep.model import Progress, ProgressCallback
 
@@ -47,6 +42,12 @@ def begin(words: Sequence[str]) -> None:
     command, *others = (word for word in (*words, "") if not word.startswith("-"))
     if not any(others) or command not in _LOOKS | _PREPARES or {"-h", "--help"} & set(words):
         return
+    # Others do without.
+    from mmsprep.errors import MmsprepError
+    from mmsprep.settings import load_settings
+    from mmsprep.tools.process import ONE_THREAD, can_cage
+    from mmsprep.tools.worker import Worker
+
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})
     with suppress(MmsprepError):  # settings that make no sense, or a missing program, are told later
         settings = load_settings()

@@ -6,6 +6,7 @@ load and describe all of them takes as long as to shrink a photo.
 
 from __future__ import annotations
 
+import gc
 import inspect as signatures
 import sys
 import warnings
@@ -79,6 +80,8 @@ def run(words: Sequence[str]) -> NoReturn:
             sys.stdout.flush()
     except typer.Exit as done:
         status = done.exit_code
+    # What ends needs no tidying.
+    gc.freeze()
     sys.exit(status)
 
 

@@ -4,8 +4,8 @@ Comes in: a plan of plain values (:class:`mmsprep.tools.process.Cage` writes it)
 that this system has; from then on the process that asked is held by them, for good. Never: an import that is not
 of the standard library, or a failure because the system lacks a defence (Linux has all of them, other systems some).
 
-Run as a script it shuts itself in and then becomes another program: ``python -I -S confine.py KEY=VALUE ... --
-program ...``; without a program it prints which defences hold. A program that is started through it needs no
+A process that runs :func:`main` shuts itself in by its arguments, ``KEY=VALUE ... -- program ...``, and then becomes
+that program; without one it prints which defences hold. A program that is started through it needs no
 ``preexec_fn``, which is unsafe in a process with threads. It loads next to nothing, as each run of ffmpeg waits for it.
 
 Landlock and seccomp are asked by their stable system calls: what PyPI has for them is alpha, or needs a system
@@ -30,7 +30,7 @@ DEFENCES = (LIMITS, DEATH, FILES, RIGHTS, NETWORK, PROGRAMS)
 """The defences, by the names that :func:`confine` returns."""
 
 NOT_STARTED = 127
-"""Exit status of the script when the program cannot be started."""
+"""Exit status when the program cannot be started."""
 
 _SYSTEM_FILES = (
     *(
@@ -272,7 +272,7 @@ def _close_calls(libc: ctypes.CDLL, plan: Plan) -> list[str]:
     alone = "children" not in plan.get("allow", [])
     words = [_HARMLESS]
     words += [_CHANGES] if plan.get("write") or not alone else []
-    # With a program in the plan, the script itself has yet to become it; Landlock knows which one.
+    # With a program in the plan, this process has yet to become it; Landlock knows which one.
     words += [_EXECUTES] if plan.get("program") or not alone else []
     words += [] if alone else [_STARTS]
     allowed = sorted(number for table in words for number in _numbers(table, column).values())
@@ -364,7 +364,3 @@ def main() -> None:
     except OSError as error:
         print(f"cannot be started ({error.strerror})", file=sys.stderr)
         sys.exit(NOT_STARTED)
-
-
-if __name__ == "__main__":
-    main()

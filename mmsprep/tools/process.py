@@ -52,6 +52,12 @@ _ENVIRONMENT = frozenset(
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's threads for matrices, which nothing here has, would spin beside every start of a worker."""
 
+_SHUT_IN = (
+    "import sys; cage = type(sys)('confine');"
+    "sys.meta_path[-1].find_spec('confine', [sys.argv.pop(1)]).loader.exec_module(cage); cage.main()"
+)
+"""Loads the cage as a module, which is compiled once; as a script it would be at every start."""
+
 Child = subprocess.Popen[bytes]
 """A running program with its pipes."""
 
@@ -98,7 +104,12 @@ class Cage:
         words += ["allow=children"] if is_script else []
         own_libraries = Path(program).resolve().parent.parent / "lib"
         words += [f"read={own_libraries}"]
-        return [sys.executable, "-I", "-S", confine.__file__, *words, "--", program, *argv[1:]]
+        return [*_shut_in(), *words, "--", program, *argv[1:]]
+
+
+def _shut_in() -> list[str]:
+    """The beginning of a command that :func:`mmsprep.tools.confine.main` reads the rest of."""
+    return [sys.executable, "-I", "-S", "-c", _SHUT_IN, str(Path(confine.__file__).parent)]
 
 
 @lru_cache(maxsize=1)
@@ -107,7 +118,7 @@ def defences() -> tuple[str, ...]:
     if os.name != "posix" or not can_cage(wanted=True):
         return ()
     with ProcessGroup(_QUESTION_TIMEOUT_S) as group, suppress(ToolError):
-        done = group.run([sys.executable, "-I", "-S", confine.__file__, "end=with-parent", "memory_bytes=1000000000"])
+        done = group.run([*_shut_in(), "end=with-parent", "memory_bytes=1000000000"])
         return tuple(done.stdout.decode().splitlines())
     return ()
 

@@ -81,12 +81,14 @@ class Worker:
             reads=(*found.readable, str(_CHILD)),
         )
         self._line: Line
+        # It is told where modules lie, and looks for none by itself.
+        command = [sys.executable, "-I", "-S", str(_CHILD)]
         if HANDS_OVER:
             self._line, its_end = socket.socketpair()
             with its_end:
-                self.child = process.start([sys.executable, "-I", str(_CHILD)], cage, its_end.fileno())
+                self.child = process.start(command, cage, its_end.fileno())
         else:
-            self.child = process.start([sys.executable, "-I", str(_CHILD)], cage)
+            self.child = process.start(command, cage)
             assert self.child.stdin is not None
             self._line = self.child.stdin
 
