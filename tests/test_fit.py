@@ -387,3 +387,97 @@ def test_a_forecast_that_holds_costs_no_further_encode() -> None:
     right = MisjudgedSource([(500, 30.0), (20_000, 95.0)], 40, 300, 20_000)
     made = _fitted([right], 300_000, 30_000)
     assert not isinstance(made, Shortfall) and right.renders == [20_000]
+
+
+@dataclass
+class BiasedSource(Source):
+    """One whose real quality is ``more`` (on the logit) than its forecast says, at every size."""
+
+    bytes_at_50: int
+    more: float
+    priority: float = 1.0
+    floor_quality: float = 0.0
+    renders: list[int] = field(default_factory=list)
+
+    def curve(self) -> Curve:
+        return Curve(tuple(CurvePoint(size, self._foretold(size)) for size in self._sizes))
+
+    def render(self, max_bytes: int) -> Rendition:
+        self.renders.append(max_bytes)
+        size = max(self._sizes[0], min(max_bytes, self._sizes[-1]))
+        return _rendition(size, self.quality_at(size))
+
+    def quality_at(self, size_bytes: int) -> float:
+        share = self._foretold(size_bytes) / 100
+        return float(100 / (1 + (1 - share) / share * math.exp(-self.more)))
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [round(self.bytes_at_50 * 2 ** (step / 2)) for step in range(-9, 9)]
+
+    def _foretold(self, size_bytes: int) -> float:
+        return float(100 / (1 + (self.bytes_at_50 / size_bytes) ** 1.2))
+
+
+biased = st.builds(
+    BiasedSource, st.integers(2_000, 200_000), st.floats(-0.8, 1.2), st.sampled_from((0.5, 1.0, 1.0, 2.0))
+)
+
+
+def _fitted_as_biased(sources: Sequence[BiasedSource], budget: int) -> tuple[list[Share], list[Rendition]] | None:
+    candidates = [Candidate(partial(_unbiased, source), priority=source.priority) for source in sources]
+    shares = divide(candidates, budget)
+    if isinstance(shares, Shortfall):
+        return None
+    made = fit(candidates, shares, budget, lambda asked: [sources[place].render(size) for place, size in asked])
+    return None if isinstance(made, Shortfall) else (list(shares), made)
+
+
+def _unbiased(source: BiasedSource) -> BiasedSource:
+    return source
+
+
+@given(st.lists(biased, min_size=2, max_size=6), st.integers(50_000, 400_000))
+def test_a_set_divided_again_by_what_was_measured_has_no_worse_worst_part_and_costs_one_more_encode_each(
+    sources: list[BiasedSource], budget: int
+) -> None:
+    fitted = _fitted_as_biased(sources, budget)
+    if fitted is None:
+        return
+    shares, made = fitted
+    assert sum(rendition.size_bytes for rendition in made) <= budget
+
+    def worst(qualities: Sequence[float]) -> float:
+        levels = zip(sources, qualities, strict=True)
+        return min(100 - (100 - quality) * source.priority for source, quality in levels)
+
+    first = [source.quality_at(share.max_bytes) for source, share in zip(sources, shares, strict=True)]
+    assert worst([rendition.quality for rendition in made]) >= worst(first) - 0.01
+    # The first encode, what the curve's end asks for, one more for the division, and what is left over.
+    assert all(len(source.renders) <= 6 for source in sources)
+
+
+def test_a_clip_that_came_out_better_than_foretold_gives_bytes_to_the_photo_beside_it() -> None:
+    photo, clip = BiasedSource(60_000, 0.0), BiasedSource(260_000, 0.9)
+    fitted = _fitted_as_biased([photo, clip], 260_000)
+    assert fitted is not None
+    shares, made = fitted
+    first = clip.quality_at(shares[1].max_bytes)
+    assert first > shares[1].quality + 10 and made[1].size_bytes < 0.97 * shares[1].max_bytes
+    assert made[0].quality > photo.quality_at(shares[0].max_bytes) + 2
+    assert len(clip.renders) == 2
+
+
+def test_a_clip_that_came_out_worse_than_foretold_gets_bytes_of_the_photo_beside_it() -> None:
+    photo, clip = BiasedSource(60_000, 0.0), BiasedSource(120_000, -0.6)
+    fitted = _fitted_as_biased([photo, clip], 260_000)
+    assert fitted is not None
+    shares, made = fitted
+    assert made[1].quality > clip.quality_at(shares[1].max_bytes) + 2
+    assert len(clip.renders) == 2
+
+
+def test_forecasts_that_are_off_by_little_are_not_worth_another_encode() -> None:
+    photo, clip = BiasedSource(60_000, 0.05), BiasedSource(120_000, -0.05)
+    assert _fitted_as_biased([photo, clip], 260_000) is not None
+    assert (len(photo.renders), len(clip.renders)) == (1, 1)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import fmean
 
 from mmsprep.model import Curve, CurvePoint, Rendition
 
@@ -19,9 +20,12 @@ WORST_SHARE = 0.9
 GOOD_ENOUGH = 90.0
 """Quality (0..100): hard to tell from the source, "excellent" in :data:`mmsprep.model.QUALITY_BANDS`."""
 PERFECT, NOT_WHOLE = 100.0, 99.0
+_SURE = 99.0
+"""Quality whose logit still tells something; as much below 100 as its counterpart is above 0."""
 _SAMPLES = 48
 _BISECTIONS = 40
-"""Points of a curve for its hull, and halvings of 0..100."""
+_MOVED = 0.02
+"""Points of a curve for its hull, halvings of 0..100, and a share: sizes that move by less are not worth an encode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,13 @@ class Ask:
         return replace(self, points=points)
 
     def learnt(self, made: Rendition) -> Ask:
-        """The same, after an encode: what it lost more than foretold, every other size loses in proportion."""
-        foretold = self.quality_at(made.size_bytes)
-        worse = max(1.0, (PERFECT - made.quality) / max(1.0, PERFECT - foretold))
+        """The same, after an encode: what it is better or worse than foretold, every other size is too.
+
+        On the logit of the quality: clips at six sizes are off by the same there, in points by less at either end.
+        """
+        more = _logit(made.quality) - _logit(self.quality_at(made.size_bytes))
         real = CurvePoint(made.size_bytes, made.quality if made.whole else min(made.quality, NOT_WHOLE))
-        points = [replace(point, quality=PERFECT - worse * (PERFECT - point.quality)) for point in self.points]
+        points = [replace(point, quality=_shifted(point.quality, more)) for point in self.points]
         below = (p for p in points if p.size_bytes < real.size_bytes and 0 < p.quality < real.quality)
         above = (p for p in points if p.size_bytes > real.size_bytes and p.quality > real.quality)
         return replace(self, points=(*below, real, *above))
@@ -98,10 +104,26 @@ class Ask:
         points = tuple(point for point in self.points if point.quality < PERFECT and point.size_bytes < budget_bytes)
         return replace(self, points=(*points, CurvePoint(budget_bytes, PERFECT)))
 
+    def level(self, quality: float) -> float:
+        """The level of a set in which this one has ``quality``, the inverse of :meth:`target`."""
+        return PERFECT - (PERFECT - quality) * self.priority
+
     def target(self, level: float) -> float:
         """The quality this one is brought to when the set is at ``level``."""
         wanted = PERFECT - (PERFECT - level) / self.priority
         return min(max(wanted, self.floor), self.best)
+
+
+def _logit(quality: float) -> float:
+    share = min(_SURE, max(PERFECT - _SURE, quality)) / PERFECT
+    return math.log(share / (1 - share))
+
+
+def _shifted(quality: float, more: float) -> float:
+    """``quality`` with ``more`` on its logit; nothing and everything stay what they are."""
+    if not 0 < quality < PERFECT:
+        return quality
+    return PERFECT / (1 + math.exp(-_logit(quality) - more))
 
 
 def rising(curve: Curve) -> tuple[CurvePoint, ...]:
@@ -121,8 +143,8 @@ def _without_loss(points: Sequence[CurvePoint]) -> tuple[CurvePoint, ...]:
     return tuple(rising)
 
 
-def divide_asks(asks: Sequence[Ask], budget_bytes: int) -> list[int] | None:
-    """Bytes for each ask, or ``None`` when not even the floors fit."""
+def divide_asks(asks: Sequence[Ask], budget_bytes: int, least: float = 0.0) -> list[int] | None:
+    """Bytes for each ask, or ``None`` when not even the floors fit; none below ``least``, a level, if that can be."""
     if sum(ask.size_at(ask.target(0)) for ask in asks) > budget_bytes:
         return None
     low, high = 0.0, PERFECT
@@ -131,7 +153,8 @@ def divide_asks(asks: Sequence[Ask], budget_bytes: int) -> list[int] | None:
         fits = sum(ask.size_at(ask.target(level)) for ask in asks) <= budget_bytes
         low, high = (level, high) if fits else (low, level)
     best_possible_worst = low
-    sizes = [ask.size_at(ask.target(WORST_SHARE * best_possible_worst)) for ask in asks]
+    level = min(best_possible_worst, max(least, WORST_SHARE * best_possible_worst))
+    sizes = [ask.size_at(ask.target(level)) for ask in asks]
     return _spend_where_it_gains_most(asks, sizes, budget_bytes - sum(sizes))
 
 
@@ -190,3 +213,29 @@ def _sampled(ask: Ask) -> Sequence[CurvePoint]:
 
 def _slope(before: CurvePoint, after: CurvePoint) -> float:
     return (after.quality - before.quality) / (after.size_bytes - before.size_bytes)
+
+
+def worst_level(asks: Sequence[Ask], qualities: Sequence[float]) -> float:
+    """The level of a set: its worst part's, as its priority lets it count."""
+    return min(ask.level(quality) for ask, quality in zip(asks, qualities, strict=True))
+
+
+def improvement(asks: Sequence[Ask], before: Sequence[float], after: Sequence[float]) -> float:
+    """How much better a set is than before, on the worst part and the mean together; not at all with a worse one."""
+    worst = worst_level(asks, after) - worst_level(asks, before)
+    mean = fmean((new - old) * ask.priority for ask, old, new in zip(asks, before, after, strict=True))
+    return worst + mean if worst >= 0 else worst
+
+
+def moved_sizes(made_bytes: Sequence[int], sizes: Sequence[int], budget_bytes: int) -> dict[int, int]:
+    """The places whose size is another one now, within ``budget_bytes`` beside those that stay as they were made."""
+    moved = {
+        place: size
+        for place, (made, size) in enumerate(zip(made_bytes, sizes, strict=True))
+        if abs(size - made) > made * _MOVED
+    }
+    kept_bytes = sum(made for place, made in enumerate(made_bytes) if place not in moved)
+    over_bytes = max(0, kept_bytes + sum(moved.values()) - budget_bytes)
+    grown = {place: size - made_bytes[place] for place, size in moved.items() if size > made_bytes[place]}
+    less = min(1.0, over_bytes / max(1, sum(grown.values())))
+    return moved | {place: moved[place] - math.ceil(more * less) for place, more in grown.items()}

@@ -6,7 +6,8 @@ formats; it sees sizes and qualities only.
 
 Curves are forecasts. They steer the first division; what comes out is judged by what was measured on it: a part
 below its floor, or one that stood at the end of what its curve asked for and still is not ``GOOD_ENOUGH`` and whole,
-gets more as long as there are bytes that nobody else needs.
+gets more as long as there are bytes that nobody else needs. Where measurements are far from the forecasts, above or
+below, the set is divided once more by curves that go through them.
 
 The rule, from measurement (six photos into 290 kB, 210 subsets): equal shares leave the worst picture at
 28, the best possible worst is 65 but costs four points of mean; everyone to 0.9 of the best possible worst
@@ -22,7 +23,16 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from mmsprep.model import CurvePoint, Rendition, Source
-from mmsprep.pipeline.division import GOOD_ENOUGH, PERFECT, Ask, divide_asks, rising
+from mmsprep.pipeline.division import (
+    GOOD_ENOUGH,
+    PERFECT,
+    Ask,
+    divide_asks,
+    improvement,
+    moved_sizes,
+    rising,
+    worst_level,
+)
 
 KEEP_LEVEL = 60.0
 """Quality (0..100): an original stays untouched unless that pushes another part below this. Set by hand, between
@@ -37,6 +47,9 @@ _UNREACHED = 5.0
 """A floor this near to the best foretold is as near as can be asked for."""
 _MISLED = 10.0
 """Quality short of the forecast by this much: the set was divided by a wrong curve, and is divided again."""
+_SURPRISED, _WORTH_DIVIDING = 3.0, 1.5
+"""Quality: off by more, either way, is a wrong forecast; what another division must promise, on the worst part and the
+mean together, since it may encode a clip again. Set by hand."""
 _LIFTS, _LIFTS_TO_FLOOR = 2, 8
 _LIFT_MARGIN, _FLOOR_STEP = 1.04, 1.1
 """How often a part may be made again to get to 90 and whole, and to its floor; how much more than the corrected curve
@@ -157,6 +170,7 @@ def fit(
     while fitting.is_over or fitting.short:
         if not (fitting.come_down() if fitting.is_over else fitting.lift()):
             return _shortfall(fitting.asks)
+    fitting.divide_again()
     fitting.use_slack()
     return fitting.below_floor() or fitting.renditions
 
@@ -275,6 +289,47 @@ class _Fitting:
 
         places = list(sizes)
         return _render_shares([self.candidates[place] for place in places], list(sizes.values()), render)
+
+    def divide_again(self) -> None:
+        """Divide by what was measured, once, where that is far from the forecasts and another division promises more.
+
+        What comes of it is kept only where the worst part is no worse and the set is better.
+        """
+        if not any(self._is_surprising(place) for place in range(len(self.asks))):
+            return
+        asks = [self._measured_ask(place) for place in range(len(self.asks))]
+        now = [made.quality for made in self.renditions]
+        sizes = divide_asks(asks, self.budget_bytes, worst_level(asks, now))
+        moved = moved_sizes([made.size_bytes for made in self.renditions], sizes, self.budget_bytes) if sizes else {}
+        promised = [asks[place].quality_at(moved[place]) if place in moved else now[place] for place in range(len(now))]
+        if improvement(asks, now, promised) < _WORTH_DIVIDING:
+            return
+        renditions = list(self.renditions)
+        for place, made in zip(moved, self._rendered(moved), strict=True):
+            renditions[place] = made
+        better = improvement(asks, now, [made.quality for made in renditions]) > 0
+        poor = any(map(_is_poor, self.candidates, renditions))
+        if better and not poor and _total(renditions) <= self.budget_bytes:
+            self.renditions = renditions
+            self.asks = [self._measured_ask(place) for place in range(len(asks))]
+            for place, size in moved.items():
+                self.sizes[place] = size
+
+    def _is_surprising(self, place: int) -> bool:
+        made = self.renditions[place]
+        foretold = self._foretold_ask(place).quality_at(made.size_bytes)
+        return self._is_encoded(place) and abs(made.quality - foretold) > _SURPRISED
+
+    def _is_encoded(self, place: int) -> bool:
+        return self.renditions[place] is not self.candidates[place].original and not self.asks[place].steps
+
+    def _foretold_ask(self, place: int) -> Ask:
+        """What a place asked for before it was given more."""
+        return _ask(self.candidates[place], keep=False) if self.lifts[place] else self.asks[place]
+
+    def _measured_ask(self, place: int) -> Ask:
+        ask = self._foretold_ask(place)
+        return ask.learnt(self.renditions[place]) if self._is_encoded(place) else ask
 
     def use_slack(self) -> None:
         """Give the bytes that are left to the one that gains most by them, until nobody does."""
