@@ -86,9 +86,15 @@ def test_the_top_stays_small() -> None:
     assert len([module for module in _MODULES if len(module.parts) == 1]) <= 10
 
 
-@pytest.mark.parametrize("module", ["model.py", "errors.py", "printable.py"])
+@pytest.mark.parametrize("module", ["reasons.py", "errors.py", "printable.py"])
 def test_what_everybody_uses_imports_nothing_of_ours(module: str) -> None:
     assert not _rooms(Path(module))
+
+
+def test_the_vocabulary_is_one_place_to_import_from() -> None:
+    """The reasons are a part of it that is long enough for a file of its own."""
+    assert _rooms(Path("model.py")) == {"reasons"}
+    assert [path for path in _MODULES if "reasons" in _rooms(path)] == [Path("model.py")]
 
 
 @pytest.mark.parametrize("module", _in("formats"), ids=str)

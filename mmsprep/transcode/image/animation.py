@@ -2,77 +2,41 @@
 
 Comes in: animated files. Goes out: GIF bytes; 3GP where a GIF would fall below the floor. Never: a change of how
 long an animation plays, but for the pauses of one that would be too long for a clip.
-
-What costs a GIF its bytes, and what is done about each:
-
-- a colour table a frame: there is one for all frames, from frames all over the animation;
-- pixels that hardly change from frame to frame: they stay what they are shown as, transparent in what is
-  written, as long as they are within a few levels of what they should be;
-- time stamps in hundredths of a second: the rounding is carried over, so that nothing runs early or late.
 """
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import GifImagePlugin, Image
+from PIL import Image
 
-from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
-from mmsprep.model import (
-    Action,
-    Attachment,
-    ColourCoding,
-    Curve,
-    CurvePoint,
-    MediaInfo,
-    Reason,
-    ReasonCode,
-    Rendition,
-    Source,
-)
-from mmsprep.profile import ImageRules, Profile
+from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Reason, ReasonCode, Rendition, Source
+from mmsprep.profile import Profile
 from mmsprep.seeing.contrast import contrast
-from mmsprep.settings import Settings
 from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.image import pixels
 from mmsprep.transcode.image.colour import ground_note
+from mmsprep.transcode.image.frames import Animation, Frame, read_animation
+from mmsprep.transcode.image.gif import MOST_COLOURS, MOST_REPEATS, indexed, write_gif
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
 
 if TYPE_CHECKING:
     from mmsprep.transcode.video.clip import VideoSource
 
-_MOST_FRAMES = 240
-_MOST_PIXELS = 48_000_000
-"""Frames, and pixels in all of them, that are worked on: more frames are not read, larger ones are made smaller. Set
-by hand."""
-_COLOURS = 255
-_TABLE_COLOURS = 256
-"""Of a GIF's table of 256 one is what is transparent."""
 _PALETTE_FRAMES = 12
 _PALETTE_PIXELS = 300_000
 """Frames, and pixels of them, that the palette is made of. Set by hand."""
-_TOLERANCE = 8
-"""Levels of 255 by which a pixel may differ from what it should be before it is written anew. Set by hand."""
-_DEFAULT_MS = 100
-_SHORTEST_MS = 20
-_SHOWN_AS_DEFAULT_MS = 10
 _SLOWEST_MS = 250
-"""Milliseconds: a frame of 10 or less in a GIF is shown for 100, as browsers do, all others for 20 at least; frames
-are left out as long as what is left stands no longer than the last in the mean."""
-_LONGEST_MS = 655_350
-"""A frame's time is 16 bits of hundredths of a second, how often all of it repeats 16 bits (GIF89a, Netscape)."""
-_MOST_REPEATS = 65_535
+"""Milliseconds: frames are left out as long as what is left stands no longer than that in the mean."""
 _PAUSE_MS = 10_000
 """Milliseconds of a frame in a clip, where all of it would be too long. Set by hand."""
 _EVERY = (1, 2, 3, 4, 6)
@@ -99,34 +63,6 @@ _CLIP_BELOW_BYTES = 20_000
 """A GIF that is good enough and no larger is never foretold as a clip. Set by hand."""
 _LEAST_QUALITY = 30.0
 """Below this, lettering in an animation cannot be read."""
-
-_Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What is shown, and for how long; ``see_through``: parts of it were transparent."""
-
-    image: Image.Image
-    duration_ms: int
-    see_through: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Animation:
-    """Frames at the size they may be sent, and how often they are repeated (``None``: played once, 0: for ever).
-
-    ``see_through``: parts of them were transparent, and lie on the background now.
-    """
-
-    frames: tuple[Frame, ...]
-    loop: int | None
-    see_through: bool = False
-
-    @property
-    def duration_ms(self) -> int:
-        """How long it plays once."""
-        return sum(frame.duration_ms for frame in self.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +237,7 @@ class AnimationSource(Source):
             float(
                 np.mean(
                     [
-                        reference.score(_indexed(_scaled(image, factor), palette).convert("RGB"))
+                        reference.score(indexed(_scaled(image, factor), palette).convert("RGB"))
                         for image, reference in references
                     ]
                 )
@@ -327,12 +263,12 @@ class AnimationSource(Source):
         mosaic = Image.new("RGB", (width, height * len(shown)))
         for row, image in enumerate(shown):
             mosaic.paste(image, (0, row * height))
-        exact = mosaic.getcolors(_COLOURS)
+        exact = mosaic.getcolors(MOST_COLOURS)
         if exact:
             return mosaic.quantize(len(exact)), len(exact)
         thin = min(1.0, math.sqrt(_PALETTE_PIXELS / (mosaic.width * mosaic.height)))
         size = max(1, round(mosaic.width * thin)), max(1, round(mosaic.height * thin))
-        return mosaic.resize(size, Image.Resampling.NEAREST).quantize(_COLOURS), _COLOURS
+        return mosaic.resize(size, Image.Resampling.NEAREST).quantize(MOST_COLOURS), MOST_COLOURS
 
     def _encode(self, setting: _Setting) -> bytes:
         if setting not in self._made:
@@ -341,7 +277,7 @@ class AnimationSource(Source):
             groups = [frames[start : start + setting.every] for start in range(0, len(frames), setting.every)]
             images = [_scaled(group[0].image, setting.factor) for group in groups]
             durations = [sum(frame.duration_ms for frame in group) for group in groups]
-            self._made[setting] = _gif(images, durations, self._loop, palette, colours)
+            self._made[setting] = write_gif(images, durations, self._loop, palette, colours)
         return self._made[setting]
 
     @cached_property
@@ -380,168 +316,14 @@ def _makes_sense(animation: Animation) -> bool:
 
 def _countable(loop: int | None) -> tuple[int | None, tuple[str, ...]]:
     """How often a GIF can say that it repeats, and what is to be told about that."""
-    if loop is None or 0 <= loop <= _MOST_REPEATS:
+    if loop is None or 0 <= loop <= MOST_REPEATS:
         return loop, ()
-    return _MOST_REPEATS, (f"repeats {_MOST_REPEATS:,} times instead of {loop:,}: a GIF counts no further",)
+    return MOST_REPEATS, (f"repeats {MOST_REPEATS:,} times instead of {loop:,}: a GIF counts no further",)
 
 
 def _scaled(image: Image.Image, factor: float) -> Image.Image:
     size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     return shrunk(image, size)
-
-
-def _indexed(image: Image.Image, palette: Image.Image) -> Image.Image:
-    return image.quantize(palette=palette, dither=Image.Dither.NONE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What one frame of a GIF draws: indices at a place, which of them to draw, and how long it then stands."""
-
-    indices: _Pixels
-    left_px: int
-    top_px: int
-    drawn: NDArray[np.bool_]
-    duration_ms: int
-
-
-def _gif(
-    images: Sequence[Image.Image], durations_ms: Sequence[int], loop: int | None, palette: Image.Image, colours: int
-) -> bytes:
-    """GIF89a: one colour table, of every frame only what changed, left in place for the next."""
-    table = bytes(palette.getpalette("RGB") or ())[: 3 * colours].ljust(3 * _TABLE_COLOURS, b"\0")
-    width, height = images[0].size
-    screen = width.to_bytes(2, "little") + height.to_bytes(2, "little") + b"\xf7\0\0"
-    parts = [b"GIF89a", screen, table]
-    if loop is not None:
-        parts.append(b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + loop.to_bytes(2, "little") + b"\0")
-    parts += [_written(change, colours) for change in _changes(images, durations_ms, palette)]
-    return b"".join(parts) + b";"
-
-
-def _changes(images: Sequence[Image.Image], durations_ms: Sequence[int], palette: Image.Image) -> list[_Change]:
-    """What each frame has to draw; one that has nothing to draw makes the one before it last longer."""
-    ends = [round(end / 10) for end in accumulate(durations_ms)]
-    delays_ms = [10 * (after - before) for before, after in pairwise([0, *ends])]
-    shown = np.asarray(_indexed(images[0], palette)).copy()
-    meant = np.asarray(images[0]).copy()
-    changes = [_Change(shown.copy(), 0, 0, np.ones(shown.shape, np.bool_), delays_ms[0])]
-    for image, delay_ms in zip(images[1:], delays_ms[1:], strict=True):
-        wanted, indices = np.asarray(image), np.asarray(_indexed(image, palette))
-        changed = (np.abs(wanted.astype(np.int16) - meant).max(axis=2) > _TOLERANCE) & (indices != shown)
-        if not changed.any():
-            changes[-1] = replace(changes[-1], duration_ms=changes[-1].duration_ms + delay_ms)
-            continue
-        shown[changed], meant[changed] = indices[changed], wanted[changed]
-        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
-        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        changes.append(_Change(shown[box].copy(), int(columns[0]), int(rows[0]), changed[box], delay_ms))
-    return changes
-
-
-def _written(change: _Change, colours: int) -> bytes:
-    """A frame in the file: what does not change is transparent or drawn again, whichever is shorter.
-
-    What stands longer than one frame can say stands on under frames of one pixel that is seen through.
-    """
-    first_ms = min(change.duration_ms, _LONGEST_MS)
-    parts = [_drawn(replace(change, duration_ms=first_ms), colours)]
-    nothing = _Change(np.full((1, 1), colours, np.uint8), 0, 0, np.zeros((1, 1), np.bool_), 0)
-    for done_ms in range(first_ms, change.duration_ms, _LONGEST_MS):
-        parts.append(_drawn(replace(nothing, duration_ms=min(change.duration_ms - done_ms, _LONGEST_MS)), colours))
-    return b"".join(parts)
-
-
-def _drawn(change: _Change, colours: int) -> bytes:
-    options: dict[str, Any] = {"duration": change.duration_ms, "disposal": 1}
-    forms = [(change.indices, options)] if change.drawn.any() else []
-    if not change.drawn.all():
-        see_through = np.where(change.drawn, change.indices, np.uint8(colours))
-        forms.append((see_through, options | {"transparency": colours}))
-    place = change.left_px, change.top_px
-    return min(
-        (b"".join(GifImagePlugin.getdata(Image.fromarray(form, "P"), place, **how)) for form, how in forms), key=len
-    )
-
-
-def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings) -> Animation:
-    """Decode an animation, frames that show the same as the one before it left out, their time kept.
-
-    Raises:
-        Damaged: it does not decode to its end.
-        OverInputLimit: more pixels than the settings let in.
-    """
-    with pixels.foreign_errors(attachment, info):
-        image = pixels.open_image(attachment, info, settings)
-        loop = _loop(image, info.format)
-        frames = tuple(_merged(list(_frames(image, info.coding, rules, settings))))
-    if not frames:
-        raise Damaged(attachment.name, "has no frame that decodes")
-    return Animation(frames, loop, any(frame.see_through for frame in frames))
-
-
-def _frames(image: Image.Image, coding: ColourCoding | None, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
-    # What is shown where PNG's animation is not, is no part of it.
-    first = int(bool(image.info.get("default_image")))
-    count = getattr(image, "n_frames", 1) - first
-    size = pixels.target_size(image.width, image.height, rules)
-    shrink = min(1.0, math.sqrt(_MOST_PIXELS / (size[0] * size[1] * min(count, _MOST_FRAMES))))
-    size = max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
-    most = max(1, min(_MOST_FRAMES, settings.max_decoded_bytes // (size[0] * size[1] * 3)))
-    every = max(1, math.ceil(count / most))
-    waiting_ms = 0
-    kept: Frame | None = None
-    for number in range(count):
-        image.seek(first + number)
-        if number % every == 0:
-            if kept is not None:
-                yield replace(kept, duration_ms=waiting_ms)
-            kept, waiting_ms = _flat(image, coding, size, rules.background), 0
-        waiting_ms += _duration_ms(image)
-    if kept is not None:
-        yield replace(kept, duration_ms=waiting_ms)
-
-
-def _duration_ms(image: Image.Image) -> int:
-    """How long viewers show the frame: all of them take 0 and 10 ms in a GIF for a mistake."""
-    duration_ms = round(image.info.get("duration") or 0)
-    if duration_ms <= (_SHOWN_AS_DEFAULT_MS if image.format == "GIF" else 0):
-        return _DEFAULT_MS
-    return max(_SHORTEST_MS, duration_ms)
-
-
-def _loop(image: Image.Image, format_slug: str) -> int | None:
-    """How often a GIF must say that it repeats: PNG and WebP count plays, GIF what comes after the first."""
-    loop = image.info.get("loop")
-    if format_slug == "avif":
-        return 0
-    if not isinstance(loop, int):
-        return None
-    if format_slug == "gif" or loop == 0:
-        return loop
-    return loop - 1 if loop > 1 else None
-
-
-def _merged(frames: list[Frame]) -> list[Frame]:
-    """Frames that show the same as the one before make it last longer."""
-    merged: list[Frame] = []
-    for frame in frames:
-        if merged and merged[-1].image.tobytes() == frame.image.tobytes():
-            merged[-1] = replace(merged[-1], duration_ms=merged[-1].duration_ms + frame.duration_ms)
-        else:
-            merged.append(frame)
-    return merged
-
-
-def _flat(image: Image.Image, coding: ColourCoding | None, size: tuple[int, int], background: str) -> Frame:
-    """The frame as RGB on the background, at the size it may be sent."""
-    image.load()
-    whole = pixels.plain_colours(image, coding).convert("RGBA")
-    ground = Image.new("RGBA", whole.size, background)
-    ground.alpha_composite(whole)
-    flat = ground.convert("RGB")
-    flat.info = {}
-    return Frame(shrunk(flat, size), 0, see_through=bool(np.asarray(whole)[..., 3].min() < 255))
 
 
 def _ordinal(number: int) -> str:

@@ -1,0 +1,136 @@
+"""The frames of an animation, decoded: what is shown, and for how long.
+
+Comes in: an animated GIF, PNG, WebP, AVIF, ... Goes out: :class:`Animation`, of frames at the size they may be sent.
+Never: bytes of an output.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from mmsprep.errors import Damaged
+from mmsprep.model import Attachment, ColourCoding, MediaInfo
+from mmsprep.profile import ImageRules
+from mmsprep.settings import Settings
+from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image.shrink import shrunk
+
+_MOST_FRAMES = 240
+_MOST_PIXELS = 48_000_000
+"""Frames, and pixels in all of them, that are worked on: more frames are not read, larger ones are made smaller. Set
+by hand."""
+_DEFAULT_MS = 100
+_SHORTEST_MS = 20
+_SHOWN_AS_DEFAULT_MS = 10
+"""Milliseconds: a frame of 10 or less in a GIF is shown for 100, as browsers do, all others for 20 at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is shown, and for how long; ``see_through``: parts of it were transparent."""
+
+    image: Image.Image
+    duration_ms: int
+    see_through: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Animation:
+    """Frames at the size they may be sent, and how often they are repeated (``None``: played once, 0: for ever).
+
+    ``see_through``: parts of them were transparent, and lie on the background now.
+    """
+
+    frames: tuple[Frame, ...]
+    loop: int | None
+    see_through: bool = False
+
+    @property
+    def duration_ms(self) -> int:
+        """How long it plays once."""
+        return sum(frame.duration_ms for frame in self.frames)
+
+
+def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings) -> Animation:
+    """Decode an animation, frames that show the same as the one before it left out, their time kept.
+
+    Raises:
+        Damaged: it does not decode to its end.
+        OverInputLimit: more pixels than the settings let in.
+    """
+    with pixels.foreign_errors(attachment, info):
+        image = pixels.open_image(attachment, info, settings)
+        loop = _loop(image, info.format)
+        frames = tuple(_merged(list(_frames(image, info.coding, rules, settings))))
+    if not frames:
+        raise Damaged(attachment.name, "has no frame that decodes")
+    return Animation(frames, loop, any(frame.see_through for frame in frames))
+
+
+def _frames(image: Image.Image, coding: ColourCoding | None, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
+    # What is shown where PNG's animation is not, is no part of it.
+    first = int(bool(image.info.get("default_image")))
+    count = getattr(image, "n_frames", 1) - first
+    size = pixels.target_size(image.width, image.height, rules)
+    shrink = min(1.0, math.sqrt(_MOST_PIXELS / (size[0] * size[1] * min(count, _MOST_FRAMES))))
+    size = max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
+    most = max(1, min(_MOST_FRAMES, settings.max_decoded_bytes // (size[0] * size[1] * 3)))
+    every = max(1, math.ceil(count / most))
+    waiting_ms = 0
+    kept: Frame | None = None
+    for number in range(count):
+        image.seek(first + number)
+        if number % every == 0:
+            if kept is not None:
+                yield replace(kept, duration_ms=waiting_ms)
+            kept, waiting_ms = _flat(image, coding, size, rules.background), 0
+        waiting_ms += _duration_ms(image)
+    if kept is not None:
+        yield replace(kept, duration_ms=waiting_ms)
+
+
+def _duration_ms(image: Image.Image) -> int:
+    """How long viewers show the frame: all of them take 0 and 10 ms in a GIF for a mistake."""
+    duration_ms = round(image.info.get("duration") or 0)
+    if duration_ms <= (_SHOWN_AS_DEFAULT_MS if image.format == "GIF" else 0):
+        return _DEFAULT_MS
+    return max(_SHORTEST_MS, duration_ms)
+
+
+def _loop(image: Image.Image, format_slug: str) -> int | None:
+    """How often a GIF must say that it repeats: PNG and WebP count plays, GIF what comes after the first."""
+    loop = image.info.get("loop")
+    if format_slug == "avif":
+        return 0
+    if not isinstance(loop, int):
+        return None
+    if format_slug == "gif" or loop == 0:
+        return loop
+    return loop - 1 if loop > 1 else None
+
+
+def _merged(frames: list[Frame]) -> list[Frame]:
+    """Frames that show the same as the one before make it last longer."""
+    merged: list[Frame] = []
+    for frame in frames:
+        if merged and merged[-1].image.tobytes() == frame.image.tobytes():
+            merged[-1] = replace(merged[-1], duration_ms=merged[-1].duration_ms + frame.duration_ms)
+        else:
+            merged.append(frame)
+    return merged
+
+
+def _flat(image: Image.Image, coding: ColourCoding | None, size: tuple[int, int], background: str) -> Frame:
+    """The frame as RGB on the background, at the size it may be sent."""
+    image.load()
+    whole = pixels.plain_colours(image, coding).convert("RGBA")
+    ground = Image.new("RGBA", whole.size, background)
+    ground.alpha_composite(whole)
+    flat = ground.convert("RGB")
+    flat.info = {}
+    return Frame(shrunk(flat, size), 0, see_through=bool(np.asarray(whole)[..., 3].min() < 255))
