@@ -125,7 +125,9 @@ class MediaInfo:
     """What an attachment really is, read from its content.
 
     ``format`` is a slug of :data:`mmsprep.formats.FORMATS`. ``width_px`` and ``height_px`` are as displayed
-    (after EXIF orientation, rotation flag and sample aspect ratio); ``rotation_deg`` is clockwise.
+    (after EXIF orientation, rotation flag and sample aspect ratio); ``rotation_deg`` is clockwise, of
+    what was mirrored left to right before where ``mirrored``; ``coded_orientation``: the pictures of H.264 or HEVC say
+    something about it themselves.
     ``frame_count`` is 1 for a still. Codecs are named as ffmpeg names them. ``colour`` is ``ycbcr``, ``rgb``,
     ``grey``, ``palette``, ``cmyk``, ... and, in high dynamic range, ``hdr-pq`` or ``hdr-hlg``; ``coding`` says how its
     numbers stand for colours, where that is not sRGB's way and no ICC profile says it.
@@ -155,6 +157,8 @@ class MediaInfo:
     sample_rate_hz: int | None = None
     channels: int | None = None
     rotation_deg: int = 0
+    mirrored: bool = False
+    coded_orientation: bool = False
     orientation: int = 1
     colour: str | None = None
     bit_depth: int | None = None

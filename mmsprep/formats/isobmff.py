@@ -18,6 +18,7 @@ from io import BytesIO
 from mmsprep.errors import Damaged
 from mmsprep.formats.cicp import coding
 from mmsprep.formats.content import Content
+from mmsprep.formats.orientation import UPRIGHT, Orientation
 from mmsprep.model import ColourCoding
 
 _MAX_BOXES = 200_000
@@ -29,7 +30,7 @@ _STILL_ENTRIES = ("jpeg", "mjpa", "mjpb", "png ", "tiff")
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One track: its number, its handler (``vide``, ``soun``, ...), its sample entries, its references."""
+    """One track: its number, its handler (``vide``, ``soun``, ...), its sample entries, its references, its matrix."""
 
     number: int
     handler: str
@@ -37,6 +38,7 @@ class Track:
     chapters: tuple[int, ...]
     protected: bool
     outside: str
+    orientation: Orientation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,8 @@ class Movie:
     """What the boxes say.
 
     ``outside`` describes the first reference that leads out of the file (empty: none), ``coding`` is that of a HEIF
-    file's pictures, ``missing_bytes`` how much of the last box is missing, ``trailing_bytes`` what follows the last
-    one and is no box.
+    file's pictures, ``media_at`` where the first box of media begins, ``missing_bytes`` how much of the last box is
+    missing, ``trailing_bytes`` what follows the last one and is no box.
     """
 
     brand: str
@@ -55,6 +57,7 @@ class Movie:
     coding: ColourCoding | None
     has_moov: bool
     moov_first: bool
+    media_at: int
     fragmented: bool
     protected: bool
     outside: str
@@ -71,6 +74,11 @@ class Movie:
             and not (handler == "vide" and self._is_audio_brand and set(track.entries) <= set(_STILL_ENTRIES))
             for track in self.tracks
         )
+
+    @property
+    def orientation(self) -> Orientation:
+        """How the first track of pictures is to be turned."""
+        return next((track.orientation for track in self.tracks if track.handler == "vide"), UPRIGHT)
 
     @property
     def _is_audio_brand(self) -> bool:
@@ -125,6 +133,7 @@ def read_movie(content: Content) -> Movie:
         coding=_item_coding(meta, walk) if meta is not None else None,
         has_moov=moov is not None,
         moov_first=moov_at is not None and (mdat_at is None or moov_at < mdat_at),
+        media_at=mdat_at or 0,
         fragmented=fragmented,
         protected=protected or any(track.protected for track in tracks) or brand in ("odcf", "opf2", "M4P "),
         outside=outside or next((track.outside for track in tracks if track.outside), ""),
@@ -266,7 +275,17 @@ def _read_track(trak: memoryview, walk: _Walk) -> Track:
         chapters=tuple(number for (number,) in struct.iter_unpack(">I", chapters[: len(chapters) // 4 * 4])),
         protected=any(name in _ENCRYPTED_ENTRIES or b"sinf" in bytes(body) for name, body in entries),
         outside=_outside_reference(walk.child(media, b"minf", b"dinf", b"dref"), walk),
+        orientation=_orientation(tkhd),
     )
+
+
+def _orientation(tkhd: memoryview) -> Orientation:
+    """Of the first four numbers that matter of the matrix (ISO/IEC 14496-12, 8.3.2)."""
+    matrix_at = 52 if len(tkhd) and tkhd[0] else 40
+    if len(tkhd) < matrix_at + 20:
+        return UPRIGHT
+    a, b, _, c, d = struct.unpack(">5i", tkhd[matrix_at : matrix_at + 20])
+    return Orientation.by_matrix(a, b, c, d)
 
 
 def _outside_reference(dref: memoryview, walk: _Walk) -> str:

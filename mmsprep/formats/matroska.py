@@ -8,11 +8,12 @@ RFC 8794 (EBML) and RFC 9559 (Matroska).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mmsprep.errors import ProtectedMedia
 from mmsprep.formats.content import Content
+from mmsprep.formats.orientation import UPRIGHT, Orientation
 from mmsprep.formats.registry import Family, Format, register
 from mmsprep.model import Kind
 
@@ -20,8 +21,10 @@ _EBML, _DOCTYPE = 0x1A45DFA3, 0x4282
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 _TO_ENCRYPTION = (0x1654AE6B, 0xAE, 0x6D80, 0x6240, 0x5035)
 """From the segment: Tracks, TrackEntry, ContentEncodings, ContentEncoding, ContentEncryption."""
-_TO_ROLL = (0x1654AE6B, 0xAE, 0xE0, 0x7670, 0x7675)
-"""From the segment: Tracks, TrackEntry, Video, Projection, ProjectionPoseRoll."""
+_TO_PROJECTION = (0x1654AE6B, 0xAE, 0xE0, 0x7670)
+"""From the segment: Tracks, TrackEntry, Video, Projection."""
+_YAW, _PITCH, _ROLL = 0x7673, 0x7674, 0x7675
+"""ProjectionPoseYaw, ProjectionPosePitch, ProjectionPoseRoll."""
 _TO_ALPHA = (0x1654AE6B, 0xAE, 0xE0, 0x53C0)
 """From the segment: Tracks, TrackEntry, Video, AlphaMode."""
 _TRACKS, _TRACK, _TRACK_TYPE = 0x1654AE6B, 0xAE, 0x83
@@ -32,20 +35,20 @@ _FEW_ELEMENTS = 16
 
 @dataclass(frozen=True, slots=True)
 class Matroska:
-    """``doctype`` is ``matroska``, ``webm`` or what else stands there; ``turned_deg`` is clockwise, 0..359.
+    """``doctype`` is ``matroska``, ``webm`` or what else stands there; ``orientation`` how the picture is turned.
 
     ``has_alpha``: a second picture says what is transparent in the first.
     """
 
     doctype: str
     encrypted: bool
-    turned_deg: int = 0
+    orientation: Orientation = UPRIGHT
     has_alpha: bool = False
 
 
 def read_matroska(content: Content) -> Matroska:
     """Read the document type, and every track's content encodings."""
-    doctype, encrypted, turned_deg, has_alpha = "", False, 0, False
+    doctype, encrypted, orientation, has_alpha = "", False, UPRIGHT, False
     walk = _Walk(content)
     for element, start, end in walk.elements(0, content.size_bytes):
         if element == _EBML:
@@ -53,11 +56,13 @@ def read_matroska(content: Content) -> Matroska:
             doctype = content.read(found[0], min(found[1] - found[0], 64)).decode("latin-1").strip("\0")
         elif element == _SEGMENT:
             encrypted = encrypted or walk.find(start, end, _TO_ENCRYPTION) is not None
-            roll = walk.find(start, end, _TO_ROLL)
-            turned_deg = _turned_deg(content.read(roll[0], roll[1] - roll[0])) if roll else 0
+            projection = walk.find(start, end, _TO_PROJECTION)
+            if projection:
+                pose = {name: _degrees(content.read(one, last - one)) for name, one, last in walk.elements(*projection)}
+                orientation = _orientation(pose)
             alpha = walk.find(start, end, _TO_ALPHA)
             has_alpha = alpha is not None and any(content.read(alpha[0], alpha[1] - alpha[0]))
-    return Matroska(doctype, encrypted, turned_deg, has_alpha)
+    return Matroska(doctype, encrypted, orientation, has_alpha)
 
 
 def _has_pictures(content: Content) -> bool:
@@ -74,13 +79,19 @@ def _has_pictures(content: Content) -> bool:
     return _PICTURE in types or _SOUND not in types
 
 
-def _turned_deg(roll: bytes) -> int:
-    """Matroska counts counter-clockwise, in a floating-point number of 4 or 8 bytes."""
+def _orientation(pose: Mapping[int, float]) -> Orientation:
+    """Matroska counts counter-clockwise; who looks at a flat picture from behind (a yaw of 180) sees it mirrored."""
+    flipped = abs(pose.get(_YAW, 0.0)) == 180 and not pose.get(_PITCH, 0.0)
+    return Orientation.of(-pose.get(_ROLL, 0.0), hor_flip=flipped)
+
+
+def _degrees(number: bytes) -> float:
+    """A floating-point number of 4 or 8 bytes, within a whole turn; 0 where it makes no sense."""
     try:
-        roll_deg: float = struct.unpack(">f" if len(roll) == 4 else ">d", roll)[0]
-        return -round(roll_deg) % 360
-    except (struct.error, ValueError, OverflowError):
-        return 0
+        degrees: float = struct.unpack(">f" if len(number) == 4 else ">d", number)[0]
+    except struct.error:
+        return 0.0
+    return degrees if abs(degrees) <= 360 else 0.0
 
 
 def _known_end(content: Content) -> int | None:

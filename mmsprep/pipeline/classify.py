@@ -283,8 +283,9 @@ def _frame_findings(info: MediaInfo, rules: VideoRules) -> _Findings:
         yield _Finding(Reason(ReasonCode.SIZE_PX, size, f"{rules.max_long_px} x {rules.max_short_px} px"))
     elif rules.fixed_sizes and f"{width_px}x{height_px}" not in rules.fixed_sizes:
         yield _Finding(Reason(ReasonCode.FRAME_SIZE, size, ", ".join(rules.fixed_sizes)))
-    if info.rotation_deg:
-        yield _Finding(Reason(ReasonCode.ROTATION, f"{info.rotation_deg} degrees", "upright pixels"))
+    if info.rotation_deg or info.mirrored:
+        turned = f"{info.rotation_deg} degrees" + (", mirrored" if info.mirrored else "")
+        yield _Finding(Reason(ReasonCode.ROTATION, turned, "upright pixels"))
     if info.pixel_aspect != 1.0:
         yield _Finding(Reason(ReasonCode.PIXEL_ASPECT, f"{info.pixel_aspect:.3f}", "square pixels"))
     if info.interlaced:

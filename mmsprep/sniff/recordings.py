@@ -18,7 +18,8 @@ from mmsprep.formats import FORMATS, Format
 from mmsprep.formats.cicp import coding, hdr_name, hdr_note
 from mmsprep.formats.content import Content
 from mmsprep.formats.isobmff import Movie, read_movie
-from mmsprep.formats.matroska import read_matroska
+from mmsprep.formats.matroska import Matroska, read_matroska
+from mmsprep.formats.orientation import UPRIGHT, Orientation, coded_orientation
 from mmsprep.formats.registry import described
 from mmsprep.model import Attachment, ColourCoding, Kind, MediaInfo
 from mmsprep.settings import Settings
@@ -137,9 +138,13 @@ def media_info(
         info = entry.amend(content, info)
     info = replace(info, notes=(*info.notes, *_left_out(tracks, sounds, pictures)))
     if pictures:
-        # MediaInfo passes over Matroska's projection and what is transparent.
+        # MediaInfo passes over Matroska's projection and what is transparent, over what is mirrored, and over what
+        # pictures say of themselves.
         told = content.once(read_matroska) if entry.demuxer == "matroska" else None
-        info = _with_picture(info, pictures[0], told.turned_deg if told else None)
+        codec = _video_codec(pictures[0])
+        packets = entry.demuxer == "mpegts"
+        coded = coded_orientation(content, codec, movie.media_at if movie else 0, packets=packets)
+        info = _with_picture(info, pictures[0], _orientation(pictures[0], movie, told), coded)
         info = replace(info, has_alpha=info.has_alpha or (told is not None and told.has_alpha))
     info = _with_sound(info, sounds[0]) if sounds else info
     if info.is_still_picture:
@@ -251,16 +256,26 @@ def _metadata(general: Track, sounds: list[Track], pictures: list[Track], movie:
     return tuple(dict.fromkeys(found))
 
 
-def _with_picture(info: MediaInfo, track: Track, turned_deg: int | None) -> MediaInfo:
-    """The facts of the first video track; sizes as displayed, with square pixels and turned upright."""
+def _orientation(track: Track, movie: Movie | None, matroska: Matroska | None) -> Orientation:
+    """How the container says that the pictures are to be turned."""
+    if movie is not None:
+        return movie.orientation
+    return matroska.orientation if matroska else Orientation.of(_number(track.get("rotation")) or 0.0)
+
+
+def _with_picture(info: MediaInfo, track: Track, turned: Orientation, coded: Orientation | None) -> MediaInfo:
+    """The facts of the first video track; sizes as displayed, with square pixels and turned upright.
+
+    What the container says goes before what the pictures themselves do, as it does with players.
+    """
     # Of a mirrored picture MediaInfo says that its pixels are less than nothing wide.
     aspect = abs(_number(track.get("pixel_aspect_ratio")) or 1.0)
     # It counts in thousandths, and is off by one of them where it divides.
     aspect = 1.0 if abs(aspect - 1) < _SQUARE else aspect
-    rotation_deg = (turned_deg or _whole_number(track.get("rotation")) or 0) % 360
+    turned = (coded or turned) if turned == UPRIGHT else turned
     width_px, height_px = _whole_number(track.get("width")), _whole_number(track.get("height"))
     size = (round(width_px * aspect), height_px) if width_px and height_px else (None, None)
-    if rotation_deg in (90, 270):
+    if turned.rotation_deg in (90, 270):
         size = size[::-1]
     found = _coding(track)
     colour = hdr_name(found)
@@ -279,7 +294,9 @@ def _with_picture(info: MediaInfo, track: Track, turned_deg: int | None) -> Medi
         video_rate_kbps=_kbps(track),
         pixel_aspect=aspect,
         interlaced=str(track.get("scan_type") or "").startswith(("Interlaced", "MBAFF")),
-        rotation_deg=rotation_deg,
+        rotation_deg=turned.rotation_deg,
+        mirrored=turned.mirrored,
+        coded_orientation=coded is not None,
         colour=colour,
         bit_depth=_whole_number(track.get("bit_depth")),
         matrix=_matrix(track),

@@ -13,7 +13,7 @@ import math
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -35,7 +35,8 @@ from mmsprep.errors import (
     TypeNotAllowed,
 )
 from mmsprep.formats import FORMATS
-from mmsprep.model import Span
+from mmsprep.formats.orientation import UNIT_TYPES
+from mmsprep.model import MediaInfo, Span
 from mmsprep.settings import Settings
 from mmsprep.tools.process import ProcessGroup
 from mmsprep.tools.workspace import Workspace, no_room
@@ -49,6 +50,7 @@ _PROGRESS = re.compile(
     rb"\s*(\S*)\s*"
 )
 """A line of what ``-progress`` says."""
+_TRANSPOSES = {90: "clock", 270: "cclock"}
 _HANDS_OVER = sys.platform == "linux" and Path("/proc/self/fd").is_dir()
 
 
@@ -132,10 +134,10 @@ def _answer(program: str, question: str) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
-def safe_input(path: Path, format_slug: str, **options: str | float) -> Any:
+def safe_input(path: Path, format_slug: str, **options: str | float | None) -> Any:
     """An ffmpeg-python input whose demuxer is the one of ``format_slug`` and no other.
 
-    ``options`` are further input options (``ss``, ``t``, ...).
+    ``options`` are further input options (``ss``, ``t``, ...), ``None`` for those that have no value.
     """
     demuxer = FORMATS[format_slug].demuxer
     if demuxer is None:
@@ -210,15 +212,42 @@ class _Ear:
         return True
 
 
-def pictures_of(path: Path, format_slug: str, span: Span | None = None, **options: str | float) -> Any:
+def pictures_of(path: Path, info: MediaInfo, span: Span | None = None, **options: str | float) -> Any:
     """The first picture stream of :func:`safe_input` that is no cover, of ``span`` alone (``None``: all of it).
 
     Its first frame is the one of the span's beginning, whatever key frames and indexes say: what decoding needs from
-    before it is decoded and dropped. ``options`` may have a ``t``, the longest that is wanted.
+    before it is decoded and dropped. ``options`` may have a ``t``, the longest that is wanted. The frames are whole
+    and upright.
     """
-    source, cut = _up_to_the_end(path, format_slug, span, options)
+    source, cut = _up_to_the_end(path, info.format, span, as_coded(info) | options)
     pictures = source["V:0"]
-    return pictures.filter("trim", **cut).filter("setpts", f"PTS-{cut['start']:.6f}/TB") if cut else pictures
+    pictures = pictures.filter("trim", **cut).filter("setpts", f"PTS-{cut['start']:.6f}/TB") if cut else pictures
+    return upright(pictures, info)
+
+
+def as_coded(info: MediaInfo) -> dict[str, str | float | None]:
+    """Options of an input for pictures just as they were coded, which :func:`upright` turns once.
+
+    ffmpeg would turn by what the container says or by what the pictures themselves say, begin anew where only some of
+    them do, and give up where both do: their own word is taken out.
+    """
+    options: dict[str, str | float | None] = {"noautorotate": None}
+    if info.coded_orientation:
+        options["bsf:v"] = f"filter_units=remove_types={UNIT_TYPES[info.video_codec or '']}"
+    return options
+
+
+def upright(pictures: Any, info: MediaInfo) -> Any:
+    """Whole frames, which stand as a player shows them, of pictures that were read :func:`as_coded`."""
+    if info.interlaced:
+        pictures = pictures.filter("bwdif", mode="send_frame", deint="interlaced")
+    if info.mirrored:
+        pictures = pictures.filter("hflip")
+    if info.rotation_deg == 180:
+        return pictures.filter("hflip").filter("vflip")
+    return (
+        pictures.filter("transpose", _TRANSPOSES[info.rotation_deg]) if info.rotation_deg in _TRANSPOSES else pictures
+    )
 
 
 def sound_of(path: Path, format_slug: str, span: Span | None = None, **options: str | float) -> Any:
@@ -229,18 +258,19 @@ def sound_of(path: Path, format_slug: str, span: Span | None = None, **options: 
 
 
 def _up_to_the_end(
-    path: Path, format_slug: str, span: Span | None, options: dict[str, str | float]
+    path: Path, format_slug: str, span: Span | None, options: Mapping[str, str | float | None]
 ) -> tuple[Any, dict[str, float]]:
     """An input that ends where ``span`` does, and what of it is still to be cut away."""
     if span is None:
         return safe_input(path, format_slug, **options), {}
+    options = {**options}
     if span.length_s is not None:
-        options["t"] = min(span.length_s, float(options.get("t", math.inf)))
+        options["t"] = min(span.length_s, float(options.get("t") or math.inf))
     if FORMATS[format_slug].indexed:
         return safe_input(path, format_slug, ss=span.from_s, **options), {}
     cut = {"start": span.from_s}
     if "t" in options:
-        cut["end"] = options["t"] = span.from_s + float(options["t"])
+        cut["end"] = options["t"] = span.from_s + float(options["t"] or 0)
     return safe_input(path, format_slug, **options), cut
 
 

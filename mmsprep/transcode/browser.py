@@ -102,9 +102,9 @@ def clip(
 
     ``crf`` (default: fine) is the encoder's constant quality.
     """
-    source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, t=LONGEST_S)
+    source = ffmpeg.safe_input(workspace.path_of(attachment), info.format, t=LONGEST_S, **ffmpeg.as_coded(info))
     width_px, height_px = (max(2, side_px // 2 * 2) for side_px in size_px)
-    streams = [source["v:0"].filter("scale", width_px, height_px).filter("setsar", 1)]
+    streams = [ffmpeg.upright(source["v:0"], info).filter("scale", width_px, height_px).filter("setsar", 1)]
     if info.audio_codec and not silent:
         streams.append(_by_telephone(source["a:0"], workspace) if telephone else source["a:0"])
     made = workspace.new_path(f".{extension}")

@@ -325,8 +325,7 @@ def best_frame(
 def upright_pictures(attachment: Attachment, info: MediaInfo, workspace: Workspace, **options: str | float) -> Any:
     """The pictures of a clip, or of the seconds that are wanted of it, as a stream of whole upright frames."""
     options |= _decoder(info)
-    pictures = ffmpeg.pictures_of(workspace.path_of(attachment), info.format, attachment.span, **options)
-    return _upright(pictures, info)
+    return ffmpeg.pictures_of(workspace.path_of(attachment), info, attachment.span, **options)
 
 
 def rgb_frames(
@@ -371,11 +370,6 @@ def _naming_the_codec(attachment: Attachment, info: MediaInfo, workspace: Worksp
     except Damaged:
         ffmpeg.refuse_undecodable(attachment.name, "picture", info.video_codec, workspace.settings)
         raise
-
-
-def _upright(stream: Any, info: MediaInfo) -> Any:
-    """Whole frames; ffmpeg itself turns what a rotation flag says."""
-    return stream.filter("bwdif", mode="send_frame", deint="interlaced") if info.interlaced else stream
 
 
 def matrix_of(size_px: tuple[int, int]) -> str:
