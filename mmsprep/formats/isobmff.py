@@ -25,6 +25,7 @@ _MAX_BOXES = 200_000
 _MAX_MOOV_BYTES = 64_000_000
 _ENCRYPTED_ENTRIES = (b"enca", b"encv", b"encs", b"enct", b"encm", b"drms", b"drmi", b"drmt", b"p608")
 _ENCODERS_NAME = re.compile(rb"Lavc[0-9][0-9.]+")
+_PICTURE_HANDLERS = ("vide", "pict")
 _STILL_ENTRIES = ("jpeg", "mjpa", "mjpb", "png ", "tiff")
 
 
@@ -45,9 +46,9 @@ class Track:
 class Movie:
     """What the boxes say.
 
-    ``outside`` describes the first reference that leads out of the file (empty: none), ``coding`` is that of a HEIF
-    file's pictures, ``media_at`` where the first box of media begins, ``missing_bytes`` how much of the last box is
-    missing, ``trailing_bytes`` what follows the last one and is no box.
+    ``outside`` describes the first reference that leads out of the file (empty: none), ``coding`` and ``bit_depth`` (0:
+    unknown) are those of a HEIF file's pictures, ``media_at`` is where the first box of media begins, ``missing_bytes``
+    how much of the last box is missing, ``trailing_bytes`` what follows the last one and is no box.
     """
 
     brand: str
@@ -55,6 +56,7 @@ class Movie:
     tracks: tuple[Track, ...]
     item_types: tuple[str, ...]
     coding: ColourCoding | None
+    bit_depth: int
     has_moov: bool
     moov_first: bool
     media_at: int
@@ -66,10 +68,11 @@ class Movie:
     trailing_bytes: int
 
     def has_track(self, handler: str) -> bool:
-        """Whether a track of this kind is there; pictures for chapters and covers are no video."""
+        """Whether a track of this kind is there; pictures for chapters and covers are no video, a sequence's are."""
         chapters = {number for track in self.tracks for number in track.chapters}
+        handlers = _PICTURE_HANDLERS if handler in _PICTURE_HANDLERS else (handler,)
         return any(
-            track.handler == handler
+            track.handler in handlers
             and track.number not in chapters
             and not (handler == "vide" and self._is_audio_brand and set(track.entries) <= set(_STILL_ENTRIES))
             for track in self.tracks
@@ -78,7 +81,7 @@ class Movie:
     @property
     def orientation(self) -> Orientation:
         """How the first track of pictures is to be turned."""
-        return next((track.orientation for track in self.tracks if track.handler == "vide"), UPRIGHT)
+        return next((track.orientation for track in self.tracks if track.handler in _PICTURE_HANDLERS), UPRIGHT)
 
     @property
     def _is_audio_brand(self) -> bool:
@@ -131,6 +134,7 @@ def read_movie(content: Content) -> Movie:
         tracks=tracks,
         item_types=_item_types(meta, walk) if meta is not None else (),
         coding=_item_coding(meta, walk) if meta is not None else None,
+        bit_depth=_item_bits(meta, walk) if meta is not None else 0,
         has_moov=moov is not None,
         moov_first=moov_at is not None and (mdat_at is None or moov_at < mdat_at),
         media_at=mdat_at or 0,
@@ -311,6 +315,12 @@ def _item_types(meta: memoryview, walk: _Walk) -> tuple[str, ...]:
 def _item_coding(meta: memoryview, walk: _Walk) -> ColourCoding | None:
     """How a HEIF file's pictures are coded (ISO/IEC 23008-12, 6.5.5)."""
     return _coding(walk.child(meta[4:], b"iprp", b"ipco"), walk)
+
+
+def _item_bits(meta: memoryview, walk: _Walk) -> int:
+    """The most bits that a channel of a HEIF file's pictures has (ISO/IEC 23008-12, 6.5.6)."""
+    properties = walk.children(walk.child(meta[4:], b"iprp", b"ipco"))
+    return max((max(body[5:], default=0) for name, body in properties if name == b"pixi"), default=0)
 
 
 def _coding(properties: memoryview, walk: _Walk) -> ColourCoding | None:

@@ -61,12 +61,11 @@ def _still_format(movie: Movie, brands: tuple[str, ...]) -> str | None:
     pictures = {*_HEIC_BRANDS, *_AVIF_BRANDS, "mif1", "msf1", "miaf"}
     if movie.brand not in pictures:
         return None
-    for brand in brands:
-        if brand in _AVIF_BRANDS:
-            return "avif"
-        if brand in _HEIC_BRANDS:
-            return "heic"
-    return "avif" if "av01" in movie.item_types else "heic"
+    named = next((brand for brand in brands if brand in _AVIF_BRANDS or brand in _HEIC_BRANDS), "")
+    if named in _AVIF_BRANDS or (not named and "av01" in movie.item_types):
+        return "avif"
+    # A sequence may come without any picture that stands for it.
+    return "heics" if movie.has_track("vide") and not movie.item_types else "heic"
 
 
 def _brand_format(brand: str) -> str:
@@ -171,6 +170,18 @@ register(
         extension="heic",
         also_named="heif hif",
         decoder="pillow_heif.as_plugin:HeifImageFile",
+    )
+)
+register(
+    Format(
+        slug="heics",
+        title="HEIC sequence",
+        kind=Kind.VIDEO,
+        content_type="image/heic-sequence",
+        extension="heics",
+        demuxer="mov",
+        indexed=True,
+        also_named="heic heif heifs hif",
     )
 )
 register(

@@ -160,9 +160,11 @@ def _opened(content: Content, format_slug: str, image: Image.Image) -> MediaInfo
     colour, bit_depth = _MODES.get(image.mode, ("rgb", 8))
     # Of the others, asking for EXIF would load the pixels.
     exif = image.getexif() if format_slug in ("avif", "tiff") else Image.Exif()
+    movie = content.once(read_movie) if format_slug == "avif" else None
     metadata = [*_inside_exif(exif), *(["xmp"] if image.info.get("xmp") else [])]
     if format_slug == "avif":
         metadata = ["exif", *metadata] if len(exif) else metadata
+        bit_depth = (movie.bit_depth if movie else 0) or bit_depth
     elif format_slug == "tiff":
         bits = exif.get(Base.BitsPerSample, 1)
         bit_depth = max(bits) if isinstance(bits, tuple) else int(bits)
@@ -179,7 +181,7 @@ def _opened(content: Content, format_slug: str, image: Image.Image) -> MediaInfo
         frame_count=getattr(image, "n_frames", 1) if format_slug == "avif" else 1,
         encoding=_BMP_CODINGS.get(image.info.get("compression", 0)) if format_slug == "bmp" else None,
         icc_profile=image.info.get("icc_profile") or b"",
-        coding=content.once(read_movie).coding if format_slug == "avif" else None,
+        coding=movie.coding if movie else None,
         metadata=tuple(metadata),
     )
     several = format_slug == "tiff" and _has_more(image)
@@ -206,7 +208,10 @@ def _heic(content: Content) -> MediaInfo:
         exif = about.get("exif") or b""
         metadata = ["exif", *_read_exif(exif)[1]] if exif else []
         metadata += [name for name, key in (("xmp", "xmp"), ("thumbnail", "thumbnails")) if about.get(key)]
-        count = len(heif)
+        count, movie = len(heif), content.once(read_movie)
+        several = (f"holds {count} pictures; the main one is sent",) if count > 1 else ()
+        if movie.has_track("vide"):
+            several = (*several, "holds a sequence of pictures beside it, which is left out")
         return _info(
             content,
             "heic",
@@ -215,9 +220,9 @@ def _heic(content: Content) -> MediaInfo:
             bit_depth=int(about.get("bit_depth", 8)),
             has_alpha=main.has_alpha,
             icc_profile=about.get("icc_profile") or b"",
-            coding=content.once(read_movie).coding,
+            coding=movie.coding,
             metadata=tuple(dict.fromkeys(metadata)),
-            notes=(f"holds {count} pictures; the main one is sent",) if count > 1 else (),
+            notes=several,
         )
     except FOREIGN_ERRORS as error:
         raise _damaged(content, "heic", error) from error

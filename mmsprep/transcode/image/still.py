@@ -18,6 +18,7 @@ from mmsprep.profile import Profile
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image.deep import deepened
 
 _BROKEN_ANIMATION = "its animation is damaged; the picture that is shown in its place is sent"
 
@@ -41,6 +42,7 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
                 raise
             told = (_BROKEN_ANIMATION,)
             info = replace(info, frame_count=1)
+    attachment, info = deepened(attachment, info, workspace)
     try:
         picture = isolated(workspace, pixels.decode, attachment, info, profile.image, workspace.settings)
     except Damaged:
