@@ -295,7 +295,12 @@ def test_colours_come_out_as_they_are_shown(
 
 
 _SIZES = ("176x144", "640x360", "854x480", "1280x720", "720x1280", "1920x1080")
-_CODINGS = ("libx264 yuv420p mp4", "libx264 yuv444p mkv", "libx265 yuv420p10le mov", "mpeg4 yuv420p avi")
+_CODINGS = (
+    *("libx264 yuv420p mp4", "libx264 yuv444p mkv", "libx265 yuv420p10le mov", "mpeg4 yuv420p avi"),
+    *("mjpeg yuvj420p avi", "mjpeg yuvj422p mov", "qtrle rgb24 mov", "libx264rgb rgb24 mkv"),
+)
+_TRANSFERS = ("unknown", "bt709", "smpte170m", "iec61966-2-1", "bt2020-10")
+"""Those that every phone shows alike; of high dynamic range others are tested."""
 
 
 @pytest.mark.slow
@@ -305,28 +310,48 @@ _CODINGS = ("libx264 yuv420p mp4", "libx264 yuv444p mkv", "libx265 yuv420p10le m
     size=st.sampled_from(_SIZES),
     coding=st.sampled_from(_CODINGS),
     tagged=st.booleans(),
+    transfer=st.sampled_from(_TRANSFERS),
+    mirrored=st.booleans(),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_matrix_range_and_size_comes_out_within_five_of_255(
-    make: Callable[[str, str], bytes], matrix: str, full: bool, size: str, coding: str, tagged: bool
+    tmp_path: Path,
+    make: Callable[[str, str], bytes],
+    matrix: str,
+    full: bool,
+    size: str,
+    coding: str,
+    tagged: bool,
+    transfer: str,
+    mirrored: bool,
 ) -> None:
     """What says nothing is meant as is usual for its size: BT.709 from 720 lines on, in the range of television."""
     encoder, pixels, suffix = coding.split()
-    if not tagged or encoder == "mpeg4":  # MPEG-4 in AVI has no place to say it
+    if encoder == "mjpeg":  # JFIF knows one coding
+        matrix, full, tagged = "smpte170m", True, False
+    elif not tagged or encoder == "mpeg4":  # MPEG-4 in AVI has no place to say it
         full = False
         matrix = "bt709" if min(map(int, size.split("x"))) >= 720 else "smpte170m"
     drawn = f"scale=out_color_matrix={matrix}:out_range={'pc' if full else 'tv'}:flags=accurate_rnd+full_chroma_int"
     said = f"setparams=colorspace={matrix if tagged else 'unknown'}:range={'pc' if full else 'tv'}"
+    said += f":color_trc={transfer}" if tagged else ""
+    if pixels == "rgb24":
+        drawn, said = "null", "null"
     chain = f"format=gbrp,{_BARS},{drawn},format={pixels},{said}"
-    quality = "-q:v 2" if encoder == "mpeg4" else "-crf 10"
+    quality = {"mpeg4": "-q:v 2", "mjpeg": "-q:v 2", "qtrle": ""}.get(encoder, "-crf 10")
     quiet = "-x265-params log-level=none" if encoder == "libx265" else ""
     source = f"-f lavfi -i color=black:size={size}:rate=10:duration=0.5"
-    part = _prepared(make(f"{source} -vf {chain} -c:v {encoder} {quality} {quiet}", suffix))
+    data = make(f"{source} -vf {chain} -c:v {encoder} {quality} {quiet}", suffix)
+    mirrored = mirrored and suffix in ("mp4", "mov", "mkv")
+    if mirrored:
+        (tmp_path / "plain").write_bytes(data)
+        data = make(f"-display_hflip -i {tmp_path / 'plain'} -c copy", suffix)
+    part = _prepared(data)
     sent = "bt709" if min(part.width_px or 0, part.height_px or 0) >= 720 else "smpte170m"
     assert f"tv, {sent}/bt709/bt709" in _about(part).replace("tv, bt709, ", "tv, bt709/bt709/bt709, ")
     frame = _frames(part)[0]
     middle, width = frame.shape[0] // 2, frame.shape[1]
-    for place, shown in enumerate(_SHOWN):
+    for place, shown in enumerate(_SHOWN[::-1] if mirrored else _SHOWN):
         assert frame[middle, width * (2 * place + 1) // 8] == pytest.approx(np.array(shown), abs=5)
 
 
