@@ -17,7 +17,7 @@ from mmsprep.formats import FORMATS
 _ROOT = Path(mmsprep.__file__).parent
 _FOUNDATION = {"model", "errors", "profile", "settings", "formats", "printable"}
 _STAGES = {"intake", "classify", "rewrap", "division", "fit", "compare", "verify"}
-_ORDER = {"order", "understand", "slides", "rescue", "assemble", "running", "job"}
+_ORDER = {"order", "understand", "slides", "rescue", "assemble", "running", "candidates", "__init__"}
 _MODULES = sorted(path.relative_to(_ROOT) for path in _ROOT.rglob("*.py") if "_profiles" not in path.parts)
 
 
@@ -117,6 +117,14 @@ def test_a_stage_imports_no_other_stage(module: Path) -> None:
     beside = {name.split(".")[2] for name in _ours(module) if name.startswith("mmsprep.pipeline.")}
     assert beside <= {"verify": {"classify", "compare"}, "fit": {"division"}}.get(module.stem, set())
     assert "sniff" not in _rooms(module) or module.stem == "verify"
+
+
+@pytest.mark.parametrize(
+    "module", [path for path in _in("pipeline") if path.stem not in _STAGES and path.stem not in _ORDER], ids=str
+)
+def test_only_what_serves_the_order_joins_stages(module: Path) -> None:
+    beside = {name.split(".")[2] for name in _ours(module) if name.startswith("mmsprep.pipeline.")}
+    assert len(beside & _STAGES) <= 1
 
 
 @pytest.mark.parametrize("module", [*_in("sniff"), *_in("transcode")], ids=str)

@@ -8,8 +8,6 @@ file (each stage makes its own), and nothing is written: :meth:`mmsprep.message.
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,7 +24,6 @@ from mmsprep.errors import (
 from mmsprep.message import Forecast, Message
 from mmsprep.message.message import overhead_bytes
 from mmsprep.model import (
-    Action,
     Part,
     PartReport,
     ProgressCallback,
@@ -35,20 +32,18 @@ from mmsprep.model import (
 )
 from mmsprep.pipeline.advice import advice
 from mmsprep.pipeline.assemble import budget_bytes_of, in_pieces, make_part, predict_part, predict_parts
+from mmsprep.pipeline.candidates import Different, candidate_of
 from mmsprep.pipeline.compare import plan_after_listening
-from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit
+from mmsprep.pipeline.fit import Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, Moment
 from mmsprep.pipeline.job import Inspection, Job, Quality
 from mmsprep.pipeline.rescue import groups_in_order, rescued
-from mmsprep.pipeline.rewrap import rewrap
-from mmsprep.pipeline.running import Entry, OpenOnce, Run, one_of, started
+from mmsprep.pipeline.running import Entry, Run, one_of, started
 from mmsprep.pipeline.slides import becomes_slides, most_parts, slides_of
 from mmsprep.pipeline.understand import inspected, too_many
 from mmsprep.pipeline.verify import verify
 from mmsprep.profile import DEFAULT_PROFILE, Profile
 from mmsprep.settings import Settings
-from mmsprep.tools.workspace import read_bytes
-from mmsprep.transcode import open_source
 
 _Result = TypeVar("_Result")
 
@@ -251,14 +246,14 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
                 else:
                     plan = plan_after_listening(entry.attachment, entry.info, entry.plan, this.workspace)
                     entry = replace(entry, plan=plan)
-                    ready = [replace(entry, candidate=_candidate(this, entry))]
+                    ready = [replace(entry, candidate=candidate_of(this, entry))]
         except AttachmentError as error:
             return error
         this.tell(entry, "open")
         return ready
 
     most = len(entries) if any_number else this.profile.message.max_attachments
-    opened = _Different(this, entries)
+    opened = Different(this, entries)
     problems: dict[int, MmsprepError] = {}
     waiting = list(entries)
     while waiting:
@@ -274,93 +269,6 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
     this.leave_out(problems)
     _check_something_is_left(this, opened.entries)
     return opened.entries
-
-
-class _Different:
-    """Opened entries; those that are the same are told, and carried once where the profile lets slides share a part."""
-
-    def __init__(self, this: Run, understood: Sequence[Entry]) -> None:
-        self.entries: list[Entry] = []
-        self._this = this
-        self._first: dict[object, int] = {}
-        self._sizes = Counter(entry.info.size_bytes for entry in understood)
-
-    @property
-    def part_count(self) -> int:
-        return sum(entry.part_count for entry in self.entries)
-
-    def add(self, entries: Sequence[Entry]) -> None:
-        """One, or the slides of a clip, which are what they are."""
-        if any(entry.lengths_s for entry in entries):
-            self.entries += entries
-            return
-        for entry in entries:
-            self._add(entry)
-
-    def _add(self, entry: Entry) -> None:
-        place = self._first.setdefault(_content_of(entry, self._sizes), len(self.entries))
-        if place == len(self.entries):
-            self.entries.append(entry)
-            return
-        twin, label = self.entries[place], self._this.label
-        if not self._this.profile.message.share_duplicates:
-            note = f"the same as {label(twin.attachment.index)}; leave one out to give the others its bytes"
-            self.entries.append(replace(entry, notes=(note,)))
-            return
-        note = f"{label(entry.attachment.index)} is the same: carried once, shown twice"
-        both = (*twin.indexes, *entry.indexes)
-        self.entries[place] = replace(twin, indexes=both, shown_at=both, notes=(*twin.notes, note))
-        self._this.reached.end(entry.attachment.index)
-
-
-def _content_of(entry: Entry, sizes: Counter[int]) -> object:
-    """What two attachments have in common when they show the same: the pixels, else the bytes."""
-    alone = ("attachment", entry.attachment.index)
-    span = entry.attachment.span
-    if sizes.total() == 1:
-        return alone
-    original = entry.ready.original
-    fingerprint = None if original else entry.ready.source().fingerprint
-    if fingerprint:
-        return ("pixels", fingerprint)
-    if sizes[entry.info.size_bytes] == 1:
-        return alone
-    return ("bytes", hashlib.sha256(original.data if original else read_bytes(entry.attachment)).digest(), span)
-
-
-def _candidate(this: Run, entry: Entry) -> Candidate:
-    attachment, info, plan = entry.attachment, entry.wanted, entry.plan
-    source = OpenOnce(partial(open_source, attachment, info, plan, this.profile, this.workspace))
-    original = _original(this, entry)
-    if original is None:
-        source()
-    about = partial(this.about, attachment)
-    return Candidate(source, original, this.priority_of(attachment), info.size_bytes, this.floor, about)
-
-
-def _original(this: Run, entry: Entry) -> Rendition | None:
-    """The attachment as it can go without a loss, or ``None`` where it must be encoded or is too large."""
-    info, plan = entry.info, entry.plan
-    if plan.action is Action.TRANSCODE:
-        return None
-    if plan.action is Action.KEEP:
-        if info.size_bytes > this.usable_bytes:
-            return None
-        data: bytes | None = read_bytes(entry.attachment)
-    else:
-        data = rewrap(entry.attachment, info, plan, this.workspace, this.usable_bytes)
-    if data is None or len(data) > this.usable_bytes:
-        return None
-    return Rendition(
-        data=data,
-        format=info.format,
-        content_type=info.content_type,
-        action=plan.action,
-        quality=100,
-        width_px=info.width_px,
-        height_px=info.height_px,
-        duration_s=info.duration_s,
-    )
 
 
 def _grouped(this: Run, entries: Sequence[Entry]) -> list[Sequence[Entry]]:
