@@ -96,7 +96,7 @@ def _mediainfo() -> list[Check]:
 
 def _defences(settings: Settings) -> list[Check]:
     """What keeps the decoders of strangers' files in their place here."""
-    from mmsprep.tools import budget, confine, isolation, process
+    from mmsprep.tools import budget, confine, defences, isolation
 
     isolated = isolation.can_isolate(settings)
     title = "pictures are decoded in worker processes" if isolated else "off: pictures are decoded in this process"
@@ -106,29 +106,12 @@ def _defences(settings: Settings) -> list[Check]:
     total, kept = f"{settings.total_memory_bytes:,} bytes for all that work at once", budget.is_kept()
     advice = "needs Linux, which says what a process holds; elsewhere MMSPREP_JOBS bounds how many work at once"
     checks.append(Check("isolation: memory", total if kept else "not measured on this system", kept, False, advice))
-    held = process.defences()
-    for defence, use, advice in (
-        (confine.LIMITS, "memory, processor time and size of files", "run it on Linux or macOS"),
-        (confine.DEATH, "no decoder outlives this program", "run it on Linux"),
-        (
-            confine.FILES,
-            f"decoders read and write their own files alone (Landlock, version {confine.landlock_abi()})",
-            "needs Linux 5.13 with Landlock, and a container that lets it through",
-        ),
-        (confine.RIGHTS, "decoders have no rights of an administrator's", "run it on Linux"),
-        (
-            confine.NETWORK,
-            "decoders have no network (seccomp)",
-            "needs Linux on x86-64 or arm64, and a container that lets seccomp through",
-        ),
-        (
-            confine.PROGRAMS,
-            "decoders start no programs (seccomp)",
-            "needs Linux on x86-64 or arm64, and a container that lets seccomp through",
-        ),
-    ):
-        ok = defence in held
-        checks.append(Check(f"isolation: {defence}", use if ok else "not on this system", ok, False, advice))
+    held = defences.defences()
+    for defence in defences.ALL:
+        ok = defence.name in held
+        use = defence.use + (f", version {confine.landlock_abi()}" if defence.name == confine.FILES else "")
+        shown = use if ok else "not on this system"
+        checks.append(Check(f"isolation: {defence.name}", shown, ok, False, f"needs {defence.needs}"))
     return checks
 
 

@@ -31,7 +31,7 @@ from mmsprep.message.document import document
 from mmsprep.settings import load_settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.confine import FILES, NETWORK
-from mmsprep.tools.process import defences
+from mmsprep.tools.defences import defences
 from mmsprep.tools.workspace import Workspace
 
 CANARY = "CANARY-4f1c9d"

@@ -21,9 +21,10 @@ from mmsprep.errors import OverInputLimit, ToolError, ToolOverLimit
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings, load_settings
 from mmsprep.tools.budget import is_kept
+from mmsprep.tools.cage import Cage
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.libraries import share
-from mmsprep.tools.process import Cage, ProcessGroup
+from mmsprep.tools.process import ProcessGroup
 from mmsprep.tools.workspace import Workspace
 
 share(__name__)

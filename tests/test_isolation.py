@@ -24,10 +24,12 @@ from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, SettingsError,
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.tools import wire
+from mmsprep.tools.cage import Cage
 from mmsprep.tools.confine import DEATH, DEFENCES, FILES, LIMITS, NETWORK, PROGRAMS
+from mmsprep.tools.defences import defences
 from mmsprep.tools.isolation import _Workers, isolated, keep
 from mmsprep.tools.libraries import share
-from mmsprep.tools.process import Cage, ProcessGroup, defences
+from mmsprep.tools.process import ProcessGroup
 from mmsprep.tools.worker import Worker
 from mmsprep.tools.workspace import Workspace, read_bytes
 
@@ -505,11 +507,11 @@ def test_required_isolation_refuses_to_work_where_a_defence_is_missing(
     photo = sample_media / "formats/photo.jpg"
     if set(DEFENCES) <= set(defences()):
         assert prepare([photo]).parts
-    monkeypatch.setattr("mmsprep.tools.process.defences", lambda: (LIMITS, DEATH))
-    with pytest.raises(SettingsError, match="files, rights, network, programs cannot be had"):
+    monkeypatch.setattr("mmsprep.tools.defences.defences", lambda: (LIMITS, DEATH))
+    with pytest.raises(SettingsError, match=r"lacks 4 of .*: files \(needs Linux 5.13.*MMSPREP_ISOLATE=1"):
         prepare([photo])
-    monkeypatch.setattr("mmsprep.tools.process.defences", lambda: DEFENCES)
-    with pytest.raises(SettingsError, match="cannot be had"):
+    monkeypatch.setattr("mmsprep.tools.defences.defences", lambda: DEFENCES)
+    with pytest.raises(SettingsError, match="required and switched off"):
         prepare([photo], settings=Settings(isolate=False, require_isolation=True))
 
 

@@ -24,8 +24,8 @@ from mmsprep.sandbox import Sandbox
 from mmsprep.sandbox.push import HandsetMessage, Persistence, PushedFile, push
 from mmsprep.sender import Account, Patience
 from mmsprep.tools.confine import DEFENCES, lacking
+from mmsprep.tools.defences import defences
 from mmsprep.tools.log import log_to_stderr
-from mmsprep.tools.process import defences
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -171,7 +171,8 @@ def test_missing_defences_are_told_once_and_required_ones_refuse(photo: Path) ->
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     warning, refusal = done.stderr.splitlines()
     assert "this system lacks: files, network, programs" in warning and " warning " in warning
-    assert "error: MMSPREP_ISOLATE=required: files, network, programs cannot be had here" in refusal
+    assert "error: MMSPREP_ISOLATE=required, and this system lacks 3 of the 6 defences" in refusal
+    assert all(f"{name} (needs Linux" in refusal for name in ("files", "network", "programs"))
     assert done.returncode == SettingsError.exit_status
 
 

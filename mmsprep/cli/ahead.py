@@ -45,7 +45,8 @@ def begin(words: Sequence[str]) -> None:
     # Others do without.
     from mmsprep.errors import MmsprepError
     from mmsprep.settings import load_settings
-    from mmsprep.tools.process import ONE_THREAD, can_cage
+    from mmsprep.tools.cage import can_cage
+    from mmsprep.tools.process import ONE_THREAD
     from mmsprep.tools.worker import Worker
 
     os.environ.update({name: os.environ.get(name, value) for name, value in ONE_THREAD.items()})

@@ -3,7 +3,7 @@
 Comes in: children, when they begin and end to work. Goes out: leave to begin, and the word that one was ended because
 there was no room for it. Never: a child that is ended while what all hold is within the budget.
 
-Each child has a limit of its own (:class:`mmsprep.tools.process.Cage`), which the system keeps; honest work needs a
+Each child has a limit of its own (:class:`mmsprep.tools.cage.Cage`), which the system keeps; honest work needs a
 small part of it, so the limits together may be more than there is. What the children hold is therefore measured, the
 more often the less is left; where it comes to too much, the one that holds most is ended, to be run once more with no
 other beside it. Measured is what is a child's alone (``/proc/<pid>/statm``: resident less shared pages), on Linux;

@@ -1,6 +1,6 @@
 """A cage for one process: limits, no network, no other programs, and no files but those it needs.
 
-Comes in: a plan of plain values (:class:`mmsprep.tools.process.Cage` writes it). Goes out: the names of the defences
+Comes in: a plan of plain values (:class:`mmsprep.tools.cage.Cage` writes it). Goes out: the names of the defences
 that this system has; from then on the process that asked is held by them, for good. Never: an import that is not
 of the standard library, or a failure because the system lacks a defence (Linux has all of them, other systems some).
 
@@ -157,7 +157,7 @@ def landlock_abi() -> int:
 def lacking() -> list[str]:
     """Which of :data:`DEFENCES` this system has not, asked without being held by any; no more than a few system calls.
 
-    A system that has one may still refuse it to a child: :func:`mmsprep.tools.process.defences` tries.
+    A system that has one may still refuse it to a child: :func:`mmsprep.tools.defences.defences` tries.
     """
     if not sys.platform.startswith("linux"):
         return [name for name in DEFENCES if name != LIMITS or resource is None]

@@ -5,7 +5,7 @@ Never: a decoder's crash, hang or hunger in this process, or anything from a wor
 values of the types that the function promises, and pixels, are all that comes back.
 
 The workers are processes that stay warm: the first file pays for loading the decoders, the next ones for carrying
-bytes. Each is caged (:class:`mmsprep.tools.process.Cage`), serves one file at a time, and is given up when it dies,
+bytes. Each is caged (:class:`mmsprep.tools.cage.Cage`), serves one file at a time, and is given up when it dies,
 when it is late, or after many files. As many stay idle as this process may use processors, each for a minute; one
 that dies meanwhile is replaced without a word. Safe from threads; a forked process gets workers of its own.
 """
@@ -30,6 +30,7 @@ from mmsprep.model import Attachment
 from mmsprep.settings import Settings, processors
 from mmsprep.tools import process
 from mmsprep.tools.budget import Turn
+from mmsprep.tools.cage import can_cage
 from mmsprep.tools.log import harmless, timed
 from mmsprep.tools.untrusted import open_attachment
 from mmsprep.tools.wire import HANDS_OVER, Call, Failure, decode, encode
@@ -106,7 +107,7 @@ def senseless(name: str) -> Damaged:
 
 def can_isolate(settings: Settings) -> bool:
     """Whether workers are wanted and possible; a program frozen into one file has no Python to start."""
-    return process.can_cage(settings.isolate)
+    return can_cage(settings.isolate)
 
 
 def _rebuilt(failure: Failure, name: str) -> MmsprepError:

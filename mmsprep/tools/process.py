@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -24,10 +22,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
 
-from mmsprep.errors import SettingsError, ToolError, ToolMissing, ToolOverLimit, ToolTimeout
-from mmsprep.settings import Settings
+from mmsprep.errors import ToolError, ToolMissing, ToolOverLimit, ToolTimeout
 from mmsprep.tools import confine
 from mmsprep.tools.budget import Budget, Turn
+from mmsprep.tools.cage import Cage
 from mmsprep.tools.log import harmless
 
 _log = logging.getLogger(__name__)
@@ -37,9 +35,7 @@ _KEPT_COMPLAINTS_BYTES = 200_000
 _MAX_OUTPUT_BYTES = 2_000_000_000
 _CHUNK_BYTES = 1 << 18
 _WATCH_EVERY_S = 0.25
-_QUESTION_TIMEOUT_S = 20.0
 _TOLD_TO_STOP = 255
-_SCRIPT_MAGIC = b"#!"
 _ENVIRONMENT = frozenset(
     (
         *("PATH", "LANG", "LANGUAGE", "TZ", "HOME", "TMPDIR", "TEMP", "TMP", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"),
@@ -52,12 +48,6 @@ _ENVIRONMENT = frozenset(
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's threads for matrices, which nothing here has, would spin beside every start of a worker."""
 
-_SHUT_IN = (
-    "import sys; cage = type(sys)('confine');"
-    "sys.meta_path[-1].find_spec('confine', [sys.argv.pop(1)]).loader.exec_module(cage); cage.main()"
-)
-"""Loads the cage as a module, which is compiled once; as a script it would be at every start."""
-
 Child = subprocess.Popen[bytes]
 """A running program with its pipes."""
 
@@ -68,90 +58,6 @@ class Completed:
 
     stdout: bytes
     stderr: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cage:
-    """What a child may have and do, as far as the system can enforce it (:mod:`mmsprep.tools.confine`).
-
-    ``reads`` and ``writes`` are paths besides the system's libraries; without ``reads`` any file may be read.
-    ``total_bytes`` is what all children in cages may hold together while they work; none: their limits are enough.
-    It has no network, starts no other program and ends with this process.
-    """
-
-    memory_bytes: int
-    cpu_s: float
-    file_bytes: int
-    reads: Sequence[Path | str] | None = ()
-    writes: Sequence[Path | str] = ()
-    total_bytes: int | None = None
-
-    def around(self, argv: Sequence[str]) -> list[str]:
-        """The command that shuts itself in and becomes ``argv``.
-
-        Raises:
-            ToolMissing: there is no such program.
-        """
-        program = shutil.which(argv[0])
-        if program is None:
-            raise ToolMissing(f"{argv[0]}: cannot be started (No such file or directory); see 'mmsprep doctor'")
-        words = [f"memory_bytes={self.memory_bytes}", f"cpu_s={self.cpu_s:.0f}", f"file_bytes={self.file_bytes}"]
-        words += [f"program={program}", "end=with-parent", "keep=read-any"]
-        words += [f"read={path}" for path in self.reads or ()] + [f"write={path}" for path in self.writes]
-        # A script in ffmpeg's place needs programs and files that nobody here knows of.
-        is_script = _is_script(program)
-        words += ["allow=any-file"] if self.reads is None or is_script else []
-        words += ["allow=children"] if is_script else []
-        own_libraries = Path(program).resolve().parent.parent / "lib"
-        words += [f"read={own_libraries}"]
-        return [*_shut_in(), *words, "--", program, *argv[1:]]
-
-
-def _shut_in() -> list[str]:
-    """The beginning of a command that :func:`mmsprep.tools.confine.main` reads the rest of."""
-    return [sys.executable, "-I", "-S", "-c", _SHUT_IN, str(Path(confine.__file__).parent)]
-
-
-@lru_cache(maxsize=1)
-def defences() -> tuple[str, ...]:
-    """Which of the defences of :mod:`mmsprep.tools.confine` this system has; asked once a process."""
-    if os.name != "posix" or not can_cage(wanted=True):
-        return ()
-    with ProcessGroup(_QUESTION_TIMEOUT_S) as group, suppress(ToolError):
-        done = group.run([*_shut_in(), "end=with-parent", "memory_bytes=1000000000"])
-        return tuple(done.stdout.decode().splitlines())
-    return ()
-
-
-def require_defences(settings: Settings) -> None:
-    """Make sure that children will be held by all of :data:`mmsprep.tools.confine.DEFENCES`.
-
-    Raises:
-        SettingsError: one is missing here, or isolation is switched off.
-    """
-    missing = [name for name in confine.DEFENCES if not settings.isolate or name not in defences()]
-    if missing:
-        raise SettingsError(
-            f"MMSPREP_ISOLATE=required: {', '.join(missing)} cannot be had here, so nothing was opened;"
-            " 'mmsprep doctor' says what each needs"
-        )
-
-
-@lru_cache(maxsize=1)
-def warn_of_missing_defences() -> None:
-    """Log what will not hold the children here, once a process: nobody is to believe in a cage that is none."""
-    missing = confine.lacking()
-    if missing:
-        _log.warning(
-            "what strangers' files are decoded with is not kept from everything here, this system lacks: %(missing)s;"
-            " 'mmsprep doctor' says what each needs, MMSPREP_ISOLATE=required refuses to work without",
-            {"missing": ", ".join(missing)},
-        )
-
-
-def can_cage(wanted: bool) -> bool:
-    """Whether children can be caged; a program frozen into one file has no Python that could do it."""
-    return wanted and bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 class ProcessGroup:
@@ -371,16 +277,6 @@ def _start(
 
 def _is_harmless(variable: str) -> bool:
     return variable.upper() in _ENVIRONMENT or variable.startswith("LC_")
-
-
-@lru_cache(maxsize=16)
-def _is_script(program: str) -> bool:
-    """Whether it is a script, which cannot do without other programs."""
-    try:
-        with Path(program).open("rb") as file:
-            return file.read(2) == _SCRIPT_MAGIC
-    except OSError:
-        return False
 
 
 class _Talk:

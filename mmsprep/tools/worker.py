@@ -23,8 +23,8 @@ from pathlib import Path
 from mmsprep.errors import Damaged, MmsprepError, OverInputLimit
 from mmsprep.settings import Settings
 from mmsprep.tools import process
+from mmsprep.tools.cage import Cage
 from mmsprep.tools.libraries import Libraries, libraries
-from mmsprep.tools.process import Cage
 from mmsprep.tools.wire import HANDS_OVER, Line, ask, receive
 
 _log = logging.getLogger(__name__)

@@ -22,7 +22,9 @@ from typing import BinaryIO
 from mmsprep.errors import InputError, OutputError, ToolError, ToolOverLimit, Unreadable
 from mmsprep.model import Attachment
 from mmsprep.settings import Settings
-from mmsprep.tools.process import Cage, ProcessGroup, can_cage, require_defences, warn_of_missing_defences
+from mmsprep.tools.cage import Cage, can_cage
+from mmsprep.tools.defences import require_defences, warn_of_missing_defences
+from mmsprep.tools.process import ProcessGroup
 from mmsprep.tools.untrusted import Found, open_attachment, open_untrusted
 
 
