@@ -391,10 +391,10 @@ def test_a_forecast_that_holds_costs_no_further_encode() -> None:
 
 @dataclass
 class BiasedSource(Source):
-    """One whose real quality is ``more`` (on the logit) than its forecast says, at every size."""
+    """One that really loses ``worse`` times what its forecast says, a little more or less with its size."""
 
     bytes_at_50: int
-    more: float
+    worse: float
     priority: float = 1.0
     floor_quality: float = 0.0
     renders: list[int] = field(default_factory=list)
@@ -408,8 +408,8 @@ class BiasedSource(Source):
         return _rendition(size, self.quality_at(size))
 
     def quality_at(self, size_bytes: int) -> float:
-        share = self._foretold(size_bytes) / 100
-        return float(100 / (1 + (1 - share) / share * math.exp(-self.more)))
+        worse = self.worse * (size_bytes / self.bytes_at_50) ** 0.05
+        return max(0.0, 100 - worse * (100 - self._foretold(size_bytes)))
 
     @property
     def _sizes(self) -> list[int]:
@@ -420,7 +420,7 @@ class BiasedSource(Source):
 
 
 biased = st.builds(
-    BiasedSource, st.integers(2_000, 200_000), st.floats(-0.8, 1.2), st.sampled_from((0.5, 1.0, 1.0, 2.0))
+    BiasedSource, st.integers(2_000, 200_000), st.floats(0.5, 1.5), st.sampled_from((0.5, 1.0, 1.0, 2.0))
 )
 
 
@@ -458,7 +458,7 @@ def test_a_set_divided_again_by_what_was_measured_has_no_worse_worst_part_and_co
 
 
 def test_a_clip_that_came_out_better_than_foretold_gives_bytes_to_the_photo_beside_it() -> None:
-    photo, clip = BiasedSource(60_000, 0.0), BiasedSource(260_000, 0.9)
+    photo, clip = BiasedSource(90_000, 1.0), BiasedSource(260_000, 0.65)
     fitted = _fitted_as_biased([photo, clip], 260_000)
     assert fitted is not None
     shares, made = fitted
@@ -469,7 +469,7 @@ def test_a_clip_that_came_out_better_than_foretold_gives_bytes_to_the_photo_besi
 
 
 def test_a_clip_that_came_out_worse_than_foretold_gets_bytes_of_the_photo_beside_it() -> None:
-    photo, clip = BiasedSource(60_000, 0.0), BiasedSource(120_000, -0.6)
+    photo, clip = BiasedSource(60_000, 1.0), BiasedSource(120_000, 1.3)
     fitted = _fitted_as_biased([photo, clip], 260_000)
     assert fitted is not None
     shares, made = fitted
@@ -478,6 +478,6 @@ def test_a_clip_that_came_out_worse_than_foretold_gets_bytes_of_the_photo_beside
 
 
 def test_forecasts_that_are_off_by_little_are_not_worth_another_encode() -> None:
-    photo, clip = BiasedSource(60_000, 0.05), BiasedSource(120_000, -0.05)
+    photo, clip = BiasedSource(60_000, 1.03), BiasedSource(120_000, 0.97)
     assert _fitted_as_biased([photo, clip], 260_000) is not None
     assert (len(photo.renders), len(clip.renders)) == (1, 1)
