@@ -409,7 +409,7 @@ class BiasedSource(Source):
 
     def quality_at(self, size_bytes: int) -> float:
         worse = self.worse * (size_bytes / self.bytes_at_50) ** 0.05
-        return max(0.0, 100 - worse * (100 - self._foretold(size_bytes)))
+        return float(max(0.0, 100 - worse * (100 - self._foretold(size_bytes))))
 
     @property
     def _sizes(self) -> list[int]:
