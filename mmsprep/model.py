@@ -86,13 +86,22 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """Where in a file something lies, in bytes from its start; ``end`` is the first that is not of it any more."""
+
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """One thing to send, as the caller gave it: a file to read in place, or bytes in memory.
 
     ``index`` is its place among what was given, from 0: what it is told by. ``name`` is for people and reports alone;
     several may share one, and nothing is decided by it. Exactly one of ``path``, ``data`` and ``descriptor`` is set.
     ``mark`` is the file's when it was taken in; ``descriptor`` is an open file, which a worker that may open none is
-    handed. ``span`` is what is wanted of a recording or clip; ``None``: all of it.
+    handed. ``span`` is what is wanted of a recording or clip; ``None``: all of it. ``extent`` is where the media lies
+    between tags that its format knows nothing of; every stage reads that alone (``None``: it is the whole file).
     """
 
     index: int
@@ -103,6 +112,7 @@ class Attachment:
     mark: FileMark | None = field(default=None, repr=False)
     descriptor: int | None = field(default=None, repr=False)
     span: Span | None = None
+    extent: Extent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +145,7 @@ class MediaInfo:
     ``encoding`` is a text's (``utf-8``, ``cp1252``, ...) or a JPEG's (``baseline``, ``progressive``, ...).
     ``metadata`` names what a message should not carry (``exif``, ``gps``, ``id3``, ``trailing``, ...); for a
     text, what is odd about it. ``notes`` are sentences for the report (name and content disagree, first page
-    of several, ...).
+    of several, ...). ``extent`` is where a recording lies between tags that its format knows nothing of.
     """
 
     format: str
@@ -172,6 +182,7 @@ class MediaInfo:
     encoding: str | None = None
     metadata: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    extent: Extent | None = None
 
     @property
     def is_single_frame(self) -> bool:

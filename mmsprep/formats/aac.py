@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mmsprep.formats.content import Content
-from mmsprep.formats.frames import Frame, leading_zeros, starts_with_frames
-from mmsprep.formats.id3 import after_id3
+from mmsprep.formats.frames import Frame, starts_with_frames
 from mmsprep.formats.registry import Format, register
 from mmsprep.model import Kind, MediaInfo
 
-_FRAMES_MEASURED = 2_000
+_BYTES_MEASURED = 64_000_000
 _AAC_HZ = (
     96_000,
     88_200,
@@ -46,23 +45,26 @@ def adts_frame(header: bytes) -> Frame | None:
 
 
 def adts_facts(content: Content) -> tuple[float, float]:
-    """Duration in seconds and rate in kbit/s of an ADTS stream.
+    """Duration in seconds and rate in kbit/s of an ADTS stream, by its frames; what is no frame is passed over.
 
-    Taken from its first 2000 frames: a whole stream of hours would take seconds to walk.
+    Beyond 64 MB (about an hour) both are extrapolated.
     """
-    offset = after_id3(content)
-    offset += leading_zeros(content, offset)
-    begin, duration_s = offset, 0.0
-    for _ in range(_FRAMES_MEASURED):
-        frame = adts_frame(content.read(offset, 8))
-        if frame is None or offset + frame.length_bytes > content.size_bytes:
-            break
-        offset += frame.length_bytes
-        duration_s += frame.samples / frame.sample_rate_hz
+    data = content.read(0, _BYTES_MEASURED)
+    duration_s, size_bytes, position = 0.0, 0, 0
+    is_running = False
+    while position >= 0:
+        frame = adts_frame(data[position : position + 8])
+        end = position + frame.length_bytes if frame else 0
+        if frame and end <= len(data) and (is_running or end == len(data) or adts_frame(data[end : end + 8])):
+            duration_s += frame.samples / frame.sample_rate_hz
+            size_bytes += frame.length_bytes
+            position, is_running = end, True
+        else:
+            position, is_running = data.find(b"\xff", position + 1), False
     if not duration_s:
         return 0.0, 0.0
-    bytes_per_s = (offset - begin) / duration_s
-    return (content.size_bytes - begin) / bytes_per_s, bytes_per_s * 8 / 1000
+    rate_kbps = size_bytes * 8 / 1000 / duration_s
+    return duration_s * content.size_bytes / max(1, len(data)), rate_kbps
 
 
 def _amend(content: Content, info: MediaInfo) -> MediaInfo:

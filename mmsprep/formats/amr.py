@@ -114,7 +114,9 @@ def _frames(data: bytes, position: int, format_slug: str) -> Iterator[_Frame]:
     """Frame after frame. One of a type that does not exist is as long as lets good ones follow it, as players see it:
     its header alone, or as long as the one before it."""
     usual, header = 1, b""
-    while position < len(data):
+    # Zeros behind the last frame would be frames of the lowest rate, each marked as bad.
+    end = len(data) if format_slug == "evrc" else len(data.rstrip(b"\0"))
+    while position < end:
         length = _length(data[position], format_slug)
         is_good = bool(length)
         if not is_good:

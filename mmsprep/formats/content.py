@@ -6,12 +6,14 @@ Never: a write, a second file, or a read of more than was asked for.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from mmsprep.errors import Unreadable
+from mmsprep.model import Extent
 
 HEAD_BYTES = 65_536
 
@@ -21,17 +23,21 @@ _Result = TypeVar("_Result")
 class Content:
     """``with Content(name, file) as content:`` random access to its bytes; for one thread. The file is closed with it.
 
+    With an ``extent``, what is outside of it is as if it were not there.
+
     Raises:
         Unreadable: reading it fails.
     """
 
-    def __init__(self, name: str, file: BinaryIO) -> None:
+    def __init__(self, name: str, file: BinaryIO, extent: Extent | None = None) -> None:
         self.name = name
         self._file = file
         try:
-            self.size_bytes = self._file.seek(0, os.SEEK_END)
+            end = self._file.seek(0, os.SEEK_END)
         except OSError as error:
             raise Unreadable(self.name, f"cannot be read ({error.strerror})") from error
+        self._extent = extent or Extent(0, end)
+        self.size_bytes = max(0, min(end, self._extent.end) - self._extent.begin)
         self.head = self.read(0, HEAD_BYTES)
         self._read_before: dict[Callable[..., Any], Any] = {}
 
@@ -56,7 +62,7 @@ class Content:
         if offset < 0 or length <= 0:
             return b""
         try:
-            self._file.seek(offset)
+            self._file.seek(self._extent.begin + offset)
             return self._file.read(length)
         except OSError as error:
             raise Unreadable(self.name, f"cannot be read ({error.strerror})") from error
@@ -68,7 +74,39 @@ class Content:
         result: _Result = self._read_before[reader]
         return result
 
+    def behind(self, offset: int) -> Content:
+        """The same content without its first ``offset`` bytes; the file stays this object's to close."""
+        begin = self._extent.begin
+        return Content(self.name, self._file, Extent(begin + offset, begin + self.size_bytes))
+
     def rewound(self) -> BinaryIO:
         """The file at its start, for a library; it stays this object's to close."""
-        self._file.seek(0)
-        return self._file
+        if self._extent.begin == 0 and self._file.seek(0, os.SEEK_END) == self.size_bytes:
+            self._file.seek(0)
+            return self._file
+        return cast(BinaryIO, io.BufferedReader(_Part(self)))
+
+
+class _Part(io.RawIOBase):
+    """Content as a file of its own."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._content.size_bytes}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._content.read(self._position, len(buffer))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)

@@ -26,14 +26,16 @@ class Frame:
     character: tuple[int, ...]
 
 
-def starts_with_frames(content: Content, read_frame: Callable[[bytes], Frame | None], offset: int = 0) -> bool:
-    """Whether at least two, normally three frames follow each other at ``offset``.
+def starts_with_frames(
+    content: Content, read_frame: Callable[[bytes], Frame | None], offset: int = 0, wanted: int = _FRAMES_WANTED
+) -> bool:
+    """Whether at least two, normally ``wanted`` frames follow each other at ``offset``.
 
     Zero bytes before the first one are passed over.
     """
     offset += leading_zeros(content, offset)
     found: list[Frame] = []
-    while len(found) < _FRAMES_WANTED and offset < content.size_bytes:
+    while len(found) < wanted and offset < content.size_bytes:
         frame = read_frame(content.read(offset, 8))
         if frame is None:
             # What follows two good frames may be a tag at the end of a very short file.

@@ -17,7 +17,7 @@ from itertools import accumulate
 from mmsprep.formats.content import Content
 from mmsprep.formats.findings import Sound
 from mmsprep.formats.frames import Frame, starts_with_frames
-from mmsprep.formats.id3 import after_id3, tag_bytes
+from mmsprep.formats.id3 import tag_bytes
 from mmsprep.formats.registry import Format, register
 from mmsprep.model import Kind, MediaInfo
 
@@ -43,8 +43,6 @@ _RATES_KBPS = {
 }
 _HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _JUNK_BYTES = 1_000_000
-_ID3V1_BYTES = 128
-_APE_FOOTER_BYTES = 32
 _MPEG_VERSIONS, _LAYER_3, _MONO = (3, 2), 3, 3
 """MPEG-1 and MPEG-2 by their header bits; 2.5 is nobody's standard."""
 
@@ -79,13 +77,13 @@ class Mp3Facts:
     is_mixed: bool
 
 
-def find_run(content: Content, offset: int = 0) -> int | None:
-    """Where the first run of MP3 frames begins at or behind ``offset``: six of one kind, each ending where the next
-    begins; ``None`` where there is none in the first quarter of a megabyte."""
-    data = content.read(offset, SEARCHED_BYTES + 16_384)
+def find_run(content: Content) -> int | None:
+    """Where the first run of MP3 frames begins: six of one kind, each ending where the next begins; ``None`` where
+    there is none in the first quarter of a megabyte."""
+    data = content.read(0, SEARCHED_BYTES + 16_384)
     for found in _SYNC.finditer(data, 0, min(len(data), SEARCHED_BYTES)):
-        if _is_run(data, found.start(), at_end=offset + len(data) >= content.size_bytes):
-            return offset + found.start()
+        if _is_run(data, found.start(), at_end=len(data) >= content.size_bytes):
+            return found.start()
     return None
 
 
@@ -222,30 +220,23 @@ def _crc16(data: bytes) -> int:
     return crc
 
 
-def _tags(content: Content) -> tuple[str, ...]:
-    """``id3`` and ``ape`` where an MP3 file has such tags at either end."""
-    tail = content.read(max(0, content.size_bytes - _ID3V1_BYTES - _APE_FOOTER_BYTES), 4096)
-    has_id3v1 = tail[-_ID3V1_BYTES:].startswith(b"TAG")
-    found = ["id3"] if content.head.startswith(b"ID3") or has_id3v1 else []
-    return tuple(found + (["ape"] if b"APETAGEX" in tail or content.head.startswith(b"APETAGEX") else []))
-
-
 def _amend(content: Content, info: MediaInfo) -> MediaInfo:
     """How long an MP3 plays, by its frames; a header of the first of several joined files speaks for that one alone."""
-    start = after_id3(content)
-    found = find_run(content, start if start < content.size_bytes else 0)
+    found = find_run(content)
+    if found is None:
+        found = next((start for start, _ in runs_of(content.read(0, SEARCHED_BYTES))), None)
     facts = read_mp3(content, found or 0)
     info = _with_codec(info, content.read(found or 0, 4))
     notes: tuple[str, ...] = ()
     if facts.promised_s and facts.duration_s < 0.9 * facts.promised_s - 0.5:
         notes = (f"plays {facts.duration_s:.1f} s, its header says {facts.promised_s:.1f} s",)
-    extra = ["junk"] if found is None or found > start else []
+    extra = [] if found == 0 else ["junk"]
     extra += ["mixed_rates"] if facts.is_mixed else []
     extra += ["wrong_length"] if facts.promised_s and abs(facts.promised_s - facts.duration_s) > 1 else []
     return replace(
         info,
         duration_s=facts.duration_s or info.duration_s,
-        metadata=(*_tags(content), *info.metadata, *extra),
+        metadata=(*info.metadata, *extra),
         notes=notes,
     )
 
@@ -267,7 +258,7 @@ def _channels(header: bytes) -> int:
 
 
 def _is_surely_over(content: Content, max_bytes: int) -> bool:
-    frames = runs_of(content.read(after_id3(content), 2 * max_bytes + _JUNK_BYTES))
+    frames = runs_of(content.read(0, 2 * max_bytes + _JUNK_BYTES))
     return any(total > max_bytes for total in accumulate(frame.length_bytes for _, frame in frames))
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from mmsprep.formats.registry import Format, register
 from mmsprep.model import Kind
 
+_START_CODES = (b"\x00\x00\x00\x01", b"\x00\x00\x01")
+"""In front of every unit of an H.264 or HEVC stream (ITU-T H.264, H.265, annex B)."""
+
 register(
     Format(
         slug="icns",
@@ -194,6 +197,130 @@ register(
         demuxer="voc",
         magics=(((0, b"Creative Voice File\x1a"),),),
         codec="pcm",
+    )
+)
+register(
+    Format(
+        slug="shn",
+        title="Shorten",
+        kind=Kind.AUDIO,
+        content_type="audio/x-shorten",
+        extension="shn",
+        demuxer="shn",
+        magics=(((0, b"ajkg"),),),
+        codec="shorten",
+    )
+)
+register(
+    Format(
+        slug="dts",
+        title="DTS",
+        kind=Kind.AUDIO,
+        content_type="audio/vnd.dts",
+        extension="dts",
+        demuxer="dts",
+        magics=(((0, b"\x7f\xfe\x80\x01"),), ((0, b"\xfe\x7f\x01\x80"),)),
+        codec="dts",
+    )
+)
+register(
+    Format(
+        slug="tracker",
+        title="tracker module",
+        kind=Kind.AUDIO,
+        content_type="audio/x-mod",
+        extension="mod",
+        demuxer="libopenmpt",
+        also_named="xm it s3m",
+        magics=(
+            ((0, b"Extended Module: "),),
+            ((0, b"IMPM"),),
+            ((28, b"\x1a\x10\x00\x00"), (44, b"SCRM")),
+            *(((1080, mark),) for mark in (b"M.K.", b"M!K!", b"FLT4", b"4CHN", b"6CHN", b"8CHN")),
+        ),
+        codec="pcm",
+    )
+)
+register(
+    Format(
+        slug="sphere",
+        title="NIST SPHERE",
+        kind=Kind.AUDIO,
+        content_type="audio/x-nist",
+        extension="sph",
+        demuxer="nistsphere",
+        also_named="nist wav",
+        magics=(((0, b"NIST_1A\n   1024\n"),),),
+        codec="pcm",
+    )
+)
+register(
+    Format(
+        slug="rm",
+        title="RealMedia",
+        kind=Kind.VIDEO,
+        content_type="application/vnd.rn-realmedia",
+        extension="rm",
+        demuxer="rm",
+        also_named="ra rmvb rv",
+        magics=(((0, b".RMF\x00\x00"),), ((0, b".ra\xfd\x00"),)),
+    )
+)
+register(
+    Format(
+        slug="mxf",
+        title="MXF",
+        kind=Kind.VIDEO,
+        content_type="application/mxf",
+        extension="mxf",
+        demuxer="mxf",
+        magics=(((0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02"),),),
+    )
+)
+register(
+    Format(
+        slug="ivf",
+        title="IVF",
+        kind=Kind.VIDEO,
+        content_type="video/x-ivf",
+        extension="ivf",
+        demuxer="ivf",
+        magics=(((0, b"DKIF\x00\x00"),),),
+    )
+)
+register(
+    Format(
+        slug="y4m",
+        title="YUV4MPEG2",
+        kind=Kind.VIDEO,
+        content_type="video/x-yuv4mpeg",
+        extension="y4m",
+        demuxer="yuv4mpegpipe",
+        magics=(((0, b"YUV4MPEG2 "),),),
+    )
+)
+register(
+    Format(
+        slug="h264",
+        title="H.264 stream",
+        kind=Kind.VIDEO,
+        content_type="video/h264",
+        extension="h264",
+        demuxer="h264",
+        also_named="264 avc 26l jsv",
+        magics=tuple(((0, start + unit),) for start in _START_CODES for unit in (b"\x67", b"\x27", b"\x47", b"\x09")),
+    )
+)
+register(
+    Format(
+        slug="hevc",
+        title="HEVC stream",
+        kind=Kind.VIDEO,
+        content_type="video/h265",
+        extension="h265",
+        demuxer="hevc",
+        also_named="265 hevc",
+        magics=tuple(((0, start + unit),) for start in _START_CODES for unit in (b"\x40\x01", b"\x46\x01")),
     )
 )
 register(

@@ -18,7 +18,8 @@ from mmsprep.formats.registry import Format, register
 from mmsprep.formats.riff import chunks, written
 from mmsprep.model import Kind, MediaInfo
 
-_PCM, _IMA_ADPCM = 1, 17
+_PCM, _IMA_ADPCM, _EXTENSIBLE = 1, 17, 0xFFFE
+_SUBFORMAT_AT, _EXTENSIBLE_BYTES = 24, 40
 _KEPT = (b"fmt ", b"fact", b"data")
 _OPEN_LENGTHS = (0, 0xFFFFFFFF, 0xFFFFFFFE)
 _LEAST_OPEN_LENGTH = 0x7FFF0000
@@ -66,7 +67,8 @@ def wave_layout(content: Content) -> WaveLayout:
             if length > left_bytes:
                 raise Damaged(content.name, "is a WAV recording that was cut short; get the file again")
         elif name == b"fmt ":
-            (bytes_per_s,) = struct.unpack(f"{order}I", content.read(start + 8, 4).ljust(4, b"\0"))
+            codec, _, _, bytes_per_s = struct.unpack(f"{order}HHII", content.read(start, 12).ljust(12, b"\0"))
+            extras += ["extensible"] if codec == _EXTENSIBLE else []
         elif name not in (b"fact", b"ds64"):
             extras.append("tags")
     if not has_sound:
@@ -96,6 +98,10 @@ def _strip(content: Content) -> bytes:
     if len(found.get(b"fmt ", b"")) < 16 or not found.get(b"data"):
         raise ValueError("the format or the samples are missing")
     (codec,) = struct.unpack_from("<H", found[b"fmt "])
+    if codec == _EXTENSIBLE and len(found[b"fmt "]) >= _EXTENSIBLE_BYTES:
+        # The codec that it is an extension of stands where a GUID begins.
+        codec = struct.unpack_from("<H", found[b"fmt "], _SUBFORMAT_AT)[0]
+        found[b"fmt "] = struct.pack("<H", codec) + found[b"fmt "][2:16]
     (block_bytes,) = struct.unpack_from("<H", found[b"fmt "], 12)
     if codec == _PCM:
         found[b"fmt "] = found[b"fmt "][:16]

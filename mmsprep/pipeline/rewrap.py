@@ -16,13 +16,17 @@ from dataclasses import replace
 import ffmpeg as graph
 
 from mmsprep.errors import Damaged
-from mmsprep.formats import FORMATS
+from mmsprep.formats import FORMATS, Format
 from mmsprep.formats.isobmff import without_signatures
+from mmsprep.formats.readers import read_sound
 from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace, read_bytes
+
+_SHORTEST_S = 0.1
+"""Decoders swallow the first frames of an MP3: what is shorter may not be heard at all."""
 
 
 def rewrap(
@@ -35,7 +39,8 @@ def rewrap(
     """The attachment's media without anything else in its file.
 
     Returns:
-        ``None`` where that has more than ``max_bytes``; a long recording is not read whole to find out.
+        ``None`` where that has more than ``max_bytes``, or is none that may go without being encoded anew; a long
+        recording is not read whole to find out.
 
     Raises:
         Damaged: the file's structure does not hold.
@@ -57,12 +62,22 @@ def strip(attachment: Attachment, format_slug: str, max_bytes: int) -> bytes | N
             if content.size_bytes > max_bytes and entry.is_surely_over and entry.is_surely_over(content, max_bytes):
                 return None
             data = entry.strip(content)
-            return data if len(data) <= max_bytes else None
+            return data if len(data) <= max_bytes and _stands(data, entry) else None
         except (IndexError, struct.error):
             problem = "it ends in the middle"
         except ValueError as error:
             problem = str(error)
     raise Damaged(attachment.name, f"is a damaged {entry.title}: {problem}; get the file again")
+
+
+def _stands(data: bytes, entry: Format) -> bool:
+    """Whether a recording without its packaging is one that may go; what is not is encoded anew."""
+    if entry.read_exactly is None:
+        return True
+    try:
+        return read_sound(data, entry.slug).duration_s >= _SHORTEST_S
+    except ValueError:
+        return False
 
 
 def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace, max_bytes: int) -> bytes | None:

@@ -71,6 +71,7 @@ def _plan(this: Run, attachment: Attachment, info: MediaInfo | MmsprepError) -> 
     name, size_bytes, index = attachment.name, attachment.size_bytes, attachment.index
     if isinstance(info, MmsprepError):
         return attachment, Inspection(name, size_bytes, error=info, index=index)
+    attachment = replace(attachment, extent=info.extent)
     try:
         with this.about(attachment):
             if attachment.span is not None:

@@ -7,7 +7,7 @@ picture is decoded and encoded anew), or an error for what cannot be shown: that
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmsprep.errors import InputError, MmsprepError
 from mmsprep.formats import FORMATS
@@ -143,6 +143,7 @@ def _side(
     try:
         # A report can be old, and a compact one tells little: what is decoded is what is there.
         info = sniff(attachment, workspace.settings, workspace)
+        attachment = replace(attachment, extent=info.extent)
         if info.kind is Kind.TEXT:
             decoded = decode(read_bytes(attachment)[: 4 * _LONGEST_TEXT], whole=False)
             text = decoded[0][:_LONGEST_TEXT] if decoded else ""

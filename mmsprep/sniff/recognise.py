@@ -30,6 +30,7 @@ from mmsprep.formats.content import Content
 from mmsprep.formats.mp3 import find_run
 from mmsprep.formats.registry import described
 from mmsprep.formats.signatures import foreign_format, recognised
+from mmsprep.formats.tagged import extent_of, tag_names
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.sniff.pictures import is_raw_tiff, read_picture
@@ -64,7 +65,8 @@ def sniff(attachment: Attachment, settings: Settings, workspace: Workspace) -> M
     if info.kind in (Kind.AUDIO, Kind.VIDEO) and info.duration_s is None and FORMATS[info.format].demuxer:
         from mmsprep.sniff.recordings import counted_s
 
-        return replace(info, duration_s=counted_s(attachment, info.format, settings, workspace))
+        inside = replace(attachment, extent=info.extent)
+        return replace(info, duration_s=counted_s(inside, info.format, settings, workspace))
     return info
 
 
@@ -74,10 +76,20 @@ def look(attachment: Attachment, settings: Settings) -> MediaInfo:
         if not content.size_bytes:
             raise Empty(content.name, "is empty (0 bytes)")
         slug = recognised(content)
+        extent = extent_of(content, slug) if slug and attachment.extent is None else None
+        if extent:
+            return _untagged(replace(attachment, extent=extent), tag_names(content), settings)
         info = _binary_info(content, slug, attachment, settings) if slug else _other_info(content, attachment, settings)
     _check_limits(attachment.name, info, settings)
     told = _name_note(attachment.name, FORMATS[info.format])
     return replace(info, notes=(told, *info.notes)) if told else info
+
+
+def _untagged(attachment: Attachment, tags: tuple[str, ...], settings: Settings) -> MediaInfo:
+    """The facts about what lies between ``tags``."""
+    info = look(attachment, settings)
+    metadata = tuple(dict.fromkeys((*tags, *info.metadata)))
+    return replace(info, size_bytes=attachment.size_bytes, metadata=metadata, extent=attachment.extent)
 
 
 def identify(attachment: Attachment) -> Format:

@@ -78,7 +78,7 @@ def isolated(
         if attachment.data is None and HANDS_OVER:
             descriptor = opened.enter_context(open_attachment(attachment)).fileno()
         elif attachment.data is None:
-            plain = replace(plain, data=read_bytes(attachment))
+            plain = replace(plain, data=read_bytes(attachment), extent=None)
         call = Call(f"{function.__module__}:{function.__qualname__}", settings.max_cpu_s, encode([plain, *args]))
         told = {"function": call.function, "attachment": attachment.name, "index": attachment.index}
         with timed(_log, logging.DEBUG, "%(attachment)s: a worker's %(function)s took %(took_s).3f s", **told):

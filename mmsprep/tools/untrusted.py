@@ -98,8 +98,8 @@ def open_attachment(attachment: Attachment) -> BufferedReader:
 def content_of(attachment: Attachment) -> Content:
     """An attachment's bytes, on disk or in memory, to be read here and there; raises as :func:`open_attachment`."""
     if attachment.data is not None:
-        return Content(attachment.name, BytesIO(attachment.data))
-    return Content(attachment.name, open_attachment(attachment))
+        return Content(attachment.name, BytesIO(attachment.data), attachment.extent)
+    return Content(attachment.name, open_attachment(attachment), attachment.extent)
 
 
 def replaced(called: str) -> Unreadable:

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from mmsprep.errors import InputError, OutputError, ToolError, ToolOverLimit, Unreadable
-from mmsprep.model import Attachment
+from mmsprep.model import Attachment, Extent
 from mmsprep.settings import Settings
 from mmsprep.tools.cage import Cage, can_cage
 from mmsprep.tools.defences import require_defences, warn_of_missing_defences
@@ -94,12 +94,13 @@ class Workspace:
         )
 
     def path_of(self, attachment: Attachment) -> Path:
-        """Where the attachment's bytes lie on disk: its own absolute path, or a copy of its data here."""
-        if attachment.path is not None:
+        """Where the attachment's bytes lie on disk: its own absolute path, or a copy of its data here, without the tags
+        around it."""
+        if attachment.path is not None and attachment.extent is None:
             path = attachment.path.absolute()
             self._attachments[str(path)] = attachment
             return path
-        return self.put(attachment.data or b"", ".in")
+        return self.put(read_bytes(attachment), ".in")
 
     def open(self, path: Path | str) -> BufferedReader:
         """Open what :meth:`path_of` named, the same file as when it was taken in, or what a child left here.
@@ -169,16 +170,18 @@ def no_room(reason: str | None) -> OutputError:
 
 
 def read_bytes(attachment: Attachment) -> bytes:
-    """The whole content of an attachment.
+    """The whole content of an attachment, without the tags around it.
 
     Raises:
         NotFound: the file went away.
         Unreadable: it cannot be read, or is another one by now.
     """
+    extent = attachment.extent or Extent(0, attachment.size_bytes)
     if attachment.data is not None:
-        return attachment.data
+        return attachment.data[extent.begin : extent.end] if attachment.extent else attachment.data
     try:
         with open_attachment(attachment) as file:
-            return file.read(attachment.size_bytes + 1)[: attachment.size_bytes]
+            file.seek(extent.begin)
+            return file.read(extent.end - extent.begin)
     except OSError as error:
         raise Unreadable(attachment.name, f"cannot be read ({error.strerror})") from error

@@ -25,7 +25,6 @@ from mmsprep.formats.amr import read_voice
 from mmsprep.formats.caf import caf_pcm_duration_s
 from mmsprep.formats.content import Content
 from mmsprep.formats.emelody import parse_emelody
-from mmsprep.formats.id3 import after_id3
 from mmsprep.formats.imelody import parse_imelody
 from mmsprep.formats.isobmff import read_movie
 from mmsprep.formats.jxl import jxl_size_px
@@ -35,6 +34,7 @@ from mmsprep.formats.midi import read_song
 from mmsprep.formats.readers import read_structure
 from mmsprep.formats.registry import by_look
 from mmsprep.formats.signatures import foreign_format, recognised
+from mmsprep.formats.tagged import extent_of
 from mmsprep.formats.text import clean, decode, oddities, text_format
 from mmsprep.formats.wav import wave_layout
 from mmsprep.message.mime import Entity, parse_multipart
@@ -76,7 +76,8 @@ def _on_content(read: Callable[[Content], object]) -> Callable[[bytes], object]:
 
 
 def _sniffed(content: Content) -> object:
-    return recognised(content), foreign_format(content), after_id3(content)
+    slug = recognised(content)
+    return slug, foreign_format(content), extent_of(content, slug) if slug else None
 
 
 def _framed(content: Content) -> object:
