@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import NoReturn
 
 from mmsprep.errors import Damaged, TypeNotAllowed
@@ -28,20 +29,25 @@ _RATES_KBPS = (4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2)
 _AMR_SILENCE, _AMR_NO_DATA = 8, 15
 FRAME_S = 0.020
 _BYTES_MEASURED = 64_000_000
-AMR_MAGIC = b"#!AMR\n"
+AMR_MAGIC, _AMR_WB_MAGIC = b"#!AMR\n", b"#!AMR-WB\n"
 _SPARE_BITS = 0x83
 """The bits around frame type and quality in a frame's header, which are zero."""
 _NO_DATA = b"\x7c"
 """A frame of type 15 (nothing to decode) of good quality."""
+_GOOD = 4
+"""The bit of a frame's header that says it arrived undamaged."""
+_MARKS = 1_000
+_MOST_JUNK_BYTES = 64
 _FOLLOWING = 3
-_MOST_BAD_SHARE = 0.1
+_MOST_BAD_SHARE, _FEW_BAD = 0.1, 10
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceFacts:
     """How long a file of frames plays, how many of its frames are of no known type, and what else is odd about it.
 
-    ``is_exact`` is false where bits that should be zero are not, ``trailing_bytes`` is what follows the last frame.
+    ``is_exact`` is false where bits that should be zero are not, or where the bit that marks a good frame is missing
+    from most of them; ``trailing_bytes`` is what follows the last frame.
     """
 
     duration_s: float
@@ -68,10 +74,10 @@ def read_voice(content: Content, format_slug: str) -> VoiceFacts:
     header_length = content.head.index(b"\n") + 1
     data = content.read(header_length, _BYTES_MEASURED)
     good = bad = end = 0
-    is_exact = True
+    is_exact = format_slug == "evrc" or not _are_all_marked_bad(data, 0, format_slug)
     for frame in _frames(data, 0, format_slug):
         good, bad, end = good + frame.is_good, bad + (not frame.is_good), frame.start + frame.length
-        if format_slug != "evrc" and data[frame.start] & _SPARE_BITS:
+        if frame.is_good and format_slug != "evrc" and data[frame.start] & _SPARE_BITS:
             is_exact = False
     if not good:
         raise Damaged(content.name, "has a header but no sound; get the file again")
@@ -94,36 +100,51 @@ def read_voice(content: Content, format_slug: str) -> VoiceFacts:
 def _strip(content: Content) -> bytes:
     """Whole frames with exact headers; one of no known type becomes one without data, what follows the last one goes.
 
+    Where most frames are marked as bad, it was the program that forgot the mark of good ones.
+
     Raises:
         ValueError: it is no AMR, or less than half of it is frames.
     """
     data = content.read(0, content.size_bytes)
-    if not data.startswith(AMR_MAGIC):
+    format_slug = "amr-wb" if data.startswith(_AMR_WB_MAGIC) else "amr"
+    magic = _AMR_WB_MAGIC if format_slug == "amr-wb" else AMR_MAGIC
+    if not data.startswith(magic):
         raise ValueError("no AMR header")
-    kept, end = [AMR_MAGIC], len(AMR_MAGIC)
-    for frame in _frames(data, end, "amr"):
+    kept, end = [magic], len(magic)
+    mark = _GOOD if _are_all_marked_bad(data, end, format_slug) else 0
+    for frame in _frames(data, end, format_slug):
         end = frame.start + frame.length
-        header = bytes((data[frame.start] & ~_SPARE_BITS & 0xFF,))
+        header = bytes((data[frame.start] & ~_SPARE_BITS & 0xFF | mark,))
         kept.append(header + data[frame.start + 1 : end] if frame.is_good else _NO_DATA)
     if len(kept) == 1 or len(data) - end > end:
         raise ValueError(f"no frame at byte {end}")
     return b"".join(kept)
 
 
+def _are_all_marked_bad(data: bytes, position: int, format_slug: str) -> bool:
+    """Whether most of the first frames say that they were damaged on their way."""
+    marks = [data[one.start] & _GOOD for one in islice(_frames(data, position, format_slug), _MARKS) if one.is_good]
+    return sum(marks) < _GOOD * len(marks) / 2
+
+
 def _frames(data: bytes, position: int, format_slug: str) -> Iterator[_Frame]:
     """Frame after frame. One of a type that does not exist is as long as lets good ones follow it, as players see it:
-    its header alone, or as long as the one before it."""
+    its header alone, as long as the one before it, or any other length."""
     usual, header = 1, b""
+    good = bad = 0
     # Zeros behind the last frame would be frames of the lowest rate, each marked as bad.
     end = len(data) if format_slug == "evrc" else len(data.rstrip(b"\0"))
     while position < end:
         length = _length(data[position], format_slug)
         is_good = bool(length)
         if not is_good:
-            fitting = [one for one in (1, usual) if _goes_on(data, position + one, format_slug)]
-            alike = (one for one in fitting if data[position + one : position + one + 1] == header)
-            length = next(alike, fitting[0] if fitting else 0)
-        if not length or position + length > len(data):
+            lengths = (1, usual, *range(2, _MOST_JUNK_BYTES))
+            fitting = (one for one in lengths[:2] if _goes_on(data, position + one, format_slug))
+            alike = [one for one in fitting if data[position + one : position + one + 1] == header]
+            others = (one for one in lengths if position + one < end and _goes_on(data, position + one, format_slug))
+            length = alike[0] if alike else next(others, 0)
+        good, bad = good + is_good, bad + (not is_good)
+        if not length or position + length > len(data) or bad > _FEW_BAD + _MOST_BAD_SHARE * good:
             return
         yield _Frame(position, length, is_good)
         usual, header = (length, data[position : position + 1]) if is_good else (usual, header)
@@ -241,6 +262,7 @@ register(
         also_named="amr",
         magics=(((0, b"#!AMR-WB\n"),),),
         read=lambda content: voice_info(content, "amr-wb"),
+        strip=_strip,
     )
 )
 register(Family(refine=_refuse_channels, magics=(((0, b"#!AMR_MC1.0\n"),), ((0, b"#!AMR-WB_MC1.0\n"),))))

@@ -3,26 +3,26 @@
 Comes in: a MIDI file's bytes, or a :class:`Melody`. Goes out: what is in it; one Standard MIDI file. Never: a
 sound, or text from the file's tags.
 
-The reader is mido's; RIFF wrappings (RMI) and chunks of other kinds are taken off before.
+The reader is mido's; what is around and wrong with the tracks goes before (``midi_tracks.py``).
 """
 
 from __future__ import annotations
 
 import io
 import re
-import struct
 from dataclasses import dataclass
 from typing import Any
 
 from mmsprep.errors import Damaged
 from mmsprep.formats.content import Content
 from mmsprep.formats.melody import Melody
+from mmsprep.formats.midi_tracks import cleaned, find_header
 from mmsprep.formats.registry import Format, described, register
 from mmsprep.model import Kind, MediaInfo
 
 TICKS_A_QUARTER = 480
-_MOST_CHUNKS = 66_536
-"""As many tracks as a header can count, and a thousand chunks of other kinds."""
+_PREFIX_BYTES = 1_024
+"""What old systems put in front of a file (MacBinary: 128 bytes)."""
 _BYTES_READ = 1_000_000
 _ENDLESS_NUMBER = re.compile(rb"[\x80-\xff]{4096}")
 _FIRST_TEMPO = 500_000
@@ -60,7 +60,7 @@ def as_one_track(data: bytes) -> bytes:
     """
     import mido
 
-    song = _parsed(data)
+    song = _parsed(cleaned(data))
     single = mido.MidiFile(type=0, ticks_per_beat=song.ticks_per_beat)
     single.tracks.append(mido.MidiTrack())
     waiting = 0
@@ -138,41 +138,8 @@ def _saved(song: Any) -> bytes:
     return out.getvalue()
 
 
-def unpack_midi(data: bytes) -> bytes:
-    """The header and the tracks of a Standard MIDI file, or of the one inside a RIFF RMID file.
-
-    Chunks of other kinds are left out, as the standard has readers do; the header counts the tracks that are there.
-
-    Raises:
-        ValueError: there is no header or no whole track.
-    """
-    start = data.find(b"MThd") if data[:4] == b"RIFF" else 0
-    if start < 0 or data[start : start + 4] != b"MThd" or len(data) < start + 14:
-        raise ValueError("no MIDI header")
-    header_bytes, form, wanted = struct.unpack_from(">IHH", data, start + 4)
-    if header_bytes < 6:
-        raise ValueError("no MIDI header")
-    tracks: list[bytes] = []
-    position = start + 8 + header_bytes
-    for _ in range(_MOST_CHUNKS):
-        if position + 8 > len(data) or (tracks and len(tracks) == wanted):
-            break
-        name, length = struct.unpack_from(">4sI", data, position)
-        if position + 8 + length > len(data):
-            if name == b"MTrk":
-                raise ValueError(f"it was cut short in track {len(tracks) + 1}")
-            break
-        if name == b"MTrk":
-            tracks.append(data[position : position + 8 + length])
-        position += 8 + length
-    if not tracks:
-        raise ValueError("no track in it")
-    header = struct.pack(">IHH", 6, form, len(tracks)) + data[start + 12 : start + 14]
-    return b"".join((b"MThd", header, *tracks))
-
-
 def _strip(content: Content) -> bytes:
-    return unpack_midi(content.read(0, content.size_bytes))
+    return cleaned(content.read(0, content.size_bytes))
 
 
 def _read(content: Content) -> MediaInfo:
@@ -182,12 +149,13 @@ def _read(content: Content) -> MediaInfo:
     """
     wrapped = content.head.startswith(b"RIFF")
     whole = content.size_bytes <= _BYTES_READ
-    duration_s, form = None, int.from_bytes(content.head[8:10], "big")
+    start = max(0, find_header(content.head))
+    duration_s, form = None, int.from_bytes(content.head[start + 8 : start + 10], "big")
     metadata = ["rmi"] if wrapped else []
     if whole:
         data = content.read(0, content.size_bytes)
         try:
-            inner = unpack_midi(data)
+            inner = cleaned(data)
             song = read_song(inner)
         except ValueError as error:
             raise Damaged(content.name, f"is damaged MIDI ({error}); get the file again") from error
@@ -195,7 +163,7 @@ def _read(content: Content) -> MediaInfo:
             raise Damaged(content.name, "is MIDI without a note; get the file again")
         duration_s, form = song.duration_s, song.form
         if not wrapped and inner != data:
-            metadata.append("trailing" if data.startswith(inner) else "foreign_chunks")
+            metadata.append("trailing" if data.startswith(inner) else "irregular_structure")
     return described(content, "midi", duration_s=duration_s, brand=f"smf{form}", metadata=tuple(metadata))
 
 
@@ -215,6 +183,8 @@ register(
             ),
             ((0, b"MThd\x00\x00\x00"),),
         ),
+        looks_like=lambda content: find_header(content.head[:_PREFIX_BYTES]) >= 0,
+        rank=190,
         read=_read,
         strip=_strip,
     )

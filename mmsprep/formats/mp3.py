@@ -235,7 +235,7 @@ def _amend(content: Content, info: MediaInfo) -> MediaInfo:
     extra += ["wrong_length"] if facts.promised_s and abs(facts.promised_s - facts.duration_s) > 1 else []
     return replace(
         info,
-        duration_s=facts.duration_s or info.duration_s,
+        duration_s=(facts.duration_s or None) if facts.rate_kbps else info.duration_s,
         metadata=(*info.metadata, *extra),
         notes=notes,
     )

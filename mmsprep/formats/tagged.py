@@ -28,6 +28,7 @@ _FRAMES_AFTER_A_SEARCH = 6
 _STARTS = re.compile(
     rb"fLaC|RIFF|RF64|OggS|FORM|wvpk|TTA1|MPCK|MP\+|MAC |#!AMR|caff|\.snd|\xff[\xe0-\xff]|\x0b\x77|V[\xe0-\xff]"
 )
+_PICTURE = re.compile(rb"APIC|PIC\x00")
 _APE, _APE_BYTES, _APE_HAS_HEADER = b"APETAGEX", 32, 1 << 31
 _ID3V1_BYTES, _FOOTER_BYTES = 128, 10
 _TAIL_BYTES = 256
@@ -46,11 +47,12 @@ def extent_of(content: Content, format_slug: str) -> Extent | None:
 
 
 def tag_names(content: Content) -> tuple[str, ...]:
-    """``id3``, ``ape`` and ``lyrics`` where there are such tags at either end."""
+    """``id3``, ``ape`` and ``lyrics`` where there are such tags at either end, ``cover`` for a picture in the first."""
     head, tail = content.head[:_APE_BYTES], content.read(max(0, content.size_bytes - _TAIL_BYTES), _TAIL_BYTES)
     found = {
         "id3": is_tag(head) or tail[-_ID3V1_BYTES:].startswith(b"TAG") or tail[-_FOOTER_BYTES:].startswith(b"3DI"),
         "ape": _APE in head or _APE in tail,
+        "cover": is_tag(head) and _PICTURE.search(content.head[: tag_bytes(head)]) is not None,
         "lyrics": any(end in tail for end in _LYRICS_ENDS),
     }
     return tuple(name for name, is_there in found.items() if is_there)

@@ -66,7 +66,7 @@ def as_sent(attachment: Attachment, format_slug: str, target: str, in_patterns: 
     try:
         if format_slug == "midi":
             if in_patterns:
-                data = midi.as_one_track(data[max(0, data.find(b"MThd")) :])
+                data = midi.as_one_track(data)
             return Made(data, "midi")
         if target == format_slug:
             return Made(data, format_slug)

@@ -15,7 +15,7 @@ from mmsprep.hearing.samples import RATES_HZ, SAMPLE_BYTES, Decoded, decoded
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.sound.evrc import as_qcp
+from mmsprep.transcode.sound.voice import as_qcp, whole_frames
 
 _MAX_SAMPLES = 24_000_000
 """Of all channels; more are decoded at a lower rate."""
@@ -67,9 +67,13 @@ def decode_pcm(
         ToolMissing: this ffmpeg lacks the decoder.
     """
     settings = workspace.settings
-    path, slug = workspace.path_of(attachment), info.format
+    slug = info.format
     if slug == "evrc":
         path, slug = as_qcp(attachment, workspace), "qcp"
+    elif slug in ("amr", "amr-wb"):
+        path = whole_frames(attachment, info, workspace)
+    else:
+        path = workspace.path_of(attachment)
     if FORMATS[slug].demuxer is None:
         raise TypeNotAllowed(
             attachment.name, f"is {FORMATS[slug].title}, which ffmpeg does not read; send it as WAV or M4A"

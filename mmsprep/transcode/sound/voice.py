@@ -1,9 +1,12 @@
-"""EVRC files as ffmpeg reads them: the frames stay, the header becomes that of a QCP file.
+"""AMR and EVRC files as ffmpeg reads them.
 
-Comes in: an attachment in RFC 4788's storage format. Goes out: a QCP file in the workspace. Never: a decode.
+Comes in: an attachment in the storage format of RFC 4867 or RFC 4788. Goes out: a file in the workspace. Never: a
+decode.
 
-Both formats put the same byte before each frame (0 blank, 1 eighth, 3 half, 4 full rate), so the body is
-copied as it is. RFC 4788, 9 and 10: the magic numbers; RFC 3625: QCP.
+At an AMR frame of no known type ffmpeg stops, and one that is not marked as good it leaves out: its file gets whole
+frames with exact headers. EVRC's frames stay, the header becomes that of a QCP file: both formats put the same byte
+before each frame (0 blank, 1 eighth, 3 half, 4 full rate), so the body is copied as it is. RFC 4788, 9 and 10: the
+magic numbers; RFC 3625: QCP.
 """
 
 from __future__ import annotations
@@ -11,14 +14,39 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from mmsprep.errors import OverInputLimit, TypeNotAllowed
-from mmsprep.model import Attachment
+from mmsprep.errors import Damaged, OverInputLimit, TypeNotAllowed
+from mmsprep.formats import FORMATS
+from mmsprep.model import Attachment, MediaInfo
+from mmsprep.tools.isolation import isolated
+from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace, read_bytes
 
 _MAGIC = b"#!EVRC\n"
 _EVRC_GUID = bytes.fromhex("8dd489e67690b54691ef736a5100ceb4")
 _FRAME_BYTES = {0: 0, 1: 2, 3: 10, 4: 22}
 _FRAMES_A_SECOND = 50
+
+
+def whole_frames(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> Path:
+    """Where an AMR or AMR-WB file lies, or a copy of it whose frames are all as they should be.
+
+    Raises:
+        Damaged: there is no frame in it.
+    """
+    if not info.metadata:
+        return workspace.path_of(attachment)
+    return workspace.put(isolated(workspace, stripped, attachment, info.format), f".{info.format}")
+
+
+def stripped(attachment: Attachment, format_slug: str) -> bytes:
+    """The frames alone, in this process: for a worker; raises as :func:`whole_frames`."""
+    strip = FORMATS[format_slug].strip
+    assert strip is not None
+    with content_of(attachment) as content:
+        try:
+            return strip(content)
+        except ValueError as error:
+            raise Damaged(attachment.name, f"has no sound in it ({error}); get the file again") from error
 
 
 def as_qcp(attachment: Attachment, workspace: Workspace) -> Path:
