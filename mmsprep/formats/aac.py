@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mmsprep.formats.content import Content
 from mmsprep.formats.frames import Frame, starts_with_frames
-from mmsprep.formats.registry import Format, register
+from mmsprep.formats.registry import Format, described, register
 from mmsprep.model import Kind, MediaInfo
 
 _BYTES_MEASURED = 64_000_000
@@ -72,6 +72,11 @@ def _amend(content: Content, info: MediaInfo) -> MediaInfo:
     return replace(info, duration_s=round(measured_s, 3) or None, audio_rate_kbps=round(rate_kbps, 3))
 
 
+def _read_alone(content: Content) -> MediaInfo | None:
+    """Its frames tell the most of it, where MediaInfo looks for other things first."""
+    return _amend(content, described(content, "aac", audio_codec="aac"))
+
+
 register(
     Format(
         slug="aac",
@@ -84,5 +89,6 @@ register(
         looks_like=lambda content: starts_with_frames(content, adts_frame),
         rank=130,
         amend=_amend,
+        read_alone=_read_alone,
     )
 )

@@ -37,7 +37,7 @@ _NO_DATA = b"\x7c"
 _GOOD = 4
 """The bit of a frame's header that says it arrived undamaged."""
 _MARKS = 1_000
-_MOST_JUNK_BYTES = 64
+_MOST_JUNK_BYTES, _MOST_BAD_IN_A_ROW = 64, 8
 _FOLLOWING = 3
 _MOST_BAD_SHARE, _FEW_BAD = 0.1, 10
 
@@ -81,7 +81,7 @@ def read_voice(content: Content, format_slug: str) -> VoiceFacts:
             is_exact = False
     if not good:
         raise Damaged(content.name, "has a header but no sound; get the file again")
-    if len(data) - end > _MOST_BAD_SHARE * len(data):
+    if _end(data, format_slug) - end > _MOST_BAD_SHARE * len(data):
         raise Damaged(
             content.name,
             f"the frame at {(good + bad) * FRAME_S:.2f} s is of a type that does not exist (the recording is damaged);"
@@ -128,27 +128,46 @@ def _are_all_marked_bad(data: bytes, position: int, format_slug: str) -> bool:
 
 
 def _frames(data: bytes, position: int, format_slug: str) -> Iterator[_Frame]:
-    """Frame after frame. One of a type that does not exist is as long as lets good ones follow it, as players see it:
-    its header alone, as long as the one before it, or any other length."""
+    """Frame after frame. What is of a type that does not exist is as long as lets good ones follow it."""
     usual, header = 1, b""
     good = bad = 0
     # Zeros behind the last frame would be frames of the lowest rate, each marked as bad.
-    end = len(data) if format_slug == "evrc" else len(data.rstrip(b"\0"))
+    end = _end(data, format_slug)
     while position < end:
-        length = _length(data[position], format_slug)
+        length, count = _length(data[position], format_slug), 1
         is_good = bool(length)
         if not is_good:
-            lengths = (1, usual, *range(2, _MOST_JUNK_BYTES))
-            fitting = (one for one in lengths[:2] if _goes_on(data, position + one, format_slug))
-            alike = [one for one in fitting if data[position + one : position + one + 1] == header]
-            others = (one for one in lengths if position + one < end and _goes_on(data, position + one, format_slug))
-            length = alike[0] if alike else next(others, 0)
-        good, bad = good + is_good, bad + (not is_good)
-        if not length or position + length > len(data) or bad > _FEW_BAD + _MOST_BAD_SHARE * good:
+            length, count = _bad_frames(data, position, end, usual, header, format_slug)
+        good, bad = good + is_good * count, bad + (not is_good) * count
+        if not length or position + length * count > len(data) or bad > _FEW_BAD + _MOST_BAD_SHARE * good:
             return
-        yield _Frame(position, length, is_good)
-        usual, header = (length, data[position : position + 1]) if is_good else (usual, header)
-        position += length
+        for _ in range(count):
+            yield _Frame(position, length, is_good)
+            position += length
+        if is_good:
+            usual, header = length, data[position - length : position - length + 1]
+
+
+def _end(data: bytes, format_slug: str) -> int:
+    return len(data) if format_slug == "evrc" else len(data.rstrip(b"\0"))
+
+
+def _bad_frames(data: bytes, position: int, end: int, usual: int, header: bytes, format_slug: str) -> tuple[int, int]:
+    """How long what is no frame is, and how many it stands for; 0: no good frames follow.
+
+    What players see: a header alone, as long as the frame before it, some of these, or any other length.
+    """
+    short = [one for one in (1, usual) if _goes_on(data, position + one, format_slug)]
+    alike = [one for one in short if data[position + one : position + one + 1] == header]
+    if alike or short:
+        return (alike or short)[0], 1
+    for count in range(2, _MOST_BAD_IN_A_ROW + 1):
+        if position + usual * count < end and _goes_on(data, position + usual * count, format_slug):
+            return usual, count
+    others = (one for one in range(2, _MOST_JUNK_BYTES) if position + one < end)
+    found = next((one for one in others if _goes_on(data, position + one, format_slug)), 0)
+    # Before another bad one, or where bits are set in all: at least a header like the last good one follows.
+    return found or next((one for one in (1, usual) if data[position + one : position + one + 1] == header), 0), 1
 
 
 def amr_frames(data: bytes) -> Iterator[bytes]:

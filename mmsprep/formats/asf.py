@@ -37,6 +37,8 @@ register(
         content_type="audio/x-ms-wma",
         extension="wma",
         demuxer="asf",
+        # Whether its duration includes what players buffer first is up to the program that wrote it.
+        counted=True,
         also_named="asf",
     )
 )
@@ -48,6 +50,8 @@ register(
         content_type="video/x-ms-wmv",
         extension="wmv",
         demuxer="asf",
+        # Whether its duration includes what players buffer first is up to the program that wrote it.
+        counted=True,
         also_named="asf",
         sound_only="wma",
         has_pictures=lambda content: _OF_PICTURES in content.head or _OF_SOUND not in content.head,

@@ -18,7 +18,7 @@ from mmsprep.formats.content import Content
 from mmsprep.formats.findings import Sound
 from mmsprep.formats.frames import Frame, starts_with_frames
 from mmsprep.formats.id3 import tag_bytes
-from mmsprep.formats.registry import Format, register
+from mmsprep.formats.registry import Format, described, register
 from mmsprep.model import Kind, MediaInfo
 
 SEARCHED_BYTES = 262_144
@@ -241,6 +241,14 @@ def _amend(content: Content, info: MediaInfo) -> MediaInfo:
     )
 
 
+def _read_alone(content: Content) -> MediaInfo | None:
+    """Its frames tell everything; a few streams are nothing to MediaInfo, which looks for other things first."""
+    found = next((start for start, _ in runs_of(content.read(0, SEARCHED_BYTES))), None)
+    if found is None:
+        return None
+    return _amend(content, described(content, "mp3", audio_rate_kbps=read_mp3(content, found).rate_kbps or None))
+
+
 _LAYERS = {1: "mp1", 2: "mp2", 3: "mp3"}
 
 
@@ -300,6 +308,7 @@ register(
         looks_like=lambda content: starts_with_frames(content, mpeg_audio_frame),
         rank=120,
         amend=_amend,
+        read_alone=_read_alone,
         strip=strip,
         is_surely_over=_is_surely_over,
         read_exactly=_read_exactly,

@@ -56,8 +56,9 @@ class Format:
     Walked: ``structure`` reads how a picture is put together; ``read`` tells all facts by itself; ``codec`` is the one
     kind of sound in what MediaInfo reads wrongly; else MediaInfo reads the facts, ``amend`` corrects them, and
     ``read_alone`` tells what there is where MediaInfo finds nothing.
-    ``known_end`` is where it ends by its own word. ``animated``: its frames are shown one after
-    another; ``melody``: it holds notes, which every phone plays with instruments of its own.
+    ``known_end`` is where it ends by its own word; ``counted``: what it says of its time is no evidence.
+    ``animated``: its frames are shown one after another; ``melody``: it holds notes, which every phone plays with
+    instruments of its own.
 
     Stripped: ``strip`` makes of it the same media without anything else, ``is_surely_over`` tells by a look at little
     of it that these are more than so many bytes; ``remuxed``: ffmpeg repackages it without encoding it.
@@ -78,6 +79,7 @@ class Format:
     text_starts: tuple[str, ...] = ()
     decoder: str = ""
     indexed: bool = False
+    counted: bool = False
     sound_only: str = ""
     with_pictures: str = ""
     has_pictures: Callable[[Content], bool] | None = None

@@ -63,10 +63,13 @@ def sniff(attachment: Attachment, settings: Settings, workspace: Workspace) -> M
     if info.format not in FORMATS or any(size is not None and not size >= 0 for size in sizes):
         raise senseless(attachment.name)
     if info.kind in (Kind.AUDIO, Kind.VIDEO) and info.duration_s is None and FORMATS[info.format].demuxer:
-        from mmsprep.sniff.recordings import counted_s
+        from mmsprep.sniff.recordings import counted
 
         inside = replace(attachment, extent=info.extent)
-        return replace(info, duration_s=counted_s(inside, info.format, settings, workspace))
+        duration_s, frame_count = counted(inside, info.format, settings, workspace)
+        if info.kind is Kind.VIDEO and info.frame_count is None:
+            info = replace(info, frame_count=frame_count)
+        return replace(info, duration_s=duration_s)
     return info
 
 
@@ -80,6 +83,9 @@ def look(attachment: Attachment, settings: Settings) -> MediaInfo:
         if extent:
             return _untagged(replace(attachment, extent=extent), tag_names(content), settings)
         info = _binary_info(content, slug, attachment, settings) if slug else _other_info(content, attachment, settings)
+    if FORMATS[info.format].demuxer and (info.duration_s or 0) > settings.max_duration_s:
+        # A header's word alone: it is counted.
+        info = replace(info, duration_s=None)
     _check_limits(attachment.name, info, settings)
     told = _name_note(attachment.name, FORMATS[info.format])
     return replace(info, notes=(told, *info.notes)) if told else info

@@ -147,6 +147,8 @@ def media_info(
         info = _with_picture(info, pictures[0], _orientation(pictures[0], movie, told), coded)
         info = replace(info, has_alpha=info.has_alpha or (told is not None and told.has_alpha))
     info = _with_sound(info, sounds[0]) if sounds else info
+    if entry.counted:
+        return replace(info, duration_s=None, frame_count=None)
     if info.is_still_picture:
         info = replace(info, notes=(*info.notes, "is a clip of one frame; it is sent as a picture"))
     return info
@@ -187,7 +189,15 @@ def _mpeg_pictures(content: Content) -> list[Track]:
 
 
 def counted_s(attachment: Attachment, format_slug: str, settings: Settings, workspace: Workspace) -> float | None:
-    """How long a file plays whose headers do not say it, counted from its packets by ffmpeg; nothing is decoded.
+    """How long a file plays, as :func:`counted` has it, and raises."""
+    return counted(attachment, format_slug, settings, workspace)[0]
+
+
+def counted(
+    attachment: Attachment, format_slug: str, settings: Settings, workspace: Workspace
+) -> tuple[float | None, int | None]:
+    """How long a file plays whose headers do not say it, and how many frames it shows, counted from its packets by
+    ffmpeg; nothing is decoded.
 
     Raises:
         OverInputLimit: longer than ``settings.max_duration_s``, or counting takes too long.
@@ -200,7 +210,7 @@ def counted_s(attachment: Attachment, format_slug: str, settings: Settings, work
     except (ToolTimeout, ToolOverLimit) as error:
         raise OverInputLimit(attachment.name, f"is more than this machine may spend on one file ({error})") from error
     except ToolError:
-        return None
+        return None, None
     times = re.findall(rb"out_time_us=(\d+)", done.stdout)
     seconds = int(times[-1]) / 1e6 if times else 0.0
     if seconds > settings.max_duration_s:
@@ -208,7 +218,8 @@ def counted_s(attachment: Attachment, format_slug: str, settings: Settings, work
             attachment.name,
             f"is longer than {settings.max_duration_s:,.0f} s; cut it first, or raise MMSPREP_MAX_DURATION_S",
         )
-    return round(seconds, 3) or None
+    frames = re.findall(rb"frame=\s*(\d+)", done.stdout)
+    return round(seconds, 3) or None, int(frames[-1]) or None if frames else None
 
 
 def _check_whole(content: Content, entry: Format) -> None:
