@@ -265,7 +265,7 @@ def _body(length: int) -> bytes:
     voice=st.sampled_from([NARROW, WIDE]),
     count=st.integers(40, 90),
     bad=st.lists(
-        st.tuples(st.integers(5, 34), st.sampled_from(["header", "whole", "junk"])),
+        st.tuples(st.sampled_from([5, 14, 25, 33]), st.sampled_from(["header", "whole", "junk"])),
         max_size=2,
         unique_by=lambda one: one[0],
     ),

@@ -216,7 +216,8 @@ def counted(
     if seconds > settings.max_duration_s:
         raise OverInputLimit(
             attachment.name,
-            f"is longer than {settings.max_duration_s:,.0f} s; cut it first, or raise MMSPREP_MAX_DURATION_S",
+            f"plays too long; the setting max_duration_s allows {settings.max_duration_s:,.10g} s. Cut it, or set"
+            " MMSPREP_MAX_DURATION_S higher",
         )
     frames = re.findall(rb"frame=\s*(\d+)", done.stdout)
     return round(seconds, 3) or None, int(frames[-1]) or None if frames else None
