@@ -32,6 +32,7 @@ from mmsprep.pipeline.job import Job, check_type
 from mmsprep.profile import Profile, load_profile
 from mmsprep.sender import (
     Account,
+    Connections,
     Journal,
     Patience,
     Receipt,
@@ -106,7 +107,7 @@ def deliver(
     check_type(refit, "refit", (Job, type(None)), "a Job")
     sender_digits = origin(sender, country).digits if sender else ""
     account = account or load_account()
-    with opened_journal(journal) as book:
+    with opened_journal(journal) as book, Connections() as connections:
 
         def try_once(current: Message, recipient: str, again: bool) -> Receipt:
             return send(
@@ -121,6 +122,7 @@ def deliver(
                 key=key or message.sha256,
                 resend_unknown=again,
                 patience=patience or Patience(),
+                connections=connections,
             )
 
         def attempt(current: Message, recipient: str) -> Receipt:

@@ -1,18 +1,25 @@
 """The sending of a campaign: several people at once, in a pace, until everybody was reached or too much went wrong.
 
 Comes in: a checked campaign, its messages, an account, a journal. Goes out: an :class:`Outcome` a person as it happens.
-Never: more people in memory than are being sent to, or a second request to one whom the journal knows.
+Never: more people in memory than are about to be sent to, or a second request to one whom the journal knows.
+
+Places in the journal are reserved for the next people together; each begins right before their bytes leave, in one
+commit with the outcome of the one before (:mod:`mmsprep.sender.reservations`). So a kill leaves as many unknown as were
+sent to at once, at most.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from mmsprep.campaign.checked import Campaign, Checked, Decided, Verdict, decisions
 from mmsprep.campaign.media import Rendered
@@ -20,6 +27,7 @@ from mmsprep.delivery import ends_it, key_of
 from mmsprep.errors import (
     ContentRefused,
     EarlierOutcomeUnknown,
+    JournalError,
     MmsprepError,
     NotSent,
     SendError,
@@ -27,12 +35,17 @@ from mmsprep.errors import (
     UsageError,
 )
 from mmsprep.message import Message
-from mmsprep.sender import Account, Journal, Patience, Receipt, SubmitOptions, Via, send
+from mmsprep.sender import Account, Connections, Journal, Patience, Receipt, SubmitOptions, Via, send
+from mmsprep.sender.reservations import Reservations
 from mmsprep.settings import Settings
 
 MOST_AT_ONCE = 64
 _SHARE_FROM = 50
 """From so many outcomes on a share of failures says something."""
+_MOST_AHEAD = 64
+"""So many people, or four for each that is sent to at once, have a place in the journal before their turn."""
+_MOST_REFUSED = 2
+"""So often the same files are tried in other words when the gateway has refused them and taken them from nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +154,11 @@ def run(
         JournalError: the journal cannot be used; nothing more was sent.
     """
     line = _Line(checked, rendered, sending, journal, key or campaign_key(checked.campaign), pace or Pace(), stop)
-    judge = _Judge(failures or Failures())
+    judge = _Judge(failures or Failures(), line.refused, _is_personal(checked.campaign))
     try:
         for outcome in line.outcomes():
             yield outcome
-            if problem := judge.problem(outcome):
+            if problem := judge.problem(outcome, len(checked.groups)):
                 line.stop.set()
                 # Those that are under way come to their end.
                 yield from line.rest()
@@ -154,24 +167,47 @@ def run(
         line.close()
 
 
-class _Judge:
-    """Decides when too much went wrong."""
+def _is_personal(campaign: Campaign) -> bool:
+    return any(template.fields for template in (campaign.text, campaign.subject, *campaign.files))
 
-    def __init__(self, failures: Failures) -> None:
+
+class _Judge:
+    """Decides when too much went wrong.
+
+    A content that the gateway refuses is refused to all who get the same. Where people get words or files of their own,
+    it may be those: their files are tried with others' words as well, and only files that were refused twice
+    and taken from nobody are not sent to the others either (``refused``).
+    """
+
+    def __init__(self, failures: Failures, refused: set[tuple[str, ...]], personal: bool) -> None:
         self._failures = failures
+        self._refused = refused
+        self._personal = personal
+        self._taken: set[tuple[str, ...]] = set()
+        self._refusals: Counter[tuple[str, ...]] = Counter()
         self._row = 0
         self._failed = 0
         self._done = 0
 
-    def problem(self, outcome: Outcome) -> str:
+    def problem(self, outcome: Outcome, sets: int) -> str:
+        """Why it is to end, out of so many different ``sets`` of files; empty: it goes on."""
         error = outcome.error
+        files = outcome.decided.words.files if outcome.decided.words else ()
+        if outcome.receipt:
+            self._taken.add(files)
         if isinstance(error, EarlierOutcomeUnknown) or (outcome.receipt and outcome.receipt.earlier):
             return ""
         self._done += 1
         self._row = self._row + 1 if error else 0
         self._failed += error is not None
-        if isinstance(error, ContentRefused) or (isinstance(error, SendError) and ends_it(error)):
+        if isinstance(error, SendError) and ends_it(error):
             return f"everybody would meet the same: {error}"
+        if isinstance(error, ContentRefused) and files not in self._taken:
+            self._refusals[files] += 1
+            if not self._personal or self._refusals[files] >= _MOST_REFUSED:
+                self._refused.add(files)
+            if files in self._refused and len(self._refused) == sets:
+                return f"everybody would meet the same: {error}"
         if self._failures.in_a_row and self._row >= self._failures.in_a_row:
             return f"{self._row} failures in a row, the last one: {error}"
         share = self._failures.share
@@ -181,7 +217,7 @@ class _Judge:
 
 
 class _Line:
-    """People go in, outcomes come out; as many are in between as are sent to at once."""
+    """People go in, outcomes come out; as many are in between as are sent to at once, and as many wait for those."""
 
     def __init__(
         self,
@@ -194,9 +230,10 @@ class _Line:
         stop: threading.Event | None,
     ) -> None:
         self.stop = stop or threading.Event()
+        self.refused: set[tuple[str, ...]] = set()
+        """Files that the gateway takes from nobody."""
         self._rendered = rendered
         self._sending = sending
-        self._journal = journal
         self._key = key
         self._pace = pace
         self._people = (one for one in decisions(checked.campaign) if one.verdict is Verdict.SEND)
@@ -204,24 +241,29 @@ class _Line:
         self._done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
         self._under_way = 0
         self._due_s = time.monotonic()
+        self._connections = Connections()
+        self._book = Reservations(
+            journal, key=key, gateway=sending.account.url, lasts_s=sending.patience.timeouts.total_s
+        )
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(pace.at_once)]
         for thread in self._threads:
             thread.start()
 
     def outcomes(self) -> Iterator[Outcome]:
         """Everybody's, until there is nobody left or it is stopped."""
-        for person in self._people:
-            self._wait_for_turn()
-            if self.stop.is_set():
-                break
-            self._todo.put(person)
-            self._under_way += 1
-            # A few more than are sent to wait at the workers' hands, so that none of them does.
-            while self._under_way >= 2 * self._pace.at_once:
-                yield self._next()
-            with suppress(queue.Empty):
-                while True:
-                    yield self._next(block=False)
+        while people := self._reserved():
+            for person in people:
+                self._wait_for_turn()
+                if self.stop.is_set():
+                    break
+                self._todo.put(person)
+                self._under_way += 1
+                # A few more than are sent to wait at the workers' hands, so that none of them does.
+                while self._under_way >= 2 * self._pace.at_once:
+                    yield self._next()
+                with suppress(queue.Empty):
+                    while True:
+                        yield self._next(block=False)
         yield from self.rest()
 
     def rest(self) -> Iterator[Outcome]:
@@ -236,6 +278,17 @@ class _Line:
             self._todo.put(None)
         for thread in self._threads:
             thread.join()
+        with self._connections:
+            self._book.close()
+
+    def _reserved(self) -> list[Decided]:
+        """The next people, with their places in the journal: no more than will have their turn soon."""
+        most = max(_MOST_AHEAD, 4 * self._pace.at_once)
+        if self._pace.per_second:
+            most = min(most, max(self._pace.at_once, math.ceil(self._pace.per_second)))
+        people = [] if self.stop.is_set() else list(islice(self._people, most))
+        self._book.reserve([person.recipient for person in people])
+        return people
 
     def _next(self, block: bool = True) -> Outcome:
         found = self._done.get(block=block)
@@ -254,16 +307,30 @@ class _Line:
             self.stop.wait(self._due_s - now_s)
 
     def _work(self) -> None:
-        while (person := self._todo.get()) is not None:
+        while (person := self._next_person()) is not None:
             try:
                 self._done.put(self._one(person))
             except BaseException as error:
                 self._done.put(error)
 
+    def _next_person(self) -> Decided | None:
+        """Whoever waits; where nobody does, what was done is recorded first."""
+        try:
+            return self._todo.get_nowait()
+        except queue.Empty:
+            try:
+                self._book.flush()
+            except JournalError as error:
+                self._done.put(error)
+            return self._todo.get()
+
     def _one(self, person: Decided) -> Outcome:
         assert person.words is not None
         if self.stop.is_set():
             return Outcome(decided=person, error=NotSent(f"{person.recipient}: not sent, the campaign ended"))
+        if person.words.files in self.refused:
+            problem = f"{person.recipient}: not sent, the gateway refuses these files whoever they are for"
+            return Outcome(decided=person, error=ContentRefused(problem))
         try:
             message = self._rendered.message(person.words)
         except MmsprepError as error:
@@ -283,8 +350,9 @@ class _Line:
             sender=how.sender,
             text_at_end=how.text_at_end,
             options=how.options,
-            journal=self._journal,
+            journal=self._book,
             key=self._key,
             resend_unknown=how.resend_unknown,
             patience=how.patience,
+            connections=self._connections,
         )

@@ -11,16 +11,16 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mmsprep.errors import OverBudget, UsageError
 from mmsprep.message import Message
 from mmsprep.sender import form, soap
 from mmsprep.sender.account import Account, load_account
 from mmsprep.sender.address import Origin, Recipient, Recipients, as_recipients, is_one_recipient, msisdn, origin
-from mmsprep.sender.attempts import Course, Exchange, Patience, Record, Step, course, earlier
+from mmsprep.sender.attempts import Book, Course, Exchange, Patience, Record, Step, course, earlier
 from mmsprep.sender.entry import State, Subject
-from mmsprep.sender.http import Timeouts, exchange, exchange_async, in_thread, pause_async
+from mmsprep.sender.http import Connections, Timeouts, exchange, exchange_async, in_thread, pause_async
 from mmsprep.sender.options import PriorityClass, Report, SubmitOptions
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Account",
+    "Connections",
     "Journal",
     "Patience",
     "PriorityClass",
@@ -51,6 +52,7 @@ __all__ = [
     "sent_before",
 ]
 
+B = TypeVar("B", bound=Book)
 _DOORS = {Via.HTTP: form, Via.MM7: soap}
 _PATIENCE = Patience()
 _NO_OPTIONS = SubmitOptions()
@@ -75,10 +77,11 @@ def send(
     text_at_end: bool = False,
     options: SubmitOptions = _NO_OPTIONS,
     country: str = "",
-    journal: Journal | str | PathLike[str] | None = None,
+    journal: Book | str | PathLike[str] | None = None,
     key: str = "",
     resend_unknown: bool = False,
     patience: Patience = _PATIENCE,
+    connections: Connections | None = None,
 ) -> Receipt:
     """Send a prepared message to one recipient.
 
@@ -95,10 +98,11 @@ def send(
         options: reports, expiry, earliest time and priority, by MM7 alone.
         country: two letters; completes national numbers.
         journal: a journal, its file or its database URL: what it calls accepted is not sent again, what it calls
-            unknown neither.
+            unknown neither. Or places in one, :class:`mmsprep.sender.reservations.Reservations`.
         key: what makes two sends the same in the journal, e.g. an id of your own; empty: equal content does.
         resend_unknown: send although the journal does not know what became of an earlier attempt.
         patience: how often and how long to try.
+        connections: those that stay open from one send to the next; ``None``: each request has its own.
 
     Returns:
         The receipt: accepted, which is not yet delivered. ``receipt.earlier`` is true where the journal had it.
@@ -119,7 +123,7 @@ def send(
             step = next(steps)
             while True:
                 try:
-                    answer = _take(step)
+                    answer = _take(step, connections)
                 except BaseException as error:
                     step = steps.throw(error)
                 else:
@@ -169,9 +173,9 @@ async def send_async(
         await in_thread(lambda: opening.__exit__(None, None, None))
 
 
-def _take(step: Step) -> object:
+def _take(step: Step, connections: Connections | None) -> object:
     if isinstance(step, Exchange):
-        return exchange(step.request, step.progress)
+        return exchange(step.request, step.progress, connections)
     if isinstance(step, Record):
         return step.call()
     time.sleep(step)
@@ -223,7 +227,7 @@ class _Errand(NamedTuple):
     resend_unknown: bool
 
 
-def _begun(errand: _Errand, journal: Journal | None, patience: Patience) -> Course:
+def _begun(errand: _Errand, journal: Book | None, patience: Patience) -> Course:
     """Everything is checked and built; nothing is recorded or sent."""
     numbers = as_recipients(errand.to)
     if not is_one_recipient(errand.to):
@@ -264,7 +268,7 @@ def _check(message: Message, text_at_end: bool) -> None:
 
 
 @contextmanager
-def opened_journal(journal: Journal | str | PathLike[str] | None) -> Iterator[Journal | None]:
+def opened_journal(journal: B | str | PathLike[str] | None) -> Iterator[B | Journal | None]:
     """The journal; one that was given by its path or URL is open for this send alone."""
     if journal is None or not isinstance(journal, (str, PathLike)):
         yield journal

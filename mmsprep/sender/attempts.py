@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from mmsprep.errors import (
     ContentRefused,
@@ -34,9 +34,6 @@ from mmsprep.sender.entry import Claim, Entry, State, Subject
 from mmsprep.sender.http import Progress, Timeouts
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 from mmsprep.tools import backoff
-
-if TYPE_CHECKING:
-    from mmsprep.sender.journal import Journal
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +56,18 @@ class Exchange:
 Step = Record | Exchange | float
 """Something to record, a request to send, or seconds to wait. Whatever interrupts one is thrown in."""
 Course = Generator[Step, Any, Receipt]
+
+
+class Book(Protocol):
+    """Where a claim is made before a byte leaves, and its outcome recorded."""
+
+    def claim(self, claim: Claim, *, resend_unknown: bool = False) -> Entry | None:
+        """``None``: it is the caller's; otherwise what speaks against it."""
+        ...
+
+    def settle(self, claim: Claim, outcome: Receipt | SendError) -> None:
+        """Record what became of it."""
+        ...
 
 
 class Reader(Protocol):
@@ -93,7 +102,7 @@ def course(
     request: WireRequest,
     read: Reader,
     patience: Patience,
-    journal: Journal | None,
+    journal: Book | None,
     subject: Subject,
     resend_unknown: bool = False,
 ) -> Course:
@@ -183,7 +192,7 @@ class _Claiming:
     """One attempt's claim. It may be given up while another thread is still about to take it."""
 
     def __init__(
-        self, journal: Journal, request: WireRequest, subject: Subject, lasts_s: float, resend_unknown: bool
+        self, journal: Book, request: WireRequest, subject: Subject, lasts_s: float, resend_unknown: bool
     ) -> None:
         self._journal = journal
         self._claim = Claim(subject=subject, transaction_id=request.transaction_id, via=request.via, lasts_s=lasts_s)

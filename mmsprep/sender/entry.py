@@ -17,9 +17,11 @@ class State(StrEnum):
     """What became of an attempt.
 
     ``SENDING`` is the claim: somebody is at it; from one who is gone it means ``UNKNOWN``. ``RELEASED``: it was
-    unknown, and a person decided to send again.
+    unknown, and a person decided to send again. ``RESERVED``: no attempt yet, a campaign is about to make it
+    (:mod:`mmsprep.sender.reservations`); lists leave it out.
     """
 
+    RESERVED = "reserved"
     SENDING = "sending"
     ACCEPTED = "accepted"
     NOT_SENT = "not_sent"

@@ -1,12 +1,13 @@
 """The one place that does HTTP: a request out, its answer back.
 
 Comes in: a :class:`WireRequest`. Goes out: a :class:`WireResponse`, or the error that says whether anything of the
-message can have arrived. Never: a second attempt, a redirect followed, a connection used again, a proxy of
-the environment's, an exception of httpcore's.
+message can have arrived. Never: a second attempt after a byte of the body, a redirect followed, a proxy of the
+environment's, an exception of httpcore's.
 
 The line is drawn where the body begins to go out: what fails before it was certainly not sent, what fails after
-it has an unknown outcome. A connection is not used again because a server that closes an idle one looks
-exactly like a server that went away with the message.
+it has an unknown outcome. A server that closes an idle connection looks exactly like one that went away with the
+message, so a connection is used again only where a caller lends :class:`Connections`, at once, and while the server
+has said nothing; one that breaks before the body is replaced, one that breaks after it is an unknown outcome.
 
 One deadline stands round the whole exchange: looking up the name, connecting, TLS, the request, every header and
 every byte of the reply, however slowly they come.
@@ -14,8 +15,10 @@ every byte of the reply, however slowly they come.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -36,6 +39,15 @@ from mmsprep.sender.wire import WireRequest, WireResponse
 T = TypeVar("T")
 _MOST_REPLY_BYTES = 65_536
 _WRITE_BYTES = 65_536
+_MOST_IDLE_S = 2.0
+"""Servers close what is idle for five seconds or more (Apache 5, nginx 75); one that closes sooner says so."""
+_UNPROVEN_REST_S = 1.0
+_MOST_UNPROVEN = 8
+_KEEP_ALIVE_TIMEOUT = re.compile(r"\btimeout\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
+
+
+_Place = tuple[str, str]
+"""Where a connection leads to: scheme, host and port, and the proxy on the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,17 +100,148 @@ class Progress:
         return len(self.reply) <= _MOST_REPLY_BYTES
 
 
-def exchange(request: WireRequest, progress: Progress) -> WireResponse | SendError:
-    """Send ``request`` once."""
+class Connections:
+    """Connections that stay open from one send to the next; for any number of threads, closed with the block.
+
+    One goes out again only if its last answer was whole, the server did not announce its end, nothing has come since,
+    and no more than two seconds have passed (or one less than the server's ``Keep-Alive: timeout``). A server may close
+    without a word right after its answer, and a request that meets that has an unknown outcome. So until a server has
+    said that it keeps connections, or has answered over one a second time, they rest for a second first; and
+    where a used one broke under a message, none is used again.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[_Connection] = []
+        self._keeps: set[_Place] = set()
+        self._breaks: set[_Place] = set()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Connections:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def taken(self, request: WireRequest) -> _Connection | None:
+        """The last one that was used, out of reach of others, where it can go out again."""
+        place = _place(request)
+        while True:
+            with self._lock:
+                rest_s = 0.0 if place in self._keeps else _UNPROVEN_REST_S
+                found = next(
+                    (one for one in reversed(self._idle) if one.place == place and one.rested_s >= rest_s), None
+                )
+                if found is None:
+                    return None
+                self._idle.remove(found)
+            if found.is_fresh():
+                return found
+            found.close()
+            if not found.is_over:
+                with self._lock:
+                    self._keeps.discard(place)
+
+    def give_back(self, connection: _Connection) -> None:
+        """Keep it for the next one, where its server lets that be; otherwise close it."""
+        place = connection.place
+        with self._lock:
+            if connection.is_announced or connection.answered > 1:
+                self._keeps.add(place)
+            is_kept = connection.is_kept and place not in self._breaks
+            is_kept = is_kept and (place in self._keeps or len(self._idle) < _MOST_UNPROVEN)
+            if is_kept:
+                self._idle.append(connection)
+        if not is_kept:
+            connection.close()
+
+    def broke(self, connection: _Connection) -> None:
+        """Under a message, after it had been used before."""
+        with self._lock:
+            self._breaks.add(connection.place)
+            self._keeps.discard(connection.place)
+
+
+class _Connection:
+    """One connection to the place that a request goes to, opened by the first exchange."""
+
+    def __init__(self, request: WireRequest) -> None:
+        self.place = _place(request)
+        self.answered = 0
+        """How many whole answers came over it."""
+        self.is_announced = False
+        """Whether the server says that it keeps it."""
+        self._backend = _Backend()
+        self._answered_s = 0.0
+        self._idle_s = 0.0
+        self._http = _opened(request, self._backend)
+
+    @property
+    def rested_s(self) -> float:
+        """Since its last answer."""
+        return time.monotonic() - self._answered_s
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the last exchange left it usable."""
+        return self._idle_s > 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its time is over, whatever the server did."""
+        return self.rested_s >= self._idle_s
+
+    def is_fresh(self) -> bool:
+        """Whether the next request may go over it: the server has closed nothing, and is not about to."""
+        return not self.is_over and not _has_ended(self._http)
+
+    def exchange(self, request: WireRequest, progress: Progress, *, keep: bool) -> WireResponse | SendError:
+        """Send ``request`` over it."""
+        self._backend.progress = progress
+        self._idle_s = 0.0
+        try:
+            with self._http.stream(**_call(request, progress, progress.note, keep)) as response:
+                whole = all(progress.take(chunk) for chunk in response.iter_stream())
+        except _FAILURES as error:
+            return _error(request, progress, error)
+        if not whole:
+            return _too_long(request, progress)
+        answer = _response(response, progress)
+        if keep and not answer.before_body:
+            self.answered += 1
+            self._answered_s = time.monotonic()
+            self._idle_s, self.is_announced = _kept_s(response)
+        return answer
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def exchange(
+    request: WireRequest, progress: Progress, connections: Connections | None = None
+) -> WireResponse | SendError:
+    """Send ``request`` once, over one of ``connections`` where that may be, otherwise over a connection of its own."""
+    used = connections.taken(request) if connections is not None else None
+    connection = used or _Connection(request)
     try:
-        with (
-            httpcore.ConnectionPool(**_options(request), network_backend=_Backend(progress)) as pool,
-            pool.stream(**_call(request, progress, progress.note)) as response,
-        ):
-            whole = all(progress.take(chunk) for chunk in response.iter_stream())
-        return _response(response, progress) if whole else _too_long(request, progress)
-    except _FAILURES as error:
-        return _error(request, progress, error)
+        answer = connection.exchange(request, progress, keep=connections is not None)
+        if used and isinstance(answer, GatewayUnreachable):
+            # The server closed it in the meantime, and nothing of the message has gone out.
+            connection.close()
+            connection = _Connection(request)
+            answer = connection.exchange(request, progress, keep=True)
+        elif used and connections is not None and isinstance(answer, SendError):
+            connections.broke(used)
+    except BaseException:
+        connection.close()
+        raise
+    if connections is None:
+        connection.close()
+    else:
+        connections.give_back(connection)
+    return answer
 
 
 async def exchange_async(request: WireRequest, progress: Progress) -> WireResponse | SendError:
@@ -110,7 +253,7 @@ async def exchange_async(request: WireRequest, progress: Progress) -> WireRespon
     try:
         async with (
             httpcore.AsyncConnectionPool(**_options(request), network_backend=_AsyncBackend(progress)) as pool,
-            pool.stream(**_call(request, progress, note)) as response,
+            pool.stream(**_call(request, progress, note, keep=False)) as response,
         ):
             whole = True
             async for chunk in response.aiter_stream():
@@ -157,10 +300,10 @@ _FAILURES = (
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Connections of which no step outlasts the deadline."""
+    """Connections of which no step outlasts the deadline of the exchange that is under way, ``progress``."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self) -> None:
+        self.progress: Progress
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -172,7 +315,7 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Each address of ``host`` in turn, together not longer than ``timeout``."""
-        ends_at = time.monotonic() + self._progress.left_s(timeout)
+        ends_at = time.monotonic() + self.progress.left_s(timeout)
         try:
             found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         except OSError as error:
@@ -187,23 +330,23 @@ class _Backend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problem = error
             else:
-                return _Stream(stream, self._progress)
+                return _Stream(stream, self)
         raise problem
 
 
 class _Stream(httpcore.NetworkStream):
     """A connection of which no read and no write outlasts the deadline."""
 
-    def __init__(self, inner: httpcore.NetworkStream, progress: Progress) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, backend: _Backend) -> None:
         self._inner = inner
-        self._progress = progress
+        self._backend = backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._progress.left_s(timeout))
+        return self._inner.read(max_bytes, self._backend.progress.left_s(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for start in range(0, len(buffer), _WRITE_BYTES):
-            self._inner.write(buffer[start : start + _WRITE_BYTES], self._progress.left_s(timeout))
+            self._inner.write(buffer[start : start + _WRITE_BYTES], self._backend.progress.left_s(timeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -211,8 +354,8 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        inner = self._inner.start_tls(ssl_context, server_hostname, self._progress.left_s(timeout))
-        return _Stream(inner, self._progress)
+        inner = self._inner.start_tls(ssl_context, server_hostname, self._backend.progress.left_s(timeout))
+        return _Stream(inner, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
@@ -270,6 +413,32 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         return self._inner.get_extra_info(info)
 
 
+def _opened(request: WireRequest, backend: _Backend) -> httpcore.HTTPConnection | httpcore.ConnectionPool:
+    """One connection; behind a proxy httpcore's pool of one, which knows how to speak to it."""
+    if request.proxy:
+        options = _options(request) | {"max_keepalive_connections": 1, "keepalive_expiry": _MOST_IDLE_S}
+        return httpcore.ConnectionPool(**options, network_backend=backend)
+    address = httpcore.URL(**_address(request.url))
+    return httpcore.HTTPConnection(address.origin, ssl_context=_tls(), network_backend=backend)
+
+
+def _has_ended(http: httpcore.HTTPConnection | httpcore.ConnectionPool) -> bool:
+    """Whether the server has closed it, or said anything unasked."""
+    if isinstance(http, httpcore.ConnectionPool):
+        return not http.connections or any(one.has_expired() or one.is_closed() for one in http.connections)
+    return not http.is_idle() or http.has_expired()
+
+
+def _kept_s(response: httpcore.Response) -> tuple[float, bool]:
+    """For how long the connection may be used again (0: not at all), and whether the server says so."""
+    headers = {name.lower(): value.decode("latin-1").lower() for name, value in response.headers}
+    connection, keep_alive = headers.get(b"connection", ""), headers.get(b"keep-alive", "")
+    if "close" in connection:
+        return 0.0, False
+    said = _KEEP_ALIVE_TIMEOUT.search(keep_alive)
+    return min(_MOST_IDLE_S, float(said[1]) - 1.0) if said else _MOST_IDLE_S, bool(said) or "keep-alive" in connection
+
+
 def _options(request: WireRequest) -> dict[str, Any]:
     proxy = None
     if request.proxy:
@@ -280,17 +449,16 @@ def _options(request: WireRequest) -> dict[str, Any]:
     return {"ssl_context": _tls(), "proxy": proxy, "max_connections": 1, "max_keepalive_connections": 0}
 
 
-def _call(request: WireRequest, progress: Progress, note: Callable[..., Any]) -> dict[str, Any]:
+def _call(request: WireRequest, progress: Progress, note: Callable[..., Any], keep: bool) -> dict[str, Any]:
     from mmsprep import __version__
 
-    address = _address(request.url)
     headers = {
         "Host": urlsplit(request.url).netloc.rpartition("@")[2].encode("idna"),
         **request.headers,
         "User-Agent": f"mmsprep/{__version__}",
         "Accept": "*/*",
         "Accept-Encoding": "identity",
-        "Connection": "close",
+        "Connection": "keep-alive" if keep else "close",
     }
     timeouts = progress.timeouts
     limits = {
@@ -301,11 +469,16 @@ def _call(request: WireRequest, progress: Progress, note: Callable[..., Any]) ->
     }
     return {
         "method": "POST",
-        "url": httpcore.URL(**address),
+        "url": httpcore.URL(**_address(request.url)),
         "headers": headers,
         "content": request.body,
         "extensions": {"trace": note, "timeout": limits},
     }
+
+
+def _place(request: WireRequest) -> _Place:
+    scheme, _, rest = request.url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}", request.proxy
 
 
 def _address(url: str) -> dict[str, Any]:

@@ -15,14 +15,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Update, bindparam, func, or_, select, update
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Delete,
+    Engine,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -30,11 +45,11 @@ from mmsprep.errors import ContentRefused, JournalError, SendError, UsageError
 from mmsprep.sender import journal_schema
 from mmsprep.sender.entry import STANDING, Claim, Entry, State, Subject, state_of
 from mmsprep.sender.journal_schema import attempts
-from mmsprep.sender.owner import is_gone, this_process
+from mmsprep.sender.owner import is_gone, is_of_this_start, start_of_machine, this_process
 from mmsprep.sender.wire import Receipt
 from mmsprep.tools import database
 
-_SLACK_S = 60.0
+SLACK_S = 60.0
 """What clocks of several machines and a slow disk may add to the time that a claim lasts."""
 _TRIES = 5
 _COLUMNS = [attempts.c[entry.name] for entry in fields(Entry)]
@@ -76,8 +91,11 @@ class Journal:
         self.place = os.fspath(place)
         self._is_url = "://" in self.place
         self.name = database.shown(self.place) if self._is_url else self.place
+        self.wait_s = wait_s
         with self._mapped("nothing was sent"):
             self._engine = self._opened(wait_s)
+        self.file = "" if self._is_postgresql else self._engine.url.database or ""
+        """The file of SQLite's; empty where it is another database."""
         self._after_fork()
 
     def __enter__(self) -> Journal:
@@ -98,6 +116,7 @@ class Journal:
         Returns:
             The attempt that was accepted, is being made, or of which nobody knows (``UNKNOWN``, also where its maker
             is gone), otherwise one in which this very content was refused, whoever it was for; ``None``: nothing.
+            ``RESERVED`` is nothing either: a campaign that is gone never came to it.
 
         Raises:
             JournalError: it cannot be read.
@@ -124,8 +143,10 @@ class Journal:
         """
         for _ in range(_TRIES):
             entry = self.standing(claim.subject)
-            known = entry is not None and (entry.state is not State.UNKNOWN or not resend_unknown)
-            if known:
+            is_free = (
+                entry is None or entry.state is State.RESERVED or (entry.state is State.UNKNOWN and resend_unknown)
+            )
+            if not is_free:
                 return entry
             if self._commit(partial(self._take, claim, entry)):
                 return None
@@ -137,19 +158,14 @@ class Journal:
         Raises:
             JournalError: it cannot be recorded; the message names the message id if it was accepted.
         """
-        values: dict[str, object] = {"settled_by": "send", "status_code": outcome.status_code, "owner": ""}
-        if isinstance(outcome, Receipt):
-            values |= {"state": State.ACCEPTED, "message_id": outcome.message_id}
-        else:
-            values |= {"state": state_of(outcome), "error_code": outcome.code, "reason": outcome.reason}
-        stands = {} if values["state"] in STANDING else {"stands": False}
+        values = values_of(outcome)
 
         def record(connection: Connection) -> None:
             now_s = self._now_s(connection)
             connection.execute(
                 update(attempts)
                 .where(attempts.c.token == claim.token)
-                .values(**values, **stands, expires_at_s=now_s, updated_at_s=now_s)
+                .values(**values, settled_by="send", owner="", expires_at_s=now_s, updated_at_s=now_s)
             )
 
         try:
@@ -190,7 +206,7 @@ class Journal:
                 values = {"state": state, "stands": arrived, "error_code": "", "reason": reason, "person": person}
                 values |= {"settled_by": "person", "owner": "", "expires_at_s": now_s, "updated_at_s": now_s}
                 values |= {"message_id": message_id} if message_id else {}
-                as_seen = (State.SENDING, State.UNKNOWN) if entry.state is State.UNKNOWN else (entry.state,)
+                as_seen = _OF_NOBODY if entry.state is State.UNKNOWN else (entry.state,)
                 changed = connection.execute(
                     update(attempts)
                     .where(attempts.c.token == entry.token, attempts.c.state.in_(as_seen))
@@ -231,6 +247,10 @@ class Journal:
         """
         table = attempts.c
         wanted: list[ColumnElement[bool]] = []
+        if start := start_of_machine():
+            # What was reserved before another start of the machine may have been begun.
+            of_this_start = table.owner.startswith(start, autoescape=True)
+            wanted.append(not_(and_(table.state == State.RESERVED, of_this_start)))
         if name:
             begins = table.transaction_id.startswith(name.lower(), autoescape=True)
             wanted.append(or_(table.message_id == name, begins) if len(name) >= 6 else table.message_id == name)
@@ -274,20 +294,21 @@ class Journal:
             "token": claim.token,
             "state": State.SENDING,
             "owner": this_process(),
-            "expires_at_s": now_s + claim.lasts_s + _SLACK_S,
+            "expires_at_s": now_s + claim.lasts_s + SLACK_S,
             "created_at_s": now_s,
             "updated_at_s": now_s,
         }
         return connection.execute(_TAKE[self._engine.dialect.name], values).first() is not None
 
     @staticmethod
-    def _release(entry: Entry, now_s: float) -> Update:
+    def _release(entry: Entry, now_s: float) -> Update | Delete:
         """Only as it was seen: whoever released it in the meantime has made a claim of its own."""
+        as_seen = (attempts.c.token == entry.token, attempts.c.stands)
+        if entry.state is State.RESERVED:
+            return delete(attempts).where(*as_seen, attempts.c.state == State.RESERVED)
         return (
             update(attempts)
-            .where(
-                attempts.c.token == entry.token, attempts.c.stands, attempts.c.state.in_([State.SENDING, State.UNKNOWN])
-            )
+            .where(*as_seen, attempts.c.state.in_(_OF_NOBODY))
             .values(state=State.RELEASED, stands=False, settled_by="person", updated_at_s=now_s)
         )
 
@@ -314,7 +335,7 @@ class Journal:
             engine = self._own_engine()
         mine = _Waiting(work)
         self._waiting.append(mine)
-        with self._turn:
+        with self.turn:
             if not mine.is_done:
                 together = [self._waiting.popleft() for _ in range(len(self._waiting))]
                 try:
@@ -337,7 +358,7 @@ class Journal:
         """One transaction, on disk when the block ends."""
         with self._mapped():
             engine = self._own_engine()
-            with self._turn, engine.begin() as connection:
+            with self.turn, engine.begin() as connection:
                 yield connection
 
     def _own_engine(self) -> Engine:
@@ -349,8 +370,8 @@ class Journal:
 
     def _after_fork(self) -> None:
         self._pid = os.getpid()
-        # SQLite has one writer at a time and lets the others poll; within this process they queue instead.
-        self._turn = nullcontext() if self._is_postgresql else threading.Lock()
+        self.turn: AbstractContextManager[object] = nullcontext() if self._is_postgresql else threading.Lock()
+        """SQLite has one writer at a time and lets the others poll; within this process they queue here instead."""
         self._waiting: deque[_Waiting] = deque()
 
     def _opened(self, wait_s: float) -> Engine:
@@ -383,6 +404,9 @@ class Journal:
         except OSError as error:
             raise JournalError(f"{self.name}: cannot be opened ({error.strerror}); {therefore}") from None
 
+
+_OF_NOBODY = (State.RESERVED, State.SENDING, State.UNKNOWN)
+"""How the journal may call what nobody knows the outcome of."""
 
 # Statements are built once: at every send they would cost more than the database does.
 _STANDING = select(*_COLUMNS, attempts.c.owner, attempts.c.expires_at_s).where(
@@ -417,9 +441,27 @@ def _asked(subject: Subject) -> dict[str, str]:
     }
 
 
+def values_of(outcome: Receipt | SendError) -> dict[str, object]:
+    """What an outcome changes of its attempt."""
+    values: dict[str, object] = {"status_code": outcome.status_code}
+    if isinstance(outcome, Receipt):
+        return values | {"state": State.ACCEPTED, "message_id": outcome.message_id}
+    state = state_of(outcome)
+    values |= {"state": state, "error_code": outcome.code, "reason": outcome.reason}
+    return values if state in STANDING else values | {"stands": False}
+
+
 def _entry(row: Any, now_s: float | None = None) -> Entry:
     values = {entry.name: getattr(row, entry.name) for entry in fields(Entry)}
     state = State(row.state)
-    if state is State.SENDING and now_s is not None and (now_s > row.expires_at_s or is_gone(row.owner)):
-        state = State.UNKNOWN
+    if now_s is not None and state in (State.SENDING, State.RESERVED):
+        state = _as_it_stands(state, row.owner, now_s > row.expires_at_s)
     return Entry(**values | {"state": state})
+
+
+def _as_it_stands(state: State, owner: str, is_over: bool) -> State:
+    """What a claim or a reservation means to others."""
+    if not is_over and not is_gone(owner):
+        return State.SENDING
+    # Whether it was begun was written without a sync, which a kill cannot take back and another start can.
+    return State.RESERVED if state is State.RESERVED and is_of_this_start(owner) else State.UNKNOWN

@@ -33,7 +33,7 @@ from mmsprep.sender.entry import State
 from mmsprep.tools import database
 
 _APPLICATION_ID = 0x6D6D7370
-_VERSION = 3
+_VERSION = 4
 _KEPT_OF_VERSION_1 = (
     *("recipient", "key", "content_sha256", "via", "transaction_id", "message_id"),
     *("status_code", "error_code"),
@@ -101,8 +101,8 @@ def prepare(engine: Engine) -> None:
         if version is None:
             connection.execute(journal.insert().values(version=_VERSION))
             _put_in(connection, before)
-        elif version == 2:
-            _from_version_2(connection)
+        elif version in (2, 3):
+            _from_version(connection, version)
         elif version != _VERSION:
             raise _too_new(version)
         if engine.dialect.name == "sqlite":
@@ -158,11 +158,12 @@ def _put_in(connection: Connection, rows: list[Row[Any]]) -> None:
         connection.execute(attempts.insert().values(**one, stands=standing.get(_subject(one)) == one["token"]))
 
 
-def _from_version_2(connection: Connection) -> None:
-    """Which did not know who a person was, and was looked through from end to end."""
-    connection.execute(text("ALTER TABLE attempts ADD COLUMN person TEXT NOT NULL DEFAULT ''"))
-    for index in _OF_VERSION_3:
-        index.create(connection, checkfirst=True)
+def _from_version(connection: Connection, version: int) -> None:
+    """Version 2 did not know who a person was, and was looked through from end to end; 3 knew no reservations."""
+    if version == 2:
+        connection.execute(text("ALTER TABLE attempts ADD COLUMN person TEXT NOT NULL DEFAULT ''"))
+        for index in _OF_VERSION_3:
+            index.create(connection, checkfirst=True)
     connection.execute(journal.update().values(version=_VERSION))
 
 

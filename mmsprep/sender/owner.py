@@ -34,6 +34,17 @@ def is_gone(owner: str) -> bool:
     return _born(int(pid)) != born
 
 
+def is_of_this_start(owner: str) -> bool:
+    """Whether ``owner`` ran since this machine started: what it had written is there, synced or not."""
+    boot = owner.partition(":")[0]
+    return bool(boot) and boot == start_of_machine()
+
+
+def start_of_machine() -> str:
+    """How an owner of this start of this machine begins; empty where there is no ``/proc`` to tell."""
+    return _place().partition(":")[0]
+
+
 def _place() -> str:
     """This start of this machine and, for containers, this space of process ids."""
     with suppress(OSError):

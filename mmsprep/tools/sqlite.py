@@ -22,6 +22,22 @@ def keep_commits(connection: Any) -> None:
     _set(connection, _LASTING)
 
 
+def open_shared(path: Path | str, wait_s: float) -> sqlite3.Connection:
+    """A file as :func:`keep_commits` has it, for several threads in turn; transactions are the caller's to begin.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, timeout=wait_s, check_same_thread=False)
+    keep_commits(connection)
+    return connection
+
+
+def set_durable(connection: sqlite3.Connection, durable: bool) -> None:
+    """Whether the next commits wait for the disk; others outlive this process, and may go when power does."""
+    _set(connection, (f"synchronous={'FULL' if durable else 'NORMAL'}",))
+
+
 def open_alone(path: Path, wait_s: float) -> sqlite3.Connection:
     """A file for this process alone, for what can be made again; every statement is its own transaction.
 
