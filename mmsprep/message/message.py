@@ -136,7 +136,11 @@ class Message:
 
         ``text_at_end`` shows the message's own text on the last slide in place of the first.
         """
-        return _content(self.parts, [part.data for part in self.parts], self.text, text_at_end)
+        return build_related(self.entities(text_at_end=text_at_end), SMIL_CONTENT_TYPE)
+
+    def entities(self, *, text_at_end: bool = False) -> list[Entity]:
+        """What :meth:`content` is made of: the presentation, then text and parts."""
+        return _entities(self.parts, [part.data for part in self.parts], self.text, text_at_end)
 
     def write(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Write the parts and ``message.json`` into ``folder``; see :func:`mmsprep.message.folder.write_folder`."""
@@ -199,7 +203,15 @@ def _intact(folder: Path) -> str:
 
 def overhead_bytes(parts: Sequence[PartReport], text: str, subject: str, text_at_end: bool = False) -> int:
     """Bytes that a message of these parts needs beyond the parts' own data."""
-    return len(_mime(parts, [b""] * len(parts), text, subject, text_at_end))
+    words_bytes = len(text.encode()) + len(subject.encode())
+    return words_bytes + _frame_bytes(tuple(parts), bool(text), bool(subject), text_at_end)
+
+
+@lru_cache(maxsize=8)
+def _frame_bytes(parts: tuple[PartReport, ...], has_text: bool, has_subject: bool, text_at_end: bool) -> int:
+    """What stands around the parts and the words; the messages to several people share it."""
+    text, subject = "x" * has_text, "x" * has_subject
+    return len(_mime(parts, [b""] * len(parts), text, subject, text_at_end)) - len(text) - len(subject)
 
 
 @lru_cache(maxsize=16)
@@ -240,6 +252,12 @@ def _safe_stem(source_name: str) -> str:
 
 def build_smil(parts: Sequence[PartReport], text: str, text_at_end: bool = False) -> bytes:
     """The SMIL presentation (the MMS subset of OMA-TS-MMS-CONF): layout, then slides in message order."""
+    return _smil(tuple(parts), bool(text), text_at_end)
+
+
+@lru_cache(maxsize=8)
+def _smil(parts: tuple[PartReport, ...], has_text: bool, text_at_end: bool) -> bytes:
+    """It names the text and does not hold it, so the messages to several people share it."""
     smil = ElementTree.Element("smil")
     layout = ElementTree.SubElement(ElementTree.SubElement(smil, "head"), "layout")
     width_px, height_px = _screen_px(parts)
@@ -247,10 +265,10 @@ def build_smil(parts: Sequence[PartReport], text: str, text_at_end: bool = False
     # A text at the start stands above the first picture, one at the end below the last.
     above = (("Text", "0%", "30%"), ("Image", "30%", "70%"))
     below = (("Image", "0%", "70%"), ("Text", "70%", "30%"))
-    for region, top, height in above if text and not text_at_end else below:
+    for region, top, height in above if has_text and not text_at_end else below:
         ElementTree.SubElement(layout, "region", id=region, top=top, left="0%", height=height, width="100%", fit="meet")
     body = ElementTree.SubElement(smil, "body")
-    for slide in _slides(parts, text, text_at_end):
+    for slide in _slides(parts, has_text, text_at_end):
         paragraph = ElementTree.SubElement(body, "par", dur=f"{round(_slide_s(slide) * 1000)}ms")
         for tag, part in slide.items():
             region = {"text": "Text", "audio": ""}.get(tag, "Image")
@@ -280,9 +298,9 @@ def _slide_s(slide: _Slide) -> float:
     return max(said) if said else max([_SLIDE_S, *(part.duration_s or 0.0 for part in parts)])
 
 
-def _slides(parts: Sequence[PartReport], text: str, text_at_end: bool) -> list[_Slide]:
+def _slides(parts: Sequence[PartReport], has_text: bool, text_at_end: bool) -> list[_Slide]:
     """Group parts into slides: at most one picture or clip, one sound and one text on each."""
-    slides: list[_Slide] = [{"text": None}] if text and not text_at_end else []
+    slides: list[_Slide] = [{"text": None}] if has_text and not text_at_end else []
     for part in _in_order(parts):
         tag = {Kind.IMAGE: "img", Kind.VIDEO: "video", Kind.AUDIO: "audio", Kind.TEXT: "text"}[part.kind]
         last = slides[-1] if slides else {}
@@ -295,7 +313,7 @@ def _slides(parts: Sequence[PartReport], text: str, text_at_end: bool) -> list[_
             last[tag] = part
         else:
             slides.append({tag: part})
-    if text and text_at_end:
+    if has_text and text_at_end:
         if not slides or "text" in slides[-1]:
             slides.append({})
         slides[-1]["text"] = None
@@ -311,12 +329,12 @@ def _in_order(parts: Sequence[PartReport]) -> list[PartReport]:
 def _mime(
     parts: Sequence[PartReport], bodies: Sequence[bytes], text: str, subject: str, text_at_end: bool = False
 ) -> bytes:
-    content = _content(parts, bodies, text, text_at_end)
+    content = build_related(_entities(parts, bodies, text, text_at_end), SMIL_CONTENT_TYPE)
     head = f"Subject: {subject}\r\n" if subject else ""
     return f"{head}Content-Type: {content.header('Content-Type')}\r\n\r\n".encode() + content.body
 
 
-def _content(parts: Sequence[PartReport], bodies: Sequence[bytes], text: str, text_at_end: bool) -> Entity:
+def _entities(parts: Sequence[PartReport], bodies: Sequence[bytes], text: str, text_at_end: bool) -> list[Entity]:
     entries = [(part.name, part.content_type, body) for part, body in zip(parts, bodies, strict=True)]
     if text:
         entries.insert(len(entries) if text_at_end else 0, (TEXT_NAME, TEXT_CONTENT_TYPE, text.encode()))
@@ -331,4 +349,4 @@ def _content(parts: Sequence[PartReport], bodies: Sequence[bytes], text: str, te
             ("Content-Transfer-Encoding", "binary"),
         )
         entities.append(Entity(headers, body))
-    return build_related(entities, SMIL_CONTENT_TYPE)
+    return entities

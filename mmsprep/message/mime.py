@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from email.message import Message as Headers
 from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
+from functools import lru_cache
 
 from mmsprep.errors import EnvelopeTooLarge, MalformedEnvelope
 
@@ -99,7 +100,7 @@ def build_related(entities: Sequence[Entity], root_type: str) -> Entity:
 
     The boundary is of fixed length, stands in none of the bodies, and the same entities give the same one.
     """
-    boundary = _boundary([entity.body for entity in entities])
+    boundary = _boundary(entities)
     chunks = []
     for entity in entities:
         head = "".join(f"{name}: {value}\r\n" for name, value in entity.headers)
@@ -210,10 +211,22 @@ def _header_text(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
-def _boundary(bodies: Sequence[bytes]) -> str:
-    seed = hashlib.sha256(b"".join(hashlib.sha256(body).digest() for body in bodies)).digest()
+def _boundary(entities: Sequence[Entity]) -> str:
+    seed = hashlib.sha256(b"".join(map(_digest, entities))).digest()
     while True:
         boundary = f"mms-{seed.hex()[:24]}"
-        if not any(boundary.encode("ascii") in body for body in bodies):
+        if not any(boundary.encode("ascii") in entity.body for entity in entities):
             return boundary
         seed = hashlib.sha256(seed).digest()
+
+
+def _digest(entity: Entity) -> bytes:
+    """Messages to several people share most of their entities; a multipart is made for each."""
+    if entity.content_type.startswith("multipart/"):
+        return hashlib.sha256(entity.body).digest()
+    return _sha256(entity.body)
+
+
+@lru_cache(maxsize=32)
+def _sha256(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()

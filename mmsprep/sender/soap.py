@@ -170,23 +170,19 @@ def _root(response: WireResponse) -> bytes:
 
 
 def _content(message: Message, text_at_end: bool) -> Entity:
-    binary = message.content(text_at_end=text_at_end)
-    content = build_related([_for_transport(entity) for entity in parse_multipart(binary)], SMIL_CONTENT_TYPE)
+    entities = message.entities(text_at_end=text_at_end)
+    content = build_related([_for_transport(entity) for entity in entities], SMIL_CONTENT_TYPE)
     return replace(content, headers=(*content.headers, ("Content-ID", f"<{_CONTENT_ID}>")))
 
 
-@lru_cache(maxsize=16)
-def _packed(data: bytes) -> bytes:
-    """Base64 in lines, which several recipients share."""
-    return base64.encodebytes(data).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
-
-
+@lru_cache(maxsize=32)
 def _for_transport(entity: Entity) -> Entity:
+    """An entity as relays leave it alone; several recipients share most of them."""
     lines_fit = max(map(len, entity.body.split(b"\n"))) < _LONGEST_LINE_BYTES
     readable = lines_fit and (entity.content_type.startswith("text/") or entity.content_type == SMIL_CONTENT_TYPE)
     encoding = "8bit" if readable else "base64"
     headers = tuple(
         (name, encoding if name == "Content-Transfer-Encoding" else value) for name, value in entity.headers
     )
-    body = entity.body if readable else _packed(entity.body)
-    return Entity(headers, body)
+    packed = entity.body if readable else base64.encodebytes(entity.body).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
+    return Entity(headers, packed)
