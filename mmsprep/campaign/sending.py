@@ -29,7 +29,6 @@ from mmsprep.errors import (
     EarlierOutcomeUnknown,
     JournalError,
     MmsprepError,
-    NotSent,
     SendError,
     TooManyFailures,
     UsageError,
@@ -238,8 +237,12 @@ class _Line:
         self._pace = pace
         self._people = (one for one in decisions(checked.campaign) if one.verdict is Verdict.SEND)
         self._todo: queue.SimpleQueue[Decided | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
         self._under_way = 0
+        self._ahead = max(_MOST_AHEAD, 4 * pace.at_once)
+        if pace.per_second:
+            # No more than will have their turn soon.
+            self._ahead = min(self._ahead, max(pace.at_once, math.ceil(pace.per_second)))
         self._due_s = time.monotonic()
         self._connections = Connections()
         self._book = Reservations(
@@ -258,18 +261,16 @@ class _Line:
                     break
                 self._todo.put(person)
                 self._under_way += 1
-                # A few more than are sent to wait at the workers' hands, so that none of them does.
-                while self._under_way >= 2 * self._pace.at_once:
-                    yield self._next()
-                with suppress(queue.Empty):
-                    while True:
-                        yield self._next(block=False)
+                yield from self._ended()
+            # The next ones have their places before the last of these are begun, so that no worker waits for them.
+            while self._under_way > self._pace.at_once + self._ahead // 2:
+                yield from self._ended(block=True)
         yield from self.rest()
 
     def rest(self) -> Iterator[Outcome]:
         """Those that are under way."""
         while self._under_way:
-            yield self._next()
+            yield from self._ended(block=True)
 
     def close(self) -> None:
         """Let the threads end, after what they are at."""
@@ -282,21 +283,23 @@ class _Line:
             self._book.close()
 
     def _reserved(self) -> list[Decided]:
-        """The next people, with their places in the journal: no more than will have their turn soon."""
-        most = max(_MOST_AHEAD, 4 * self._pace.at_once)
-        if self._pace.per_second:
-            most = min(most, max(self._pace.at_once, math.ceil(self._pace.per_second)))
-        people = [] if self.stop.is_set() else list(islice(self._people, most))
+        """The next people, with their places in the journal."""
+        people = [] if self.stop.is_set() else list(islice(self._people, self._ahead))
         self._book.reserve([person.recipient for person in people])
         return people
 
-    def _next(self, block: bool = True) -> Outcome:
-        found = self._done.get(block=block)
-        self._under_way -= 1
-        if isinstance(found, BaseException):
-            self.stop.set()
-            raise found
-        return found
+    def _ended(self, block: bool = False) -> Iterator[Outcome]:
+        """What became of those who have come to an end, and of one at least where it may ``block``."""
+        with suppress(queue.Empty):
+            while True:
+                found = self._done.get(block=block)
+                block = False
+                self._under_way -= 1
+                if isinstance(found, BaseException):
+                    self.stop.set()
+                    raise found
+                if found is not None:
+                    yield found
 
     def _wait_for_turn(self) -> None:
         if not self._pace.per_second:
@@ -324,10 +327,11 @@ class _Line:
                 self._done.put(error)
             return self._todo.get()
 
-    def _one(self, person: Decided) -> Outcome:
+    def _one(self, person: Decided) -> Outcome | None:
+        """``None``: it was stopped before this one's turn came."""
         assert person.words is not None
         if self.stop.is_set():
-            return Outcome(decided=person, error=NotSent(f"{person.recipient}: not sent, the campaign ended"))
+            return None
         if person.words.files in self.refused:
             problem = f"{person.recipient}: not sent, the gateway refuses these files whoever they are for"
             return Outcome(decided=person, error=ContentRefused(problem))

@@ -19,6 +19,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
@@ -69,18 +70,22 @@ class Account:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every spelling in which a reply could give the password back, the longest first."""
-        word = self.password
-        spellings = {
-            word,
-            quote(word, safe=""),
-            quote_plus(word),
-            html.escape(word),
-            html.escape(word, quote=False),
-            json.dumps(word)[1:-1],
-            base64.b64encode(word.encode()).decode("ascii"),
-            self.basic,
-        }
-        return tuple(sorted(spellings, key=len, reverse=True))
+        return _spellings(self.password, self.basic)
+
+
+@lru_cache(maxsize=4)
+def _spellings(word: str, basic: str) -> tuple[str, ...]:
+    found = {
+        word,
+        quote(word, safe=""),
+        quote_plus(word),
+        html.escape(word),
+        html.escape(word, quote=False),
+        json.dumps(word)[1:-1],
+        base64.b64encode(word.encode()).decode("ascii"),
+        basic,
+    }
+    return tuple(sorted(found, key=len, reverse=True))
 
 
 def load_account(url: str = "", *, environment: Mapping[str, str] | None = None) -> Account:

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
@@ -418,8 +418,7 @@ def _opened(request: WireRequest, backend: _Backend) -> httpcore.HTTPConnection 
     if request.proxy:
         options = _options(request) | {"max_keepalive_connections": 1, "keepalive_expiry": _MOST_IDLE_S}
         return httpcore.ConnectionPool(**options, network_backend=backend)
-    address = httpcore.URL(**_address(request.url))
-    return httpcore.HTTPConnection(address.origin, ssl_context=_tls(), network_backend=backend)
+    return httpcore.HTTPConnection(_url(request.url)[0].origin, ssl_context=_tls(), network_backend=backend)
 
 
 def _has_ended(http: httpcore.HTTPConnection | httpcore.ConnectionPool) -> bool:
@@ -452,8 +451,9 @@ def _options(request: WireRequest) -> dict[str, Any]:
 def _call(request: WireRequest, progress: Progress, note: Callable[..., Any], keep: bool) -> dict[str, Any]:
     from mmsprep import __version__
 
+    url, host = _url(request.url)
     headers = {
-        "Host": urlsplit(request.url).netloc.rpartition("@")[2].encode("idna"),
+        "Host": host,
         **request.headers,
         "User-Agent": f"mmsprep/{__version__}",
         "Accept": "*/*",
@@ -469,11 +469,17 @@ def _call(request: WireRequest, progress: Progress, note: Callable[..., Any], ke
     }
     return {
         "method": "POST",
-        "url": httpcore.URL(**_address(request.url)),
+        "url": url,
         "headers": headers,
         "content": request.body,
         "extensions": {"trace": note, "timeout": limits},
     }
+
+
+@lru_cache(maxsize=8)
+def _url(url: str) -> tuple[httpcore.URL, bytes]:
+    """Where a request goes to, and the host as its header names it."""
+    return httpcore.URL(**_address(url)), urlsplit(url).netloc.rpartition("@")[2].encode("idna")
 
 
 def _place(request: WireRequest) -> _Place:

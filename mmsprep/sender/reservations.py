@@ -33,6 +33,7 @@ _RESERVE = (
     " :gateway, :key, '', '', '', :token, 'reserved', 1, :owner, :expires_at_s, '', '', '', '', '', :now_s, :now_s)"
     " ON CONFLICT DO NOTHING"
 )
+_REFUSED = "SELECT DISTINCT content_sha256 FROM attempts WHERE error_code = ? AND gateway = ?"
 _JUDGED = (
     "SELECT error_code FROM attempts WHERE content_sha256 = ? AND gateway = ?"
     " AND (state = 'accepted' OR error_code = ?) ORDER BY number DESC LIMIT 1"
@@ -86,10 +87,13 @@ class Reservations:
         self._beginning: deque[_Beginning] = deque()
         self._ended: deque[dict[str, Any]] = deque()
         self._is_durable = True
+        self._refused: set[str] = set()
         self._connection: sqlite3.Connection | None = None
         if journal.file and this_process():
             with self._mapped():
                 self._connection = open_shared(journal.file, journal.wait_s)
+                found = self._connection.execute(_REFUSED, (ContentRefused.code, self._common["gateway"]))
+                self._refused.update(content for (content,) in found)
 
     def __enter__(self) -> Reservations:
         return self
@@ -112,7 +116,9 @@ class Reservations:
             return
         now_s = time.time()
         common = {**self._common, "owner": this_process(), "now_s": now_s, "expires_at_s": self._expires_at_s(now_s)}
-        tokens = {recipient: uuid.uuid4().hex for recipient in recipients}
+        # One look at the system's randomness for all of them.
+        mark = uuid.uuid4().hex[:24]
+        tokens = {recipient: f"{mark}{place:08x}" for place, recipient in enumerate(recipients)}
         with self._journal.turn, self._transaction(durable=True) as execute:
             for recipient, token in tokens.items():
                 if execute(_RESERVE, {**common, "recipient": recipient, "token": token}).rowcount:
@@ -141,6 +147,8 @@ class Reservations:
             self._journal.settle(claim, outcome)
             return
         token = self._begun.pop(claim.token, claim.token)
+        if isinstance(outcome, ContentRefused):
+            self._refused.add(claim.subject.content_sha256)
         values = {"message_id": "", "error_code": "", "reason": "", "stands": True, **values_of(outcome)}
         self._ended.append({**values, "token": token, "now_s": time.time()})
 
@@ -196,10 +204,12 @@ class Reservations:
     def _begun_in(self, execute: Any, one: _Beginning) -> bool:
         """False: the gateway refused this very content, or the reservation is over; the journal says which."""
         subject, now_s = one.claim.subject, time.time()
-        judged = execute(_JUDGED, (subject.content_sha256, subject.gateway, ContentRefused.code)).fetchone()
-        if judged and judged[0] == ContentRefused.code:
-            execute(_GIVE_BACK, (one.token,))
-            return False
+        if subject.content_sha256 in self._refused:
+            # Unless it was accepted since.
+            judged = execute(_JUDGED, (subject.content_sha256, subject.gateway, ContentRefused.code)).fetchone()
+            if judged and judged[0] == ContentRefused.code:
+                execute(_GIVE_BACK, (one.token,))
+                return False
         values = {
             "token": one.token,
             "content_sha256": subject.content_sha256,

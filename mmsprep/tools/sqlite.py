@@ -30,6 +30,8 @@ def open_shared(path: Path | str, wait_s: float) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(path, isolation_level=None, timeout=wait_s, check_same_thread=False)
     keep_commits(connection)
+    # Moving the log into the file waits for the disk twice; with many small commits it is done for more of them.
+    _set(connection, ("wal_autocheckpoint=8000",))
     return connection
 
 
