@@ -246,7 +246,7 @@ def test_a_journal_of_version_2_is_taken_over(tmp_path: Path) -> None:
         old.execute("PRAGMA user_version = 2")
     assert [one.message_id for one in track(journal=path)] == IDS[:2]
     with closing(sqlite3.connect(path)) as new:
-        assert new.execute("PRAGMA user_version").fetchone() == (3,)
+        assert new.execute("PRAGMA user_version").fetchone() == (4,)
 
 
 def test_changes_come_once_as_they_happen_and_not_those_of_before(

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,22 +23,23 @@ from mmsprep.errors import MmsprepError
 from mmsprep.formats.text import clean
 from mmsprep.message import Message, read_message
 from mmsprep.profile import Profile, load_profile
-from mmsprep.settings import Settings
+from mmsprep.settings import Settings, load_settings
 
 _MOST_IN_MEMORY = 8
 
 
 class Rendered:
-    """Messages of a campaign; safe to use from several threads.
+    """Messages of a campaign; safe to use from several threads, which prepare as many sets at once as settings allow.
 
     What is used by several people and has no room in memory waits in a temporary folder.
     """
 
     def __init__(self, checked: Checked, settings: Settings | None = None) -> None:
         self._checked = checked
-        self._settings = settings
+        self._settings = settings or load_settings()
         self._lock = threading.Lock()
-        self._ready: OrderedDict[tuple[str, ...], Message | MmsprepError] = OrderedDict()
+        self._turn = threading.Semaphore(self._settings.worker_count)
+        self._ready: OrderedDict[tuple[str, ...], Future[Message]] = OrderedDict()
         self._folder = TemporaryDirectory(prefix="mmsprep-campaign-", ignore_cleanup_errors=True)
         self.prepared = 0
         """How many times media were prepared."""
@@ -56,40 +59,66 @@ class Rendered:
         Raises:
             MmsprepError: the media cannot be prepared.
         """
-        with self._lock:
-            media = self._media(words.files)
+        media = self._media(words.files)
         text, subject = clean(words.text, self._line_ends), words.subject
         return replace(media, text=text, subject=subject)
 
-    def _media(self, files: tuple[str, ...]) -> Message:
-        found = self._ready.get(files)
-        if found is None:
-            found = self._laid_away(files) or self._prepared(files)
-            self._ready[files] = found
-            if len(self._ready) > _MOST_IN_MEMORY:
-                self._lay_away(*self._ready.popitem(last=False))
-        self._ready.move_to_end(files)
-        if isinstance(found, MmsprepError):
-            raise found
-        return found
+    def messages(self, several: Iterable[Words]) -> Iterator[Message | MmsprepError]:
+        """What several people get, or why it cannot be prepared, in their order; prepared at the same time."""
 
-    def _prepared(self, files: tuple[str, ...]) -> Message | MmsprepError:
+        def attempt(words: Words) -> Message | MmsprepError:
+            try:
+                return self.message(words)
+            except MmsprepError as error:
+                return error
+
+        with ThreadPoolExecutor(self._settings.worker_count, thread_name_prefix="mmsprep-campaign") as pool:
+            yield from pool.map(attempt, several)
+
+    def _media(self, files: tuple[str, ...]) -> Message:
+        with self._lock:
+            found = self._ready.get(files)
+            is_mine = found is None
+            if found is None:
+                found = self._ready[files] = Future()
+            self._ready.move_to_end(files)
+        if is_mine:
+            self._fill(found, files)
+            self._make_room()
+        return found.result()
+
+    def _fill(self, future: Future[Message], files: tuple[str, ...]) -> None:
+        try:
+            with self._turn:
+                future.set_result(self._laid_away(files) or self._prepared(files))
+        except BaseException as error:
+            future.set_exception(error)
+            if not isinstance(error, MmsprepError):
+                with self._lock:
+                    self._ready.pop(files, None)
+
+    def _make_room(self) -> None:
+        """Whoever waits for what goes has it in hand already."""
+        with self._lock:
+            done = [files for files, future in self._ready.items() if future.done()]
+            for files in done[: max(0, len(done) - _MOST_IN_MEMORY)]:
+                self._lay_away(files, self._ready.pop(files))
+
+    def _prepared(self, files: tuple[str, ...]) -> Message:
         group = self._checked.groups[files]
         job = replace(self._checked.campaign.job, attachments=files, text=group.text, subject=group.subject)
-        self.prepared += 1
-        try:
-            return pipeline.run(job, settings=self._settings)
-        except MmsprepError as error:
-            return error
+        with self._lock:
+            self.prepared += 1
+        return pipeline.run(job, settings=self._settings)
 
     def _place(self, files: tuple[str, ...]) -> Path:
         return (
             Path(self._folder.name) / hashlib.sha256("\0".join(files).encode("utf-8", "surrogatepass")).hexdigest()[:24]
         )
 
-    def _lay_away(self, files: tuple[str, ...], message: Message | MmsprepError) -> None:
-        if isinstance(message, Message) and self._checked.groups[files].people > 1 and not self._place(files).exists():
-            message.write(self._place(files))
+    def _lay_away(self, files: tuple[str, ...], media: Future[Message]) -> None:
+        if not media.exception() and self._checked.groups[files].people > 1 and not self._place(files).exists():
+            media.result().write(self._place(files))
 
     def _laid_away(self, files: tuple[str, ...]) -> Message | None:
         place = self._place(files)

@@ -152,44 +152,46 @@ def run(
         TooManyFailures: it was given up; what was under way has ended.
         JournalError: the journal cannot be used; nothing more was sent.
     """
-    line = _Line(checked, rendered, sending, journal, key or campaign_key(checked.campaign), pace or Pace(), stop)
-    judge = _Judge(failures or Failures(), line.refused, _is_personal(checked.campaign))
+    judge = _Judge(failures or Failures(), checked)
+    key = key or campaign_key(checked.campaign)
+    line = _Line(checked, rendered, sending, journal, key, pace or Pace(), stop or threading.Event(), judge)
     try:
-        for outcome in line.outcomes():
-            yield outcome
-            if problem := judge.problem(outcome, len(checked.groups)):
-                line.stop.set()
-                # Those that are under way come to their end.
-                yield from line.rest()
-                raise TooManyFailures(problem)
+        yield from line.outcomes()
     finally:
         line.close()
-
-
-def _is_personal(campaign: Campaign) -> bool:
-    return any(template.fields for template in (campaign.text, campaign.subject, *campaign.files))
+    if judge.problem:
+        raise TooManyFailures(judge.problem)
 
 
 class _Judge:
-    """Decides when too much went wrong.
+    """Decides when too much went wrong; asked by the workers, before they take the next one.
 
     A content that the gateway refuses is refused to all who get the same. Where people get words or files of their own,
-    it may be those: their files are tried with others' words as well, and only files that were refused twice
-    and taken from nobody are not sent to the others either (``refused``).
+    it may be those: their files are tried with others' words as well, and only files that were refused twice and taken
+    from nobody are not sent to the others either (``refused``).
     """
 
-    def __init__(self, failures: Failures, refused: set[tuple[str, ...]], personal: bool) -> None:
+    def __init__(self, failures: Failures, checked: Checked) -> None:
+        self.problem = ""
+        """Why it is to end; empty: it goes on."""
+        self.refused: set[tuple[str, ...]] = set()
+        campaign = checked.campaign
         self._failures = failures
-        self._refused = refused
-        self._personal = personal
+        self._sets = len(checked.groups)
+        self._is_personal = any(one.fields for one in (campaign.text, campaign.subject, *campaign.files))
         self._taken: set[tuple[str, ...]] = set()
         self._refusals: Counter[tuple[str, ...]] = Counter()
         self._row = 0
         self._failed = 0
         self._done = 0
+        self._lock = threading.Lock()
 
-    def problem(self, outcome: Outcome, sets: int) -> str:
-        """Why it is to end, out of so many different ``sets`` of files; empty: it goes on."""
+    def hear(self, outcome: Outcome) -> None:
+        """One more."""
+        with self._lock:
+            self.problem = self.problem or self._problem(outcome)
+
+    def _problem(self, outcome: Outcome) -> str:
         error = outcome.error
         files = outcome.decided.words.files if outcome.decided.words else ()
         if outcome.receipt:
@@ -199,20 +201,23 @@ class _Judge:
         self._done += 1
         self._row = self._row + 1 if error else 0
         self._failed += error is not None
-        if isinstance(error, SendError) and ends_it(error):
+        if isinstance(error, SendError) and (ends_it(error) or self._is_everybodys(error, files)):
             return f"everybody would meet the same: {error}"
-        if isinstance(error, ContentRefused) and files not in self._taken:
-            self._refusals[files] += 1
-            if not self._personal or self._refusals[files] >= _MOST_REFUSED:
-                self._refused.add(files)
-            if files in self._refused and len(self._refused) == sets:
-                return f"everybody would meet the same: {error}"
         if self._failures.in_a_row and self._row >= self._failures.in_a_row:
             return f"{self._row} failures in a row, the last one: {error}"
         share = self._failures.share
         if share and self._done >= _SHARE_FROM and self._failed > share * self._done:
             return f"{self._failed} of {self._done} failed, more than {share:.1%}, the last one: {error}"
         return ""
+
+    def _is_everybodys(self, error: SendError, files: tuple[str, ...]) -> bool:
+        """Whether a content that was refused is refused whoever it is for."""
+        if not isinstance(error, ContentRefused) or files in self._taken:
+            return False
+        self._refusals[files] += 1
+        if not self._is_personal or self._refusals[files] >= _MOST_REFUSED:
+            self.refused.add(files)
+        return len(self.refused) == self._sets
 
 
 class _Line:
@@ -226,11 +231,11 @@ class _Line:
         journal: Journal,
         key: str,
         pace: Pace,
-        stop: threading.Event | None,
+        stop: threading.Event,
+        judge: _Judge,
     ) -> None:
-        self.stop = stop or threading.Event()
-        self.refused: set[tuple[str, ...]] = set()
-        """Files that the gateway takes from nobody."""
+        self.stop = stop
+        self._judge = judge
         self._rendered = rendered
         self._sending = sending
         self._key = key
@@ -265,10 +270,7 @@ class _Line:
             # The next ones have their places before the last of these are begun, so that no worker waits for them.
             while self._under_way > self._pace.at_once + self._ahead // 2:
                 yield from self._ended(block=True)
-        yield from self.rest()
-
-    def rest(self) -> Iterator[Outcome]:
-        """Those that are under way."""
+        # Those that are under way come to their end.
         while self._under_way:
             yield from self._ended(block=True)
 
@@ -296,7 +298,6 @@ class _Line:
                 block = False
                 self._under_way -= 1
                 if isinstance(found, BaseException):
-                    self.stop.set()
                     raise found
                 if found is not None:
                     yield found
@@ -312,8 +313,14 @@ class _Line:
     def _work(self) -> None:
         while (person := self._next_person()) is not None:
             try:
-                self._done.put(self._one(person))
+                outcome = self._one(person)
+                if outcome is not None:
+                    self._judge.hear(outcome)
+                if self._judge.problem:
+                    self.stop.set()
+                self._done.put(outcome)
             except BaseException as error:
+                self.stop.set()
                 self._done.put(error)
 
     def _next_person(self) -> Decided | None:
@@ -332,7 +339,7 @@ class _Line:
         assert person.words is not None
         if self.stop.is_set():
             return None
-        if person.words.files in self.refused:
+        if person.words.files in self._judge.refused:
             problem = f"{person.recipient}: not sent, the gateway refuses these files whoever they are for"
             return Outcome(decided=person, error=ContentRefused(problem))
         try:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import signal
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmsprep.cli.campaign_preview import estimate, preview, tell_checked
+from mmsprep.cli.campaign_progress import Told, sent
 from mmsprep.cli.options import (
     AttemptsOption,
     BestEffortFlag,
@@ -44,7 +41,6 @@ from mmsprep.cli.printing import (
     JsonFlag,
     ProfileOption,
     ask,
-    console_for,
     print_json,
     reported,
     say,
@@ -55,20 +51,7 @@ from mmsprep.errors import MmsprepError, TooManyFailures, UsageError
 from mmsprep.model import Phones
 
 if TYPE_CHECKING:
-    from mmsprep.campaign import Campaign, Checked, Outcome, Pace, Rendered
-    from mmsprep.message import Message
-
-_PREVIEWS = 3
-_TELL_EVERY_S = 5.0
-_SOONEST_GROUPS = 20
-"""So many different sets of files are prepared before anything is asked; of more, each when its turn comes."""
-_WORDS = {
-    "send": "to be sent to",
-    "duplicate": "twice in the list",
-    "excluded": "on the list of exceptions",
-    "stopped": "replied STOP",
-    "invalid": "cannot be sent to",
-}
+    from mmsprep.campaign import Campaign
 
 
 def campaign(
@@ -190,7 +173,7 @@ def campaign(
             skip_invalid=on_error is OnError.SKIP,
         )
         checked = check(asked)
-        _tell_checked(checked)
+        tell_checked(checked)
         if not checked.to_send:
             raise UsageError("nobody is left to send to; nothing was sent")
         if not (yes or sandbox or (can_ask() and not json_output)):
@@ -201,8 +184,8 @@ def campaign(
             Rendered(checked) as rendered,
         ):
             same = key or campaign_key(asked)
-            largest_bytes = _preview(checked, rendered)
-            _estimate(checked, pace, largest_bytes, price, book, same, account.url)
+            largest_bytes = preview(checked, rendered)
+            estimate(checked, pace, largest_bytes, price, book, same, account.url)
             say(f"by {via.value} through {account.url} as {account.username}; journal {book.name}, key {same[:12]}")
             if not (yes or sandbox or ask("Begin?")):
                 say("nothing was sent")
@@ -216,8 +199,8 @@ def campaign(
                 resend_unknown=resend_unknown,
                 patience=Patience(attempts=attempts),
             )
-            told = _Told(checked.to_send, shown=not json_output)
-            problem = _sent(checked, rendered, sending, book, same, pace, failures, told)
+            told = Told(checked.to_send, shown=not json_output)
+            problem = sent(checked, rendered, sending, book, same, pace, failures, told)
             from mmsprep.campaign import write_report
 
             counts = write_report(
@@ -262,171 +245,7 @@ def _asked(
     )
 
 
-def _tell_checked(checked: Checked) -> None:
-    people = checked.campaign.people
-    delimiter = {"\t": "tab"}.get(people.delimiter, people.delimiter)
-    form = f"CSV with {delimiter!r}" if people.format == "csv" else "JSON"
-    say(f"{people.path}: {sum(checked.counts.values()):,} people, {form}, columns {', '.join(people.columns)}")
-    how = "; --to-column names another" if people.guessed else ""
-    say(f"numbers are in {people.to_column!r}{how}")
-    for verdict, count in checked.counts.items():
-        if count:
-            say(f"{count:>10,} {_WORDS[verdict]}")
-    for problem in checked.problems:
-        say(f"  {problem}")
-
-
-def _preview(checked: Checked, rendered: Rendered) -> int:
-    """Show the first three messages, and prepare the others where they are few; returns the largest one's bytes."""
-    from mmsprep.campaign.checked import Verdict, Words, decisions
-    from mmsprep.cli.message_table import MessageTable
-
-    console = console_for(stderr=True)
-    largest_bytes = 0
-    going = (one for one in decisions(checked.campaign) if one.verdict is Verdict.SEND)
-    shown: set[tuple[str, ...]] = set()
-    for place, one in enumerate(islice(going, _PREVIEWS), start=1):
-        assert one.words is not None
-        message = rendered.message(one.words)
-        largest_bytes = max(largest_bytes, message.total_bytes)
-        where = f"line {one.person.line}, to {one.recipient}"
-        say(f"--- {place} of {checked.to_send:,}: {where}, {message.total_bytes:,} bytes")
-        _show_words(message)
-        if one.words.files not in shown:
-            shown.add(one.words.files)
-            if one.words.files:
-                console.print(MessageTable(message))
-            for warning in message.warnings:
-                say(f"note: {warning}")
-    if len(checked.groups) <= _SOONEST_GROUPS:
-        for files, group in checked.groups.items():
-            largest_bytes = max(largest_bytes, rendered.message(Words(group.text, group.subject, files)).total_bytes)
-    return largest_bytes
-
-
-def _show_words(message: Message) -> None:
-    for name, value in (("subject", message.subject), ("text", message.text)):
-        if value:
-            first, *more = value.splitlines()
-            say(f"{name}: {first}")
-            for line in more:
-                say(f"{'':{len(name)}}  {line}")
-
-
-def _estimate(
-    checked: Checked, pace: Pace, largest_bytes: int, price: float, journal: Any, key: str, gateway: str
-) -> None:
-    from mmsprep.sender.entry import State
-
-    known = Counter(entry.state for entry in journal.entries(key=key, gateway=gateway.rstrip("/")))
-    earlier = known[State.ACCEPTED] + known[State.UNKNOWN] + known[State.SENDING]
-    left = max(0, checked.to_send - earlier)
-    if earlier:
-        unknown = known[State.UNKNOWN] + known[State.SENDING]
-        say(f"the journal has {known[State.ACCEPTED]:,} of them already, and {unknown:,} of which nobody knows")
-    megabytes = left * largest_bytes * 4 / 3 / 1_000_000
-    say(f"{left:,} messages, up to {largest_bytes:,} bytes each, about {megabytes:,.1f} MB to upload")
-    if pace.per_second:
-        say(f"at {pace.per_second:g} a second: {_span(left / pace.per_second)} at least")
-    else:
-        say(f"{pace.at_once} at once, as fast as the gateway answers (--per-second limits it)")
-    if price:
-        say(f"at {price:g} each: {left * price:,.2f}")
-
-
-class _Told:
-    """How far it is: a bar with the time left on a terminal, a line now and then elsewhere."""
-
-    def __init__(self, total: int, *, shown: bool) -> None:
-        self.total = total
-        self.counts: Counter[str] = Counter()
-        self.unprepared: dict[int, str] = {}
-        self.interrupted = False
-        self._shown = shown
-        self._began_s = self._told_s = time.monotonic()
-        self._update: Any = None
-
-    @contextmanager
-    def bar(self) -> Iterator[None]:
-        """Where it is shown."""
-        console = console_for(stderr=True)
-        if not (self._shown and console.is_terminal):
-            yield
-            return
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        words = TextColumn("{task.description}", markup=False)
-        with Progress(*columns, words, console=console) as progress:
-            task = progress.add_task("", total=self.total)
-            self._update = lambda: progress.update(task, completed=sum(self.counts.values()), description=self._words())
-            yield
-            self._update = None
-
-    def note(self, outcome: Outcome) -> None:
-        """One more."""
-        from mmsprep.errors import SendError
-
-        receipt, error = outcome.receipt, outcome.error
-        if receipt is not None:
-            self.counts["earlier" if receipt.earlier else "accepted"] += 1
-        elif error is not None:
-            self.counts[error.code] += 1
-            if not isinstance(error, SendError):
-                self.unprepared[outcome.decided.person.line] = str(error)
-            if self.counts[error.code] <= 10:
-                for line in error.lines:
-                    say(f"line {outcome.decided.person.line}: {line}")
-            elif self.counts[error.code] == 11:
-                say(f"more of these are in the report alone ({error.code})")
-        if self._update is not None:
-            self._update()
-        elif self._shown and time.monotonic() - self._told_s >= _TELL_EVERY_S:
-            self._told_s = time.monotonic()
-            done = sum(self.counts.values())
-            left_s = (self.total - done) * (self._told_s - self._began_s) / max(1, done)
-            say(f"{done:,} of {self.total:,}: {self._words()}; about {_span(left_s)} left")
-
-    def _words(self) -> str:
-        return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in self.counts.items())
-
-
-def _sent(
-    checked: Checked, rendered: Rendered, sending: Any, journal: Any, key: str, pace: Pace, failures: Any, told: _Told
-) -> MmsprepError | None:
-    """Send; Ctrl-C and SIGTERM end it after what is under way."""
-    from mmsprep.campaign import run
-
-    stop = threading.Event()
-
-    def end(_number: int, _frame: object) -> None:
-        told.interrupted = True
-        stop.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with told.bar():
-            outcomes = run(
-                checked, rendered, sending, journal=journal, key=key, pace=pace, failures=failures, stop=stop
-            )
-            for outcome in outcomes:
-                told.note(outcome)
-    except MmsprepError as error:
-        return error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return None
-
-
-def _conclude(counts: Counter[str], report_csv: Path, problem: MmsprepError | None, told: _Told) -> None:
+def _conclude(counts: Counter[str], report_csv: Path, problem: MmsprepError | None, told: Told) -> None:
     for state, count in sorted(counts.items()):
         say(f"{count:>10,} {state.replace('_', ' ')}")
     say(f"{report_csv} says what became of everybody")
@@ -453,9 +272,3 @@ def _status(counts: Counter[str]) -> int:
 def _document(counts: Counter[str], report_csv: Path, key: str, problem: MmsprepError | None) -> dict[str, Any]:
     error = {"code": problem.code, "message": str(problem)} if problem else None
     return {"schema": 1, "key": key, "people": dict(sorted(counts.items())), "report": str(report_csv), "error": error}
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
