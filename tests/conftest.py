@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,13 @@ def pytest_configure() -> None:
     # How long an example takes says something about the machine, nothing about the code.
     hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
     hypothesis.settings.load_profile("here")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What Windows does not have is not asked of it; ``@pytest.mark.posix(what)`` says what a test needs."""
+    needed = item.get_closest_marker("posix")
+    if needed is not None and os.name != "posix":
+        pytest.skip(f"needs {needed.args[0]} as POSIX systems have them")
 
 
 @pytest.fixture(scope="session")

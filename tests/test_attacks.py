@@ -189,6 +189,7 @@ def test_a_file_name_is_never_an_instruction(name: str, tmp_path: Path, sample_m
         assert message.parts[0].source.size_bytes == path.stat().st_size
 
 
+@pytest.mark.posix("links and named pipes")
 def test_a_link_out_of_a_folder_is_not_followed(tmp_path: Path, target: Target, sample_media: Path) -> None:
     """A folder that somebody else packed may hold a link to any file of this machine."""
     (tmp_path / "note.txt").symlink_to(target.text)

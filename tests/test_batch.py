@@ -314,6 +314,7 @@ def test_names_that_are_no_unicode_are_read_and_their_results_can_be_told(tmp_pa
     assert statuses(run(tmp_path / "in", tmp_path / "out")) == {"caf\\xe9.png": "unchanged"}
 
 
+@pytest.mark.posix("file modes")
 def test_a_subfolder_that_cannot_be_read_is_an_error_of_its_own(tree: Path, tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may read everything")

@@ -138,6 +138,7 @@ def test_a_result_on_s3_that_somebody_changed_is_made_again_also_where_its_size_
     assert _download(target) == made
 
 
+@pytest.mark.posix("signals")
 def test_a_dask_cluster_that_loses_a_worker_gives_the_same_bytes(tree: Path, tmp_path: Path, bucket: str) -> None:
     distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
     run(tree, tmp_path / "out")

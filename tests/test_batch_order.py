@@ -156,6 +156,7 @@ def test_a_manifest_that_is_none_says_what_was_expected(tmp_path: Path) -> None:
         list(list_manifest(tmp_path / "none.csv", LocalStorage(str(tmp_path))))
 
 
+@pytest.mark.posix("links and named pipes")
 def test_locations_that_would_feed_on_each_other_are_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     source = str(tmp_path / "in")

@@ -23,7 +23,6 @@ from mmsprep.batch.watch import Unrest, watch
 from mmsprep.errors import UsageError, WorkerLost
 from mmsprep.settings import Settings
 
-posix_only = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 DEADLINE_S = 120.0
 
 
@@ -129,7 +128,7 @@ def test_an_unknown_executor_is_refused() -> None:
             pass
 
 
-@posix_only
+@pytest.mark.posix("signals")
 def test_a_worker_that_dies_is_replaced_and_only_its_own_job_fails(tmp_path: Path) -> None:
     with LocalProcesses(2) as pool:
         futures = [pool.submit(_die if number == 1 else _double, number) for number in range(4)]
@@ -142,7 +141,7 @@ def test_a_worker_that_dies_is_replaced_and_only_its_own_job_fails(tmp_path: Pat
         assert [future.result() for future in once] == ["alive", "alive"]
 
 
-@posix_only
+@pytest.mark.posix("signals")
 @pytest.mark.parametrize("wait", [True, False], ids=["at work", "starting"])
 def test_a_pool_that_is_left_by_an_error_does_not_finish_its_work(tmp_path: Path, wait: bool) -> None:
     marker = tmp_path / "marker"
@@ -178,7 +177,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, byte
     return root / "in", contents(root / "undisturbed")
 
 
-@posix_only
+@pytest.mark.posix("signals")
 def test_killed_at_any_moment_a_run_leaves_whole_files_and_the_next_one_ends_the_same(
     many: tuple[Path, dict[str, bytes]], tmp_path: Path
 ) -> None:
@@ -203,7 +202,7 @@ def test_killed_at_any_moment_a_run_leaves_whole_files_and_the_next_one_ends_the
     assert not list((out / ".mmsprep" / "staging").iterdir())
 
 
-@posix_only
+@pytest.mark.posix("signals")
 def test_a_batch_that_is_interrupted_ends_its_workers_and_says_how_to_go_on(
     many: tuple[Path, dict[str, bytes]], tmp_path: Path
 ) -> None:

@@ -439,6 +439,7 @@ def test_a_stop_ends_it_after_what_is_under_way(tmp_path: Path) -> None:
     assert states == {"accepted": accepted}, "what was begun was settled"
 
 
+@pytest.mark.posix("signals")
 def test_kill_9_at_any_moment_nobody_twice_nobody_lost(tmp_path: Path) -> None:
     """Killed and begun again until it ends; who was in the air at a kill is unknown, everybody else has it once."""
     count = 60

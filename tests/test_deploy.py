@@ -143,6 +143,7 @@ def the_dockerfiles() -> list[str]:
 
 
 @pytest.mark.parametrize("arguments", [["mmsprep.receive:app"], the_dockerfiles()], ids=["by name", "the Dockerfile's"])
+@pytest.mark.posix("signals")
 def test_the_environment_alone_describes_a_receiver_with_several_workers(arguments: list[str], tmp_path: Path) -> None:
     counters = tmp_path / "counters"
     counters.mkdir()

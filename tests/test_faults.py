@@ -20,7 +20,7 @@ from mmsprep import Settings, prepare, read_message
 from mmsprep.errors import Damaged, OutputError, ToolError, ToolMissing, VerifyError
 from mmsprep.tools import ffmpeg
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and scripts of POSIX systems")
+pytestmark = pytest.mark.posix("signals, limits and shell scripts")
 
 _DEADLINE_S = 90.0
 _ME = f"MMSPREP_TEST_{os.getpid()}"
@@ -261,15 +261,11 @@ def test_idle_children_that_are_killed_between_two_messages_are_not_missed(sampl
 
 
 @_needs_proc
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=str
-)
-def test_a_signal_ends_everything_and_leaves_nothing(
-    room: Path, long_clip: Path, number: signal.Signals, status: int
-) -> None:
+@pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_everything_and_leaves_nothing(room: Path, long_clip: Path, number: str, status: int) -> None:
     with _start(room, "prepare", "--trim", long_clip, "-o", room / "out") as program:
         _until(lambda: any("-i file:" in line for line in _children()) or program.poll() is not None)
-        program.send_signal(number)
+        program.send_signal(signal.Signals[number])
         _, complaints = program.communicate(timeout=_DEADLINE_S)
     assert program.returncode == status
     assert "interrupted; nothing was written" in complaints

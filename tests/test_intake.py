@@ -52,6 +52,7 @@ def test_a_folder_means_its_files_sorted_without_hidden_ones_and_subfolders(tmp_
     assert [Path(one.name).name for one in taken] == ["a", "b"]
 
 
+@pytest.mark.posix("links and named pipes")
 def test_each_kind_of_unusable_input_has_its_own_error(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "folder").mkdir()

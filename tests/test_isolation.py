@@ -184,6 +184,7 @@ def test_a_worker_that_was_started_early_has_loaded_what_it_was_told_and_answers
     assert isolated(room_of_its_own, loaded, _SOME, "mmsprep.transcode.image.pixels")
 
 
+@pytest.mark.posix("signals")
 def test_a_worker_that_was_started_early_and_died_is_replaced_without_a_word(room: Callable[..., Workspace]) -> None:
     room_of_its_own = room(max_memory_bytes=3_999_999_998)
     worker = Worker(room_of_its_own.settings)
@@ -231,6 +232,7 @@ def test_a_new_worker_that_aborts_on_its_first_file_is_damage_too(room: Callable
         isolated(room(max_memory_bytes=3_000_000_000), abort, _SOME)
 
 
+@pytest.mark.posix("signals")
 def test_a_worker_that_is_killed_while_idle_is_replaced_without_a_word(workspace: Workspace) -> None:
     """As the system does where memory runs out: the next file has nothing to do with it."""
     first = isolated(workspace, answer, _SOME, 1)[0]
@@ -239,6 +241,7 @@ def test_a_worker_that_is_killed_while_idle_is_replaced_without_a_word(workspace
     assert isolated(workspace, answer, _SOME, 3)[2] == 3
 
 
+@pytest.mark.posix("signals")
 def test_a_worker_that_is_stopped_before_it_reads_the_question_and_then_killed_costs_one_retry(
     workspace: Workspace,
 ) -> None:
@@ -250,6 +253,7 @@ def test_a_worker_that_is_stopped_before_it_reads_the_question_and_then_killed_c
     assert isolated(workspace, answer, _SOME, 2)[0] != first
 
 
+@pytest.mark.posix("signals")
 def test_a_worker_that_the_system_kills_at_work_is_not_called_the_file_s_damage(workspace: Workspace) -> None:
     pid = isolated(workspace, answer, _SOME, 1)[0]
 
@@ -310,7 +314,7 @@ def test_a_hang_is_ended_by_the_clock(room: Callable[..., Workspace]) -> None:
         isolated(room(decode_timeout_s=1.0), hang, _SOME)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+@pytest.mark.posix("limits of a process")
 def test_processor_time_is_limited(room: Callable[..., Workspace]) -> None:
     with pytest.raises(OverInputLimit, match="MMSPREP_MAX_CPU_S"):
         isolated(room(max_cpu_s=1.0), spin, _SOME)
@@ -638,7 +642,7 @@ def test_no_worker_outlives_a_program_that_ends() -> None:
         _until(lambda: _is_gone(worker))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.posix("fork")
 def test_a_forked_process_has_workers_of_its_own() -> None:
     rest = (
         "mine = isolated(workspace, answer, _SOME, 1)[0]\n"

@@ -133,7 +133,7 @@ def test_processes_that_send_the_same_send_it_once(place: str, via: str) -> None
     assert set(told) <= {"sent", "earlier", "send_in_progress"}, told
 
 
-@pytest.mark.skipif(FORK is None, reason="this system does not fork")
+@pytest.mark.posix("fork")
 def test_a_journal_that_was_opened_before_a_fork_works_in_both(place: str) -> None:
     """As a prefork worker holds one: the parent's connections are left alone."""
     assert FORK is not None
@@ -293,7 +293,7 @@ def test_a_task_that_is_cancelled_after_its_body_went_out_is_unknown(place: str,
     assert len(silent.requests) == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.posix("signals")
 @pytest.mark.parametrize(("via", "tls", "expected"), [("http", True, "not_sent"), ("mm7", False, "unknown")])
 def test_a_blocking_send_that_is_interrupted_says_what_it_knows(place: str, via: str, tls: bool, expected: str) -> None:
     code = (

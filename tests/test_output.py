@@ -256,6 +256,7 @@ def test_whatever_goes_wrong_on_the_way_the_earlier_message_is_whole_again(
 
 
 @pytest.mark.parametrize("after", range(_RENAMES + 1))
+@pytest.mark.posix("fork")
 def test_a_run_that_is_killed_on_the_way_is_undone_by_the_next_one(tmp_path: Path, after: int) -> None:
     """At no moment is there a message.json beside parts that are not its own."""
     _message(["01-a.jpg", "02-b.jpg"]).write(tmp_path)
@@ -323,6 +324,7 @@ def test_a_folder_in_a_parts_place_is_not_the_messages(tmp_path: Path) -> None:
     assert _contents(tmp_path).keys() == {"01-c.jpg", "02-b.jpg/precious", "message.json"}
 
 
+@pytest.mark.posix("links and named pipes")
 def test_a_link_under_a_name_that_is_needed_is_somebody_elses(tmp_path: Path) -> None:
     (tmp_path / "01-a.jpg").symlink_to("nowhere")
     with pytest.raises(OutputError, match="in the way"):
@@ -332,6 +334,7 @@ def test_a_link_under_a_name_that_is_needed_is_somebody_elses(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["message.json", "01-a.jpg"])
 @pytest.mark.parametrize("kind", ["link out", "link inside", "pipe", "device"])
+@pytest.mark.posix("links and named pipes")
 def test_a_prepared_message_with_a_link_or_a_pipe_in_it_is_not_read(tmp_path: Path, name: str, kind: str) -> None:
     """Whoever packed the folder may have laid it; what it leads to would be sent."""
     folder = tmp_path / "mms"

@@ -253,6 +253,7 @@ def test_a_profile_of_a_stranger(run: Run, tmp_path: Path) -> None:
     check(done.stdout, PERSIAN, ARABIC)
 
 
+@pytest.mark.posix("shell scripts")
 def test_an_ffmpeg_of_a_stranger(run: Run, tmp_path: Path) -> None:
     program = tmp_path / "ffmpeg"
     program.write_text(f"#!/bin/sh\nprintf '%s\\n' 'ffmpeg version {BAD}'\n", "utf-8")
@@ -265,6 +266,7 @@ def test_an_ffmpeg_of_a_stranger(run: Run, tmp_path: Path) -> None:
     check(done.stdout, PERSIAN)
 
 
+@pytest.mark.posix("signals")
 def test_batch_and_watch(run: Run, environment: dict[str, str], photo: Path, undecodable: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -307,6 +309,7 @@ def test_send_and_what_a_gateway_answers(run: Run, photo: Path) -> None:
         assert json.loads(done.stdout)["recipients"][0]["raw_reply"]
 
 
+@pytest.mark.posix("signals")
 def test_what_was_pushed(run: Run, environment: dict[str, str], tmp_path: Path) -> None:
     """The receiver's log, the inbox's list, one message, its export."""
     command = [sys.executable, "-m", "mmsprep", "receive", "--port", "0", "--store", "inbox", "--forward", "false"]
@@ -401,6 +404,7 @@ def on_a_terminal(environment: dict[str, str], tmp_path: Path) -> Iterator[Calla
     yield ran
 
 
+@pytest.mark.posix("a pseudo-terminal")
 def test_on_a_terminal_with_progress_and_questions(
     on_a_terminal: Callable[..., bytes], photo: Path, undecodable: Path, tmp_path: Path
 ) -> None:
@@ -464,7 +468,7 @@ def test_a_full_disk_behind_stdout_is_said_in_a_sentence(environment: dict[str, 
     assert check(done.stderr).startswith("error: standard output cannot be written")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
+@pytest.mark.posix("signals")
 def test_ctrl_c_while_the_command_is_loaded_ends_it_quietly(environment: dict[str, str]) -> None:
     code = (
         "import os, signal, sys\n"

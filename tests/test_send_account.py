@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from loopback import gateway, succeeds
 from mmsprep import Account, deliver, load_account, pre_send, prepare, send
 from mmsprep.errors import AddressError, SettingsError, UsageError
 from mmsprep.sender import as_recipients, msisdn
-
-posix = pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
@@ -42,7 +39,7 @@ def test_the_environment_comes_before_the_file(tmp_path: Path) -> None:
     assert account.url == "https://other.example"
 
 
-@posix
+@pytest.mark.posix("file modes")
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o606, 0o620])
 def test_a_file_that_others_may_read_or_change_is_refused(tmp_path: Path, mode: int) -> None:
     path = write(tmp_path, 'username = "ann"\npassword = "hunter2"\n', mode)

@@ -99,7 +99,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_sent(run: Send, ready: Pa
     assert this.connections == 0
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.posix("a pseudo-terminal")
 @pytest.mark.parametrize(("answer", "connections"), [("y", 1), ("n", 0), ("\x03", 0)])
 def test_on_a_terminal_it_shows_the_message_and_asks(
     environment: dict[str, str], ready: Path, answer: str, connections: int
@@ -112,7 +112,7 @@ def test_on_a_terminal_it_shows_the_message_and_asks(
     assert status == (0 if connections else 130), shown
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.posix("a pseudo-terminal")
 @pytest.mark.parametrize(("answer", "status"), [("y", 0), ("n", 12)])
 def test_on_a_terminal_it_asks_about_what_is_unknown(
     run: Send, environment: dict[str, str], ready: Path, tmp_path: Path, answer: str, status: int
@@ -217,7 +217,7 @@ def test_json_tells_each_recipient_and_nothing_else_is_on_stdout(run: Send, read
     assert done.returncode == 10
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.posix("signals")
 def test_an_interrupt_says_who_was_reached(environment: dict[str, str], ready: Path) -> None:
     with gateway(succeeds(), never_answers) as this:
         command = [sys.executable, "-m", "mmsprep", "send", str(ready), "--yes", "--gateway", this.url]
@@ -291,7 +291,7 @@ def test_a_send_to_the_sandbox_starts_one_where_none_is_and_needs_no_account(run
     assert done.stdout.strip()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.posix("a pseudo-terminal")
 def test_a_sandbox_that_a_terminal_started_stays_until_it_is_interrupted(
     environment: dict[str, str], ready: Path
 ) -> None:

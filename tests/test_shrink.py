@@ -67,7 +67,7 @@ def test_a_library_that_does_not_load_is_named_rather_than_the_picture_blamed(mo
     assert "VIPS_CONCURRENCY" not in os.environ
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.posix("fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_process_forked_after_the_first_picture_makes_pictures_too(photo: Image.Image) -> None:
     """libvips waits for threads that a fork leaves behind; prefork servers fork whenever they like."""

@@ -26,6 +26,8 @@ from mmsprep.tools.mediainfo import read_tracks
 from mmsprep.tools.untrusted import Found, content_of, list_untrusted, open_attachment, open_untrusted, read_untrusted
 from mmsprep.tools.workspace import Workspace, read_bytes
 
+pytestmark = pytest.mark.posix("links and named pipes")
+
 SECRET = b"a stranger's diary, which must not leave this machine"
 
 

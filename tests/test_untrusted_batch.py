@@ -21,6 +21,8 @@ from mmsprep.batch.watch import watch
 from mmsprep.cli import app
 from mmsprep.errors import NotFound, OutputError, Unreadable
 
+pytestmark = pytest.mark.posix("links and named pipes")
+
 SECRET = "a stranger's diary, which must not leave this machine"
 
 
