@@ -102,6 +102,27 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
         return _sized(image, size_px, rules, None if info.coding else icc_profile, turn, notes, full_px)
 
 
+def decode_whole(
+    attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """The same picture in its own size, RGB or L, upright and in sRGB, and what is to be told of it.
+
+    Raises:
+        As :func:`decode`.
+    """
+    with foreign_errors(attachment, info):
+        image = open_image(attachment, info, settings)
+        notes = _page_notes(image, info)
+        icc_profile = image.info.get("icc_profile")
+        deep = _sixteen_bits(image, attachment, info)
+        image.load()
+        turn = _UPRIGHT.get(_orientation(image))
+        image = colour.plain_mode(plain_colours(image, info.coding, deep))
+        image = image.transpose(turn) if turn is not None else image
+        image, colour_notes = colour.clean(image, None if info.coding else icc_profile, rules.background)
+        return image, (*notes, *colour_notes)
+
+
 def is_animation(info: MediaInfo) -> bool:
     """Whether it is a picture format whose frames follow one another in time (pages of a TIFF do not)."""
     return (info.frame_count or 1) > 1 and FORMATS[info.format].animated
