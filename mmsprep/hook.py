@@ -15,7 +15,7 @@ import email.message
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +59,7 @@ def pre_send(
     poster: bool = False,
     quality: Quality | None = None,
     best_effort: bool = False,
+    pages: bool = False,
     from_s: Moment | None = None,
     to_s: Moment | None = None,
     country: str = "",
@@ -77,6 +78,8 @@ def pre_send(
             as ``str``, ``int`` or as phone libraries parse them; they come back as ``str``.
         profile, limit_bytes, trim, poster, quality, best_effort, from_s, to_s, settings: as :func:`mmsprep.prepare`
             takes them.
+        pages: a tall picture of lettering may come back as several in its place, one for each page, where attachments
+            are a list or tuple; the others keep their order.
         country: two letters; completes national numbers.
         keep_plus: a number that came with a plus goes back with one; otherwise digits alone, as the gateway wants.
         folder: where conforming files are written for attachments that are paths, in a new folder inside it that
@@ -110,6 +113,7 @@ def pre_send(
         poster=poster,
         quality=quality,
         best_effort=best_effort,
+        pages=pages and not is_one(given),
         from_s=from_s,
         to_s=to_s,
         settings=settings,
@@ -119,9 +123,14 @@ def pre_send(
     if "subject" in names:
         changes[names["subject"]] = message.subject
     if given is not None:
-        parts = {index: part for part in message.parts for index in part.indexes}
+        parts: dict[int, list[Part]] = {}
+        for part in message.parts:
+            for index in part.indexes:
+                parts.setdefault(index, []).append(part)
         ready = _given_back(given, parts, folder)
-        changes[names["attachments"]] = ready if originals is given else _as_texts(ready, originals)
+        if originals is not given:
+            ready = _as_texts(ready, [original for place, original in enumerate(originals) for _ in parts[place]])
+        changes[names["attachments"]] = ready
     changed: _Outgoing = _changed(outgoing, changes)
     return changed
 
@@ -135,6 +144,7 @@ async def pre_send_async(
     poster: bool = False,
     quality: Quality | None = None,
     best_effort: bool = False,
+    pages: bool = False,
     from_s: Moment | None = None,
     to_s: Moment | None = None,
     country: str = "",
@@ -155,6 +165,7 @@ async def pre_send_async(
         poster=poster,
         quality=quality,
         best_effort=best_effort,
+        pages=pages,
         from_s=from_s,
         to_s=to_s,
         country=country,
@@ -248,11 +259,11 @@ def _no_folder(item: AttachmentInput, place: int) -> AttachmentInput:
     return item
 
 
-def _given_back(given: Any, parts: Mapping[int, Part], folder: str | os.PathLike[str] | None) -> object:
+def _given_back(given: Any, parts: Mapping[int, Sequence[Part]], folder: str | os.PathLike[str] | None) -> object:
     """The parts in the forms in which the attachments came, by their places."""
     if is_one(given):
-        return _in_form(given, parts[0], folder)
-    ready = [_in_form(item, parts[place], folder) for place, item in enumerate(given)]
+        return _in_form(given, parts[0][0], folder)
+    ready = [_in_form(item, part, folder) for place, item in enumerate(given) for part in parts[place]]
     return tuple(ready) if isinstance(given, tuple) else ready
 
 

@@ -302,6 +302,11 @@ class Source(Protocol):
         return 1.0
 
     @property
+    def drawn_shrink(self) -> float:
+        """How many times smaller a drawing or lettering gets at the largest size that may be sent; 0: it is neither."""
+        return 0.0
+
+    @property
     def fingerprint(self) -> str:
         """The same for the same pixels; empty where only the bytes can tell."""
         return ""
@@ -320,6 +325,17 @@ class Source(Protocol):
         raise TypeError(f"a {type(self).__name__} cannot be cut to {duration_s} s")
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which page of a tall picture: ``number`` of ``count``, from 1, and its rows from ``top_px`` up to ``bottom_px``
+    (without it), of the picture in its own size."""
+
+    number: int
+    count: int
+    top_px: int
+    bottom_px: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartReport:
     """The story of one part: what it is, where it came from, what was done and why.
@@ -329,7 +345,8 @@ class PartReport:
     ``shown_at`` are the part's places in the message's order. Both have several entries where attachments with the same
     content share the part, and differ where something before it was left out or went with another message. ``span`` are
     the seconds of the source that were asked for (``None``: all). ``shown_s`` is for how long its slide stands;
-    ``None``: as long as something plays on it, or as slides do.
+    ``None``: as long as something plays on it, or as slides do. ``page`` is the page of its source that it is
+    (``None``: all of it).
     """
 
     name: str
@@ -351,6 +368,7 @@ class PartReport:
     indexes: tuple[int, ...] = ()
     span: Span | None = None
     shown_s: float | None = None
+    page: Page | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,6 +162,11 @@ class ReasonCode(StrEnum):
         "{allowed}",
         "a clip's scenes as pictures are asked for",
     )
+    PAGES = (
+        "pages",
+        "{allowed}",
+        "a tall picture of lettering would be illegible as one part",
+    )
     EXCERPT = (
         "excerpt",
         "{allowed}",

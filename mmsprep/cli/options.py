@@ -64,6 +64,10 @@ SlidesFlag = Annotated[
     bool,
     typer.Option("--slides", help="Show a clip's scenes as pictures, each as long as it stood, over its sound."),
 ]
+PagesFlag = Annotated[
+    bool,
+    typer.Option("--pages/--no-pages", help="Cut a tall picture of lettering where it would be illegible as one part."),
+]
 PriorityOption = Annotated[
     list[str] | None,
     typer.Option("--priority", metavar="FILE=N", help="Give FILE more of the bytes; 2 asks for half the loss."),
@@ -133,6 +137,7 @@ def job_of(
     on_error: OnError = OnError.FAIL,
     priority: Sequence[str] = (),
     slides: bool = False,
+    pages: bool = True,
     cut_from: str = "",
     cut_to: str = "",
 ) -> Job:
@@ -159,6 +164,7 @@ def job_of(
         quality=_quality(quality),
         best_effort=best_effort,
         slides=slides,
+        pages=pages,
         from_s=_moment(cut_from, "--from"),
         to_s=_moment(cut_to, "--to"),
         priorities=_priorities(priority),

@@ -18,6 +18,7 @@ from mmsprep.cli.options import (
     LimitOption,
     OnError,
     OnErrorOption,
+    PagesFlag,
     PosterFlag,
     PriorityOption,
     QualityOption,
@@ -72,6 +73,7 @@ def prepare(
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
     slides: SlidesFlag = False,
+    pages: PagesFlag = True,
     cut_from: FromOption = "",
     cut_to: ToOption = "",
     priority: PriorityOption = None,
@@ -101,6 +103,7 @@ def prepare(
             quality=quality,
             best_effort=best_effort,
             slides=slides,
+            pages=pages,
             cut_from=cut_from,
             cut_to=cut_to,
         )

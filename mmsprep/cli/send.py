@@ -26,6 +26,7 @@ from mmsprep.cli.options import (
     LimitOption,
     OnError,
     OnErrorOption,
+    PagesFlag,
     PosterFlag,
     PriorityClassOption,
     PriorityOption,
@@ -121,6 +122,7 @@ def send(
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
     slides: SlidesFlag = False,
+    pages: PagesFlag = True,
     cut_from: CutFromOption = "",
     cut_to: CutToOption = "",
     priority: PriorityOption = None,
@@ -162,6 +164,7 @@ def send(
             quality=quality,
             best_effort=best_effort,
             slides=slides,
+            pages=pages,
             cut_from=cut_from,
             cut_to=cut_to,
         )

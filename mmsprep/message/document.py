@@ -100,6 +100,7 @@ def _part(part: PartReport) -> Json:
         "notes": list(part.notes),
         "span": asdict(part.span) if part.span else None,
         "shown_s": part.shown_s,
+        "page": asdict(part.page) if part.page else None,
         "shown_at": list(part.shown_at),
         "indexes": list(part.indexes),
     }

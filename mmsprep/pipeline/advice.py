@@ -11,6 +11,7 @@ from dataclasses import replace
 from mmsprep.model import Action, PartReport
 from mmsprep.pipeline.fit import floor_bytes
 from mmsprep.pipeline.job import QUALITY_WORDS
+from mmsprep.pipeline.pages import in_pages
 from mmsprep.pipeline.rescue import groups_in_order, is_moving, trimmed_to_fit
 from mmsprep.pipeline.running import Entry, Run
 
@@ -43,11 +44,18 @@ def advice(
 
 
 def _what_helps(this: Run, entries: Sequence[Entry], low: Sequence[int], budget_bytes: int, *, splits: bool) -> str:
-    wanted = [replace(one, candidate=replace(one.ready, floor=_MEDIUM)) for one in entries]
+    paged = in_pages(entries) or entries
+    wanted = [replace(one, candidate=replace(one.ready, floor=_MEDIUM)) for one in paged]
     helps: list[str] = []
     groups = groups_in_order(this, wanted)
-    if groups and len(groups) > 1:
-        helps.append(f"{'' if splits else '--split '}--quality medium makes {len(groups)} messages")
+    page_count = sum(one.page is not None for one in paged)
+    count = len(groups) if groups else 0
+    if page_count and count:
+        # Lettering takes more bytes than foretold; where that was one message's, it was too much for one.
+        helps.append(f"--split --quality medium sends {page_count} pages in {max(2, count)} messages or more")
+    elif count > 1:
+        helps.append(f"{'' if splits else '--split '}--quality medium makes {count} messages")
+    wanted = [replace(one, candidate=replace(one.ready, floor=_MEDIUM)) for one in entries]
     timed = [place for place in low if entries[place].ready.source().duration_s]
     shorter = trimmed_to_fit([one.ready for one in wanted], budget_bytes) if timed and not helps else None
     if shorter:

@@ -34,6 +34,10 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
         what = "a picture" if entry.slide else "its sound"
         scene = f"a scene of {entry.wanted.duration_s or 0:.1f} s"
         reasons = (*reasons, Reason(ReasonCode.SLIDES, scene, f"{what} for {entry.lengths_s[0]:.1f} s, as asked"))
+    if entry.page:
+        page = entry.page
+        rows = f"page {page.number} of {page.count}, rows {page.top_px} to {page.bottom_px}"
+        reasons = (Reason(ReasonCode.PAGES, f"{info.width_px} x {info.height_px} px", rows), *reasons)
     if entry.poster:
         reasons = (
             *reasons,
@@ -59,6 +63,7 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
         shown_at=entry.shown_at,
         indexes=entry.indexes,
         span=entry.attachment.span,
+        page=entry.page,
         shown_s=round(entry.lengths_s[0], 3) if entry.lengths_s else None,
         data=rendition.data,
     )

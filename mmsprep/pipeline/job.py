@@ -38,6 +38,7 @@ class Job:
     0..100; a part that cannot reach it whatever it gets is made as good as it can be. ``best_effort`` sends what stays
     below with a warning, where it would be an error.
     ``slides`` shows the scenes of every clip as pictures, each for as long as it stood, over the clip's own sound.
+    ``pages``: a tall picture of lettering is cut into pages where it would be illegible as one part.
     ``from_s`` and ``to_s`` are the seconds that are sent of the one recording or clip among the attachments; of
     several, each says its own (:class:`~mmsprep.pipeline.intake.Excerpt`).
     ``keep_names`` lets what is safe of the original names be seen by the recipient. ``priorities`` maps an
@@ -59,6 +60,7 @@ class Job:
     quality: Quality | None = None
     best_effort: bool = False
     slides: bool = False
+    pages: bool = True
     from_s: Moment | None = None
     to_s: Moment | None = None
     priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] = field(default_factory=dict)
@@ -74,7 +76,7 @@ class Job:
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        for name in ("trim", "poster", "keep_names", "best_effort", "slides"):
+        for name in ("trim", "poster", "keep_names", "best_effort", "slides", "pages"):
             check_type(getattr(self, name), name, bool, "True or False")
         check_type(self.profile, "profile", (str, os.PathLike, Profile), "a name, the path of a TOML file or a Profile")
         if self.span:

@@ -37,6 +37,7 @@ from mmsprep.pipeline.compare import plan_after_listening
 from mmsprep.pipeline.fit import Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, Moment
 from mmsprep.pipeline.job import Inspection, Job, Quality
+from mmsprep.pipeline.pages import in_pages, with_pages
 from mmsprep.pipeline.rescue import groups_in_order, rescued
 from mmsprep.pipeline.running import Entry, Run, one_of, started
 from mmsprep.pipeline.slides import becomes_slides, most_parts, slides_of
@@ -62,6 +63,7 @@ def prepare(
     quality: Quality | None = None,
     best_effort: bool = False,
     slides: bool = False,
+    pages: bool = True,
     from_s: Moment | None = None,
     to_s: Moment | None = None,
     priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] | None = None,
@@ -89,6 +91,7 @@ def prepare(
             floor.
         best_effort: send what stays below its floor, with a warning, instead of an error.
         slides: show the scenes of every clip as pictures, each for as long as it stood, over the clip's own sound.
+        pages: cut a tall picture of lettering into pages where it would be illegible as one part.
         from_s, to_s: which seconds are sent of the one recording or clip among the attachments: a number, or a text
             like ``"1:05"``.
         priorities: an attachment's name, with or without its folder, or its index (from 0) to its weight, 1 being
@@ -115,6 +118,7 @@ def prepare(
         quality=quality,
         best_effort=best_effort,
         slides=slides,
+        pages=pages,
         from_s=from_s,
         to_s=to_s,
         priorities={} if priorities is None else priorities,
@@ -125,7 +129,7 @@ def prepare(
 def run(job: Job, *, settings: Settings | None = None, progress: ProgressCallback | None = None) -> Message:
     """Prepare ``job`` as one message; :func:`prepare` with its arguments in one value."""
     with started(job, settings, progress) as this:
-        message = _of_what_is_sound(this, _open(this, _understand(this)), partial(_finish, this))
+        message = _of_what_is_sound(this, _open(this, _understand(this)), partial(_paged_first, this, _finish))
         return message or _nothing_left(this)
 
 
@@ -141,6 +145,7 @@ def split(job: Job, *, settings: Settings | None = None, progress: ProgressCallb
         raise UsageError("slides are one message each, so they cannot be split; prepare that clip by itself")
     with started(job, settings, progress) as this:
         entries = _open(this, _understand(this, any_number=True), any_number=True)
+        entries = in_pages(entries) or entries
         groups = _of_what_is_sound(this, entries, partial(_grouped, this)) or _nothing_left(this)
         following = replace(this, text="")
         runs = [this, *[following] * (len(groups) - 1)]
@@ -172,7 +177,7 @@ def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCa
     with started(job, settings, progress) as this:
         entries = _open(this, _understand(this))
         divided, shares = _of_what_is_sound(
-            this, entries, lambda some: _above_floor(this, some, _divided)
+            this, entries, partial(_paged_first, this, partial(_above_floor, work=_divided))
         ) or _nothing_left(this)
         parts = predict_parts(this, divided, shares)
         told = [predict_part(this, 1, *of) for of in zip(divided, shares, strict=True)]
@@ -246,7 +251,8 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
                 else:
                     plan = plan_after_listening(entry.attachment, entry.info, entry.plan, this.workspace)
                     entry = replace(entry, plan=plan)
-                    ready = [replace(entry, candidate=candidate_of(this, entry))]
+                    entry = replace(entry, candidate=candidate_of(this, entry))
+                    ready = [with_pages(this, entry, splits=any_number)]
         except AttachmentError as error:
             return error
         this.tell(entry, "open")
@@ -290,7 +296,8 @@ def _above_floor(
     """
     floors: list[float | None] = [this.floor]
     floors += [None] if splits and this.floor else []
-    floors += [0] if this.job.best_effort else []
+    # What is below the floor in pages is sent whole.
+    floors += [0] if this.job.best_effort and (splits or not any(entry.page for entry in entries)) else []
     for floor in floors[:-1]:
         try:
             return work(this, _with_floor(entries, floor))
@@ -300,7 +307,10 @@ def _above_floor(
 
 
 def _with_floor(entries: Sequence[Entry], floor: float | None) -> list[Entry]:
-    return [replace(entry, candidate=replace(entry.ready, floor=floor)) for entry in entries]
+    return [
+        replace(entry, candidate=replace(entry.ready, floor=entry.floor if floor is None else floor))
+        for entry in entries
+    ]
 
 
 def _divided(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Share]]:
@@ -358,6 +368,17 @@ def _of_what_is_sound(
             this.leave_out({index: type(error)(this.names[index], error.problem) for index in lost})
             entries = [entry for entry in entries if error.index not in entry.indexes]
     return None
+
+
+def _paged_first(this: Run, work: Callable[[Run, Sequence[Entry]], _Result], entries: Sequence[Entry]) -> _Result:
+    """``work`` with tall pictures in pages; with them whole where these are too many, or none of them can be read."""
+    paged = in_pages(entries, this.profile.message.max_attachments)
+    if paged is not None:
+        try:
+            return work(this, _placed(paged))
+        except BelowFloor:
+            pass
+    return work(this, entries)
 
 
 def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False) -> Message:

@@ -49,6 +49,8 @@ def is_moving(entry: Entry) -> bool:
 
 
 def _of_slides(entry: Entry) -> str:
+    if entry.page:
+        return f", page {entry.page.number}"
     if not entry.lengths_s:
         return ""
     return f", slide {entry.slide}" if entry.slide else ", its sound"

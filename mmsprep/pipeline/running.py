@@ -19,7 +19,7 @@ import msgspec
 from mmsprep.errors import AttachmentError, MmsprepError, SeveralErrors, UsageError
 from mmsprep.formats.text import clean
 from mmsprep.message.message import labels
-from mmsprep.model import Attachment, Kind, MediaInfo, Plan, Progress, ProgressCallback, Source
+from mmsprep.model import Attachment, Kind, MediaInfo, Page, Plan, Progress, ProgressCallback, Source
 from mmsprep.pipeline.excerpt import facts_of
 from mmsprep.pipeline.fit import Candidate
 from mmsprep.pipeline.job import Job, as_quality, check_type
@@ -46,6 +46,8 @@ class Entry:
     ``indexes`` are the attachments that it stands for, ``shown_at`` their places in the message's order; more than one
     where a duplicate shares its bytes. ``slide`` is the slide of its clip that this is the picture of, from 1;
     ``lengths_s`` are how long the slides stand that this is seen or, where it is none of them, heard on.
+    ``pages`` are what it can become in place of one part, ``page`` says which of them this is; ``floor`` is the quality
+    that it is to reach where the job asks for none (``None``: its source's).
     """
 
     attachment: Attachment
@@ -58,15 +60,19 @@ class Entry:
     notes: tuple[str, ...] = ()
     slide: int = 0
     lengths_s: tuple[float, ...] = ()
+    pages: tuple[Entry, ...] = ()
+    page: Page | None = None
+    floor: float | None = None
 
     @property
     def order(self) -> tuple[tuple[int, int, bool], ...]:
         """What the message's parts are sorted by, for each that this becomes or stands for.
 
-        They are an attachment's index, a slide, and whether it is the slide's sound.
+        They are an attachment's index, a slide or page, and whether it is the slide's sound.
         """
         if not self.lengths_s:
-            return tuple((index, 0, False) for index in self.indexes)
+            number = self.page.number if self.page else 0
+            return tuple((index, number, False) for index in self.indexes)
         index = self.attachment.index
         if self.slide:
             return ((index, self.slide, False),)

@@ -21,7 +21,7 @@ from mmsprep.message.wording import (
     reason_words,
     short_name,
 )
-from mmsprep.model import Action, Attachment, Kind, MediaInfo, PartReport
+from mmsprep.model import Action, Attachment, Kind, MediaInfo, Page, PartReport
 from mmsprep.sniff import sniff
 from mmsprep.tools.workspace import Workspace, read_bytes
 from mmsprep.transcode import browser
@@ -99,7 +99,7 @@ def pair_of(
     after = _side(sent, part_words(part), workspace, is_original=False)
     sent_px = max(part.width_px or 0, part.height_px or 0)
     before = (
-        _side(original, media_words(part.source), workspace, is_original=True, sent_px=sent_px)
+        _side(original, media_words(part.source), workspace, is_original=True, sent_px=sent_px, page=part.page)
         if original
         else Side(words=media_words(part.source), size_bytes=part.source.size_bytes, problem="is not there any more")
     )
@@ -137,6 +137,7 @@ def _side(
     *,
     is_original: bool,
     sent_px: int = 0,
+    page: Page | None = None,
 ) -> Side:
     rendering: Rendering | None = None
     text = problem = ""
@@ -150,7 +151,7 @@ def _side(
         elif FORMATS[info.format].melody:
             problem = "is played by the phone itself"
         else:
-            rendering = _rendering(attachment, info, workspace, is_original=is_original, sent_px=sent_px)
+            rendering = _rendering(attachment, info, workspace, is_original=is_original, sent_px=sent_px, page=page)
     except InputError as error:
         problem = getattr(error, "problem", str(error))
     except MmsprepError as error:
@@ -159,7 +160,13 @@ def _side(
 
 
 def _rendering(
-    attachment: Attachment, info: MediaInfo, workspace: Workspace, *, is_original: bool, sent_px: int
+    attachment: Attachment,
+    info: MediaInfo,
+    workspace: Workspace,
+    *,
+    is_original: bool,
+    sent_px: int,
+    page: Page | None,
 ) -> Rendering:
     if info.kind is Kind.AUDIO:
         return browser.sound(attachment, info, workspace, extension="mp3")
@@ -174,4 +181,4 @@ def _rendering(
             attachment, info, (round(size_px[0] * scale), round(size_px[1] * scale)), workspace, crf=crf
         )
     most_px = max(_ORIGINAL_PX, 2 * sent_px)
-    return browser.picture(attachment, info, most_px, workspace, jpeg_quality=_ORIGINAL_QUALITY)
+    return browser.picture(attachment, info, most_px, workspace, jpeg_quality=_ORIGINAL_QUALITY, page=page)

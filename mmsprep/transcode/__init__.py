@@ -10,6 +10,7 @@ from mmsprep.profile import Profile
 from mmsprep.tools.workspace import Workspace
 
 if TYPE_CHECKING:
+    from mmsprep.transcode.image.still import OpenedPage
     from mmsprep.transcode.video.slides import Slides
 
 
@@ -53,6 +54,15 @@ def open_slides(
     from mmsprep.transcode.video import slides
 
     return slides.open_slides(attachment, info, profile, workspace, most_parts)
+
+
+def open_pages(
+    attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace
+) -> tuple[tuple[int, int], list[OpenedPage]]:
+    """A tall picture in pages; see :func:`mmsprep.transcode.image.still.open_pages`."""
+    from mmsprep.transcode.image import still
+
+    return still.open_pages(attachment, info, profile, workspace)
 
 
 def open_poster(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Profile, workspace: Workspace) -> Source:

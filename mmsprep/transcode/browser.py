@@ -10,12 +10,13 @@ import io
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mmsprep.model import Attachment, MediaInfo
+from mmsprep.model import Attachment, MediaInfo, Page
 from mmsprep.profile import ImageRules
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image.pages import decode_rows
 
 LONGEST_S = 300
 _TELEPHONE = {"f": "amr", "acodec": "libopencore_amrnb", "audio_bitrate": "12.2k", "ar": 8000, "ac": 1}
@@ -47,9 +48,15 @@ class Rendering:
 
 
 def picture(
-    attachment: Attachment, info: MediaInfo, most_px: int, workspace: Workspace, *, jpeg_quality: int | None = None
+    attachment: Attachment,
+    info: MediaInfo,
+    most_px: int,
+    workspace: Workspace,
+    *,
+    jpeg_quality: int | None = None,
+    page: Page | None = None,
 ) -> Rendering:
-    """A still picture, upright, in sRGB, no side longer than ``most_px``.
+    """A still picture, or a ``page`` of it, upright, in sRGB, no side longer than ``most_px``.
 
     A JPEG where it was one, or of ``jpeg_quality`` where that is given and it is not drawn; else a PNG.
 
@@ -57,7 +64,11 @@ def picture(
         MmsprepError: it does not decode.
     """
     rules = ImageRules(max_long_px=most_px, max_short_px=most_px)
-    decoded = isolated(workspace, pixels.decode, attachment, info, rules, workspace.settings)
+    arguments = (attachment, info, rules, workspace.settings)
+    if page is None:
+        decoded = isolated(workspace, pixels.decode, *arguments)
+    else:
+        decoded = isolated(workspace, decode_rows, *arguments, page.top_px, page.bottom_px)
     image, file = decoded.image, io.BytesIO()
     if info.format == "jpeg" if jpeg_quality is None else not decoded.graphic:
         image.save(file, "JPEG", quality=jpeg_quality or _FINE_JPEG)

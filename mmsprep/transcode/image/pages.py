@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-TALL_RATIO = 3.0
-"""Of height to width: no phone is taller than 2.3."""
 _PAGE_RATIO, _PLANNED = 2.0, 0.93
 """Of height to width of a page at most, which a screen of 1080 x 2340 shows between its bars; the share of that which
 pages are planned with, so that there is a choice of rows."""
@@ -51,10 +49,17 @@ class Page:
     picture: pixels.Picture
 
 
-def decode_pages(
-    attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings
-) -> tuple[tuple[int, int], tuple[Page, ...]]:
-    """Decode a tall picture; its width and height, and its pages.
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """All of a picture: its width and height, and its pages from top to bottom."""
+
+    width_px: int
+    height_px: int
+    pages: tuple[Page, ...]
+
+
+def decode_pages(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings) -> Pages:
+    """Decode a tall picture, once, and cut it.
 
     Raises:
         Damaged, TypeNotAllowed, ToolMissing, Unreadable: as :func:`mmsprep.transcode.image.pixels.decode`.
@@ -66,7 +71,15 @@ def decode_pages(
         raise OverInputLimit(attachment.name, f"would become {len(bounds)} pages, over the limit of {_MOST_PAGES}")
     pages = [Page(*rows, pixels.sized(image.crop((0, rows[0], image.width, rows[1])), rules)) for rows in bounds]
     pages[0] = replace(pages[0], picture=replace(pages[0].picture, notes=(*notes, *pages[0].picture.notes)))
-    return image.size, tuple(pages)
+    return Pages(image.width, image.height, tuple(pages))
+
+
+def decode_rows(
+    attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings, top_px: int, bottom_px: int
+) -> pixels.Picture:
+    """Some rows of a picture; raises as :func:`decode_pages`."""
+    image, _ = pixels.decode_whole(attachment, info, rules, settings)
+    return pixels.sized(image.crop((0, top_px, image.width, bottom_px)), rules)
 
 
 def edges_of(image: Image.Image) -> NDArray[np.intp]:

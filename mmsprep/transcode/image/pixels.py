@@ -73,6 +73,11 @@ class Picture:
     shrink: float = 1.0
     contrast: float = 0.0
 
+    @property
+    def shrink_at_most(self) -> float:
+        """How many times longer and wider the source was than the largest size that may be sent."""
+        return self.shrink * max(self.image.size) / max((self.larger or self.image).size)
+
 
 def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings) -> Picture:
     """Decode the (first, main or composite) picture of ``attachment`` at the size it may be sent.

@@ -23,7 +23,7 @@ _LEGIBLE_SHRINK, _WELL_READ = 2.5, 70.0
 """Body text of a screenshot, 36 px high, is 14 px high then; below that letters run into one another."""
 _HARD_TO_READ = (
     "lettering or a drawing {times:.1f} times smaller than it was, hard to read;"
-    " cut it into pages, or crop it to what matters"
+    " crop it to what matters, or send it in pieces"
 )
 
 
@@ -57,6 +57,7 @@ class _AsShown(Source):
 
     floor_quality = 0.0
     shown = 1.0
+    drawn_shrink = 0.0
 
     def __init__(self, source: Source, picture: pixels.Picture, shown: float) -> None:
         self.floor_quality = source.floor_quality
@@ -64,6 +65,7 @@ class _AsShown(Source):
         self.notes = picture.notes
         self.contrast = picture.contrast
         self._source = source
+        self.drawn_shrink = picture.shrink_at_most if picture.graphic else 0.0
         self._legible_px = max(picture.image.size) * picture.shrink / _LEGIBLE_SHRINK if picture.graphic else 0.0
         self._full_px = max(picture.image.size) * picture.shrink
 

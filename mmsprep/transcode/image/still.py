@@ -8,7 +8,7 @@ What renders is loaded beside the decode, which takes place in a worker.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -17,7 +17,7 @@ from mmsprep.model import Attachment, MediaInfo, Plan, Source
 from mmsprep.profile import Profile
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image import pages, pixels
 from mmsprep.transcode.image.deep import deepened
 
 _BROKEN_ANIMATION = "its animation is damaged; the picture that is shown in its place is sent"
@@ -53,6 +53,32 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
     from mmsprep.transcode.image.rendered import source_of
 
     return source_of(replace(picture, notes=(*told, *picture.notes)), profile)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPage:
+    """A page of a tall picture: its rows, ``top_px`` up to ``bottom_px`` (without it), and a source for them."""
+
+    top_px: int
+    bottom_px: int
+    source: Source
+
+
+def open_pages(
+    attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace
+) -> tuple[tuple[int, int], list[OpenedPage]]:
+    """Decode a tall picture once: its width and height, and its pages from top to bottom.
+
+    Raises:
+        Damaged: it does not decode to its end.
+        OverInputLimit: it has more pixels than the settings let in, or would become more pages than anybody reads.
+    """
+    attachment, info = deepened(attachment, info, workspace)
+    found = isolated(workspace, pages.decode_pages, attachment, info, profile.image, workspace.settings)
+    from mmsprep.transcode.image.rendered import source_of
+
+    opened = [OpenedPage(page.top_px, page.bottom_px, source_of(page.picture, profile)) for page in found.pages]
+    return (found.width_px, found.height_px), opened
 
 
 def from_picture(image: Image.Image, profile: Profile, notes: tuple[str, ...] = ()) -> Source:

@@ -1,0 +1,99 @@
+"""A tall picture of lettering in pages, where it would be illegible in one part: a part each, in one message or more.
+
+Comes in: an opened entry. Goes out: the same with the pages that it can become, and entries with these in its place.
+Never: an encode, or a picture cut that can be read whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from mmsprep.model import Kind, Page, Source
+from mmsprep.pipeline.fit import Candidate, quality_within
+from mmsprep.pipeline.job import QUALITY_WORDS
+from mmsprep.pipeline.running import Entry, Run
+
+TALL_RATIO = 3.0
+"""Of height to width: no phone is taller than 2.3."""
+_LEGIBLE = QUALITY_WORDS["medium"]
+_PAGE_FLOOR = 40.0
+"""Quality (0..100): lettering of a page as wide as half a screen is read without effort. Looked at."""
+_LEGIBLE_SHRINK = 2.5
+"""Body text of a screenshot, 36 px high, is 14 px high then; below that letters run into one another."""
+
+
+def with_pages(this: Run, entry: Entry, *, splits: bool = False) -> Entry:
+    """The entry with its ``pages``, where they can be read and one part of it could not; else as it is.
+
+    In one message pages are to be worth looking at, as any picture; where several are asked for (``splits``) each page
+    is to be legible.
+
+    Raises:
+        Damaged, OverInputLimit: as where it was opened.
+    """
+    info = entry.info
+    width_px, height_px = info.width_px or 0, info.height_px or 0
+    is_tall = info.kind is Kind.IMAGE and height_px > TALL_RATIO * width_px > 0
+    if not this.job.pages or not is_tall or (info.frame_count or 1) > 1 or entry.ready.original is not None:
+        return entry
+    whole = entry.ready.source()
+    if not whole.drawn_shrink:
+        return entry
+    if whole.drawn_shrink <= _LEGIBLE_SHRINK and quality_within(entry.ready, this.usable_bytes) >= _LEGIBLE:
+        return entry
+    return replace(entry, pages=_pages_of(this, entry, _PAGE_FLOOR if splits else None))
+
+
+def _pages_of(this: Run, entry: Entry, floor: float | None) -> tuple[Entry, ...]:
+    from mmsprep.transcode import open_pages
+
+    attachment, info = entry.attachment, entry.info
+    size_px, opened = open_pages(attachment, info, this.profile, this.workspace)
+    count = len(opened)
+    if count < 2:
+        return ()
+    told = (
+        f"cut into {count} pages of {size_px[0]} x {max(one.bottom_px - one.top_px for one in opened)} px at most,"
+        " because it would be illegible in one part (--no-pages sends it whole)"
+    )
+    about = partial(this.about, attachment)
+    pages = []
+    for number, one in enumerate(opened, start=1):
+        share = (one.bottom_px - one.top_px) / size_px[1]
+        candidate = Candidate(
+            partial(_same, one.source),
+            None,
+            entry.ready.priority,
+            round(info.size_bytes * share),
+            floor if this.floor is None else this.floor,
+            about,
+        )
+        pages.append(
+            replace(
+                entry,
+                info=info if number == 1 else replace(info, notes=()),
+                notes=(*entry.notes, told) if number == 1 else (),
+                candidate=candidate,
+                page=Page(number, count, one.top_px, one.bottom_px),
+                floor=floor,
+            )
+        )
+    return tuple(pages)
+
+
+def in_pages(entries: Sequence[Entry], most: int | None = None) -> list[Entry] | None:
+    """The entries, those that have pages in these; ``None`` where none has, or there would be more than ``most``."""
+    if not any(entry.pages for entry in entries):
+        return None
+    paged = [
+        replace(one, indexes=entry.indexes, shown_at=entry.shown_at)
+        for entry in entries
+        for one in entry.pages or (entry,)
+    ]
+    return None if most is not None and sum(one.part_count for one in paged) > most else paged
+
+
+def _same(source: Source) -> Source:
+    return source
