@@ -113,7 +113,7 @@ def pre_send(
         poster=poster,
         quality=quality,
         best_effort=best_effort,
-        pages=pages and not is_one(given),
+        pages=pages and given is not None and not is_one(given),
         from_s=from_s,
         to_s=to_s,
         settings=settings,
@@ -128,7 +128,7 @@ def pre_send(
             for index in part.indexes:
                 parts.setdefault(index, []).append(part)
         ready = _given_back(given, parts, folder)
-        if originals is not given:
+        if originals is not None and originals is not given:
             ready = _as_texts(ready, [original for place, original in enumerate(originals) for _ in parts[place]])
         changes[names["attachments"]] = ready
     changed: _Outgoing = _changed(outgoing, changes)

@@ -37,7 +37,7 @@ from mmsprep.pipeline.compare import plan_after_listening
 from mmsprep.pipeline.fit import Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, Moment
 from mmsprep.pipeline.job import Inspection, Job, Quality
-from mmsprep.pipeline.pages import in_pages, with_pages
+from mmsprep.pipeline.pages import in_pages, pages_show_more, with_pages
 from mmsprep.pipeline.rescue import groups_in_order, rescued
 from mmsprep.pipeline.running import Entry, Run, one_of, started
 from mmsprep.pipeline.slides import becomes_slides, most_parts, slides_of
@@ -371,14 +371,18 @@ def _of_what_is_sound(
 
 
 def _paged_first(this: Run, work: Callable[[Run, Sequence[Entry]], _Result], entries: Sequence[Entry]) -> _Result:
-    """``work`` with tall pictures in pages; with them whole where these are too many, or none of them can be read."""
+    """``work`` with tall pictures in pages; with them whole where these are too many, or would show less."""
     paged = in_pages(entries, this.profile.message.max_attachments)
-    if paged is not None:
-        try:
-            return work(this, _placed(paged))
-        except BelowFloor:
-            pass
-    return work(this, entries)
+    if paged is None:
+        return work(this, entries)
+    paged = _placed(paged)
+    try:
+        return work(this, paged)
+    except BelowFloor:
+        if this.floor is not None or not pages_show_more(entries, paged, budget_bytes_of(this, paged)):
+            return work(this, entries)
+    # What they would be whole is no better, so that their floors do not matter.
+    return work(this, [replace(one, floor=0.0) if one.page else one for one in paged])
 
 
 def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False) -> Message:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from mmsprep.model import Kind, Page, Source
-from mmsprep.pipeline.fit import Candidate, quality_within
+from mmsprep.pipeline.fit import Candidate, Shortfall, divide, quality_within
 from mmsprep.pipeline.job import QUALITY_WORDS
 from mmsprep.pipeline.running import Entry, Run
 
@@ -93,6 +93,16 @@ def in_pages(entries: Sequence[Entry], most: int | None = None) -> list[Entry] |
         for one in entry.pages or (entry,)
     ]
     return None if most is not None and sum(one.part_count for one in paged) > most else paged
+
+
+def pages_show_more(entries: Sequence[Entry], paged: Sequence[Entry], budget_bytes: int) -> bool:
+    """Whether pages below their floor are still better than all of it in one part, by what is foretold."""
+    candidates = [replace(one.ready, floor=0.0) if one.page else one.ready for one in paged]
+    shares = divide(candidates, budget_bytes)
+    if isinstance(shares, Shortfall):
+        return False
+    each = [share.quality * one.ready.source().shown for share, one in zip(shares, paged, strict=True) if one.page]
+    return min(each) > max(quality_within(one.ready, budget_bytes) for one in entries if one.pages)
 
 
 def _same(source: Source) -> Source:

@@ -16,6 +16,7 @@ from mmsprep.message.message import overhead_bytes
 from mmsprep.model import Kind, Source
 from mmsprep.pipeline.assemble import HEADER_SLACK_BYTES, predict_part
 from mmsprep.pipeline.fit import Candidate, Shortfall, floor_bytes
+from mmsprep.pipeline.pages import in_pages
 from mmsprep.pipeline.running import Entry, OpenOnce, Run
 from mmsprep.transcode import open_poster
 
@@ -106,9 +107,11 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
         advice.append(line)
     if any(entry.lengths_s for entry in entries):
         advice.append("fewer seconds of the clip need less (--from, --to)")
-    groups = groups_in_order(this, entries, shortfall)
-    if groups and len(groups) > 1:
-        advice.append(f"sent as {len(groups)} messages it would fit (--split)")
+    paged = in_pages(entries)
+    groups = groups_in_order(this, paged) if paged else groups_in_order(this, entries, shortfall)
+    if groups and (len(groups) > 1 or paged):
+        pages = f", tall pictures in {sum(one.page is not None for one in paged)} pages" if paged else ""
+        advice.append(f"sent as {max(2, len(groups))} messages it would fit (--split){pages}")
     if not this.job.best_effort:
         advice.append("--best-effort sends it as it is, below what is worth looking at")
     advice.append("or leave an attachment out, or give a larger --limit if the gateway takes it")
