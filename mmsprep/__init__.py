@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mmsprep.settings import Settings
     from mmsprep.tracking import Tracked, track, track_changes
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 # Quiet until somebody asks (:mod:`mmsprep.tools.log`), warnings too.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
