@@ -5,7 +5,7 @@
 
 Every recording of the folder that is speech is encoded at every rung that a profile has, as it is and as a telephone
 would carry it (8 kHz), decoded again and compared in pieces of 8 s. The means are the tables in
-``mmsprep/transcode/sound/recording.py``. Music is left out: PESQ knows speech alone.
+``mmsprep/transcode/sound/worth.py``. Music is left out: PESQ knows speech alone.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.sound.level import heard_in
 from mmsprep.transcode.sound.pcm import decode_pcm
-from mmsprep.transcode.sound.recording import encoder_options, rung_quality
+from mmsprep.transcode.sound.recording import encoder_options
 from mmsprep.transcode.sound.speech import Material
+from mmsprep.transcode.sound.worth import rung_quality
 
 _HZ = 16_000
 _PIECE = 8 * _HZ

@@ -9,20 +9,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pymediainfo import MediaInfo as Read
 
 from mmsprep import prepare
 from mmsprep.errors import BelowFloor
+from mmsprep.formats.amr import AMR_MAGIC, amr_bytes, amr_frame_bytes, amr_frames
 from mmsprep.model import Attachment, MediaInfo, Part
 from mmsprep.profile import AudioStep, load_profile
 from mmsprep.settings import Settings
 from mmsprep.sniff import sniff
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.sound.amr import joined
 from mmsprep.transcode.sound.pcm import decode_pcm
-from mmsprep.transcode.sound.recording import rung_quality, sound_bytes
+from mmsprep.transcode.sound.recording import sound_bytes
 from mmsprep.transcode.sound.speech import Material, material, measure
+from mmsprep.transcode.sound.worth import rung_quality, side_share
 
 Levels = NDArray[np.float32]
 _HZ = 16_000
@@ -214,3 +219,56 @@ def test_wide_music_is_stereo_where_there_is_room_and_narrow_music_never(song: L
     parts = [_one_part(_wave(levels)) for levels in (wide, narrow)]
     found = [Read.parse(io.BytesIO(part.data)).audio_tracks[0].channel_s for part in parts]
     assert found == [2, 1]
+
+
+@pytest.mark.parametrize("limit_bytes", [40_000, 55_000, 70_000])
+def test_amr_fills_what_there_is_between_its_rates_and_never_more(voice: Levels, limit_bytes: int) -> None:
+    """The higher of two rungs goes first, each frame whole; nothing but rungs of the profile."""
+    message = prepare([("voice.wav", _wave(_for(50, voice)))], profile="smsglobal-old", limit_bytes=limit_bytes)
+    (part,) = message.parts
+    assert part.format == "amr"
+    assert 0.98 * (limit_bytes - 600) <= message.total_bytes <= limit_bytes
+    sizes = [len(frame) for frame in amr_frames(part.data)]
+    assert len(set(sizes)) == 2 and sizes == sorted(sizes, reverse=True)
+    rungs = {amr_frame_bytes(step.rate_kbps) for step in load_profile("smsglobal-old").audio.ladder}
+    assert set(sizes) <= rungs
+    assert len(_decoded(part.data)) / _HZ == pytest.approx(50, abs=0.1)
+
+
+def test_amr_changes_its_rate_where_it_is_quietest() -> None:
+    samples = np.full((8_000 * 20, 1), 0.5, np.float32)
+    samples[8_000 * 10 - 1_600 : 8_000 * 10 - 1_440] = 0
+    low, high = (AMR_MAGIC + bytes((kind << 3, *bytes(size - 1))) * 1_000 for kind, size in ((2, 16), (5, 21)))
+    made = joined(low, lambda: high, (16, 21), len(low) + 5 * 500, (samples, 8_000))
+    sizes = [len(frame) for frame in amr_frames(made)]
+    assert sizes == [21] * 490 + [16] * 510
+    assert joined(low, lambda: high, (16, 21), len(high), (samples, 8_000)) == high
+    assert joined(low, lambda: high, (16, 21), len(low), (samples, 8_000)) == low
+
+
+@given(rate_kbps=st.floats(4.75, 12.2), frames=st.integers(1, 20_000))
+def test_a_mean_rate_of_amr_takes_between_what_its_neighbours_take(rate_kbps: float, frames: int) -> None:
+    rates = (4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2)
+    low = max(rate for rate in rates if rate <= rate_kbps)
+    high = min(rate for rate in rates if rate >= rate_kbps)
+    exact = [6 + amr_frame_bytes(rate) * frames for rate in (low, high)]
+    assert exact[0] <= amr_bytes(rate_kbps, frames) <= exact[1]
+    assert [amr_bytes(rate, frames) for rate in (low, high)] == exact
+
+
+@pytest.mark.parametrize(
+    ("side", "rate_kbps", "wins"),
+    [(0.5, 100, True), (0.1, 100, True), (0.5, 90, False), (0.05, 100, False), (0.05, 115, True), (0.001, 128, False)],
+)
+def test_two_channels_win_where_they_differ_and_there_are_bytes_enough(
+    side: float, rate_kbps: float, wins: bool
+) -> None:
+    one, two = (AudioStep(format="mp3", rate_kbps=rate_kbps, sample_rate_hz=32_000, channels=n) for n in (1, 2))
+    assert (rung_quality(two, Material.MUSIC, side) > rung_quality(one, Material.MUSIC, side)) is wins
+
+
+def test_the_difference_of_two_channels_is_a_share_of_their_power() -> None:
+    left, right = _noise(8_000, 0.1), np.roll(_noise(8_000, 0.1), 4_000)
+    shares = [side_share(np.stack(pair, axis=1)) for pair in ((left, left), (left, right), (left, -left))]
+    assert shares == pytest.approx([0, 0.5, 1], abs=0.05)
+    assert side_share(left[:, None]) == 0

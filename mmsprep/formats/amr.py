@@ -8,9 +8,11 @@ RFC 4867, 5 (AMR, AMR-WB), RFC 4788 (EVRC).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import ceil
 from typing import NoReturn
 
 from mmsprep.errors import Damaged, TypeNotAllowed
@@ -176,9 +178,17 @@ def amr_frames(data: bytes) -> Iterator[bytes]:
         yield data[frame.start : frame.start + frame.length]
 
 
+def amr_frame_bytes(rate_kbps: float) -> int:
+    """How large a frame of a rate is, with its header byte."""
+    return _AMR_FRAME_BYTES[_RATES_KBPS.index(rate_kbps)]
+
+
 def amr_bytes(rate_kbps: float, frame_count: int) -> int:
-    """How large a file of so many frames of one rate is."""
-    return len(AMR_MAGIC) + _AMR_FRAME_BYTES[_RATES_KBPS.index(rate_kbps)] * frame_count
+    """How large a file of so many frames is; between two rates, of as many of each as come to ``rate_kbps``."""
+    place = min(bisect_right(_RATES_KBPS, rate_kbps), len(_RATES_KBPS) - 1)
+    (low_kbps, high_kbps), (low, high) = (table[place - 1 : place + 1] for table in (_RATES_KBPS, _AMR_FRAME_BYTES))
+    frame_bytes = low + (high - low) * (rate_kbps - low_kbps) / (high_kbps - low_kbps)
+    return len(AMR_MAGIC) + ceil(round(frame_bytes * frame_count, 6))
 
 
 def _goes_on(data: bytes, position: int, format_slug: str) -> bool:

@@ -39,7 +39,8 @@ SILENT_DBFS, _BELOW_PEAK_DB = -84.0, 70.0
 FADE_S = 0.03
 """At a cut."""
 _SPEECH_LUFS = -17.5
-_LEAST_GAIN_DB, _MOST_GAIN_DB = 20.0, 42.0
+_LEAST_GAIN_DB = 20.0
+_MOST_GAIN_DB = {Material.SPEECH: 60.0, Material.NARROW_SPEECH: 60.0, Material.MUSIC: 42.0}
 _NOISE_LUFS = {Material.SPEECH: -30.0, Material.NARROW_SPEECH: -30.0, Material.MUSIC: -50.0}
 _BURST_LU = 8.0
 _ONE_FOR_TWO_DB = 3.0
@@ -158,7 +159,7 @@ class Levelled:
         if found_lufs <= SILENCE_LUFS or is_silent(samples):
             return 0.0
         quiet_db = _NOISE_LUFS[self.heard] - noise_lufs(samples, rate_hz)
-        most_db = min(_MOST_GAIN_DB, max(_LEAST_GAIN_DB, quiet_db))
+        most_db = min(_MOST_GAIN_DB[self.heard], max(_LEAST_GAIN_DB, quiet_db))
         room_db = PEAK_DBTP - true_peak_dbtp(samples, rate_hz)
         # A phone plays one channel as loud as two of which each has it; meters count it half.
         least_lufs = source_lufs - (_ONE_FOR_TWO_DB if samples.shape[1] == 1 and self.mix.channels > 1 else 0.0)

@@ -84,10 +84,11 @@ def encode(
     if len(constant) >= max_bytes * _FILLED:
         return constant
     bits = step.rate_kbps * 1000 / step.sample_rate_hz / step.channels
+    made = [constant]
     if bits >= _VARIABLE_FROM_BITS:
-        made = [constant, *_variable(sound, step, max_bytes, workspace, landing)]
-    else:
-        made = [constant, *_mean(sound, step, max_bytes, workspace)]
+        made += _variable(sound, step, max_bytes, workspace, landing)
+    if not any(_FILLED * max_bytes <= len(one) <= max_bytes for one in made):
+        made += _mean(sound, step, max_bytes, workspace)
     return max((one for one in made if len(one) <= max_bytes), key=len, default=constant)
 
 
@@ -115,18 +116,19 @@ def _variable(sound: Samples, step: AudioStep, max_bytes: int, workspace: Worksp
 
 
 def _mean(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace) -> list[bytes]:
-    """A mean rate, which LAME takes in whole kbit/s and overshoots."""
+    """A mean rate, which LAME takes in whole kbit/s and misses by a twentieth: up to the highest that fits."""
     made: list[bytes] = []
-    tried: set[int] = set()
+    fitting, over = CONSTANT_KBPS[0], math.inf
     rate_kbps = math.floor(step.rate_kbps / _MEAN_OVERSHOOT)
     for _ in range(_TRIES):
-        tried.add(rate_kbps)
         made.append(with_header(_run(sound, step, {"b:a": f"{rate_kbps}k", "abr": 1}, workspace)))
-        if _FILLED * max_bytes <= len(made[-1]) <= max_bytes:
+        if _FILLED * max_bytes <= len(made[-1]) <= max_bytes or not made[-1]:
             break
-        rate_kbps = max(CONSTANT_KBPS[0], math.floor(rate_kbps * max_bytes / len(made[-1])))
-        if rate_kbps in tried:
+        fitting, over = (rate_kbps, over) if len(made[-1]) <= max_bytes else (fitting, rate_kbps)
+        if over - fitting <= 1:
             break
+        wanted_kbps = math.floor(rate_kbps * max_bytes / len(made[-1]))
+        rate_kbps = int(min(max(wanted_kbps, fitting + 1), over - 1))
     return made
 
 

@@ -1,10 +1,9 @@
 """Recordings: decoded once, trimmed, levelled, then a rung of the profile's ladder.
 
-Comes in: any sound that ffmpeg reads. Goes out: MP3 (at any rate between two rungs), AMR-NB or WAV. Never: a rung that
-the budget does not hold, a clipped sample, or a tag.
+Comes in: any sound that ffmpeg reads. Goes out: MP3 or AMR-NB, at any rate between two rungs, or WAV. Never: a rung
+that the budget does not hold, a clipped sample, or a tag.
 
-What a rung is worth depends on what is heard (:mod:`mmsprep.transcode.sound.speech`): a speech codec ruins music,
-and loses nothing that a telephone has cut off before.
+What a rung is worth depends on what is heard (:mod:`mmsprep.transcode.sound.worth`).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import numpy as np
 
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
-from mmsprep.formats.amr import amr_bytes
+from mmsprep.formats.amr import amr_bytes, amr_frame_bytes
 from mmsprep.hearing.channels import Mix, mixed
 from mmsprep.hearing.filters import Levels
 from mmsprep.hearing.samples import Decoded, decoded
@@ -28,10 +27,11 @@ from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan
 from mmsprep.profile import AudioStep, Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.sound import mp3, wav
+from mmsprep.transcode.sound import amr, mp3, wav
 from mmsprep.transcode.sound.level import FADE_S, Levelled, heard_in, is_silent, silent_dbfs
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.sound.speech import Material
+from mmsprep.transcode.sound.worth import ALIKE, rung_quality, side_share
 
 _SILENCE_KEPT_S = 0.1
 _LEAST_HEARD_S = 0.02
@@ -40,68 +40,8 @@ _LEAST_SILENCE_S = 0.5
 _LONGEST_MARGIN, _LONGEST_MARGIN_S = 1.1, 60.0
 """Beyond what the limit could carry of the smallest rung so much is decoded, a ratio and seconds: silence may yet be
 taken out."""
-_STEREO_COST = 1.5
-_STEREO_WORTH = 10.0
-_WIDEST = 0.5
-"""The rate that two channels take of one alike; the points of quality that they are worth more, where the sides have
-this share of the power. Set by hand: the measures of the tables hear one channel."""
 _STEP_BETWEEN = 1.01
 """Ratio of the rates between two rungs."""
-
-_Table = tuple[tuple[float, float], ...]
-_WORTH: dict[Material, dict[str, _Table]] = {
-    # PESQ-WB, 1..4.64, from benchmarks/sound_quality.py; narrow: the same sentences through a telephone.
-    Material.SPEECH: {
-        "amr": ((4.75, 1.95), (5.9, 2.07), (7.95, 2.19), (10.2, 2.35), (12.2, 2.42)),
-        "mp3": (
-            (16, 2.2),
-            (20, 2.55),
-            (22, 2.85),
-            (24, 3.2),
-            (32, 3.92),
-            (36, 4.07),
-            (44, 4.22),
-            (64, 4.5),
-            (128, 4.64),
-        ),
-        "aac": ((16, 2.0), (24, 2.73), (32, 3.06), (48, 3.8), (64, 4.27), (96, 4.5)),
-        "wav": ((128, 3.47), (256, 4.64)),
-        "wav-ima": ((32, 2.38), (64, 2.82), (176, 4.0)),
-    },
-    Material.NARROW_SPEECH: {
-        "amr": ((4.75, 2.69), (5.9, 2.94), (7.95, 3.28), (10.2, 3.59), (12.2, 3.77)),
-        "mp3": ((16, 3.45), (24, 4.22), (32, 4.45), (48, 4.55), (64, 4.6)),
-        "aac": ((16, 3.03), (24, 3.53), (32, 3.77), (48, 4.3), (64, 4.5)),
-        "wav": ((128, 4.64),),
-        "wav-ima": ((32, 3.2), (64, 3.5)),
-    },
-    # ViSQOL, 1..4.85.
-    Material.MUSIC: {
-        "amr": ((4.75, 1.4), (12.2, 1.5)),
-        "mp3": ((24, 1.6), (32, 2.0), (48, 3.0), (64, 4.4), (128, 4.7)),
-        "aac": ((16, 1.5), (24, 1.6), (32, 2.0), (48, 3.0), (64, 4.2), (96, 4.6)),
-        "wav": ((128, 1.6), (256, 1.9), (706, 4.85)),
-        "wav-ima": ((32, 1.6), (64, 1.9), (176, 4.0)),
-    },
-}
-_BEST = {Material.SPEECH: 4.64, Material.NARROW_SPEECH: 4.64, Material.MUSIC: 4.85}
-_BITS_A_SAMPLE = {"wav": 16, "wav-ima": 4}
-
-
-def rung_quality(step: AudioStep, heard: Material, width: float = 0.0) -> float:
-    """What a rung is worth, 0..100.
-
-    The tables hold for one channel. Two share the rate, and are worth more by as much as the sound is wide (``width``,
-    0..1): the measures that made the tables mix both down and hear nothing of it.
-    """
-    bits = _BITS_A_SAMPLE.get(step.format)
-    if bits:
-        rate_kbps = bits * step.sample_rate_hz / 1000
-    else:
-        rate_kbps = step.rate_kbps / (_STEREO_COST if step.channels == 2 else 1)
-    rates, scores = zip(*_WORTH[heard][step.format], strict=True)
-    wide = _STEREO_WORTH * width if step.channels == 2 else 0.0
-    return min(100.0, 100 * (float(np.interp(rate_kbps, rates, scores)) - 1) / (_BEST[heard] - 1) + wide)
 
 
 def open_source(
@@ -145,15 +85,16 @@ def open_in_step(attachment: Attachment, info: MediaInfo, profile: Profile, work
 def _work(mix: Mix, duration_s: float, notes: tuple[str, ...], info: MediaInfo, profile: Profile) -> _Work:
     heard = heard_in(mix)
     source_hz = info.sample_rate_hz or mix.rate_hz
-    width = _width(mix) if heard is Material.MUSIC else 0.0
-    channels = 2 if width else 1
+    share = 0.0 if mix.stereo is None or heard is not Material.MUSIC else side_share(mix.stereo)
+    channels = 2 if share >= ALIKE else 1
     ladder = [step for step in profile.audio.ladder if step.sample_rate_hz <= 3 * source_hz]
     ladder = [step for step in ladder if step.channels <= channels] or list(profile.audio.ladder)
     return _Work(
         sound=Levelled(mix, heard),
         duration_s=duration_s,
+        rungs=tuple(ladder),
         steps=tuple(_steps(ladder)),
-        width=width,
+        side_share=share,
         floor_quality=profile.audio.floor_quality,
         notes=notes,
     )
@@ -187,21 +128,12 @@ def _without_silence(mix: Mix) -> tuple[Mix, float, tuple[str, ...]]:
     return rest, mix.duration_s - rest.duration_s, (f"silence is left out: {' and '.join(told)}",)
 
 
-def _width(mix: Mix) -> float:
-    """How much two channels differ: 0 as good as one, 1 as wide as music gets."""
-    if mix.stereo is None:
-        return 0.0
-    side = float(np.abs(mix.stereo[:, 0] - mix.stereo[:, 1]).mean())
-    whole = float(np.abs(mix.stereo).mean()) + 1e-9
-    return 0.0 if side < 0.02 * whole else min(1.0, side / whole / 2 / _WIDEST)
-
-
 def _steps(ladder: Sequence[AudioStep]) -> list[AudioStep]:
-    """The rungs, and between two of MP3 that have as many channels every rate, at the lower one's sampling rate."""
+    """The rungs, and every rate between two of MP3 or AMR that have as many channels, at the lower's sampling rate."""
     rising = sorted(ladder, key=lambda step: step.rate_kbps)
     made = list(rising)
-    for channels in (1, 2):
-        alike = [step for step in rising if step.format == "mp3" and step.channels == channels]
+    for kind in (("mp3", 1), ("mp3", 2), ("amr", 1)):
+        alike = [step for step in rising if (step.format, step.channels) == kind]
         for low, high in pairwise(alike):
             count = math.floor(math.log(high.rate_kbps / low.rate_kbps, _STEP_BETWEEN))
             rates = (low.rate_kbps * _STEP_BETWEEN**place for place in range(1, count))
@@ -211,15 +143,17 @@ def _steps(ladder: Sequence[AudioStep]) -> list[AudioStep]:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What an audio source works with: its sound, its length in seconds, and ``steps``, what it may become.
+    """What an audio source works with: its sound, its length in seconds, the profile's ``rungs``, and ``steps``, what
+    it may become.
 
     ``apart``: each frame of what is made has all that it needs.
     """
 
     sound: Levelled
     duration_s: float
+    rungs: tuple[AudioStep, ...]
     steps: tuple[AudioStep, ...]
-    width: float
+    side_share: float
     floor_quality: float
     notes: tuple[str, ...]
     apart: bool = False
@@ -260,7 +194,7 @@ class AudioSource(Source):
 
     def render(self, max_bytes: int) -> Rendition:
         """The best step whose encode is within ``max_bytes``, an MP3 filling them; the smallest when none is."""
-        steps = sorted(self._work.steps, key=self._quality, reverse=True)
+        steps = sorted(self._work.steps, key=lambda step: (self._quality(step), self._size(step)), reverse=True)
         smallest = min(steps, key=self._size)
         tried: set[tuple[object, ...]] = set()
         for step in [*(step for step in steps if self._size(step) <= max_bytes), smallest]:
@@ -284,7 +218,7 @@ class AudioSource(Source):
         return AudioSource(replace(work, sound=sound, duration_s=cut.duration_s, notes=notes), self._workspace)
 
     def _quality(self, step: AudioStep) -> float:
-        return rung_quality(step, self._work.sound.heard, self._work.width)
+        return rung_quality(step, self._work.sound.heard, self._work.side_share)
 
     def _size(self, step: AudioStep) -> int:
         return sound_bytes(step, self.duration_s)
@@ -294,13 +228,10 @@ class AudioSource(Source):
         sound, workspace = self._work.sound, self._workspace
         # Beyond the highest rung nothing is gained, between two the whole room is used.
         most_bytes = min(max_bytes, math.ceil(self._size(step) * _STEP_BETWEEN))
-        landing = self._landings.setdefault((step.sample_rate_hz, step.channels), mp3.Landing())
         data = sound.encoded(
             step.channels,
             step.format,
-            lambda samples: _made(
-                samples, sound.mix.rate_hz, step, most_bytes, workspace, landing, apart=self._work.apart
-            ),
+            lambda samples: self._made(samples, step, most_bytes),
             lambda data: _read_back(data, format_slug, workspace),
         )
         return Rendition(
@@ -314,28 +245,37 @@ class AudioSource(Source):
             notes=self._work.notes,
         )
 
+    def _made(self, samples: Levels, step: AudioStep, most_bytes: int) -> bytes:
+        """The samples as a file of a step's format."""
+        rate_hz = self._work.sound.mix.rate_hz
+        if step.format == "mp3":
+            landing = self._landings.setdefault((step.sample_rate_hz, step.channels), mp3.Landing())
+            sound = mp3.Samples(samples.tobytes(), rate_hz, samples.shape[1], self._work.apart)
+            return mp3.encode(sound, step, most_bytes, self._workspace, landing)
+        if step.format == "amr":
+            return self._amr(samples, step, most_bytes)
+        data = _encoded(samples, rate_hz, step, self._workspace)
+        if step.format == "wav":
+            return wav.written(data, step.sample_rate_hz, step.channels)
+        return _with_true_sizes(data) if step.format == "wav-ima" else data
 
-def _made(
-    samples: Levels,
-    rate_hz: int,
-    step: AudioStep,
-    most_bytes: int,
-    workspace: Workspace,
-    landing: mp3.Landing,
-    *,
-    apart: bool = False,
-) -> bytes:
-    """The samples as a file of a rung's format."""
-    if step.format == "mp3":
-        channels = samples.shape[1]
-        sound = mp3.Samples(samples.tobytes(), rate_hz, channels, apart)
-        return mp3.encode(sound, step, most_bytes, workspace, landing)
+    def _amr(self, samples: Levels, step: AudioStep, most_bytes: int) -> bytes:
+        rungs = sorted((one for one in self._work.rungs if one.format == "amr"), key=lambda one: one.rate_kbps)
+        low = next(one for one in reversed(rungs) if one.rate_kbps <= step.rate_kbps)
+        high = next((one for one in rungs if one.rate_kbps >= step.rate_kbps), low)
+        rate_hz = self._work.sound.mix.rate_hz
+        made = _encoded(samples, rate_hz, low, self._workspace)
+        if low is high:
+            return made
+        sizes = amr_frame_bytes(low.rate_kbps), amr_frame_bytes(high.rate_kbps)
+        return amr.joined(
+            made, lambda: _encoded(samples, rate_hz, high, self._workspace), sizes, most_bytes, (samples, rate_hz)
+        )
+
+
+def _encoded(samples: Levels, rate_hz: int, step: AudioStep, workspace: Workspace) -> bytes:
     raw = graph.input("pipe:0", f="f32le", ar=rate_hz, ac=samples.shape[1])
-    output = raw.output("pipe:1", **encoder_options(step))
-    data = ffmpeg.run(workspace, output, stdin=samples.tobytes()).stdout
-    if step.format == "wav":
-        return wav.written(data, step.sample_rate_hz, step.channels)
-    return _with_true_sizes(data) if step.format == "wav-ima" else data
+    return ffmpeg.run(workspace, raw.output("pipe:1", **encoder_options(step)), stdin=samples.tobytes()).stdout
 
 
 def _read_back(data: bytes, format_slug: str, workspace: Workspace) -> Decoded:

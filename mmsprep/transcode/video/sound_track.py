@@ -13,8 +13,8 @@ from itertools import pairwise
 import msgspec
 
 from mmsprep.profile import AudioStep
-from mmsprep.transcode.sound.recording import rung_quality
 from mmsprep.transcode.sound.speech import Material
+from mmsprep.transcode.sound.worth import rung_quality
 
 SOUND_OVERHEAD = 1.04
 """What a container adds to a sound track, before the true size is known."""
