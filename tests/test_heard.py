@@ -448,11 +448,11 @@ def test_the_last_bit_of_a_silent_recording_is_no_sound_that_could_be_lost() -> 
 
 
 def test_an_encoder_that_loses_the_sound_is_an_error_and_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmsprep.transcode.sound import recording
+    from mmsprep.transcode.sound.recording import AudioSource
 
-    made = recording._made
+    made = AudioSource._made
     monkeypatch.setattr(
-        recording, "_made", lambda samples, *rest, **more: made(samples * np.float32(0.05), *rest, **more)
+        AudioSource, "_made", lambda source, samples, *rest: made(source, samples * np.float32(0.05), *rest)
     )
     with pytest.raises(VerifyError, match="dB less than what it was made from"):
         prepare([("voice.wav", _wav(_voice()[:, None], _HZ, ("FC",)))], limit_bytes=60_000)
