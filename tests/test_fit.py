@@ -217,20 +217,24 @@ def test_an_encode_larger_than_promised_takes_from_the_others() -> None:
 @given(
     sizes=st.lists(st.integers(1, 100), min_size=1, max_size=7),
     extra=st.integers(0, 100),
-    most=st.integers(1, 5),
+    most=st.integers(3, 7),
+    counts=st.lists(st.integers(1, 3), min_size=7, max_size=7),
 )
 def test_groups_keep_the_order_are_the_fewest_and_the_fullest_is_as_empty_as_can_be(
-    sizes: list[int], extra: int, most: int
+    sizes: list[int], extra: int, most: int, counts: list[int]
 ) -> None:
     """Compared with every way there is to cut the list."""
-    groups = pack_in_order(sizes, 100, most, extra)
+    counts = counts[: len(sizes)]
+    groups = pack_in_order(sizes, 100, most, extra, counts)
     assert groups is not None
     assert [place for group in groups for place in group] == list(range(len(sizes)))
 
     def fullest(cuts: tuple[int, ...]) -> int | None:
-        pieces = [sizes[start:end] for start, end in pairwise((0, *cuts, len(sizes)))]
+        bounds = list(pairwise((0, *cuts, len(sizes))))
+        pieces = [sizes[start:end] for start, end in bounds]
+        fit = all(sum(counts[start:end]) <= most for start, end in bounds)
         loads = [sum(piece) + (extra if place == 0 else 0) for place, piece in enumerate(pieces)]
-        return max(loads) if max(loads) <= 100 and all(len(piece) <= most for piece in pieces) else None
+        return max(loads) if max(loads) <= 100 and fit else None
 
     ways = [
         (count, load)
@@ -246,6 +250,7 @@ def test_groups_keep_the_order_are_the_fewest_and_the_fullest_is_as_empty_as_can
 
 def test_one_that_is_too_large_alone_cannot_be_grouped() -> None:
     assert pack_in_order([10, 101], 100, 5) is None
+    assert pack_in_order([10, 10], 100, 5, part_counts=[6, 1]) is None
 
 
 def test_what_is_hard_to_tell_from_its_source_grows_no_larger_than_it() -> None:

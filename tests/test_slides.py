@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from mmsprep import Excerpt, Job, Message, forecast, prepare, read_message, send, split
 from mmsprep.cli import app
-from mmsprep.errors import BelowFloor, UsageError
+from mmsprep.errors import BelowFloor
 from mmsprep.handset.scene import read_slides
 from mmsprep.model import Kind
 from mmsprep.profile import AudioStep
@@ -269,11 +269,27 @@ def test_slides_too_large_are_an_error_about_each(pages: _Made) -> None:
     assert "--split" not in str(caught.value)
 
 
-def test_slides_of_what_is_no_clip_and_in_several_messages_make_no_sense(pages: _Made) -> None:
-    with pytest.raises(UsageError, match="no clip"):
-        prepare(("a.wav", _rising(1, 0.3)), slides=True)
-    with pytest.raises(UsageError, match="split"):
-        split(Job(attachments=pages.path, slides=True))
+def test_where_there_is_no_clip_slides_are_told_to_be_none() -> None:
+    """So that who wants all clips as slides need not look for one first."""
+    message = prepare(("a.wav", _rising(1, 0.3)), slides=True)
+    assert [part.kind for part in message.parts] == [Kind.AUDIO]
+    assert [warning for warning in message.warnings if "no clip" in warning] == [
+        "a.wav: slides are asked for, but there is no clip among the attachments"
+    ]
+
+
+def test_the_slides_of_each_clip_stay_with_their_sound_when_it_takes_several_messages(pages: _Made) -> None:
+    """Together they are more parts than the gateway takes, and more bytes than this limit has."""
+    other = pages.path.with_name("other.mp4")
+    _clip(other, _SCENES)
+    one = prepare(other, slides=True, limit_bytes=100_000)
+    messages = split(Job(attachments=[pages.path, other], slides=True, text="Both", limit_bytes=100_000))
+    assert [{index for part in message.parts for index in part.indexes} for message in messages] == [{0}, {1}]
+    assert [message.text for message in messages] == ["Both", ""]
+    for message in messages:
+        assert message.total_bytes <= 100_000 and message.parts[0].kind is Kind.IMAGE
+        assert len({part.shown_s for part in message.parts}) > 1
+    assert [part.shown_s for part in messages[1].parts] == [part.shown_s for part in one.parts]
 
 
 def test_the_command_makes_slides(pages: _Made, tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ from mmsprep.pipeline.fit import Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, Moment
 from mmsprep.pipeline.job import Inspection, Job, Quality
 from mmsprep.pipeline.pages import in_pages, pages_show_more, with_pages
-from mmsprep.pipeline.rescue import groups_in_order, rescued
+from mmsprep.pipeline.rescue import groups_in_order, inseparable, rescued
 from mmsprep.pipeline.running import Entry, Run, one_of, started
-from mmsprep.pipeline.slides import becomes_slides, most_parts, slides_of
+from mmsprep.pipeline.slides import becomes_slides, most_parts, noted, slides_of
 from mmsprep.pipeline.understand import inspected, too_many
 from mmsprep.pipeline.verify import verify
 from mmsprep.profile import DEFAULT_PROFILE, Profile
@@ -136,13 +136,11 @@ def run(job: Job, *, settings: Settings | None = None, progress: ProgressCallbac
 def split(job: Job, *, settings: Settings | None = None, progress: ProgressCallback | None = None) -> list[Message]:
     """Make the fewest messages that keep every part of ``job`` above its floor.
 
-    Order is kept, the text goes with the first message.
+    Order is kept, the text goes with the first message, all slides of a clip with one.
 
     Raises:
         MmsprepError: as :func:`prepare`; also when one attachment alone does not fit a message.
     """
-    if job.slides:
-        raise UsageError("slides are one message each, so they cannot be split; prepare that clip by itself")
     with started(job, settings, progress) as this:
         entries = _open(this, _understand(this, any_number=True), any_number=True)
         entries = in_pages(entries) or entries
@@ -160,9 +158,10 @@ def _finish_group(this: Run, following: Run, entries: Sequence[Entry]) -> list[M
     try:
         message = _of_what_is_sound(this, entries, partial(_finish, this, splits=True))
     except BelowFloor:
-        if len(entries) < 2:
+        units = inseparable(entries)
+        if len(units) < 2:
             raise
-        middle = len(entries) // 2
+        middle = units[len(units) // 2][0]
         first = _finish_group(this, following, entries[:middle])
         return [*first, *_finish_group(following if first else this, following, entries[middle:])]
     return [message] if message else []
@@ -241,7 +240,8 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
     No more are decoded than it takes to know that there are too many.
     """
 
-    most_slides = most_parts(this, entries)
+    entries = noted(this, entries)
+    most_slides = most_parts(this, entries, each_alone=any_number)
 
     def attempt(entry: Entry) -> Sequence[Entry] | AttachmentError:
         try:
@@ -258,7 +258,7 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
         this.tell(entry, "open")
         return ready
 
-    most = len(entries) if any_number else this.profile.message.max_attachments
+    most = len(entries) * max(1, most_slides) if any_number else this.profile.message.max_attachments
     opened = Different(this, entries)
     problems: dict[int, MmsprepError] = {}
     waiting = list(entries)

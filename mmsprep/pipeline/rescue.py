@@ -67,23 +67,42 @@ def _cut(entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> t
 
 
 def groups_in_order(this: Run, entries: Sequence[Entry], shortfall: Shortfall | None = None) -> list[list[int]] | None:
-    """The fewest consecutive groups that keep everyone above the floor; ``None`` where that cannot be, as with slides.
+    """The fewest consecutive groups that keep everyone above the floor; ``None`` where that cannot be.
 
-    ``shortfall`` says what the floors took in real encodes, where there were any.
+    The slides of a clip stay together with its sound. ``shortfall`` says what the floors took in real encodes, where
+    there were any.
     """
-    if any(entry.lengths_s for entry in entries):
-        return None
     with_text = overhead_bytes([], this.text, this.subject)
     without_text = overhead_bytes([], "", this.subject)
     stubs = [predict_part(this, place, entry, None) for place, entry in enumerate(entries, start=1)]
     floors = shortfall.floor_bytes if shortfall else [floor_bytes(entry.ready) for entry in entries]
     needs = [
-        floor + HEADER_SLACK_BYTES + overhead_bytes([stub], "", this.subject) - without_text
-        for floor, stub in zip(floors, stubs, strict=True)
+        floor + entry.part_count * (HEADER_SLACK_BYTES + overhead_bytes([stub], "", this.subject) - without_text)
+        for entry, floor, stub in zip(entries, floors, stubs, strict=True)
     ]
     first_extra = with_text - without_text
     budget_bytes = this.usable_bytes - without_text
-    return pack_in_order(needs, budget_bytes, this.profile.message.max_attachments, first_extra)
+    units = inseparable(entries)
+    groups = pack_in_order(
+        [sum(needs[place] for place in unit) for unit in units],
+        budget_bytes,
+        this.profile.message.max_attachments,
+        first_extra,
+        [sum(entries[place].part_count for place in unit) for unit in units],
+    )
+    return groups and [[place for unit in group for place in units[unit]] for group in groups]
+
+
+def inseparable(entries: Sequence[Entry]) -> list[list[int]]:
+    """The places of what goes with the same message: the slides of one clip and their sound; else each by itself."""
+    units: list[list[int]] = []
+    for place, entry in enumerate(entries):
+        before = entries[place - 1] if place else None
+        if before and before.lengths_s and entry.lengths_s and before.attachment.index == entry.attachment.index:
+            units[-1].append(place)
+        else:
+            units.append([place])
+    return units
 
 
 def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> BelowFloor:
@@ -146,21 +165,28 @@ def _same(source: Source) -> Source:
 
 
 def pack_in_order(
-    sizes: Sequence[int], budget_bytes: int, max_parts: int, first_extra_bytes: int = 0
+    sizes: Sequence[int],
+    budget_bytes: int,
+    max_parts: int,
+    first_extra_bytes: int = 0,
+    part_counts: Sequence[int] = (),
 ) -> list[list[int]] | None:
     """Places of ``sizes`` in the fewest consecutive groups that fit; ``None`` when one alone does not.
+
+    Each is one part, or as many as ``part_counts`` says.
 
     Of all ways to make that few groups, the one whose fullest group is emptiest: what is left over is then
     spread over all messages. The first group also carries ``first_extra_bytes`` (the message's text), and may
     hold nothing else.
     """
-    if any(size > budget_bytes for size in sizes):
+    part_counts = part_counts or [1] * len(sizes)
+    if any(size > budget_bytes for size in sizes) or any(count > max_parts for count in part_counts):
         return None
-    groups = _filled_in_order(sizes, budget_bytes, max_parts, first_extra_bytes)
+    groups = _filled_in_order(sizes, part_counts, budget_bytes, max_parts, first_extra_bytes)
     low, high = max((*sizes, first_extra_bytes), default=0), budget_bytes
     while low < high:
         middle = (low + high) // 2
-        emptier = _filled_in_order(sizes, middle, max_parts, first_extra_bytes)
+        emptier = _filled_in_order(sizes, part_counts, middle, max_parts, first_extra_bytes)
         if len(emptier) == len(groups):
             groups, high = emptier, middle
         else:
@@ -169,15 +195,16 @@ def pack_in_order(
 
 
 def _filled_in_order(
-    sizes: Sequence[int], budget_bytes: int, max_parts: int, first_extra_bytes: int
+    sizes: Sequence[int], part_counts: Sequence[int], budget_bytes: int, max_parts: int, first_extra_bytes: int
 ) -> list[list[int]]:
     """Each group filled before the next is begun: no order-keeping division has fewer groups."""
     groups: list[list[int]] = [[]]
-    filled = first_extra_bytes
-    for place, size in enumerate(sizes):
-        if filled + size > budget_bytes or len(groups[-1]) == max_parts:
+    filled, parts = first_extra_bytes, 0
+    for place, (size, part_count) in enumerate(zip(sizes, part_counts, strict=True)):
+        if filled + size > budget_bytes or parts + part_count > max_parts:
             groups.append([])
-            filled = 0
+            filled = parts = 0
         groups[-1].append(place)
         filled += size
+        parts += part_count
     return groups

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from mmsprep.errors import UsageError
 from mmsprep.model import Kind, Source
 from mmsprep.pipeline.excerpt import spans_of
 from mmsprep.pipeline.fit import Candidate
@@ -21,23 +20,29 @@ _BY_MM7 = (
 )
 
 
+_NO_CLIP = "slides are asked for, but there is no clip among the attachments"
+
+
 def becomes_slides(this: Run, entry: Entry) -> bool:
     """Whether the job asks for slides in place of this one."""
     return this.job.slides and entry.info.kind is Kind.VIDEO and entry.info.frame_count != 1
 
 
-def most_parts(this: Run, entries: Sequence[Entry]) -> int:
-    """How many parts each clip may become beside everything else that is sent.
-
-    Raises:
-        UsageError: slides are asked for, and there is no clip.
-    """
-    if not this.job.slides:
-        return 0
+def most_parts(this: Run, entries: Sequence[Entry], *, each_alone: bool) -> int:
+    """How many parts each clip may become beside everything else that is sent, or in a message of its own."""
     clips = sum(becomes_slides(this, entry) for entry in entries)
     if not clips:
-        raise UsageError("slides are asked for, but there is no clip among the attachments")
+        return 0
+    if each_alone:
+        return this.profile.message.max_attachments
     return max(1, (this.profile.message.max_attachments - (len(entries) - clips)) // clips)
+
+
+def noted(this: Run, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries; where slides are asked for and none of them is a clip, the first says so."""
+    if not this.job.slides or not entries or any(becomes_slides(this, entry) for entry in entries):
+        return list(entries)
+    return [replace(entries[0], notes=(*entries[0].notes, _NO_CLIP)), *entries[1:]]
 
 
 def slides_of(this: Run, entry: Entry, most: int) -> list[Entry]:
