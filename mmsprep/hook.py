@@ -57,11 +57,14 @@ def pre_send(
     limit_bytes: int | None = None,
     trim: bool = False,
     poster: bool = False,
+    keep_names: bool = False,
     quality: Quality | None = None,
     best_effort: bool = False,
+    slides: bool = False,
     pages: bool = False,
     from_s: Moment | None = None,
     to_s: Moment | None = None,
+    priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] | None = None,
     country: str = "",
     keep_plus: bool = False,
     folder: str | os.PathLike[str] | None = None,
@@ -76,8 +79,9 @@ def pre_send(
             paths, bytes, ``(name, bytes)``, ``(name, bytes, type)``, open files, uploads, and an
             :class:`mmsprep.Excerpt` of one, which comes back in the form of what it is of. So are recipients: numbers
             as ``str``, ``int`` or as phone libraries parse them; they come back as ``str``.
-        profile, limit_bytes, trim, poster, quality, best_effort, from_s, to_s, settings: as :func:`mmsprep.prepare`
-            takes them.
+        profile, limit_bytes, trim, poster, keep_names, quality, best_effort, slides, from_s, to_s, priorities,
+            settings: as :func:`mmsprep.prepare` takes them. A list of attachments gets longer by slides: each,
+            and its sound, stands in the clip's place, in the clip's form.
         pages: a tall picture of lettering may come back as several in its place, one for each page, where attachments
             are a list or tuple; the others keep their order.
         country: two letters; completes national numbers.
@@ -91,7 +95,8 @@ def pre_send(
         whose file needs no change stays the same path.
 
     Raises:
-        MmsprepError: it cannot be made to conform, a number is none, or there is nothing to send.
+        MmsprepError: it cannot be made to conform, a number is none, there is nothing to send, or the only place for
+            an attachment would have to hold slides.
     """
     names = _names_in(outgoing, fields or {})
     found = {field: _get(outgoing, name) for field, name in names.items()}
@@ -111,11 +116,14 @@ def pre_send(
         limit_bytes=limit_bytes,
         trim=trim,
         poster=poster,
+        keep_names=keep_names,
         quality=quality,
         best_effort=best_effort,
+        slides=slides,
         pages=pages and given is not None and not is_one(given),
         from_s=from_s,
         to_s=to_s,
+        priorities=priorities,
         settings=settings,
     )
     if "text" in names:
@@ -142,11 +150,14 @@ async def pre_send_async(
     limit_bytes: int | None = None,
     trim: bool = False,
     poster: bool = False,
+    keep_names: bool = False,
     quality: Quality | None = None,
     best_effort: bool = False,
+    slides: bool = False,
     pages: bool = False,
     from_s: Moment | None = None,
     to_s: Moment | None = None,
+    priorities: Mapping[str | int, float] | Mapping[str, float] | Mapping[int, float] | None = None,
     country: str = "",
     keep_plus: bool = False,
     folder: str | os.PathLike[str] | None = None,
@@ -163,11 +174,14 @@ async def pre_send_async(
         limit_bytes=limit_bytes,
         trim=trim,
         poster=poster,
+        keep_names=keep_names,
         quality=quality,
         best_effort=best_effort,
+        slides=slides,
         pages=pages,
         from_s=from_s,
         to_s=to_s,
+        priorities=priorities,
         country=country,
         keep_plus=keep_plus,
         folder=folder,
@@ -262,6 +276,11 @@ def _no_folder(item: AttachmentInput, place: int) -> AttachmentInput:
 def _given_back(given: Any, parts: Mapping[int, Sequence[Part]], folder: str | os.PathLike[str] | None) -> object:
     """The parts in the forms in which the attachments came, by their places."""
     if is_one(given):
+        if len(parts[0]) > 1:
+            raise UsageError(
+                f"slides: the one attachment became {len(parts[0])} parts; give a list of attachments, which can get"
+                " longer, or leave out slides"
+            )
         return _in_form(given, parts[0][0], folder)
     ready = [_in_form(item, part, folder) for place, item in enumerate(given) for part in parts[place]]
     return tuple(ready) if isinstance(given, tuple) else ready

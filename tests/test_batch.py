@@ -7,20 +7,23 @@ import io
 import os
 import random
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from mmsprep import read_message
+from mmsprep import Job, read_message
 from mmsprep.batch import Batch, ItemOutcome, Status, run_batch
+from mmsprep.batch.foresee import foresee
 from mmsprep.batch.ledger import open_ledger
 from mmsprep.batch.listing import InputFile
+from mmsprep.batch.outcome import outcome_document
 from mmsprep.batch.storage import LocalStorage
 from mmsprep.batch.work import Assignment, Recipe, make, versions_here
 from mmsprep.errors import LedgerError, NotFound, Unreadable, UsageError
+from mmsprep.model import Span
 from mmsprep.profile import Profile
 from mmsprep.settings import Settings
 
@@ -148,6 +151,7 @@ def _recipe(tmp_path: Path) -> Recipe:
         profile=load_profile("smsglobal"),
         settings=settings,
         versions=versions_here(settings),
+        job=Batch(source="", target="").job,
     )
 
 
@@ -340,3 +344,89 @@ def test_inputs_are_counted_by_content(tmp_path: Path) -> None:
     (file,) = outcome.made.outputs
     assert file.sha256 == hashlib.sha256((tmp_path / "out" / "a.txt").read_bytes()).hexdigest()
     assert outcome.input_bytes == 5
+
+
+def test_a_message_too_large_becomes_several_in_folders_of_its_own_and_one_again(tmp_path: Path) -> None:
+    """Each is whole by itself; a second run finds all of them, a run without the wish takes them away."""
+    root, out = tmp_path / "in", tmp_path / "out"
+    for name, letter in (("album/a.txt", b"a"), ("album/b.txt", b"b"), ("twin/a.txt", b"a"), ("twin/b.txt", b"b")):
+        put(root / name, letter * 1500)
+    put(root / "solo/c.txt", b"c" * 1500)
+    wanted: dict[str, Any] = {"each": "folder", "limit_bytes": 3000, "split": True}
+    outcomes = run(root, out, **wanted)
+    assert statuses(outcomes) == {"album": "prepared", "solo": "prepared", "twin": "copied"}
+    sizes = {outcome.id: outcome.made.messages for outcome in outcomes if outcome.made}
+    assert {name: len(found) for name, found in sizes.items()} == {"album": 2, "twin": 2, "solo": 1}
+    assert all(size <= 3000 for found in sizes.values() for size in found)
+    for folder, letter in (("album/1", b"a"), ("album/2", b"b"), ("twin/1", b"a"), ("twin/2", b"b"), ("solo", b"c")):
+        (part,) = read_message(out / folder).parts
+        assert part.data == letter * 1500
+    (album, _, _) = (outcome_document(outcome) for outcome in outcomes)
+    assert [part["folder"] for part in album["parts"]] == [one["folder"] for one in album["messages"]] == ["1", "2"]
+    assert album["total_bytes"] == sum(one["total_bytes"] for one in album["messages"])
+    assert set(statuses(run(root, out, **wanted)).values()) == {"unchanged"}
+    assert statuses(run(root, out, **wanted | {"limit_bytes": 6000})) == {
+        "album": "prepared",
+        "solo": "prepared",
+        "twin": "copied",
+    }
+    assert {name.rpartition("/")[0] for name in contents(out)} == {"album", "solo", "twin"}
+
+
+def test_the_folders_of_a_split_message_are_nobody_elses(tmp_path: Path) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    for name in ("album/a.txt", "album/b.txt", "album/1/c.txt", "other/a.txt", "other/b.txt"):
+        put(root / name, name[-5].encode() * 1500)
+    put(out / "other/2/message.json", b"somebody's")
+    outcomes = run(root, out, each="folder", limit_bytes=3000, split=True)
+    problems = {outcome.id: str(outcome.error) for outcome in outcomes if outcome.error}
+    assert problems.keys() == {"album/1", "other"}
+    assert "the split messages of 'album'" in problems["album/1"] and "is in the way" in problems["other"]
+    assert (out / "other/2/message.json").read_bytes() == b"somebody's"
+    assert [path for path in contents(out) if path.startswith("other")] == ["other/2/message.json"]
+    manifest = tmp_path / "rows.csv"
+    manifest.write_text("id,files\nx/2,other/a.txt\nx,other/b.txt\n")
+    found = run(root, tmp_path / "rows", each=str(manifest), split=True)
+    assert [outcome.error is None for outcome in found] == [True, False]
+
+
+@pytest.mark.parametrize("wish", ["slides", "split"])
+def test_what_makes_several_parts_of_a_file_is_refused_where_each_becomes_one(wish: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"{wish}: .*--each folder"):
+        Batch(source="in", target="out", **{wish: True})  # type: ignore[arg-type]
+
+
+def test_every_wish_of_a_batch_makes_everything_again(tmp_path: Path) -> None:
+    """A wish that did not count would leave results that were made without it."""
+    recipe = _recipe(tmp_path)
+    plain = Batch(source="in", target="out", each="folder")
+    wishes: dict[str, Any] = {
+        "limit_bytes": 5000,
+        "on_error": "skip",
+        "trim": True,
+        "poster": True,
+        "keep_names": True,
+        "quality": "high",
+        "best_effort": True,
+        "slides": True,
+    }
+    taken = {field.name for field in fields(Job)} - {"attachments", "text", "subject", "profile"}
+    assert taken - wishes.keys() == {"from_s", "to_s", "priorities"}, "which are an item's"
+    prints = {replace(recipe, job=replace(plain, **{name: value}).job).fingerprint for name, value in wishes.items()}
+    assert len({*prints, recipe.fingerprint, replace(recipe, split=True).fingerprint}) == len(wishes) + 2
+
+
+def test_a_row_takes_some_seconds_of_a_recording(tmp_path: Path, sample_media: Path) -> None:
+    root = tmp_path / "in"
+    put(root / "a.wav", (sample_media / "formats/a-law.wav").read_bytes())
+    put(root / "odd[1-2].txt", b"a name, not seconds")
+    manifest = tmp_path / "rows.csv"
+    rows = ["whole,a.wav", "piece,a.wav[0.2-0.7s]", "odd,odd[1-2].txt", "none,b.wav[0-1]", "wrong,a.wav[2-1]"]
+    manifest.write_text("\n".join(["id,files", *rows]))
+    outcomes = run(root, tmp_path / "out", each=str(manifest))
+    assert [outcome.error.code if outcome.error else "" for outcome in outcomes] == ["", "", "", "not_found", "usage"]
+    whole, piece = (read_message(tmp_path / "out" / name).parts[0] for name in ("whole", "piece"))
+    assert whole.span is None and piece.span == Span(0.2, 0.7)
+    assert whole.duration_s and piece.duration_s and abs(piece.duration_s - 0.5) < 0.1 < whole.duration_s - 0.5
+    foreseen = {one.id: one for one in foresee(Batch(source=str(root), target=str(tmp_path / "o"), each=str(manifest)))}
+    assert foreseen["piece"].files[0].span == Span(0.2, 0.7)

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
-from mmsprep import Excerpt, Job, Message, forecast, prepare, read_message, send, split
+from mmsprep import Excerpt, Job, Message, forecast, pre_send, prepare, read_message, send, split
 from mmsprep.cli import app
-from mmsprep.errors import BelowFloor
+from mmsprep.errors import BelowFloor, UsageError
 from mmsprep.handset.scene import read_slides
 from mmsprep.model import Kind
 from mmsprep.profile import AudioStep
@@ -344,3 +344,15 @@ def test_scenes_follow_one_another_from_the_beginning_to_the_end(
     for scene, following in pairwise(scenes):
         assert scene.to_s == following.from_s
     assert all(scene.length_s > 0 and 0 <= scene.frame < len(frames) for scene in scenes)
+
+
+def test_the_hook_gives_back_every_slide_in_the_clips_place_and_form(pages: _Made, tmp_path: Path) -> None:
+    photo = pages.path.with_name("note.txt")
+    photo.write_text("a note")
+    outgoing: dict[str, Any] = {"text": "", "attachments": [photo, str(pages.path), b"and another"]}
+    first, *slides, last = pre_send(outgoing, slides=True, folder=tmp_path)["attachments"]
+    assert (first, last) == (photo, b"and another")
+    assert len(slides) == len(pages.message.parts) and all(isinstance(slide, str) for slide in slides)
+    assert [Path(slide).suffix for slide in slides[:2]] == [".jpg", Path(pages.message.parts[1].name).suffix]
+    with pytest.raises(UsageError, match="give a list"):
+        pre_send({"text": "", "attachments": pages.path}, slides=True)

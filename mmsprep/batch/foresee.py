@@ -16,7 +16,7 @@ from mmsprep.batch.listing import Item
 from mmsprep.batch.outcome import SCHEMA, Json
 from mmsprep.batch.storage import Storage
 from mmsprep.batch.tree import Batch, open_batch
-from mmsprep.batch.work import Recipe
+from mmsprep.batch.work import Recipe, attachments_of
 from mmsprep.errors import MmsprepError
 from mmsprep.pipeline import inspect
 from mmsprep.pipeline.job import Inspection
@@ -73,7 +73,7 @@ def foresee(batch: Batch, *, settings: Settings | None = None) -> Iterator[Fores
                 input_bytes=input_bytes,
                 files=files,
                 error=error,
-                limit_bytes=opened.recipe.limit_bytes or opened.recipe.profile.message.limit_bytes,
+                limit_bytes=opened.recipe.job.limit_bytes or opened.recipe.profile.message.limit_bytes,
             )
 
 
@@ -82,12 +82,12 @@ def _looked_at(item: Item, recipe: Recipe, source: Storage) -> tuple[tuple[Inspe
         return (), item.error
     try:
         with ExitStack() as copies:
-            given = [(one.name, copies.enter_context(source.local(one.file.place, one.name))) for one in item.inputs]
+            given = attachments_of(item.inputs, source, copies)
             files = tuple(inspect(given, profile=recipe.profile, settings=recipe.settings))
     except MmsprepError as error:
         return (), error
     errors = [one.error for one in files if one.error]
-    fatal = errors and (recipe.on_error == "fail" or (len(errors) == len(files) and not item.text))
+    fatal = errors and (recipe.job.on_error == "fail" or (len(errors) == len(files) and not item.text))
     return files, errors[0] if fatal else None
 
 

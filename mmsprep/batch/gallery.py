@@ -29,12 +29,13 @@ _TOO_MANY = "is not shown: this page holds the worst only, as much as a browser 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One part of one outcome, with where it and its original lie."""
+    """One part of one outcome, with where it and its original lie; ``folder`` is its message's, below the item's."""
 
     id: str
     made: Made
     report: PartReport
     given: InputFile | None
+    folder: str
 
 
 @dataclass(slots=True)
@@ -85,7 +86,8 @@ class Gallery:
                 report = _report(part)
                 place = report.indexes[0] if report.indexes else -1
                 assert made is not None
-                yield _Work(outcome.id, made, report, inputs[place] if 0 <= place < len(inputs) else None)
+                given = inputs[place] if 0 <= place < len(inputs) else None
+                yield _Work(outcome.id, made, report, given, part.get("folder", ""))
 
     def _notes(self) -> Iterator[str]:
         for outcome in self._outcomes:
@@ -96,9 +98,9 @@ class Gallery:
 
 
 def _rendered(one: _Work, source: Storage, target: Storage, workspace: Workspace) -> Pair:
-    wanted = one.report.name
     names = [file.name for file in one.made.outputs]
-    name = next((name for name in names if name.rpartition("/")[2] == wanted), names[0] if len(names) == 1 else "")
+    tail = f"/{one.folder}/{one.report.name}" if one.folder else f"/{one.report.name}"
+    name = next((name for name in names if f"/{name}".endswith(tail)), names[0] if len(names) == 1 else "")
     told: dict[str, Any] = {"limit_bytes": one.made.limit_bytes, "group": _group(one)}
     try:
         data = target.read(name)

@@ -12,7 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from typing import Any
 from mmsprep.batch.naming import output_stems
 from mmsprep.batch.storage import Listing, Storage, StoredFile, shown
 from mmsprep.errors import MmsprepError, NotFound, Unreadable, UsageError
+from mmsprep.model import Span
+from mmsprep.pipeline.intake import split_suffix
 
 MANIFEST_COLUMNS = ("id", "files", "text", "subject", "to")
 _FORBIDDEN_IN_ID = re.compile(r'[\x00-\x1f<>:"|?*\\]')
@@ -28,10 +30,11 @@ _MAX_ID_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """An attachment of an item: what messages call it, and the file."""
+    """An attachment of an item: what messages call it, the file, the seconds of it that are wanted (``None``: all)."""
 
     name: str
     file: StoredFile
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,30 @@ def _walk(source: Storage, leave_out: str, folder: str, *, deep: bool) -> Iterat
         yield name, listing
         if deep:
             waiting.extend(reversed(listing.folders))
+
+
+class RoomToSplit:
+    """Keeps the folders 1, 2, ... of a message that may be split from being those of another message."""
+
+    def __init__(self) -> None:
+        self._stems: set[str] = set()
+        self._above_numbers: set[str] = set()
+
+    def checked(self, item: Item) -> Item:
+        """The item; with an error where it and one before it would lie in each other's way, whatever comes of them."""
+        if item.error:
+            return item
+        stem = item.stem.casefold()
+        above, _, last = stem.rpartition("/")
+        is_numbered = last.isascii() and last.isdigit() and stem != above
+        if (is_numbered and above in self._stems) or stem in self._above_numbers:
+            other = f"messages of {above or '.'!r}" if is_numbered else f"folders 1, 2, ... in {item.id!r}"
+            problem = f"would lie where the split {other} go; rename it, or leave out --split"
+            return replace(item, error=UsageError(problem))
+        self._stems.add(stem)
+        if is_numbered:
+            self._above_numbers.add(above)
+        return item
 
 
 def list_manifest(path: Path, source: Storage) -> Iterator[Item]:
@@ -183,7 +210,7 @@ def _item_of(place: str, row: Any, source: Storage) -> Item:
         id=item_id,
         stem=item_id,
         message=True,
-        inputs=tuple(InputFile(name, _find(name, source)) for name in names if name),
+        inputs=tuple(_find(name, source) for name in names if name),
         text=values["text"],
         subject=values["subject"],
         to=str(values["to"]),
@@ -199,11 +226,15 @@ def _checked_id(place: str, item_id: str) -> str:
     return item_id
 
 
-def _find(name: str, source: Storage) -> StoredFile:
+def _find(name: str, source: Storage) -> InputFile:
     inside = source.inside(name)
     if inside is None:
         raise Unreadable(name, f"leads out of {source.location}; a manifest names files inside it, relative to it")
     found = source.look(inside)
-    if found is None:
+    if found is not None:
+        return InputFile(name, found)
+    excerpt = split_suffix(name)
+    if excerpt is None:
         raise NotFound(name, f"there is no such file in {source.location}")
-    return found
+    whole, span = excerpt
+    return replace(_find(whole, source), span=span)

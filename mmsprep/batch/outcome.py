@@ -65,8 +65,8 @@ class Made:
     """What a worker says of one finished item.
 
     ``stem`` is what the outputs' names begin with. ``parts`` are compact reports ready for JSON; ``total_bytes``
-    is the size of the message, of which the written files are the parts; ``work_s`` the seconds it took,
-    ``worker`` who did it.
+    is the size of the message, of which the written files are the parts, or of all of them where it was split;
+    ``messages`` is that of each; ``work_s`` the seconds it took, ``worker`` who did it.
     """
 
     stem: str
@@ -78,6 +78,7 @@ class Made:
     warnings: tuple[str, ...] = ()
     work_s: float = 0.0
     worker: str = ""
+    messages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,12 @@ def outcome_document(outcome: ItemOutcome) -> Json:
         ],
         "total_bytes": made.total_bytes if made else None,
         "limit_bytes": made.limit_bytes if made else None,
+        "messages": [
+            {"folder": str(number) if len(made.messages) > 1 else "", "total_bytes": size_bytes}
+            for number, size_bytes in enumerate(made.messages, start=1)
+        ]
+        if made
+        else [],
         "parts": list(made.parts) if made else [],
         "rejected": list(made.rejected) if made else [],
         "warnings": list(made.warnings) if made else [],

@@ -24,12 +24,13 @@ from mmsprep.batch import work
 from mmsprep.batch.executors import LOCAL, Workforce, failure_of, open_executor
 from mmsprep.batch.flow import Flow, in_order
 from mmsprep.batch.ledger import Done, Ledger, copied_ledger, open_ledger
-from mmsprep.batch.listing import Item, list_files, list_folders, list_manifest
+from mmsprep.batch.listing import InputFile, Item, RoomToSplit, list_files, list_folders, list_manifest
 from mmsprep.batch.outcome import ItemOutcome, Made, OutputFile, Status
 from mmsprep.batch.storage import Storage, StoredFile, check_apart, is_remote, open_storage
 from mmsprep.batch.work import Assignment, Recipe
-from mmsprep.errors import LedgerError, MmsprepError, NotFound
+from mmsprep.errors import LedgerError, MmsprepError, NotFound, UsageError
 from mmsprep.formats import FORMATS
+from mmsprep.pipeline.job import Job, Quality
 from mmsprep.profile import DEFAULT_PROFILE, Profile, load_profile
 from mmsprep.settings import Settings, load_settings
 
@@ -52,7 +53,12 @@ class Batch:
 
     ``source`` and ``target`` are folders or fsspec addresses. ``each`` is ``"file"`` (every file becomes one that
     conforms), ``"folder"`` (every folder becomes a message) or the path of a CSV or JSONL manifest (every row
-    becomes a message). ``resume`` false makes everything again. The rest is as in :class:`mmsprep.Job`.
+    becomes a message). ``split``: a message that would fall below its floors becomes as few as it takes, in folders 1,
+    2, ... ``resume`` false makes everything again. The rest is as in :class:`mmsprep.Job`; ``slides``, ``pages``
+    and ``split`` are for messages, as each file becomes one file.
+
+    Raises:
+        UsageError: as :class:`mmsprep.Job`, or ``slides`` or ``split`` with ``each="file"``.
     """
 
     source: str
@@ -63,8 +69,40 @@ class Batch:
     on_error: Literal["fail", "skip"] = "fail"
     trim: bool = False
     poster: bool = False
+    keep_names: bool = False
+    quality: Quality | None = None
+    best_effort: bool = False
+    slides: bool = False
+    pages: bool = True
+    split: bool = False
     resume: bool = True
     fail_fast: bool = False
+
+    def __post_init__(self) -> None:
+        job = self.job
+        for name, wanted in (("slides", job.slides), ("split", self.split)):
+            if wanted and self.each == EACH_FILE:
+                raise UsageError(
+                    f"{name}: makes several parts or messages, and each file becomes one file; with --each folder or"
+                    " a manifest it goes together"
+                )
+
+    @property
+    def job(self) -> Job:
+        """What every item's job has in common, checked."""
+        return Job(
+            attachments=(),
+            profile=self.profile,
+            limit_bytes=self.limit_bytes,
+            on_error=self.on_error,
+            trim=self.trim,
+            poster=self.poster,
+            keep_names=self.keep_names,
+            quality=self.quality,
+            best_effort=self.best_effort,
+            slides=self.slides,
+            pages=self.pages and self.each != EACH_FILE,
+        )
 
 
 def run_batch(
@@ -126,10 +164,8 @@ def open_batch(
             profile=profile,
             settings=settings,
             versions=work.versions_here(settings),
-            limit_bytes=batch.limit_bytes,
-            on_error=batch.on_error,
-            trim=batch.trim,
-            poster=batch.poster,
+            job=batch.job,
+            split=batch.split,
         )
         yield OpenBatch(batch, source, target, recipe, ledger, workforce, leave_out)
 
@@ -167,6 +203,7 @@ class OpenBatch:
         self._being_made: dict[str, Future[None]] = {}
         self._digests: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._stopped = False
+        self._room_to_split = RoomToSplit()
 
     @property
     def worker_count(self) -> int:
@@ -194,8 +231,10 @@ class OpenBatch:
         if self._batch.each == EACH_FILE:
             return list_files(self.source, self._leave_out, folder, deep=deep)
         if self._batch.each == EACH_FOLDER:
-            return list_folders(self.source, self._leave_out, folder, deep=deep)
-        return list_manifest(Path(self._batch.each), self.source)
+            items = list_folders(self.source, self._leave_out, folder, deep=deep)
+        else:
+            items = list_manifest(Path(self._batch.each), self.source)
+        return map(self._room_to_split.checked, items) if self._batch.split else items
 
     def outcomes(
         self, items: Iterable[Item], observe: Callable[[ItemOutcome], None] | None = None
@@ -302,7 +341,11 @@ class OpenBatch:
     def _names_under(self, item: Item) -> list[str]:
         """The files that lie in the output where this item's would."""
         if item.message:
-            return self.target.names_in(item.stem)
+            folders = [item.stem]
+            if self._batch.split:  # into no more than there are files, and the text
+                below = f"{item.stem}/" if item.stem else ""
+                folders += [f"{below}{number}" for number in range(1, len(item.inputs) + 2)]
+            return [name for folder in folders for name in self.target.names_in(folder)]
         return [name for suffix in _suffixes() if self.target.look(name := item.stem + suffix)]
 
     def _record(self, item: Item, state: str, key: str, made: Made, before: Done | None) -> None:
@@ -327,13 +370,13 @@ class OpenBatch:
 
     def _state_of(self, item: Item) -> str:
         """All that the item's result depends on, as far as it can be told without reading a file."""
-        files = [f"{given.name}:{given.file.size_bytes}-{given.file.version}" for given in item.inputs]
+        files = [f"{given.name}:{given.file.size_bytes}-{given.file.version}{_seconds(given)}" for given in item.inputs]
         facts = "\0".join([self._fingerprint, item.stem, item.text, item.subject, *files])
         return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _key_of(self, item: Item, digests: Sequence[str]) -> str:
         """All that the bytes of the item's result depend on; a message's report tells the names too."""
-        names = [given.name for given in item.inputs] if item.message else []
+        names = [given.name + _seconds(given) for given in item.inputs] if item.message else []
         facts = json.dumps([self._fingerprint, item.message, item.text, item.subject, digests, names])
         return hashlib.sha256(facts.encode()).hexdigest()
 
@@ -359,6 +402,11 @@ class OpenBatch:
         if file.content_id or not file.version:
             return file.content_id
         return self._digests.get((file.place, file.version), "")
+
+
+def _seconds(given: InputFile) -> str:
+    """What stands for the seconds that are wanted of an input; nothing where it is all of it."""
+    return f"[{given.span.from_s}-{given.span.to_s}]" if given.span else ""
 
 
 def _at_rest(item: Item) -> bool:

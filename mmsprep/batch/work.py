@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -26,6 +27,7 @@ from mmsprep.batch.storage import Storage, is_remote, open_storage
 from mmsprep.errors import InputError, OutputError, SettingsError, Unreadable
 from mmsprep.message.document import document
 from mmsprep.message.folder import REPORT_NAME
+from mmsprep.pipeline.intake import AttachmentInput, Excerpt
 from mmsprep.pipeline.job import Job
 from mmsprep.profile import Profile
 from mmsprep.settings import Settings
@@ -64,13 +66,17 @@ _SOURCE_KEYS = ("index", "path", "content_type", "format", "size_bytes", "width_
 _NOT_IN_RESULTS = ("jobs", "ffmpeg", "max_total_memory_bytes")
 """Settings that cannot change a result: how much at once, and where the ffmpeg lies whose version counts."""
 
+_OF_EACH_ITEM = ("attachments", "text", "subject", "profile")
+"""Fields of a job that no recipe has, or has beside it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """What holds for every item of a batch.
 
     ``versions`` are those of whoever made the recipe: a worker that has others refuses, since its results
-    would not be the same.
+    would not be the same. ``job`` is what every item's has in common; attachments, text and subject are the item's.
+    ``split``: a message may become several.
     """
 
     source: str
@@ -78,16 +84,15 @@ class Recipe:
     profile: Profile
     settings: Settings
     versions: str
-    limit_bytes: int | None = None
-    on_error: str = "fail"
-    trim: bool = False
-    poster: bool = False
+    job: Job
+    split: bool = False
 
     @property
     def fingerprint(self) -> str:
         """A digest of everything but the item itself that can change a result."""
         settings = {name: value for name, value in _fields(self.settings).items() if name not in _NOT_IN_RESULTS}
-        facts = [self.versions, settings, self.limit_bytes, self.on_error, self.trim, self.poster]
+        wishes = {name: value for name, value in _fields(self.job).items() if name not in _OF_EACH_ITEM}
+        facts = [self.versions, settings, wishes, self.split]
         profile = msgspec.json.encode(self.profile)
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode() + profile).hexdigest()
 
@@ -110,8 +115,8 @@ class Assignment:
     strangers: tuple[str, ...] = ()
 
 
-def _fields(settings: Settings) -> dict[str, object]:
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+def _fields(values: Settings | Job) -> dict[str, object]:
+    return {name: getattr(values, name) for name in values.__dataclass_fields__}
 
 
 @lru_cache(maxsize=4)
@@ -162,18 +167,23 @@ def make(work: Assignment) -> Made:
         )
     source, target = _storage(recipe.source), _storage(recipe.target)
     with ExitStack() as copies:
-        message = _prepare(work, source, copies)
+        messages = _prepare(work, source, copies)
         _check_unchanged(work, source)
-    outputs = _write(work, _files_of(work, message), target)
-    report = document(message)
+    outputs = _write(work, _files_of(work, messages), target)
+    reports = [document(message) for message in messages]
     return Made(
         stem=work.stem,
         outputs=outputs,
-        parts=tuple(_part(part) for part in report["parts"]),
-        total_bytes=message.total_bytes,
-        limit_bytes=message.limit_bytes,
-        rejected=tuple(report["rejected"]),
-        warnings=message.warnings,
+        parts=tuple(
+            _part(part, folder)
+            for report, folder in zip(reports, _folders(len(reports)), strict=True)
+            for part in report["parts"]
+        ),
+        total_bytes=sum(message.total_bytes for message in messages),
+        limit_bytes=messages[0].limit_bytes,
+        messages=tuple(message.total_bytes for message in messages),
+        rejected=tuple(reports[-1]["rejected"]),
+        warnings=tuple(dict.fromkeys(warning for message in messages for warning in message.warnings)),
         work_s=time.perf_counter() - start_s,
         worker=worker_name(),
     )
@@ -192,7 +202,7 @@ def copy(work: Assignment, twin: Made) -> Made:
         data = target.read(file.name)
         if hashlib.sha256(data).hexdigest() != file.sha256:
             raise OutputError(f"{file.name}: was changed by somebody else and is not used for {work.stem}")
-        tail = file.name.rpartition("/")[2] if work.message else file.name.removeprefix(twin.stem)
+        tail = file.name.removeprefix(f"{twin.stem}/" if work.message and twin.stem else twin.stem)
         files[_output_name(work, tail)] = data
     outputs = _write(work, files, target)
     return replace(twin, stem=work.stem, outputs=outputs, work_s=time.perf_counter() - start_s, worker=worker_name())
@@ -206,24 +216,24 @@ def worker_name(process_id: int | None = None) -> str:
 _host = lru_cache(maxsize=1)(socket.gethostname)
 
 
-def _prepare(work: Assignment, source: Storage, copies: ExitStack) -> Message:
+def attachments_of(inputs: tuple[InputFile, ...], source: Storage, copies: ExitStack) -> tuple[AttachmentInput, ...]:
+    """The inputs as attachments, under the names that they were given; copies of remote ones last as ``copies`` do."""
+    attachments: list[AttachmentInput] = []
+    for given in inputs:
+        named = (given.name, copies.enter_context(source.local(given.file.place, given.name)))
+        attachments.append(Excerpt(named, given.span.from_s, given.span.to_s) if given.span else named)
+    return tuple(attachments)
+
+
+def _prepare(work: Assignment, source: Storage, copies: ExitStack) -> list[Message]:
     from mmsprep import pipeline
 
     recipe = work.recipe
-    attachments = tuple(
-        (given.name, copies.enter_context(source.local(given.file.place, given.name))) for given in work.inputs
-    )
-    job = Job(
-        attachments=attachments,
-        text=work.text,
-        subject=work.subject,
-        profile=recipe.profile,
-        limit_bytes=recipe.limit_bytes,
-        on_error="skip" if recipe.on_error == "skip" else "fail",
-        trim=recipe.trim,
-        poster=recipe.poster,
-    )
-    return pipeline.run(job, settings=recipe.settings)
+    attachments = attachments_of(work.inputs, source, copies)
+    job = replace(recipe.job, attachments=attachments, text=work.text, subject=work.subject, profile=recipe.profile)
+    if recipe.split and work.message:
+        return pipeline.split(job, settings=recipe.settings)
+    return [pipeline.run(job, settings=recipe.settings)]
 
 
 def _check_unchanged(work: Assignment, source: Storage) -> None:
@@ -236,12 +246,21 @@ def _check_unchanged(work: Assignment, source: Storage) -> None:
             raise Unreadable(given.name, "was changed while it was read; run the batch again when it is at rest")
 
 
-def _files_of(work: Assignment, message: Message) -> dict[str, bytes]:
-    """The files to write, in the order to write them."""
+def _files_of(work: Assignment, messages: Sequence[Message]) -> dict[str, bytes]:
+    """The files to write, in the order to write them; several messages in folders 1, 2, ..."""
     if work.message:
-        return {_output_name(work, name): data for name, data in message.files().files.items()}
-    (part,) = message.parts
+        return {
+            _output_name(work, folder + name): data
+            for message, folder in zip(messages, _folders(len(messages)), strict=True)
+            for name, data in message.files().files.items()
+        }
+    ((part,),) = (message.parts for message in messages)
     return {_output_name(work, PurePosixPath(part.name).suffix): part.data}
+
+
+def _folders(count: int) -> list[str]:
+    """Where each of so many messages lies below the item's folder."""
+    return [""] if count == 1 else [f"{number}/" for number in range(1, count + 1)]
 
 
 def _output_name(work: Assignment, tail: str) -> str:
@@ -251,13 +270,16 @@ def _output_name(work: Assignment, tail: str) -> str:
 
 
 def _write(work: Assignment, files: dict[str, bytes], target: Storage) -> tuple[OutputFile, ...]:
-    """Write the files; of a message, ``message.json`` goes first and comes last: a folder that has one is whole."""
+    """Write the files; of a message, ``message.json`` goes first and comes last: a folder that has one is whole.
+
+    Of several, every earlier one goes, so that none is taken for one of the new set.
+    """
     for name, data in files.items():
         if name in work.strangers and not _is_there(name, data, target):
             raise OutputError(f"{name}: is in the way and not of this batch; move it, or choose another output")
-    report = _output_name(work, REPORT_NAME)
-    if work.message and report in work.there:
-        target.remove(report)
+    for name in work.there if work.message else ():
+        if name.rpartition("/")[2] == REPORT_NAME and name not in work.strangers:
+            target.remove(name)
     outputs = []
     for name, data in files.items():
         stored = target.put(name, data)
@@ -270,9 +292,10 @@ def _is_there(name: str, data: bytes, target: Storage) -> bool:
     return found is not None and found.size_bytes == len(data) and target.read(name) == data
 
 
-def _part(part: Json) -> Json:
-    """The compact report of one part."""
+def _part(part: Json, folder: str) -> Json:
+    """The compact report of one part of the message in ``folder``."""
     return {
         **{key: part[key] for key in _PART_KEYS},
+        "folder": folder.rstrip("/"),
         "source": {key: part["source"][key] for key in _SOURCE_KEYS},
     }

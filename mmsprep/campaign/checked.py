@@ -10,11 +10,13 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from os import PathLike
 from pathlib import Path, PurePath
 
 from mmsprep.campaign.merge import Template, check_fields
 from mmsprep.campaign.people import People, Person, read_people
 from mmsprep.errors import AddressError, MmsprepError, NotFound, UsageError
+from mmsprep.pipeline.intake import Excerpt, with_suffix_read
 from mmsprep.pipeline.job import Job
 from mmsprep.receive.reports import Reports
 from mmsprep.sender.address import msisdn
@@ -134,7 +136,7 @@ def check(campaign: Campaign) -> Checked:
         raise UsageError(f"{problem}\n" + "\n".join(problems) + f"{more}\n--on-error skip leaves them out")
     for files in groups:
         for name in files:
-            if not Path(name).exists():
+            if not _path_of(name).exists():
                 raise NotFound(name, "there is no such file; nothing was sent")
     return Checked(campaign=campaign, counts=counts, groups=groups, problems=tuple(problems))
 
@@ -232,9 +234,16 @@ def _file(template: Template, person: Person) -> str:
                 f"{given.name} is {value[:60]!r}, which leads out of its folder; write the folder before it"
             )
     name = template.filled(person.values, f"the file {template.text!r}")
-    if not Path(name).is_file():
+    if not _path_of(name).is_file():
         raise NotFound(name, "there is no such file")
     return name
+
+
+def _path_of(name: str) -> Path:
+    """The file itself, where some seconds of it are meant."""
+    given = with_suffix_read(name)
+    whole = given.content if isinstance(given, Excerpt) else given
+    return Path(whole) if isinstance(whole, (str, PathLike)) else Path(name)
 
 
 def _size_bytes(text: str) -> int:

@@ -13,7 +13,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsprep.cli.options import HtmlOption, OnError, parse_size
+from mmsprep.cli.options import (
+    BestEffortFlag,
+    HtmlOption,
+    KeepNamesFlag,
+    LimitOption,
+    OnError,
+    OnErrorOption,
+    PosterFlag,
+    QualityOption,
+    SlidesFlag,
+    SplitFlag,
+    TrimFlag,
+    parse_quality,
+    parse_size,
+)
 from mmsprep.cli.printing import ForOption, ProfileOption, Stopped, console_for, print_json, put, reported, say, waiting
 from mmsprep.errors import EmptyFolder, OutputError, UsageError
 from mmsprep.model import Phones
@@ -38,10 +52,6 @@ Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker pr
 ExecutorOption = Annotated[
     str, typer.Option("--executor", metavar="local|serial|dask://HOST:8786", help="Where the work is done.")
 ]
-Limit = Annotated[str | None, typer.Option(help="Limit for each result, like 100k or 250000.")]
-Skip = Annotated[OnError, typer.Option(help="A message's file that cannot be sent: fail the message, or skip it.")]
-Trim = Annotated[bool, typer.Option("--trim", help="Cut clips and recordings that are too long to what fits.")]
-Poster = Annotated[bool, typer.Option("--poster", help="Take the best frame of a clip that is too long.")]
 Lines = Annotated[bool, typer.Option("--json", help="Print one JSON object a result on stdout, as they finish.")]
 
 
@@ -56,10 +66,15 @@ def batch(
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Do only what is missing or changed; or everything again.")
     ] = True,
-    limit: Limit = None,
-    on_error: Skip = OnError.FAIL,
-    trim: Trim = False,
-    poster: Poster = False,
+    limit: LimitOption = None,
+    on_error: OnErrorOption = OnError.FAIL,
+    trim: TrimFlag = False,
+    poster: PosterFlag = False,
+    split: SplitFlag = False,
+    quality: QualityOption = "",
+    best_effort: BestEffortFlag = False,
+    slides: SlidesFlag = False,
+    keep_names: KeepNamesFlag = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Start nothing new after the first failure.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write all outcomes into a file, one JSON object a line.")] = None,
     html: HtmlOption = None,
@@ -88,6 +103,11 @@ def batch(
             on_error=on_error.value,
             trim=trim,
             poster=poster,
+            split=split,
+            quality=parse_quality(quality),
+            best_effort=best_effort,
+            slides=slides,
+            keep_names=keep_names,
             resume=resume,
             fail_fast=fail_fast,
         )
@@ -176,10 +196,15 @@ def watch(
     settle: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="How long a file must rest before it is read.")
     ] = 2.0,
-    limit: Limit = None,
-    on_error: Skip = OnError.FAIL,
-    trim: Trim = False,
-    poster: Poster = False,
+    limit: LimitOption = None,
+    on_error: OnErrorOption = OnError.FAIL,
+    trim: TrimFlag = False,
+    poster: PosterFlag = False,
+    split: SplitFlag = False,
+    quality: QualityOption = "",
+    best_effort: BestEffortFlag = False,
+    slides: SlidesFlag = False,
+    keep_names: KeepNamesFlag = False,
     json_output: Lines = False,
 ) -> None:
     """Convert what is in a folder and whatever appears in it, until stopped with Ctrl-C."""
@@ -198,6 +223,11 @@ def watch(
             on_error=on_error.value,
             trim=trim,
             poster=poster,
+            split=split,
+            quality=parse_quality(quality),
+            best_effort=best_effort,
+            slides=slides,
+            keep_names=keep_names,
         )
         tell = _print if json_output else _teller()
         with suppress(KeyboardInterrupt):

@@ -51,6 +51,9 @@ LimitOption = Annotated[str | None, typer.Option("--limit", help="Limit for the 
 OnErrorOption = Annotated[
     OnError, typer.Option("--on-error", help="What to do when a file cannot be sent: fail, or skip it and say so.")
 ]
+SplitFlag = Annotated[
+    bool, typer.Option("--split", help="Make as few messages as needed, in folders 1, 2, ... of the output.")
+]
 TrimFlag = Annotated[bool, typer.Option("--trim", help="Cut clips and recordings that are too long to what fits.")]
 PosterFlag = Annotated[bool, typer.Option("--poster", help="Send the best frame of a clip that is too long.")]
 _CUT_FROM = "Send a clip or recording from here on: 12s, 1:05 or 1:02:03."
@@ -161,7 +164,7 @@ def job_of(
         trim=trim,
         poster=poster,
         keep_names=keep_names,
-        quality=_quality(quality),
+        quality=parse_quality(quality),
         best_effort=best_effort,
         slides=slides,
         pages=pages,
@@ -208,7 +211,12 @@ def _moment(text: str, option: str) -> float | None:
     return as_moment(text, option) if text else None
 
 
-def _quality(text: str) -> float | None:
+def parse_quality(text: str) -> float | None:
+    """A quality of a word or a number; ``None`` for no text.
+
+    Raises:
+        UsageError: it is neither.
+    """
     from mmsprep.pipeline.job import as_quality
 
     try:

@@ -23,6 +23,7 @@ from mmsprep.cli.options import (
     PriorityOption,
     QualityOption,
     SlidesFlag,
+    SplitFlag,
     SubjectOption,
     TextFileOption,
     TextOption,
@@ -67,9 +68,7 @@ def prepare(
     on_error: OnErrorOption = OnError.FAIL,
     trim: TrimFlag = False,
     poster: PosterFlag = False,
-    split: Annotated[
-        bool, typer.Option("--split", help="Make as few messages as needed, in DIR/1, DIR/2, ...")
-    ] = False,
+    split: SplitFlag = False,
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
     slides: SlidesFlag = False,

@@ -275,16 +275,29 @@ def with_suffix_read(entry: AttachmentInput) -> AttachmentInput:
     """
     if isinstance(entry, Found) or not isinstance(entry, (str, os.PathLike)):
         return entry
-    found = _SUFFIX.fullmatch(os.fsdecode(entry))
-    if found is None or os.path.lexists(entry):
+    found = None if os.path.lexists(entry) else split_suffix(os.fsdecode(entry))
+    if found is None:
         return entry
+    path, span = found
+    return Excerpt(path if isinstance(entry, str) else Path(path), span.from_s, span.to_s)
+
+
+def split_suffix(name: str) -> tuple[str, Span] | None:
+    """``clip.mp4[12s-20s]`` as the name and the seconds; ``None`` for a name without such an end.
+
+    Raises:
+        UsageError: the moments make no sense.
+    """
+    found = _SUFFIX.fullmatch(name)
+    if found is None:
+        return None
     path, begin, end = found.groups()
     if not (begin or end):
-        return entry
+        return None
     try:
-        return Excerpt(path if isinstance(entry, str) else Path(path), begin or 0.0, end or None)
+        return path, span_between(begin or None, end or None)
     except UsageError as error:
-        raise UsageError(f"{os.fsdecode(entry)}: {error}") from None
+        raise UsageError(f"{name}: {error}") from None
 
 
 def _take_one(entry: AttachmentInput, index: int, settings: Settings) -> Attachment:
