@@ -42,6 +42,7 @@ from mmsprep.campaign.checked import Verdict, decisions, numbers_in, stopped_in
 from mmsprep.campaign.merge import has_fields
 from mmsprep.cli import app
 from mmsprep.errors import MmsprepError, NotFound, OutputError, TooManyFailures, TypeNotAllowed, UsageError
+from mmsprep.model import Span
 from mmsprep.receive import open_store
 from mmsprep.receive.limits import Limits
 from mmsprep.receive.parse_form import parse_form
@@ -381,6 +382,24 @@ def test_a_content_that_is_refused_to_one_in_their_own_words_is_theirs_alone(tmp
         theirs, "content_refused"
     )
     assert len(done) == 40
+
+
+def test_everybody_can_get_seconds_of_a_recording(tmp_path: Path, sample_media: Path) -> None:
+    """All the same ones, or those of a file of their own; a file that is not there is told before anything is sent."""
+    recording = (sample_media / "formats/a-law.wav").read_bytes()
+    for name in ("all.wav", "Bob.wav", "Änne.wav"):
+        (tmp_path / name).write_bytes(recording)
+    people = read_people(listed(tmp_path))
+    files = (Template(f"{tmp_path}/all.wav[0.2-0.7s]"), Template(f"{tmp_path}/{{Name}}.wav[0-0.5s]"))
+    checked = check(Campaign(people=people, files=files))
+    with Rendered(checked) as rendered:
+        for decided in decisions(checked.campaign):
+            assert decided.words is not None
+            spans = [part.span for part in rendered.message(decided.words).parts]
+            assert spans == [Span(0.2, 0.7), Span(0.0, 0.5)]
+    for missing in (f"{tmp_path}/none.wav[0-1s]", f"{tmp_path}/{{Name}}.ogg[0-1s]"):
+        with pytest.raises(MmsprepError, match="no such file"):
+            check(Campaign(people=people, files=(Template(missing),)))
 
 
 def test_a_content_that_all_get_ends_it_at_the_first_refusal(tmp_path: Path) -> None:

@@ -90,6 +90,10 @@ def test_an_option_is_the_same_in_every_command() -> None:
                     assert known.setdefault(word, said) == said, (name, word)
 
 
+def test_a_look_is_of_the_same_profile_and_phones() -> None:
+    assert {"--profile", "--for"} <= _options("inspect").keys()
+
+
 @pytest.mark.parametrize("name", ["prepare", "batch", "watch"])
 def test_where_results_are_written_a_message_may_become_several(name: str) -> None:
     assert "--split" in _options(name)

@@ -15,6 +15,8 @@ from mmsprep.cli.options import (
     AttemptsOption,
     BestEffortFlag,
     CountryOption,
+    CutFromOption,
+    CutToOption,
     EarliestOption,
     ExpiryOption,
     GatewayOption,
@@ -23,11 +25,13 @@ from mmsprep.cli.options import (
     OnError,
     PosterFlag,
     PriorityClassOption,
+    PriorityOption,
     QualityOption,
     ReportOption,
     ResendUnknownFlag,
     SandboxFlag,
     SendDoor,
+    SlidesFlag,
     SubjectOption,
     TextAtEndFlag,
     TextFileOption,
@@ -35,6 +39,7 @@ from mmsprep.cli.options import (
     TrimFlag,
     ViaOption,
     job_of,
+    refuse_moments,
 )
 from mmsprep.cli.printing import (
     ForOption,
@@ -131,6 +136,10 @@ def campaign(
     poster: PosterFlag = False,
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
+    slides: SlidesFlag = False,
+    cut_from: CutFromOption = "",
+    cut_to: CutToOption = "",
+    priority: PriorityOption = None,
     keep_names: KeepNamesFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
@@ -144,6 +153,7 @@ def campaign(
         from mmsprep.campaign.sending import Sending, campaign_key
         from mmsprep.sender import Journal, Patience, SubmitOptions, check_says, origin
 
+        refuse_moments(("--from", sender))
         options = SubmitOptions(report, expiry, earliest, priority_class)
         check_says(via.value, origin(sender, country) if sender else None, options)
         pace, failures = Pace(at_once=at_once, per_second=per_second), Failures.of(max_failures)
@@ -161,6 +171,10 @@ def campaign(
             keep_names=keep_names,
             quality=quality,
             best_effort=best_effort,
+            slides=slides,
+            cut_from=cut_from,
+            cut_to=cut_to,
+            priority=priority or [],
         )
         asked = _asked(
             people,

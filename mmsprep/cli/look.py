@@ -6,8 +6,19 @@ from typing import Annotated
 
 import typer
 
-from mmsprep.cli.printing import JsonFlag, ProfileOption, console_for, inputs_of, print_json, put, reported, say
+from mmsprep.cli.printing import (
+    ForOption,
+    JsonFlag,
+    ProfileOption,
+    console_for,
+    inputs_of,
+    print_json,
+    put,
+    reported,
+    say,
+)
 from mmsprep.errors import UsageError
+from mmsprep.model import Phones
 
 profiles_app = typer.Typer(help="The networks and handset classes that mmsprep knows.")
 
@@ -17,15 +28,17 @@ Files = Annotated[
 ]
 
 
-def inspect(files: Files, profile: ProfileOption = "smsglobal", json_output: JsonFlag = False) -> None:
+def inspect(
+    files: Files, profile: ProfileOption = "smsglobal", phones: ForOption = Phones.USUAL, json_output: JsonFlag = False
+) -> None:
     """Say what each file really is and what prepare would do with it; nothing is encoded."""
     with reported(json_output):
         from mmsprep import pipeline
         from mmsprep.cli.documents import inspection_document
         from mmsprep.cli.tables import inspection_table
-        from mmsprep.profile import load_profile
+        from mmsprep.profile import load_profile, variant_of
 
-        rules = load_profile(profile)
+        rules = load_profile(variant_of(profile, phones))
         found = pipeline.inspect(inputs_of(files), profile=rules)
         if json_output:
             print_json(inspection_document(found, rules))

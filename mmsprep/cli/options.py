@@ -200,9 +200,15 @@ def parse_size(text: str) -> int:
     return size_bytes
 
 
-def is_moment(text: str) -> bool:
-    """Whether it can be a place in a recording and nothing else."""
-    return bool(re.fullmatch(r"[0-9.]+s|[0-9]+(:[0-9]{1,2}){1,2}(\.[0-9]+)?", text.strip()))
+def refuse_moments(*numbers: tuple[str, str]) -> None:
+    """Refuse a place in a recording where an option takes a telephone number.
+
+    Raises:
+        UsageError: the value of one of the options can be nothing else.
+    """
+    for option, value in numbers:
+        if re.fullmatch(r"[0-9.]+s|[0-9]+(:[0-9]{1,2}){1,2}(\.[0-9]+)?", value.strip()):
+            raise UsageError(f"{option} {value}: {option} takes a number here; --cut{option[1:]} cuts a recording")
 
 
 def _moment(text: str, option: str) -> float | None:

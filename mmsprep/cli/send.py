@@ -42,8 +42,8 @@ from mmsprep.cli.options import (
     TextOption,
     TrimFlag,
     ViaOption,
-    is_moment,
     job_of,
+    refuse_moments,
 )
 from mmsprep.cli.printing import (
     ForOption,
@@ -139,9 +139,7 @@ def send(
         from mmsprep.campaign.merge import has_fields
         from mmsprep.sender import Patience, SubmitOptions, check_says, msisdn, origin
 
-        for option, value in (("--from", sender), *(("--to", number) for number in to)):
-            if is_moment(value):
-                raise UsageError(f"{option} {value}: {option} takes a number here; --cut{option[1:]} cuts a recording")
+        refuse_moments(("--from", sender), *(("--to", number) for number in to))
         options = SubmitOptions(report, expiry, earliest, priority_class)
         whose = origin(sender, country) if sender else None
         check_says(via.value, whose, options)

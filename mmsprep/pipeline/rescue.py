@@ -130,7 +130,7 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
     groups = groups_in_order(this, paged) if paged else groups_in_order(this, entries, shortfall)
     if groups and (len(groups) > 1 or paged):
         pages = f", tall pictures in {sum(one.page is not None for one in paged)} pages" if paged else ""
-        advice.append(f"sent as {max(2, len(groups))} messages it would fit (--split){pages}")
+        advice.append(f"sent as {max(2, len(groups))} messages it would fit (prepare --split){pages}")
     if not this.job.best_effort:
         advice.append("--best-effort sends it as it is, below what is worth looking at")
     advice.append("or leave an attachment out, or give a larger --limit if the gateway takes it")

@@ -43,7 +43,7 @@ def too_many(this: Run, count: int) -> TooManyAttachments:
     """The error for ``count`` attachments where fewer are allowed."""
     return TooManyAttachments(
         f"{count} attachments, profile {this.profile.name!r} allows {this.profile.message.max_attachments};"
-        " leave some out, or send several messages (--split)"
+        " leave some out, or send several messages (prepare --split)"
     )
 
 
