@@ -384,3 +384,22 @@ def test_whole_numbers_and_late_translations_are_taken_for_what_they_are() -> No
 
     message = prepare(text=UserString("Hello"), limit_bytes=Number())  # type: ignore[arg-type]
     assert (message.text, message.limit_bytes) == ("Hello", 100_000)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("foto.jpg", "there is no such file; is photo.jpg meant?"),
+        ("PHOTO.JPG", "there is no such file; is photo.jpg meant?"),
+        ("voice.ogg", "there is no such file"),
+        ("away/photo.jpg", "there is no such file, nor a folder {folder}/away"),
+        ("photo.jpg/photo.jpg", "there is no such file, nor a folder {folder}/photo.jpg"),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_with_the_one_that_may_be_meant(
+    tmp_path: Path, given: str, words: str
+) -> None:
+    if (tmp_path / "photo.jpg").write_bytes(b"x") and (tmp_path / "PHOTO.JPG").exists():
+        pytest.skip("case does not count here")
+    _, (problem,) = take_in(tmp_path / given, Settings())
+    assert (problem.code, problem.problem) == ("not_found", words.format(folder=tmp_path))

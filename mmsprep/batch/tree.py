@@ -152,6 +152,8 @@ def open_batch(
     leave_out = check_apart(batch.source, batch.target)
     source, target = open_storage(batch.source), open_storage(batch.target)
     if not is_remote(source.location) and not Path(source.location).is_dir():
+        if Path(source.location).exists():
+            raise NotFound(batch.source, "is a file, no folder; give its folder, or prepare the file by itself")
         raise NotFound(batch.source, "there is no such folder")
     opened_ledger = copied_ledger(target) if look_only else open_ledger(target)
     with open_executor(executor, worker_count, settings) as workforce, opened_ledger as ledger:

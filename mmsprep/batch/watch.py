@@ -10,7 +10,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
 from itertools import count
@@ -76,6 +76,7 @@ def watch(
     worker_count: int | None = None,
     settings: Settings | None = None,
     stop: threading.Event | None = None,
+    begun: Callable[[], object] | None = None,
 ) -> Iterator[ItemOutcome]:
     """Do what is in the batch's input now, then whatever appears in it, until ``stop`` is set.
 
@@ -86,6 +87,7 @@ def watch(
         settle_s: how long a file must have been unchanged before it is read.
         executor, worker_count, settings: as in :func:`mmsprep.batch.run_batch`.
         stop: ends the watch.
+        begun: called once everything is seen that appears.
 
     Raises:
         UsageError: the input is no local folder, or a manifest was given.
@@ -109,6 +111,8 @@ def watch(
             root, watch_filter=None, step=50, rust_timeout=_TICK_MS, yield_on_timeout=True, stop_event=stop
         )
         watched = _identity(root)
+        if begun:
+            begun()
         for changes in ticks:
             if watched is None or _identity(root) != watched:
                 raise NotFound(

@@ -44,13 +44,13 @@ Target = Annotated[str, typer.Argument(metavar="OUT", help="Where results go; ma
 Each = Annotated[
     str,
     typer.Option(
-        metavar="file|folder|MANIFEST",
-        help="What becomes one result: every file, every folder, or every row of a CSV or JSONL manifest.",
+        metavar="WHAT",
+        help="What becomes one result: every file, every folder, or every row of a MANIFEST.csv or .jsonl.",
     ),
 ]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; one a core by default.")]
 ExecutorOption = Annotated[
-    str, typer.Option("--executor", metavar="local|serial|dask://HOST:8786", help="Where the work is done.")
+    str, typer.Option("--executor", metavar="WHERE", help="Where the work is done: local, serial, dask://HOST:8786.")
 ]
 Lines = Annotated[bool, typer.Option("--json", help="Print one JSON object a result on stdout, as they finish.")]
 
@@ -229,26 +229,22 @@ def watch(
             slides=slides,
             keep_names=keep_names,
         )
-        tell = _print if json_output else _teller()
+        tell = _print if json_output else _tell
+        begun = None if json_output else lambda: say("watching; Ctrl-C stops")
         with suppress(KeyboardInterrupt):
-            for outcome in watched(wanted, settle_s=settle, executor=executor, worker_count=jobs):
+            for outcome in watched(wanted, settle_s=settle, executor=executor, worker_count=jobs, begun=begun):
                 tell(outcome)
 
 
-def _teller() -> Callable[[ItemOutcome], None]:
+def _tell(outcome: ItemOutcome) -> None:
     from mmsprep.cli.batch_progress import failure_lines
     from mmsprep.message.wording import size_words
 
-    say("watching; Ctrl-C stops")
-
-    def tell(outcome: ItemOutcome) -> None:
-        if outcome.made:
-            names = ", ".join(f"{file.name} ({size_words(file.size_bytes)})" for file in outcome.made.outputs)
-            say(f"{outcome.id}: {names}")
-        for line in failure_lines(outcome):
-            say(line)
-
-    return tell
+    if outcome.made:
+        names = ", ".join(f"{file.name} ({size_words(file.size_bytes)})" for file in outcome.made.outputs)
+        say(f"{outcome.id}: {names}")
+    for line in failure_lines(outcome):
+        say(line)
 
 
 def _print(outcome: ItemOutcome) -> None:

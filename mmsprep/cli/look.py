@@ -59,7 +59,8 @@ def profiles(context: typer.Context) -> None:
 
         for title, names in (("", profile_names()), ("For a relay of a network of its own (MM7):", network_names())):
             if title:
-                put(f"\n{title}")
+                put("")
+                put(title)
             for name in names:
                 found = load_profile(name)
                 put(f"{name:18} {found.message.limit_bytes:>9,} bytes  {found.title}")

@@ -70,7 +70,7 @@ def profile_table(profile: Profile) -> RenderableType:
     from rich.text import Text
 
     image, video = profile.image, profile.video
-    rungs = ", ".join(f"{step.format} {step.rate_kbps:g}k" for step in profile.audio.ladder)
+    rungs = ", ".join(dict.fromkeys(f"{step.format} {step.rate_kbps:g}k" for step in profile.audio.ladder))
     clips = (
         f"{video.format} ({video.brand}), {video.codec} {video.codec_profile} {video.codec_level}, up to"
         f" {video.max_long_px}x{video.max_short_px} px, {video.max_fps:g} fps"

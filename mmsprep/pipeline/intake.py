@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard
@@ -20,6 +21,7 @@ from mmsprep.errors import (
     Empty,
     EmptyFolder,
     InputError,
+    NotFound,
     OverInputLimit,
     Unreadable,
     UsageError,
@@ -106,6 +108,7 @@ Attachments = AttachmentInput | Iterable[AttachmentInput]
 
 _DATA = (bytes, bytearray, memoryview)
 _PIECE_BYTES = 1_000_000
+_NAMES_COMPARED = 1_000
 _MIME_TYPE = re.compile(r"(application|audio|image|model|multipart|text|video|x-\w+)/[\w.+-]+\s*(;.*)?", re.IGNORECASE)
 _EXPECTED = "a path, bytes, an open file, an upload, (name, bytes), or an Excerpt of one"
 _MOMENT = re.compile(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,6}(?:\.[0-9]{1,6})?)(s?)", re.ASCII)
@@ -323,10 +326,26 @@ def _take_whole(entry: WholeInput, index: int, settings: Settings) -> Attachment
 
 
 def _from_path(path: str | os.PathLike[str], index: int, settings: Settings, name: str) -> Attachment:
-    with open_untrusted(path, name) as file:
-        mark = mark_of(file)
+    try:
+        with open_untrusted(path, name) as file:
+            mark = mark_of(file)
+    except NotFound as error:
+        instead = "" if isinstance(path, Found) else _instead(path)
+        raise NotFound(name, error.problem + instead) from None
     _check_size(name, mark.size_bytes, settings)
     return Attachment(index, name, mark.size_bytes, path=Path(path), mark=mark)
+
+
+def _instead(path: str | os.PathLike[str]) -> str:
+    """What to say of a file that is not there: a name like its own, which is, or that its folder is not there."""
+    missing = Path(path)
+    try:
+        names = os.listdir(missing.parent)  # noqa: PTH208 - names alone are wanted
+    except (OSError, ValueError):
+        return f", nor a folder {missing.parent}" if missing.parent.name else ""
+    near = [one for one in names if one.casefold() == missing.name.casefold()]
+    near = near or get_close_matches(missing.name, names[:_NAMES_COMPARED], 1)
+    return f"; is {near[0]} meant?" if near else ""
 
 
 def _from_bytes(name: str, data: bytes, index: int, settings: Settings) -> Attachment:
@@ -402,7 +421,7 @@ def _rewound(source: Any) -> bool:
 
 def _check_size(name: str, size_bytes: int, settings: Settings) -> None:
     if size_bytes == 0:
-        raise Empty(name, "is empty (0 bytes)")
+        raise Empty(name, "is empty (0 bytes); get the file again")
     if size_bytes > settings.max_input_bytes:
         raise OverInputLimit(
             name,

@@ -93,7 +93,9 @@ class Tracker:
 
     def __init__(self, *, journal: Place | Journal | None = None, inbox: Place | None = None) -> None:
         if not journal and not inbox:
-            raise UsageError("nothing to track with: give the journal of the sends, the receiver's store, or both")
+            raise UsageError(
+                "nothing to track with: give the journal of sends (--journal), the receiver's store (--store), or both"
+            )
         self._is_own = not isinstance(journal, Journal)
         self.journal = None if not journal else journal if isinstance(journal, Journal) else _existing(journal)
         self.reports: Reports | None = None
