@@ -266,7 +266,10 @@ def test_words_that_mean_something_to_callers_mean_one_thing() -> None:
         for node in ast.parse((_ROOT / module).read_text("utf-8")).body:
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(module)
-    for name in ("Account", "Door", "Incoming", "Ledger", "Source", "WireRequest", "Attachment", "Message", "Receipt"):
+    once = ("Account", "Door", "Incoming", "Ledger", "Source", "WireRequest", "Attachment", "Message", "Receipt")
+    for name in (*once, "Delivery", "Content", "Unreadable"):
         assert len(found[name]) == 1, found[name]
-    with pytest.warns(DeprecationWarning, match="Login"):
-        assert import_module("mmsprep.sandbox").Account is import_module("mmsprep.sandbox").Login
+    sandbox = import_module("mmsprep.sandbox")
+    for old, new in (("Account", "Login"), ("Content", "SubmittedContent"), ("Delivery", "PushDelivery")):
+        with pytest.warns(DeprecationWarning, match=new):
+            assert getattr(sandbox, old) is getattr(sandbox, new)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mmsprep.printable import printable
-from mmsprep.receive.incoming import Stored, Unreadable, What
+from mmsprep.receive.incoming import Stored, UnreadablePush, What
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,7 +38,7 @@ def listing(messages: Sequence[Stored]) -> RenderableType:
     return table
 
 
-def unreadable_listing(pushes: Sequence[Unreadable]) -> RenderableType:
+def unreadable_listing(pushes: Sequence[UnreadablePush]) -> RenderableType:
     """Pushes that could not be read, as a table for people."""
     from rich import box
     from rich.table import Table

@@ -13,7 +13,7 @@ from mmsprep.cli.printing import JsonFlag, print_json, reported, say
 from mmsprep.errors import UsageError
 
 if TYPE_CHECKING:
-    from mmsprep.sandbox import Delivery
+    from mmsprep.sandbox import PushDelivery
 
 sandbox_app = typer.Typer(help="A local gateway to develop and test against, with a page that shows the phone.")
 
@@ -166,7 +166,7 @@ def _type_of(path: Path) -> str:
     return more.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
 
-def _tell(delivery: Delivery) -> None:
+def _tell(delivery: PushDelivery) -> None:
     if not delivery.attempts:
         say(f"pushing id {delivery.pushed.id} to {delivery.url}")
         return

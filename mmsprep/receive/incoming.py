@@ -148,7 +148,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
+class UnreadablePush:
     """A push that could not be read, kept as it came. ``pushes`` counts how often it came."""
 
     number: int

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsprep.errors import OutputError
 from mmsprep.printable import json_text
-from mmsprep.receive.incoming import PushDoor, RawPush, Stored, Unreadable
+from mmsprep.receive.incoming import PushDoor, RawPush, Stored, UnreadablePush
 
 if TYPE_CHECKING:
     from mmsprep.receive.store import Store
@@ -50,7 +50,7 @@ def document(message: Stored) -> dict[str, Any]:
     }
 
 
-def unreadable_document(push: Unreadable) -> dict[str, Any]:
+def unreadable_document(push: UnreadablePush) -> dict[str, Any]:
     """One push that could not be read, as JSON: the contract of ``docs/receiving.md``."""
     return {
         "name": push.name,

@@ -17,13 +17,13 @@ from sqlalchemy import Connection, delete, select
 
 from mmsprep.errors import NotFound
 from mmsprep.receive.characters import storable
-from mmsprep.receive.incoming import PushDoor, RawPush, Unreadable
+from mmsprep.receive.incoming import PushDoor, RawPush, UnreadablePush
 from mmsprep.receive.limits import Limits
 from mmsprep.receive.schema import unreadable as table
 from mmsprep.receive.store import Store
 
 _MOST_CHARACTERS = 2000
-_FIELDS = tuple(entry.name for entry in fields(Unreadable))
+_FIELDS = tuple(entry.name for entry in fields(UnreadablePush))
 _log = logging.getLogger("mmsprep.receive")
 
 
@@ -71,7 +71,7 @@ def _make_room(connection: Connection, limits: Limits) -> list[str]:
     return [row.sha256 for row in beyond]
 
 
-def listed(store: Store, limit: int) -> list[Unreadable]:
+def listed(store: Store, limit: int) -> list[UnreadablePush]:
     """The newest ``limit`` of them, newest first.
 
     Raises:
@@ -79,7 +79,9 @@ def listed(store: Store, limit: int) -> list[Unreadable]:
     """
     with store.guarded(), store.engine.connect() as connection:
         rows = connection.execute(select(table).order_by(table.c.number.desc()).limit(limit)).all()
-    return [Unreadable(**{name: getattr(row, name) for name in _FIELDS} | {"door": PushDoor(row.door)}) for row in rows]
+    return [
+        UnreadablePush(**{name: getattr(row, name) for name in _FIELDS} | {"door": PushDoor(row.door)}) for row in rows
+    ]
 
 
 def raw_of(store: Store, name: str) -> RawPush:

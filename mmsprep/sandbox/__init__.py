@@ -17,16 +17,14 @@ from __future__ import annotations
 
 import warnings
 
-from mmsprep.sandbox.exchange import Content, Door, Exchange, Judgement, Login, ShownPart, Slide, Submission
+from mmsprep.sandbox.exchange import Door, Exchange, Judgement, Login, ShownPart, Slide, Submission, SubmittedContent
 from mmsprep.sandbox.faults import Fault, parse_fault
 from mmsprep.sandbox.notices import Notice, Notification, parse_notice
-from mmsprep.sandbox.push import Delivery, Persistence
+from mmsprep.sandbox.push import Persistence, PushDelivery
 from mmsprep.sandbox.server import DEFAULT_PORT, Sandbox
 
 __all__ = [
     "DEFAULT_PORT",
-    "Content",
-    "Delivery",
     "Door",
     "Exchange",
     "Fault",
@@ -35,18 +33,24 @@ __all__ = [
     "Notice",
     "Notification",
     "Persistence",
+    "PushDelivery",
     "Sandbox",
     "ShownPart",
     "Slide",
     "Submission",
+    "SubmittedContent",
     "parse_fault",
     "parse_notice",
 ]
 
 
+_RENAMED = {"Account": "Login", "Content": "SubmittedContent", "Delivery": "PushDelivery"}
+"""Names that meant another thing elsewhere (:class:`mmsprep.Account`, what :func:`mmsprep.deliver` gives)."""
+
+
 def __getattr__(name: str) -> object:
-    """``Account`` is what :class:`Login` was called; :class:`mmsprep.Account` is another thing."""
-    if name == "Account":
-        warnings.warn("mmsprep.sandbox.Account is called Login now", DeprecationWarning, stacklevel=2)
-        return Login
+    """A name's successor, with a warning."""
+    if name in _RENAMED:
+        warnings.warn(f"mmsprep.sandbox.{name} is called {_RENAMED[name]} now", DeprecationWarning, stacklevel=2)
+        return globals()[_RENAMED[name]]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """The content of a message: its parts, its presentation and its exact size, whichever door it came by.
 
 Comes in: the multipart that MM7 carries, or the fields of a form (which the gateway makes such a multipart
-of). Goes out: a :class:`Content`, or :class:`Refused`. Never: anything about accounts or addresses.
+of). Goes out: a :class:`SubmittedContent`, or :class:`Refused`. Never: anything about accounts or addresses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mmsprep.message.message import SMIL_CONTENT_TYPE, SMIL_NAME, TEXT_NAME
 from mmsprep.message.mime import Entity, parse_multipart, root_of
 from mmsprep.mm7.schema import local_name
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
-from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Content, Refused, ShownPart, Slide
+from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Refused, ShownPart, Slide, SubmittedContent
 from mmsprep.sandbox.rules import MAX_ATTACHMENTS, MULTIMEDIA, check_media
 
 _MOST_SLIDES = 100
@@ -69,7 +69,7 @@ def _unused(name: str, taken: set[str]) -> str:
     return found
 
 
-def read_content(whole: Entity, subject: str, *, our_ids: bool = False) -> Content:
+def read_content(whole: Entity, subject: str, *, our_ids: bool = False) -> SubmittedContent:
     """Take a message's content apart and check all of it.
 
     Args:
@@ -101,7 +101,7 @@ def read_content(whole: Entity, subject: str, *, our_ids: bool = False) -> Conte
     smil = _data(presentation) if presentation else b""
     slides = _slides(smil, entities) if presentation else tuple(Slide((index,)) for index in range(len(parts)))
     unshown = sorted(set(range(len(parts))) - {index for slide in slides for index in slide.parts})
-    return Content(
+    return SubmittedContent(
         parts=parts,
         slides=(*slides, *(Slide((index,)) for index in unshown)),
         smil=smil.decode("utf-8", "replace"),

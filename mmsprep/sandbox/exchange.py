@@ -83,7 +83,7 @@ class Slide:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class SubmittedContent:
     """What the phone gets. ``bodies`` has the bytes of each of ``parts``; ``total_bytes`` is the whole message.
 
     ``remarks`` are what is allowed, but no good idea.
@@ -105,7 +105,7 @@ class Submission:
     """
 
     number: str
-    content: Content
+    content: SubmittedContent
     sender: str = ""
     subject: str = ""
     wants_report: bool = False

@@ -26,7 +26,7 @@ import msgspec
 from mmsprep import mm7
 from mmsprep.errors import MalformedEnvelope, UsageError
 from mmsprep.sandbox.exchange import Door, Exchange
-from mmsprep.sandbox.push import FORM_TYPE, Delivery, PushRequest, says_ok
+from mmsprep.sandbox.push import FORM_TYPE, PushDelivery, PushRequest, says_ok
 from mmsprep.sandbox.push import document as push_document
 
 MAX_DELAY_S = 86_400.0
@@ -344,7 +344,7 @@ class Notifier:
         return None
 
 
-def document(delivery: Delivery, notification: Notification) -> dict[str, Any]:
+def document(delivery: PushDelivery, notification: Notification) -> dict[str, Any]:
     """How far the push of a notice has come, as JSON values."""
     return push_document(delivery) | {
         "message_id": notification.about,

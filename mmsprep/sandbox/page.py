@@ -31,7 +31,7 @@ from mmsprep.sandbox.exchange import MESSAGE_LIMIT_BYTES, Door, Exchange, ShownP
 from mmsprep.sandbox.faults import Fault, Trouble
 from mmsprep.sandbox.notices import Course, Notification, sent_in
 from mmsprep.sandbox.playback import sources
-from mmsprep.sandbox.push import Delivery, HandsetMessage
+from mmsprep.sandbox.push import HandsetMessage, PushDelivery
 from mmsprep.settings import Settings
 
 _SLIDE_S = 5.0
@@ -82,7 +82,7 @@ def full_page(
     surroundings: Surroundings,
     exchanges: Sequence[Exchange],
     selected: Exchange | None,
-    deliveries: Sequence[Delivery],
+    deliveries: Sequence[PushDelivery],
     faults: Sequence[Fault],
     raw: bytes,
 ) -> str:
@@ -107,7 +107,7 @@ def inbox(exchanges: Sequence[Exchange], selected: int | None, faults: Sequence[
     )
 
 
-def panel(exchange: Exchange, deliveries: Sequence[Delivery], raw: bytes) -> Markup:
+def panel(exchange: Exchange, deliveries: Sequence[PushDelivery], raw: bytes) -> Markup:
     """One exchange: the handset, and the gateway's side of it."""
     submission = exchange.judgement.submission
     return _render(
@@ -151,7 +151,7 @@ def phones(
     return phones_page([(scene, render_all(scene, settings)) for scene in scenes], load_shares(), title=title)
 
 
-def replies(exchange: Exchange, deliveries: Sequence[Delivery]) -> Markup:
+def replies(exchange: Exchange, deliveries: Sequence[PushDelivery]) -> Markup:
     """What the handset of an exchange has answered."""
     submission = exchange.judgement.submission
     number = submission.number if submission else None
@@ -163,7 +163,7 @@ def replies(exchange: Exchange, deliveries: Sequence[Delivery]) -> Markup:
     )
 
 
-def notices(exchange: Exchange, deliveries: Sequence[Delivery]) -> Markup:
+def notices(exchange: Exchange, deliveries: Sequence[PushDelivery]) -> Markup:
     """What the customer was told of an exchange's message."""
     about = exchange.judgement.message_id
     told = [one for one in deliveries if isinstance(one.pushed, Notification) and about and one.pushed.about == about]

@@ -1,7 +1,7 @@
 """The pushing side: something sent to the customer's URL until it is taken, as SMSGlobal's form until it says ``OK``.
 
 Comes in: what the handset sent, or a notice of what became of a message, and an address. Goes out: a
-:class:`Delivery` with every attempt. Never: a redirect followed, or more attempts than asked for.
+:class:`PushDelivery` with every attempt. Never: a redirect followed, or more attempts than asked for.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class PushDelivery:
     """How far a push has come. ``url`` is shown without user name and password."""
 
     number: int
@@ -170,9 +170,9 @@ def push(
     *,
     number: int = 1,
     persistence: Persistence | None = None,
-    progress: Callable[[Delivery], None] | None = None,
+    progress: Callable[[PushDelivery], None] | None = None,
     wait: Callable[[float], object] = time.sleep,
-) -> Delivery:
+) -> PushDelivery:
     """Push to ``url`` until the answer takes it or the attempts are used up.
 
     Args:
@@ -189,7 +189,7 @@ def push(
     check_url(url)
     how = persistence or Persistence()
     request = pushed.request(url)
-    delivery = Delivery(number=number, url=_without_user(url), pushed=pushed)
+    delivery = PushDelivery(number=number, url=_without_user(url), pushed=pushed)
     tell = progress or (lambda _: None)
     tell(delivery)
     for turn in range(how.attempts):
@@ -209,7 +209,7 @@ def push(
     return replace(delivery, finished=True)
 
 
-def document(delivery: Delivery) -> dict[str, Any]:
+def document(delivery: PushDelivery) -> dict[str, Any]:
     """A delivery as JSON values."""
     return {
         "number": delivery.number,

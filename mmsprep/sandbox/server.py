@@ -21,7 +21,7 @@ from mmsprep.errors import OutputError, ToolMissing, UsageError
 from mmsprep.sandbox.exchange import Exchange, Login
 from mmsprep.sandbox.faults import Fault, FaultQueue, fault_of
 from mmsprep.sandbox.notices import Notice, Notification, Notifier, notice_of, sent_in
-from mmsprep.sandbox.push import Delivery, HandsetMessage, Persistence, PushedFile, check_url, new_id, push
+from mmsprep.sandbox.push import HandsetMessage, Persistence, PushDelivery, PushedFile, check_url, new_id, push
 from mmsprep.sandbox.traffic import Traffic
 from mmsprep.settings import Settings, load_settings
 from mmsprep.tools.extras import install_command
@@ -160,7 +160,7 @@ class Sandbox:
         id: str = "",
         files: Sequence[tuple[str, str, bytes]] = (),
         persistence: Persistence | None = None,
-    ) -> Delivery:
+    ) -> PushDelivery:
         """Reply as the handset: push an incoming MMS to ``url`` until it says OK; blocks meanwhile.
 
         ``files`` are names, media types and bytes.
@@ -195,7 +195,7 @@ class Sandbox:
             message = found[0]
         return self._notifier.notify(check_url(url), notice_of({"what": what, **values}), sent_in(message))
 
-    def told(self, count: int = 1, timeout_s: float = 30.0) -> tuple[Delivery, ...]:
+    def told(self, count: int = 1, timeout_s: float = 30.0) -> tuple[PushDelivery, ...]:
         """The pushes of notices that have come to their end, oldest first, when there are ``count`` of them.
 
         Raises:
@@ -210,7 +210,7 @@ class Sandbox:
                 raise OutputError(f"{len(found)} of {count} notices came to an end within {timeout_s:g} s")
             time.sleep(0.02)
 
-    def _push_notice(self, notification: Notification, url: str) -> Delivery:
+    def _push_notice(self, notification: Notification, url: str) -> PushDelivery:
         return push(
             notification,
             url,

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmsprep.sandbox.exchange import Exchange
-from mmsprep.sandbox.push import Delivery, HandsetMessage
+from mmsprep.sandbox.push import HandsetMessage, PushDelivery
 
 MAX_RAW_BYTES = 2_000_000
 
@@ -35,7 +35,7 @@ class Traffic:
         self._keep = keep
         self._lock = threading.Lock()
         self._exchanges: dict[int, Exchange] = {}
-        self._deliveries: dict[int, Delivery] = {}
+        self._deliveries: dict[int, PushDelivery] = {}
         self._last_number = 0
         self._listeners: set[asyncio.Queue[str]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -48,7 +48,7 @@ class Traffic:
             return tuple(self._exchanges.values())
 
     @property
-    def deliveries(self) -> tuple[Delivery, ...]:
+    def deliveries(self) -> tuple[PushDelivery, ...]:
         """Pushes to the user's server, oldest first."""
         with self._lock:
             return tuple(self._deliveries.values())
@@ -89,7 +89,7 @@ class Traffic:
             shutil.rmtree(self._folder_of(number), ignore_errors=True)
         self.tell("exchange")
 
-    def note(self, delivery: Delivery) -> None:
+    def note(self, delivery: PushDelivery) -> None:
         """Keep how far a push has come, in place of what was known of it before."""
         if isinstance(delivery.pushed, HandsetMessage):
             files = tuple(replace(file, data=b"") for file in delivery.pushed.files)
