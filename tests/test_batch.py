@@ -398,8 +398,8 @@ def test_what_makes_several_parts_of_a_file_is_refused_where_each_becomes_one(wi
 
 def test_every_wish_of_a_batch_makes_everything_again(tmp_path: Path) -> None:
     """A wish that did not count would leave results that were made without it."""
-    recipe = _recipe(tmp_path)
     plain = Batch(source="in", target="out", each="folder")
+    recipe = replace(_recipe(tmp_path), job=plain.job)
     wishes: dict[str, Any] = {
         "limit_bytes": 5000,
         "on_error": "skip",
@@ -409,6 +409,7 @@ def test_every_wish_of_a_batch_makes_everything_again(tmp_path: Path) -> None:
         "quality": "high",
         "best_effort": True,
         "slides": True,
+        "pages": False,
     }
     taken = {field.name for field in fields(Job)} - {"attachments", "text", "subject", "profile"}
     assert taken - wishes.keys() == {"from_s", "to_s", "priorities"}, "which are an item's"

@@ -25,6 +25,7 @@ _OPTIONS = {
     "quality": "--quality",
     "best_effort": "--best-effort",
     "slides": "--slides",
+    "pages": "--pages",
     "from_s": "--cut-from",
     "to_s": "--cut-to",
     "priorities": "--priority",
@@ -61,15 +62,16 @@ def test_the_hook_takes_every_wish_but_to_leave_something_out(hook: Any) -> None
     """It gives back what it was given, so nothing may be missing from it."""
     taken = _defaults(hook)
     assert _WISHES - taken.keys() == {"on_error"}
-    assert {name: taken[name] for name in _WISHES & taken.keys()} == {
-        name: one for name, one in _defaults(prepare).items() if name in _WISHES & taken.keys()
-    }
+    same = _WISHES & taken.keys() - {"pages"}
+    assert {name: taken[name] for name in same} == {name: _defaults(prepare)[name] for name in same}
+    assert taken["pages"] is False, "one attachment is one, where nobody says otherwise"
     assert taken == _defaults(pre_send)
 
 
 def test_a_batch_takes_every_wish_but_those_about_one_attachment() -> None:
     assert _WISHES - {field.name for field in fields(Batch)} == _OF_ONE
-    assert Batch(source="", target="").job == Job(attachments=())
+    assert Batch(source="", target="", each="folder").job == Job(attachments=())
+    assert Batch(source="", target="", each="file").job == Job(attachments=(), pages=False)
 
 
 @pytest.mark.parametrize("name", ["prepare", "send", "campaign", "batch", "watch"])

@@ -20,6 +20,7 @@ from mmsprep.cli.options import (
     LimitOption,
     OnError,
     OnErrorOption,
+    PagesFlag,
     PosterFlag,
     QualityOption,
     SlidesFlag,
@@ -74,6 +75,7 @@ def batch(
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
     slides: SlidesFlag = False,
+    pages: PagesFlag = True,
     keep_names: KeepNamesFlag = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Start nothing new after the first failure.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write all outcomes into a file, one JSON object a line.")] = None,
@@ -107,6 +109,7 @@ def batch(
             quality=parse_quality(quality),
             best_effort=best_effort,
             slides=slides,
+            pages=pages,
             keep_names=keep_names,
             resume=resume,
             fail_fast=fail_fast,
@@ -204,6 +207,7 @@ def watch(
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
     slides: SlidesFlag = False,
+    pages: PagesFlag = True,
     keep_names: KeepNamesFlag = False,
     json_output: Lines = False,
 ) -> None:
@@ -227,6 +231,7 @@ def watch(
             quality=parse_quality(quality),
             best_effort=best_effort,
             slides=slides,
+            pages=pages,
             keep_names=keep_names,
         )
         tell = _print if json_output else _tell
