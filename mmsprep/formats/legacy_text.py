@@ -98,7 +98,8 @@ _RARITY = {
 Its letters are those of other alphabets' small letters, but another text read as Hebrew has final letters inside
 its words.
 """
-_MAX_CHAOS, _MAX_STRANGENESS = 0.5, 0.5
+_MAX_CHAOS, _MAX_STRANGENESS, _MAX_STRANGENESS_OF_A_WORD, _FEW_LETTERS = 0.5, 0.35, 0.5, 6
+"""Texts of every language are at 0.3 and below, random bytes mostly above 0.35 (benchmarks/text_encodings.py)."""
 
 
 def decode_legacy(data: bytes, *, whole: bool) -> tuple[str, str] | None:
@@ -117,7 +118,8 @@ def decode_legacy(data: bytes, *, whole: bool) -> tuple[str, str] | None:
         count = _strange_letters if encoding in _ALPHABETS else _strange_ideographs
         found.append((count(sample, encoding) + _ORDER_COST * place, encoding, text))
     strangeness, encoding, text = min(found, default=(1.0, "", ""))
-    return (text, encoding) if strangeness < _MAX_STRANGENESS else None
+    is_short = sum(byte >= 128 for byte in data[:_SAMPLE_BYTES]) < _FEW_LETTERS
+    return (text, encoding) if strangeness < (_MAX_STRANGENESS_OF_A_WORD if is_short else _MAX_STRANGENESS) else None
 
 
 def try_decode(data: bytes, encoding: str, *, whole: bool) -> str | None:

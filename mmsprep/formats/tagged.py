@@ -38,16 +38,20 @@ _ENDLESS = frozenset(("mp3", "aac", "ac3", "eac3", "latm", "amr", "amr-wb", "evr
 
 
 def extent_of(content: Content, format_slug: str) -> Extent | None:
-    """Where a recording of this format lies between tags, ``None``: it has none, or copes with them by itself."""
+    """Where a recording of this format lies between tags, or an MP3 behind junk, ``None``: it begins and ends with the
+    file, or copes with them by itself."""
     if FORMATS[format_slug].kind not in _KINDS:
         return None
     begin = content.once(_behind)[1] if _is_tagged(content) else 0
+    if not begin and format_slug == "mp3":
+        begin = content.once(find_run) or 0
     end = _tags_end(content, begin) if format_slug in _ENDLESS else content.size_bytes
     return None if (begin, end) == (0, content.size_bytes) else Extent(begin, end)
 
 
 def tag_names(content: Content) -> tuple[str, ...]:
-    """``id3``, ``ape`` and ``lyrics`` where there are such tags at either end, ``cover`` for a picture in the first."""
+    """``id3``, ``ape`` and ``lyrics`` where there are such tags at either end, ``cover`` for a picture in the first,
+    ``junk`` where it is none of these."""
     head, tail = content.head[:_APE_BYTES], content.read(max(0, content.size_bytes - _TAIL_BYTES), _TAIL_BYTES)
     found = {
         "id3": is_tag(head) or tail[-_ID3V1_BYTES:].startswith(b"TAG") or tail[-_FOOTER_BYTES:].startswith(b"3DI"),
@@ -55,7 +59,7 @@ def tag_names(content: Content) -> tuple[str, ...]:
         "cover": is_tag(head) and _PICTURE.search(content.head[: tag_bytes(head)]) is not None,
         "lyrics": any(end in tail for end in _LYRICS_ENDS),
     }
-    return tuple(name for name, is_there in found.items() if is_there)
+    return tuple(name for name, is_there in found.items() if is_there) or ("junk",)
 
 
 def _is_tagged(content: Content) -> bool:

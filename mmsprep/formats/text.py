@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
+from collections import Counter
 from typing import Literal
 
 from mmsprep.formats.legacy_text import KEPT_CONTROLS, MAX_CONTROL_SHARE, decode_legacy, is_natural, try_decode
@@ -36,6 +37,16 @@ _BOMS = (
 CERTAIN = frozenset(("ascii", "utf-8", "utf-8-sig", "utf-16", "utf-32"))
 """Encodings that nothing but text is in: the others take any bytes for letters."""
 _CJK_CHARSETS = ("gb2312", "shift_jis", "euc_kr", "big5")
+_WIDE = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
+_EAST_ASIAN = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "BOPOMOFO", "HANGUL"))
+_STRANGE = "?"
+_SHARED = re.compile(
+    "[\u00a0-\u00bf\u00d7\u00f7\u02b0-\u036f\u2000-\u206f\u20a0-\u20ff\u2100-\u214f\u2190-\u21ff\u2600-\u27bf"
+    "\u3000-\u303f\ufe00-\ufe0f\ufe30-\ufe4f\uff00-\uffef\U0001f000-\U0001faff\U000e0020-\U000e007f]"
+)
+"""Punctuation, marks, signs, emoji and wide forms, which many writings use."""
+_LEAST_OF_ONE_WRITING, _LEAST_ASCII = 0.9, 0.5
+_LEAST_BYTES_OF_HALVES, _SHARE_OF_ONE_HALF = 8, 0.75
 _COMPATIBILITY_IDEOGRAPHS = re.compile("([\uf900-\ufaff\U0002f800-\U0002fa1f]+)")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _LINE_ENDS = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")
@@ -57,6 +68,8 @@ def decode(data: bytes, *, whole: bool = True) -> tuple[str, str] | None:
         return text, "ascii" if text.isascii() else "utf-8"
     if b"\x00" in data[:SAMPLE_BYTES]:
         return _decode_wide(data, whole=whole) or _decode_with_stray_zeros(data, whole=whole)
+    if _has_one_upper_half(data) and (found := _decode_wide(data, whole=whole)):
+        return found
     return _decode_legacy(data, whole=whole) or _decode_wide(data, whole=whole)
 
 
@@ -71,45 +84,52 @@ def _decode_with_stray_zeros(data: bytes, *, whole: bool) -> tuple[str, str] | N
 
 
 def _decode_wide(data: bytes, *, whole: bool) -> tuple[str, str] | None:
-    """UTF-32 or UTF-16 without a BOM: the decoding that yields nothing but ordinary characters.
+    """UTF-32 or UTF-16 without a BOM: the decoding whose characters belong together.
 
-    The zero bytes are the upper halves of ASCII, so they stand where the encoding has its upper halves. In a script
-    of its own without a blank there may be none.
+    Read from the wrong end, a text's characters are strewn over all the writings that there are.
     """
+    found: list[tuple[float, int, str, str]] = []
     zeros = [data[start:SAMPLE_BYTES:2].count(0) for start in (0, 1)]
-    wide = [("utf-16-le", 2), ("utf-16-be", 2)]
-    # Ideographs have a zero in their lower half now and then.
-    wide = wide if zeros[1] >= zeros[0] else wide[::-1]
-    units = [("utf-32-le", 4), ("utf-32-be", 4), *wide] if any(zeros) else wide
-    for encoding, unit in units:
-        if whole and len(data) % unit:
+    wide = _WIDE if zeros[1] >= zeros[0] else (*_WIDE[:2], *_WIDE[:1:-1])
+    for place, (encoding, unit_bytes) in enumerate(wide):
+        if whole and len(data) % unit_bytes:
             continue
         text = try_decode(data, encoding, whole=whole)
-        if text and encoding == wide[1][0] and not _is_east_asian(text):
-            continue
-        if text and "\x00" not in text and is_natural(text) and _is_readable(text):
-            return text, encoding
-    return None
+        if text and "\x00" not in text and is_natural(text) and (share := _share_of_one_writing(text[:4096])):
+            found.append((-share, place, text, encoding))
+    return min(found)[2:] if found else None
 
 
-def _is_readable(text: str) -> bool:
-    """Nearly all characters are of alphabets, or East Asian ones in everyday use."""
-    sample = text[:4096]
-    known = sum(_is_common(char) for char in sample)
-    return known >= 0.9 * len(sample)
+def _share_of_one_writing(text: str) -> float:
+    """Which share of the characters belongs to one writing, or to what all writings share; 0: too few for a text."""
+    counts = Counter(map(_writing, text))
+    shared, latin = counts.pop("", 0), counts.pop("LATIN", 0)
+    counts.pop(_STRANGE, 0)
+    main = max(counts, key=counts.__getitem__, default="")
+    together = _EAST_ASIAN if main in _EAST_ASIAN else {main}
+    if not counts and latin and sum(map(str.isascii, text)) < _LEAST_ASCII * len(text):
+        return 0.0
+    share = (shared + latin + sum(counts[name] for name in together)) / len(text)
+    return share if share >= _LEAST_OF_ONE_WRITING else 0.0
 
 
-def _is_east_asian(text: str) -> bool:
-    """Whether most of its characters have no zero byte in UTF-16, so that zeros say nothing about the order."""
-    return sum(char >= "\u2e00" for char in text[:4096]) > len(text[:4096]) / 2
+def _writing(char: str) -> str:
+    """The writing of a letter or mark, by the first word of its name; "" for what many share."""
+    if char.isascii() or _SHARED.match(char):
+        return ""
+    name = unicodedata.name(char, "").partition(" ")[0]
+    if unicodedata.category(char)[0] not in "LMN" or not name:
+        return _STRANGE
+    if name in _EAST_ASIAN and char <= "\uffff":
+        return name if any(char.encode(charset, "ignore") for charset in _CJK_CHARSETS) else _STRANGE
+    return name
 
 
-def _is_common(char: str) -> bool:
-    if ord(char) < 0x2E00:
-        return char.isprintable() or char.isspace()
-    if not 0x2E00 <= ord(char) <= 0xD7FF:
-        return ord(char) >= 0xFE00
-    return any(char.encode(charset, "ignore") for charset in _CJK_CHARSETS)
+def _has_one_upper_half(data: bytes) -> bool:
+    """Whether most characters of two bytes have a byte in common: those of a writing of its own, without blanks."""
+    sample = data[: SAMPLE_BYTES // 16]
+    most = max(Counter(sample[start::2]).most_common(1)[0][1] for start in (0, 1)) if len(sample) > 1 else 0
+    return len(sample) >= _LEAST_BYTES_OF_HALVES and len(data) % 2 == 0 and most >= _SHARE_OF_ONE_HALF * len(sample) / 2
 
 
 def _decode_legacy(data: bytes, *, whole: bool) -> tuple[str, str] | None:

@@ -61,6 +61,7 @@ def decoded(
     longest_s: float | None = None,
     span: Span | None = None,
     in_step: bool = False,
+    with_padding: bool = False,
 ) -> Decoded:
     """Decode the first audio stream, at its own rate where ``max_rate_hz`` is not below it.
 
@@ -72,13 +73,16 @@ def decoded(
         longest_s: decode no more than this.
         span: which seconds (``None``: from the beginning).
         in_step: fill gaps, so that sound stays in step with pictures.
+        with_padding: also what the encoder says it put in front and behind.
 
     Raises:
         ToolMissing: there is no ffmpeg, or it lacks the decoder.
         ToolOverLimit, ToolTimeout: more than this machine may spend.
     """
     target = workspace.new_path(".wav")
-    options = {} if longest_s is None else {"t": longest_s}
+    options: dict[str, str | float] = {} if longest_s is None else {"t": longest_s}
+    if with_padding:
+        options["flags2"] = "+skip_manual"
     sound = ffmpeg.sound_of(path, format_slug, span, **options)
     if in_step:
         sound = sound.filter("aresample", **{"async": 1, "first_pts": 0})

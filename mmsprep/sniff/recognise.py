@@ -78,11 +78,15 @@ def look(attachment: Attachment, settings: Settings) -> MediaInfo:
     with content_of(attachment) as content:
         if not content.size_bytes:
             raise Empty(content.name, "is empty (0 bytes)")
-        slug = recognised(content)
-        extent = extent_of(content, slug) if slug and attachment.extent is None else None
+        sure = recognised(content)
+        slug = sure or _other_format(content)
+        extent = extent_of(content, slug) if attachment.extent is None else None
         if extent:
             return _untagged(replace(attachment, extent=extent), tag_names(content), settings)
-        info = _binary_info(content, slug, attachment, settings) if slug else _other_info(content, attachment, settings)
+        if sure:
+            info = _binary_info(content, slug, attachment, settings)
+        else:
+            info = _other_info(content, slug, attachment, settings)
     if FORMATS[info.format].demuxer and (info.duration_s or 0) > settings.max_duration_s:
         # A header's word alone: it is counted.
         info = replace(info, duration_s=None)
@@ -153,9 +157,8 @@ def _other_format(content: Content) -> str:
     return slug
 
 
-def _other_info(content: Content, attachment: Attachment, settings: Settings) -> MediaInfo:
+def _other_info(content: Content, slug: str, attachment: Attachment, settings: Settings) -> MediaInfo:
     """The facts about content without magic."""
-    slug = _other_format(content)
     entry = FORMATS[slug]
     if entry.kind is None:
         _refuse(content.name, slug)

@@ -82,7 +82,7 @@ def decode_pcm(
     channels = max(1, info.channels or 2)
     rate_hz = _bounded_hz(min(info.duration_s or most_s, most_s), channels)
 
-    def run(rate_hz: int, most_samples: int) -> Decoded:
+    def run(rate_hz: int, most_samples: int, *, with_padding: bool = False) -> Decoded:
         with ffmpeg.decoding(attachment.name):
             return decoded(
                 path,
@@ -93,12 +93,16 @@ def decode_pcm(
                 longest_s=most_s,
                 span=attachment.span,
                 in_step=info.kind is Kind.VIDEO,
+                with_padding=with_padding,
             )
 
     sound = run(rate_hz, _MAX_SAMPLES)
     if sound.samples.size >= _MAX_SAMPLES - sound.channels and sound.rate_hz > RATES_HZ[-1]:
         # The container declared no duration, or less than there is.
         sound = run(_bounded_hz(most_s, sound.channels), math.ceil(most_s * RATES_HZ[-1] * sound.channels))
+    if not len(sound.samples):
+        # A header may say that all of a very short recording is padding; players play it.
+        sound = run(rate_hz, _MAX_SAMPLES, with_padding=True)
     if not len(sound.samples):
         ffmpeg.refuse_undecodable(attachment.name, "sound", info.audio_codec, settings)
         words = f" ({sound.complaint})" if sound.complaint else ""
