@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import struct
 import unicodedata
+from random import Random
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmsprep.errors import TypeNotAllowed
 from mmsprep.formats.text import clean, decode
 from mmsprep.model import Action, Attachment, Rendition
+from mmsprep.pipeline import prepare
 from mmsprep.pipeline.classify import classify
 from mmsprep.profile import Profile
 from mmsprep.sniff import sniff
@@ -155,3 +159,110 @@ def test_utf8_is_never_taken_for_anything_else(text: str) -> None:
     decoded, encoding = characters(text.encode("utf-8"))
     assert encoding in ("ascii", "utf-8", "utf-8-sig")
     assert clean(decoded, "lf") == clean(text, "lf")
+
+
+WRITINGS = {
+    "greek": "Τα λέμε αύριο το πρωί στις εννέα",
+    "russian": "Встречаемся у пристани.",
+    "hebrew": "נפגש מחר בתשע בבוקר",
+    "arabic": "نلتقي غدا في التاسعة صباحا",
+    "thai": "พรุ่งนี้เจอกันเก้าโมงเช้าที่ริมทะเลสาบ",
+    "hindi": "कल सुबह नौ बजे झील के पास मिलते हैं।",
+    "tamil": "நாளை காலை ஒன்பது மணிக்கு",
+    "georgian": "შევხვდეთ ხვალ დილით ცხრა საათზე",
+    "armenian": "Հանդիպենք վաղը առավոտյան",
+    "amharic": "ነገ ጠዋት ሦስት ሰዓት ሐይቁ አጠገብ",
+    "khmer": "ជួបគ្នាស្អែកម៉ោងប្រាំបួនព្រឹក",
+    "lao": "ພົບກັນມື້ອື່ນເກົ້າໂມງເຊົ້າ",
+    "burmese": "မနက်ဖြန် မနက်ကိုးနာရီမှာ",
+    "javanese": "ꦱꦸꦒꦼꦁ ꦲꦺꦤ꧀ꦗꦁ",
+    "yi": "ꀉꀊꀋꀌ ꀍꀎꀏ",
+    "chinese": "星期六我们去湖边。渡船九点钟出发，请等我们。",
+    "taiwanese": "星期六我們去湖邊，渡船九點鐘出發",
+    "japanese": "土曜日は湖に行きます。",
+    "kana": "ありがとうございます",
+    "korean": "토요일에 호수에 가요.",
+    "vietnamese": "Hẹn gặp lại vào chín giờ sáng mai bên hồ nhé!",
+    "emoji": "😀🎉👍🏽🇦🇺",
+    "mixed": "OK 好的 OK",
+}
+
+
+@given(
+    st.sampled_from(sorted(WRITINGS)),
+    st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16"]),
+    st.integers(1, 3),
+    st.sampled_from(["", "\n", " 9", "!"]),
+)
+def test_unicode_is_read_in_every_writing_with_or_without_a_mark(
+    writing: str, encoding: str, times: int, end: str
+) -> None:
+    text = (WRITINGS[writing] + end) * times
+    assert characters(text.encode(encoding))[0] == text
+
+
+@given(st.data(), st.integers(24, 2_000))
+def test_noise_is_not_taken_for_a_text(data: st.DataObject, size: int) -> None:
+    """Samples, numbers, compressed bytes: what no encoding makes a language of."""
+    noise = Random(data.draw(st.integers(0, 1 << 30)))
+    kind = data.draw(st.sampled_from(["bytes", "upper half", "samples", "floats", "numbers"]))
+    count = size // 4
+    found = decode(
+        {
+            "bytes": lambda: noise.randbytes(4 * count),
+            "upper half": lambda: bytes(noise.randrange(128, 256) for _ in range(4 * count)),
+            "samples": lambda: struct.pack(f"<{2 * count}h", *(noise.randrange(-3000, 3000) for _ in range(2 * count))),
+            "floats": lambda: struct.pack(f"<{count}f", *(noise.gauss(0, 1) for _ in range(count))),
+            "numbers": lambda: struct.pack(f"<{count}I", *(noise.randrange(1 << 31) for _ in range(count))),
+        }[kind]()
+    )
+    assert found is None or (size < 64 and kind == "upper half")
+
+
+FOR_PROGRAMS = {
+    "uu": b"begin 644 a.jpg\nM_]C_X``02D9)1@`!`0```0`!``#_VP!#\n`\nend\n",
+    "hqx": b"(This file must be converted with BinHex 4.0)\n:$f*TEQKPH#jdH\n",
+    "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n",
+    "pdf": b"\n%PDF-1.4\n1 0 obj\n",
+    "mbox": b"From a@b.c Mon Jan  1 00:00:00 2024\nFrom: a@b.c\nSubject: hi\n\nhello\n",
+    "mht": b"From: <Saved>\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related\r\n\r\n",
+    "wrl": b"#VRML V2.0 utf8\nShape { }\n",
+    "stl": b"solid x\n facet normal 0 0 1\n  outer loop\n",
+    "ply": b"ply\nformat ascii 1.0\nelement vertex 1\n",
+    "nrrd": b"NRRD0004\ntype: uint8\ndimension: 1\nsizes: 4\nencoding: ascii\n\n1 2 3 4\n",
+    "fits": b"SIMPLE  =                    T".ljust(80) + b"BITPIX  =                    8".ljust(2800) + bytes(99),
+    "pfm": b"PF\n2 1\n-1.0\n" + struct.pack("<6f", *range(6)),
+    "pam": b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 3\nMAXVAL 255\nENDHDR\nabcdef",
+    "m3u": b"#EXTM3U\nsong.mp3\n",
+    "pls": b"[playlist]\nFile1=x.mp3\n",
+    "url": b"[InternetShortcut]\nURL=https://example.org\n",
+    "torrent": b"d8:announce35:udp://tracker.example.org:80/announce4:infod6:lengthi5ee",
+    "rtttl": b"Tune:d=4,o=5,b=120:c,e,g\n",
+    "xmf": b"XMF_1.00" + bytes(40),
+    "mmf": b"MMMD\0\0\0\x20CNTI\0\0\0\x05" + bytes(40),
+    "swf": b"FWS\x09" + bytes(60),
+    "xcf": b"gimp xcf v011\0" + bytes(40),
+    "blend": b"BLENDER-v279RENDH\0\0\0" + bytes(40),
+    "sqlite": b"SQLite format 3\0" + bytes(100),
+}
+
+
+@pytest.mark.parametrize("extension", sorted(FOR_PROGRAMS))
+@pytest.mark.parametrize("renamed", [False, True])
+def test_what_begins_with_letters_but_is_for_programs_is_refused_with_advice(extension: str, renamed: bool) -> None:
+    name = "file.txt" if renamed else f"file.{extension}"
+    with pytest.raises(TypeNotAllowed, match=r"; (send|export|save|decode|record|it only)"):
+        prepare([(name, FOR_PROGRAMS[extension])])
+
+
+@pytest.mark.parametrize("extension", ["srt", "vtt", "csv", "json", "md", "log", "ini"])
+def test_what_people_read_as_it_is_is_a_text(extension: str) -> None:
+    words = {"srt": "1\n00:00:01,000 --> 00:00:02,000\nHello\n", "vtt": "WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n"}
+    (part,) = prepare([(f"a.{extension}", words.get(extension, "plain words, and more\n").encode())]).parts
+    assert part.format == "text"
+
+
+@pytest.mark.parametrize("padding", [b"\0", b"\0" * 60, b"\x1a", b"\x1a\0\0"])
+def test_padding_behind_a_text_is_not_sent(padding: bytes) -> None:
+    (part,) = prepare([("note.txt", b"See you at nine.\r\n" + padding)]).parts
+    assert part.data == b"See you at nine.\r\n"

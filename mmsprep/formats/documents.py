@@ -88,6 +88,7 @@ register(
         also_named="mht mhtml mbox",
         text_starts=(
             r"\A(?:[A-Za-z][A-Za-z0-9-]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*MIME-Version:[ \t]*1\.0",
+            r"\AFrom \S+ [^\n]*\d\d:\d\d[^\n]*\n[A-Za-z-]+:",
             r"\A(?:(?:Received|Return-Path|Message-ID|Date|From|To|Subject|X-[\w-]+):[^\n]*\n(?:[ \t][^\n]*\n)*){4}",
         ),
         advice="send the files that are in it, and its text",
@@ -258,6 +259,112 @@ register(
         also_named="dm odf",
         looks_like=_is_drm,
         rank=90,
+    )
+)
+register(
+    Format(
+        slug="model",
+        title="3D model",
+        kind=None,
+        content_type="model/mesh",
+        extension="blend",
+        also_named="ply stl wrl glb",
+        magics=(
+            ((0, b"BLENDER-v"),),
+            ((0, b"BLENDER_v"),),
+            ((0, b"ply\nformat "),),
+            ((0, b"ply\r\nformat "),),
+            ((0, b"glTF\x02\x00"),),
+        ),
+        text_starts=(r"\A#VRML V\d", r"\Asolid\b[^\n]*\n\s*facet normal\b"),
+        advice="send a picture of it",
+    )
+)
+register(
+    Format(
+        slug="measured",
+        title="picture for special programs",
+        kind=None,
+        content_type="application/octet-stream",
+        extension="fits",
+        also_named="nrrd exr hdr pfm pam ff iff lbm flif djvu djv xcf",
+        magics=(
+            ((0, b"SIMPLE  = "),),
+            *(((0, b"NRRD000%d\n" % version),) for version in range(1, 6)),
+            ((0, b"\x76\x2f\x31\x01"),),
+            ((0, b"#?RADIANCE\n"),),
+            ((0, b"#?RGBE\n"),),
+            ((0, b"P7\nWIDTH "),),
+            ((0, b"PF\n"),),
+            ((0, b"Pf\n"),),
+            ((0, b"farbfeld\x00"),),
+            ((0, b"FORM"), (8, b"ILBM")),
+            ((0, b"FORM"), (8, b"PBM ")),
+            ((0, b"FLIF"),),
+            ((0, b"AT&TFORM"),),
+            ((0, b"gimp xcf "),),
+        ),
+        advice="export it as PNG or JPEG",
+    )
+)
+register(
+    Format(
+        slug="swf",
+        title="Flash film",
+        kind=None,
+        content_type="application/x-shockwave-flash",
+        extension="swf",
+        magics=tuple(((0, mark + bytes((version,))),) for mark in (b"FWS", b"CWS", b"ZWS") for version in range(1, 50)),
+        advice="record it as a clip, or send a picture of it",
+    )
+)
+register(
+    Format(
+        slug="ringtone",
+        title="ringtone that only some phones know (SMAF, XMF, RTTTL)",
+        kind=None,
+        content_type="application/vnd.smaf",
+        extension="mmf",
+        also_named="xmf mxmf rtttl rtx",
+        magics=(((0, b"MMMD\x00"),), ((0, b"XMF_"),)),
+        text_starts=(r"\A[^:\n]{0,40}:\s*(?:[dob]\s*=\s*\d+\s*,?\s*){2,3}:",),
+        advice="save it as MIDI, or send a recording of it",
+    )
+)
+register(
+    Format(
+        slug="database",
+        title="database",
+        kind=None,
+        content_type="application/vnd.sqlite3",
+        extension="sqlite",
+        also_named="db sqlite3",
+        magics=(((0, b"SQLite format 3\x00"),), ((0, b"bplist00"),)),
+        advice="send what you want of it as text",
+    )
+)
+register(
+    Format(
+        slug="encoded",
+        title="file in letters (uuencode, BinHex)",
+        kind=None,
+        content_type="text/x-uuencode",
+        extension="uu",
+        also_named="uue hqx",
+        text_starts=(r"\Abegin(?:-base64)? [0-7]{3,4} \S", r"\A\(This file must be converted with BinHex"),
+        advice="decode it and send the file that is in it",
+    )
+)
+register(
+    Format(
+        slug="link",
+        title="link to a page or to other files",
+        kind=None,
+        content_type="application/internet-shortcut",
+        extension="url",
+        also_named="torrent webloc desktop",
+        text_starts=(r"\A\[InternetShortcut\]", r"\A\[Desktop Entry\]", r"\Ad\d+:announce(?:-list)?\d*[:l]"),
+        advice="send the address as text",
     )
 )
 register(Family(refine=_zip_format, magics=(((0, b"PK\x03\x04"),), ((0, b"PK\x05\x06"),), ((0, b"PK\x07\x08"),))))

@@ -35,6 +35,40 @@ register(
 )
 register(
     Format(
+        slug="qoi",
+        title="QOI",
+        kind=Kind.IMAGE,
+        content_type="image/qoi",
+        extension="qoi",
+        magics=(((0, b"qoif\x00\x00"),),),
+        decoder="PIL.QoiImagePlugin:QoiImageFile",
+    )
+)
+register(
+    Format(
+        slug="sun",
+        title="Sun raster",
+        kind=Kind.IMAGE,
+        content_type="image/x-sun-raster",
+        extension="ras",
+        also_named="sun im1 im8 im24",
+        magics=(((0, b"\x59\xa6\x6a\x95"),),),
+        decoder="PIL.SunImagePlugin:SunImageFile",
+    )
+)
+register(
+    Format(
+        slug="xpm",
+        title="X pixmap",
+        kind=Kind.IMAGE,
+        content_type="image/x-xpixmap",
+        extension="xpm",
+        magics=(((0, b"/* XPM */"),),),
+        decoder="PIL.XpmImagePlugin:XpmImageFile",
+    )
+)
+register(
+    Format(
         slug="psd",
         title="Photoshop",
         kind=Kind.IMAGE,

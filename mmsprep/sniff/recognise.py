@@ -174,13 +174,17 @@ def _text_info(content: Content, entry: Format, settings: Settings) -> MediaInfo
         _over_limit(content.name, f"{content.size_bytes:,} bytes of text", "max_text_bytes", settings)
     if entry.read:
         return entry.read(content)
-    decoded = plaintext.decode(content.read(0, content.size_bytes))
+    data = content.read(0, content.size_bytes)
+    decoded = plaintext.decode(data)
     if decoded is None:
         raise Damaged(content.name, "begins as text, but goes on as something else; get the file again")
     text, encoding = decoded
     if not plaintext.clean(text, "lf").strip():
         raise Empty(content.name, "is a text without a visible character")
-    return described(content, entry.slug, encoding=encoding, metadata=plaintext.oddities(text))
+    oddities = plaintext.oddities(text)
+    if encoding in ("ascii", "utf-8") and len(text.encode()) < len(data) and "control_characters" not in oddities:
+        oddities = (*oddities, "control_characters")
+    return described(content, entry.slug, encoding=encoding, metadata=oddities)
 
 
 def _check_limits(name: str, info: MediaInfo, settings: Settings) -> None:
