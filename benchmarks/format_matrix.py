@@ -12,6 +12,9 @@ leaves the page's other rows as they are. All cases take some ten minutes on two
 from __future__ import annotations
 
 import argparse
+import math
+import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -174,6 +177,7 @@ _RECORDINGS = {
     "latm": ("latm", "latm"),
     "dts": ("dts", "dts"),
 }
+_DSD_HZ, _DSD_BLOCK_BYTES = 2_822_400, 4_096
 _MOST_LEVELS = 35
 """A picture in false colours is off by 70 and more; a one-bit icon, made smaller, by 26."""
 _DEEP_MODES, _DEEP_WRITERS = ("I;16", "I", "F"), ("PNG", "TIFF", "JPEG2000", "HEIF")
@@ -293,6 +297,8 @@ def cases() -> Iterator[Case]:
         for codec, options in _AUDIO_CODECS.items():
             make = partial(_ffmpeg, f"{_SOUND} {options} {_BARE} -f {muxer}", extension, "a")
             yield Case("Recordings", f"recording.{extension}", codec, slug, make)
+    yield Case("Recordings", "recording.dsf", "dsd", "dsf", _dsf)
+    yield Case("Recordings", "recording.mpc", "musepack", "mpc8", _musepack)
     for extension, (muxer, slug, sound) in _CLIPS.items():
         for codec, options in _VIDEO_CODECS.items():
             arguments = f"{_PICTURES} {_SOUND} {options} {_AUDIO_CODECS[sound]} {_BARE} -f {muxer}"
@@ -315,7 +321,9 @@ def cases() -> Iterator[Case]:
 def _pictures() -> Iterator[Case]:
     for extension, (options, slug) in _PICTURE_FORMATS.items():
         for mode in _MODES:
-            yield Case("Pictures", f"picture.{extension}", mode, slug, partial(_pillow, options, mode))
+            # Nothing but Pillow knows a Targa of one bit.
+            expected = "" if (extension, mode) == ("tga", "1") else slug
+            yield Case("Pictures", f"picture.{extension}", mode, expected, partial(_pillow, options, mode))
     for extension, (options, slug) in _FFMPEG_PICTURES.items():
         frames = "" if "-frames" in options else "-frames:v 1"
         make = partial(_ffmpeg, f"{_PICTURES} {frames} {options} {_BARE}", extension, "v")
@@ -370,6 +378,35 @@ def _ffmpeg(arguments: str, extension: str, streams: str) -> bytes | None:
         if not written or not path.stat().st_size or not _run(["-i", str(path), *mapped, "-f", "null", "-"]):
             return None
         return path.read_bytes()
+
+
+def _dsf() -> bytes:
+    """A second of one bit a sample, which a first-order modulator makes of a tone; Sony's DSF 1.01."""
+    level, bits = 0.0, bytearray()
+    for start in range(0, _DSD_HZ, 8):
+        byte = 0
+        for place in range(8):
+            bit = level >= 0
+            level += 0.5 * math.sin(math.tau * 440 * (start + place) / _DSD_HZ) - (1 if bit else -1)
+            byte |= bit << place
+        bits.append(byte)
+    bits += bytes(-len(bits) % _DSD_BLOCK_BYTES)
+    layout = struct.pack("<IIIIIIQII", 1, 0, 1, 1, _DSD_HZ, 1, _DSD_HZ, _DSD_BLOCK_BYTES, 0)
+    body = b"fmt " + struct.pack("<Q", 12 + len(layout)) + layout + b"data" + struct.pack("<Q", 12 + len(bits)) + bits
+    return b"DSD " + struct.pack("<QQQ", 28, 28 + len(body), 0) + body
+
+
+def _musepack() -> bytes | None:
+    """What Musepack's own encoder writes, where it is installed: nothing else does."""
+    program = shutil.which("mpcenc")
+    wav = _ffmpeg(f"{_SOUND} {_BARE} -f wav", "wav", "a")
+    if program is None or wav is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "a.wav"), Path(folder, "a.mpc")
+        source.write_bytes(wav)
+        subprocess.run([program, "--silent", str(source), str(target)], capture_output=True, check=True, timeout=120)
+        return target.read_bytes()
 
 
 def _run(arguments: list[str]) -> bool:
