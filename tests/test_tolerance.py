@@ -352,6 +352,12 @@ def test_an_asf_header_that_counts_wrongly_costs_nothing(
     assert told_and_played(bytes(data), f"a.{kind}", tmp_path)[0] == pytest.approx(2, abs=0.15)
 
 
+def test_an_asf_recording_that_lost_half_of_what_it_knows_is_damaged(make: Make) -> None:
+    data = make(f"{VOICE.format(seconds=6)} -c:a wmav2", "wma")
+    (report,) = inspect([("half.wma", data[: len(data) // 2])])
+    assert isinstance(report.error, Damaged) and "cut short" in str(report.error)
+
+
 @pytest.mark.parametrize(
     ("extension", "slug", "options"),
     [

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from mmsprep.errors import Damaged, TypeNotAllowed
 from mmsprep.formats.content import Content
@@ -58,8 +58,9 @@ class VoiceFacts:
     trailing_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(NamedTuple):
+    """A tuple: an hour has 180 000."""
+
     start: int
     length: int
     is_good: bool
@@ -77,10 +78,14 @@ def read_voice(content: Content, format_slug: str) -> VoiceFacts:
     data = content.read(header_length, _BYTES_MEASURED)
     good = bad = end = 0
     is_exact = format_slug == "evrc" or not _are_all_marked_bad(data, 0, format_slug)
-    for frame in _frames(data, 0, format_slug):
-        good, bad, end = good + frame.is_good, bad + (not frame.is_good), frame.start + frame.length
-        if frame.is_good and format_slug != "evrc" and data[frame.start] & _SPARE_BITS:
-            is_exact = False
+    spare_bits = 0 if format_slug == "evrc" else _SPARE_BITS
+    for start, length, is_good in _frames(data, 0, format_slug):
+        end = start + length
+        if is_good:
+            good += 1
+            is_exact = is_exact and not data[start] & spare_bits
+        else:
+            bad += 1
     if not good:
         raise Damaged(content.name, "has a header but no sound; get the file again")
     if _end(data, format_slug) - end > _MOST_BAD_SHARE * len(data):
@@ -131,23 +136,27 @@ def _are_all_marked_bad(data: bytes, position: int, format_slug: str) -> bool:
 
 def _frames(data: bytes, position: int, format_slug: str) -> Iterator[_Frame]:
     """Frame after frame. What is of a type that does not exist is as long as lets good ones follow it."""
-    usual, header = 1, b""
+    usual, last = 1, -1
     good = bad = 0
+    lengths = [_length(header, format_slug) for header in range(256)]
     # Zeros behind the last frame would be frames of the lowest rate, each marked as bad.
-    end = _end(data, format_slug)
+    end, size_bytes = _end(data, format_slug), len(data)
     while position < end:
-        length, count = _length(data[position], format_slug), 1
-        is_good = bool(length)
-        if not is_good:
-            length, count = _bad_frames(data, position, end, usual, header, format_slug)
-        good, bad = good + is_good * count, bad + (not is_good) * count
-        if not length or position + length * count > len(data) or bad > _FEW_BAD + _MOST_BAD_SHARE * good:
+        length = lengths[data[position]]
+        if length:
+            if position + length > size_bytes:
+                return
+            yield _Frame(position, length, True)
+            usual, last, good, position = length, position, good + 1, position + length
+            continue
+        header = data[last : last + 1] if good else b""
+        length, count = _bad_frames(data, position, end, usual, header, format_slug)
+        bad += count
+        if not length or position + length * count > size_bytes or bad > _FEW_BAD + _MOST_BAD_SHARE * good:
             return
         for _ in range(count):
-            yield _Frame(position, length, is_good)
+            yield _Frame(position, length, False)
             position += length
-        if is_good:
-            usual, header = length, data[position - length : position - length + 1]
 
 
 def _end(data: bytes, format_slug: str) -> int:

@@ -21,6 +21,18 @@ _OF_PICTURES, _OF_SOUND = (
 """ASF's Stream Types of video and audio media."""
 
 
+_FILE_PROPERTIES = bytes.fromhex("a1dcab8c 47a9cf11 8ee400c0 0c205365")
+_SIZE_AT, _FLAGS_AT, _LIVE = 40, 88, 1
+
+
+def _known_end(content: Content) -> int | None:
+    """The size that the file properties tell, which only a live stream does not know."""
+    at = content.head.find(_FILE_PROPERTIES)
+    if at < 0 or at + _FLAGS_AT >= len(content.head) or content.head[at + _FLAGS_AT] & _LIVE:
+        return None
+    return int.from_bytes(content.head[at + _SIZE_AT : at + _SIZE_AT + 8], "little") or None
+
+
 def _asf_format(content: Content) -> str:
     if any(guid in content.head for guid in _GUIDS_OF_PROTECTION):
         raise ProtectedMedia(
@@ -39,6 +51,7 @@ register(
         demuxer="asf",
         # Whether its duration includes what players buffer first is up to the program that wrote it.
         counted=True,
+        known_end=_known_end,
         also_named="asf",
     )
 )
@@ -52,6 +65,7 @@ register(
         demuxer="asf",
         # Whether its duration includes what players buffer first is up to the program that wrote it.
         counted=True,
+        known_end=_known_end,
         also_named="asf",
         sound_only="wma",
         has_pictures=lambda content: _OF_PICTURES in content.head or _OF_SOUND not in content.head,

@@ -100,7 +100,7 @@ def decode_pcm(
     if sound.samples.size >= _MAX_SAMPLES - sound.channels and sound.rate_hz > RATES_HZ[-1]:
         # The container declared no duration, or less than there is.
         sound = run(_bounded_hz(most_s, sound.channels), math.ceil(most_s * RATES_HZ[-1] * sound.channels))
-    if not len(sound.samples):
+    if not len(sound.samples) and slug == "mp3":
         # A header may say that all of a very short recording is padding; players play it.
         sound = run(rate_hz, _MAX_SAMPLES, with_padding=True)
     if not len(sound.samples):
