@@ -92,6 +92,24 @@ class UsageError(MmsprepError):
     exit_status = 2
 
 
+class RowsRefused(UsageError):
+    """Rows of a list cannot be sent to; ``rows`` says which and why, ``advice`` what to do."""
+
+    def __init__(self, problem: str, rows: tuple[str, ...], advice: str) -> None:
+        super().__init__(problem, rows, advice)
+        self.problem = problem
+        self.rows = rows
+        self.advice = advice
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The problem, then a line for each row and the advice, indented."""
+        return (self.problem, *(f"  {line}" for line in (*self.rows, self.advice)))
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
 class TooManyAttachments(UsageError):
     """More attachments than the profile's gateway takes."""
 

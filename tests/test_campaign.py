@@ -223,7 +223,7 @@ def test_everybody_is_decided_before_anything_is_sent(tmp_path: Path) -> None:
     assert "line 2" in found[3][1] and "there is no number" in found[5][1] and "Name is empty" in found[6][1]
     assert "format its column as text" in found[9][1] and "3 cells" in found[10][1]
     assert checked.to_send == 1 and checked.counts[Verdict.INVALID] == 5
-    with pytest.raises(UsageError, match=r"5 of 9 rows cannot be sent to; nothing was sent\nline 4"):
+    with pytest.raises(UsageError, match=r"5 of 9 rows cannot be sent to; nothing was sent\n  line 4"):
         check(campaign_of(listed(tmp_path, text)))
 
 
@@ -577,7 +577,7 @@ def test_nothing_is_sent_where_something_is_wrong_or_nobody_says_yes(tmp_path: P
     path = listed(tmp_path)
     for arguments, words in (
         ((path, "-m", "Hi {Nmae}", "--yes"), "no column 'Nmae'"),
-        ((path, "-m", "Hi {City}", "--yes"), "line 3: the text: City is empty"),
+        ((path, "-m", "Hi {City}", "--yes"), "nothing was sent\n  line 3: the text: City is empty"),
         ((path, "-m", "Hi {"), "doubled"),
         ((path, "-m", "Hi"), "--yes"),
         ((path, "-m", "Hi", "--to-column", "X", "--yes"), "no column 'X'"),

@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 
 from mmsprep.campaign.merge import Template, check_fields
 from mmsprep.campaign.people import People, Person, read_people
-from mmsprep.errors import AddressError, MmsprepError, NotFound, UsageError
+from mmsprep.errors import AddressError, MmsprepError, NotFound, RowsRefused, UsageError
 from mmsprep.pipeline.intake import Excerpt, with_suffix_read
 from mmsprep.pipeline.job import Job
 from mmsprep.receive.reports import Reports
@@ -129,11 +129,11 @@ def check(campaign: Campaign) -> Checked:
             groups.setdefault(decided.words.files, Group()).add(decided.words)
     invalid = counts[Verdict.INVALID]
     if invalid and not campaign.skip_invalid:
-        more = f"\n... and {invalid - len(problems)} more" if invalid > len(problems) else ""
+        more = (f"... and {invalid - len(problems)} more",) if invalid > len(problems) else ()
         problem = (
             f"{campaign.people.path}: {invalid} of {sum(counts.values())} rows cannot be sent to; nothing was sent"
         )
-        raise UsageError(f"{problem}\n" + "\n".join(problems) + f"{more}\n--on-error skip leaves them out")
+        raise RowsRefused(problem, (*problems, *more), "--on-error skip leaves them out")
     for files in groups:
         for name in files:
             if not _path_of(name).exists():

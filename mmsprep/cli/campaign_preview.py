@@ -101,8 +101,9 @@ def estimate(
     if earlier:
         unknown = known[State.UNKNOWN] + known[State.SENDING]
         say(f"the journal has {known[State.ACCEPTED]:,} of them already, and {unknown:,} of which nobody knows")
-    megabytes = left * largest_bytes * 4 / 3 / 1_000_000
-    say(f"{left:,} messages, up to {largest_bytes:,} bytes each, about {megabytes:,.1f} MB to upload")
+    upload_kb = left * largest_bytes * 4 / 3 / 1000
+    upload = f"{upload_kb / 1000:,.1f} MB" if upload_kb >= 1000 else f"{upload_kb:,.1f} kB"
+    say(f"{left:,} messages, up to {largest_bytes:,} bytes each, about {upload} to upload")
     if pace.per_second:
         say(f"at {pace.per_second:g} a second: {span(left / pace.per_second)} at least")
     else:
