@@ -1,6 +1,7 @@
 """Clips: how good and how fast, beside what a two-pass script makes of them.
 
-    python benchmarks/video_quality.py [--folder DIR] [--limit BYTES] [--most N] [--profile P] [--grid] [--sheets DIR]
+    python benchmarks/video_quality.py [--folder DIR] [--limit BYTES] [--most N] [--profile P] [--seconds S] [--grid]
+        [--sheets DIR]
 
 Every clip of the folder is prepared by mmsprep, and by the script that people use (``clip_script.py``) at the
 source's size, 480 and 320 px wide. For each: VMAF and VMAF NEG (which sharpening does not please) at the size at
@@ -8,8 +9,10 @@ which it is looked at (at most 1280 px) and the source's frame rate, so that a f
 error; bytes; processor seconds and how many decodes of the clip they are. ``seen`` is the quality that the frames
 which are there have on a phone, the scale of what mmsprep reports.
 
-``--grid`` also encodes widths from 176 to 640 px with every, every other and every third frame by mmsprep's own
-encoder, at mmsprep's own rate for the pictures: the best of them is what a search without end would find.
+``--grid`` also encodes widths from 176 to 640 px by mmsprep's own encoder, at mmsprep's own rate for the pictures, then
+the best of them and the one above it with every other and every third frame. What a clip looks like rises to one best
+width and falls, so it climbs from the width beside mmsprep's in both directions until two widths in a row are worse.
+``--seconds`` takes only the beginning of what is longer, with the bytes that are its share: the rates stay.
 ``--sheets`` writes a contact sheet a clip: moments across, the source and everybody's result down. Look at them.
 
 Targets: never worse than the script at 480 and 320 px; within 1 VMAF of the grid in the mean and 3 at most; nothing
@@ -24,6 +27,7 @@ import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ffmpeg as graph
 from clip_script import Clip, cost, decoded, scripted
@@ -45,6 +49,7 @@ _RESERVE_BYTES = 2_000
 _SCRIPTS_PX = (100_000, 480, 320)
 _GRID_PX = (176, 240, 320, 400, 480, 560, 640)
 _GRID_EVERY = (1, 2, 3)
+_WORSE = 2
 _DISPLAY_PX = 1280
 _SCORED_FRAMES = 60
 _MODELS = "version=vmaf_v0.6.1:name=vmaf|version=vmaf_v0.6.1neg:name=neg"
@@ -62,6 +67,7 @@ class Result:
     neg: float
     size_bytes: int
     cpu_s: float
+    size_px: tuple[int, int]
     note: str = ""
 
 
@@ -72,6 +78,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=280_000, help="bytes of the clip")
     parser.add_argument("--most", type=int, default=12, help="how many clips")
     parser.add_argument("--profile", default="smsglobal")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="of each clip at most")
     parser.add_argument("--grid", action="store_true", help="search every size and frame rate too")
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets")
     options = parser.parse_args()
@@ -85,8 +92,12 @@ def main() -> None:
     for path, info in clips[: options.most]:
         with Workspace(Settings()) as workspace:
             clip = Clip(path, info, workspace)
+            limit_bytes = options.limit
+            if (info.duration_s or 0.0) > options.seconds:
+                limit_bytes = round(limit_bytes * options.seconds / info.duration_s)
+                clip = _beginning(clip, options.seconds)
             try:
-                results = _results(clip, options.limit, options.profile)
+                results = _results(clip, limit_bytes, options.profile)
             except MmsprepError as error:
                 print(f"{path.name:24}{error.code}: {error}")
                 continue
@@ -94,9 +105,9 @@ def main() -> None:
             gains.append(ours.vmaf - max(script.vmaf for script in scripts[1:]))
             shares.append(ours.cpu_s / scripts[1].cpu_s)
             if options.grid:
-                best = _best_of_grid(clip, ours, load_profile(options.profile).video)
+                best, which = _best_of_grid(clip, ours, load_profile(options.profile).video)
                 losses.append(best - ours.vmaf)
-                print(f"{path.name:24}{'grid':>10}{best:7.1f}", flush=True)
+                print(f"{path.name:24}{'grid':>10}{best:7.1f}  {which}", flush=True)
             if options.sheets:
                 _sheet(clip, results, options.sheets)
     if gains:
@@ -104,6 +115,18 @@ def main() -> None:
         print(f"processor time over that of the 480 px script: {_range(shares)}")
     if losses:
         print(f"behind the best of the grid: {_range(losses)} VMAF")
+
+
+def _beginning(clip: Clip, seconds: float) -> Clip:
+    """The first seconds of a clip, as they are."""
+    cut = clip.workspace.new_path(clip.path.suffix)
+    source = ffmpeg.safe_input(clip.path, clip.info.format, t=seconds)
+    ffmpeg.run(clip.workspace, source.output(str(cut), c="copy"))
+    named = cut.with_name(clip.path.name)
+    cut.rename(named)
+    (found,) = inspect([named])
+    assert found.info is not None
+    return Clip(named, found.info, clip.workspace)
 
 
 def _range(values: list[float]) -> str:
@@ -121,13 +144,15 @@ def _results(clip: Clip, limit_bytes: int, profile: str) -> list[Result]:
     )
     (part,) = message.parts
     seconds = part.duration_s or 1.0
-    results = [_result(clip, "ours", clip.workspace.put(part.data, ".3gp"), cpu_s, seconds, _notes(clip, part))]
+    made, size = clip.workspace.put(part.data, ".3gp"), (part.width_px or 0, part.height_px or 0)
+    results = [_result(clip, "ours", made, size, cpu_s, seconds, _notes(clip, part))]
     _print(clip, results[-1], decode_s)
     for long_px in _SCRIPTS_PX:
         made, cpu_s, _ = cost(lambda long_px=long_px: scripted(clip, long_px, limit_bytes, seconds))  # type: ignore[misc]
         size = clip.sized(long_px)
         who = "source px" if long_px > _DISPLAY_PX else f"{max(size)} px"
-        results.append(_result(clip, who, made, cpu_s, seconds, "over the limit" * (made.stat().st_size > limit_bytes)))
+        note = "over the limit" * (made.stat().st_size > limit_bytes)
+        results.append(_result(clip, who, made, size, cpu_s, seconds, note))
         _print(clip, results[-1], decode_s)
     return results
 
@@ -143,8 +168,10 @@ def _notes(clip: Clip, part: Part) -> str:
     return f"{shape}; seen {seen_quality(vmaf, every):.1f}, reported {part.quality:.1f}"
 
 
-def _result(clip: Clip, who: str, made: Path, cpu_s: float, seconds: float, note: str) -> Result:
-    return Result(who, made, *_vmaf(clip, made, seconds, clip.fps), made.stat().st_size, cpu_s, note)
+def _result(
+    clip: Clip, who: str, made: Path, size: tuple[int, int], cpu_s: float, seconds: float, note: str
+) -> Result:
+    return Result(who, made, *_vmaf(clip, made, seconds, clip.fps), made.stat().st_size, cpu_s, size, note)
 
 
 def _print(clip: Clip, one: Result, decode_s: float) -> None:
@@ -152,23 +179,39 @@ def _print(clip: Clip, one: Result, decode_s: float) -> None:
     print(f"{clip.path.name:24}{one.who:>10}{figures}  {one.note}", flush=True)
 
 
-def _best_of_grid(clip: Clip, ours: Result, rules: VideoRules | None) -> float:
-    """The best VMAF of any width and frame rate at the rate that mmsprep's pictures have."""
+def _best_of_grid(clip: Clip, ours: Result, rules: VideoRules | None) -> tuple[float, str]:
+    """The best VMAF of any width and frame rate at the rate that mmsprep's pictures have, and which they are."""
     assert rules is not None
     alone = _pictures_alone(clip, ours.path)
     attachment = Attachment(0, clip.path.name, clip.path.stat().st_size, path=clip.path)
     mezzanine = decode_mezzanine(attachment, clip.info, rules, ours.size_bytes, clip.workspace)
-    kbps = alone.stat().st_size * 8 / 1000 / mezzanine.picture_s
-    most = max(mezzanine.width_px, mezzanine.height_px)
-    best = 0.0
-    for long_px in sorted({min(width, most) for width in _GRID_PX}):
-        for every in _GRID_EVERY:
+    alone_bytes = alone.stat().st_size
+    kbps = alone_bytes * 8 / 1000 / mezzanine.picture_s
+    widths = sorted({min(width, mezzanine.long_px) for width in _GRID_PX})
+    seen: dict[tuple[int, int], float] = {}
+
+    def vmaf(long_px: int, every: int) -> float:
+        if (long_px, every) not in seen:
             made = _encoded(clip, mezzanine, rules, long_px, every, kbps)
-            if made.stat().st_size > 1.02 * alone.stat().st_size:
-                continue
-            best = max(best, _vmaf(clip, made, mezzanine.picture_s, clip.fps)[0])
+            fits = made.stat().st_size <= 1.02 * alone_bytes
+            seen[long_px, every] = _vmaf(clip, made, mezzanine.picture_s, clip.fps)[0] if fits else 0.0
             made.unlink()
-    return best
+        return seen[long_px, every]
+
+    start = min(range(len(widths)), key=lambda place: abs(widths[place] - max(ours.size_px)))
+    for direction in (widths[start:], widths[start::-1]):
+        best, worse = 0.0, 0
+        for long_px in direction:
+            worse = 0 if vmaf(long_px, 1) > best else worse + 1
+            best = max(best, vmaf(long_px, 1))
+            if worse == _WORSE:
+                break
+    best_px, _ = max(seen, key=lambda one: seen[one])
+    for every in _GRID_EVERY[1:]:
+        for long_px in widths[widths.index(best_px) :][:2]:
+            vmaf(long_px, every)
+    best_px, every = max(seen, key=lambda one: seen[one])
+    return seen[best_px, every], f"{best_px} px, every {every}; of {len(seen)}"
 
 
 def _encoded(clip: Clip, mezzanine: Mezzanine, rules: VideoRules, long_px: int, every: int, kbps: float) -> Path:
@@ -189,25 +232,51 @@ def _pictures_alone(clip: Clip, made: Path) -> Path:
 
 
 def _vmaf(clip: Clip, made: Path, seconds: float, fps: float) -> tuple[float, float]:
-    """VMAF and NEG at the size at which it is looked at, both at ``fps``."""
+    """VMAF and NEG at the size at which it is looked at, both at ``fps``.
+
+    Of each pair of frames that are shown to it the first is scored: it needs the second to see what moves.
+    """
     log, alone = clip.workspace.new_path(".json"), _pictures_alone(clip, made)
-    source = ffmpeg.safe_input(clip.path, clip.info.format, t=seconds)["V:0"]
     pair = [
-        stream.filter("fps", f"{fps:.6f}", start_time=0)
-        .filter("scale", *clip.sized(_DISPLAY_PX), flags="bicubic")
-        .filter("format", "yuv420p")
-        .filter("settb", "1/1000")
-        .filter("setpts", "N")
-        for stream in (graph.input(f"file:{alone}", f=FORMATS["mp4"].demuxer).video, source)
+        _shown(graph.input(f"file:{alone}", f=FORMATS["mp4"].demuxer).video, clip, seconds, fps),
+        graph.input(f"file:{_reference(clip, seconds, fps)}", f="yuv4mpegpipe").video.filter("settb", "1/1000"),
     ]
-    # Divided by neither 2 nor 3, so that frames which stand in for others are met as often as they are there.
-    wanted = max(1, round(seconds * fps / _SCORED_FRAMES))
-    every = max(step for step in range(1, wanted + 1) if math.gcd(step, 6) == 1)
-    options = {"n_threads": 2, "n_subsample": every, "shortest": 1, "log_fmt": "json", "log_path": str(log)}
+    pair = [stream.filter("setpts", "N") for stream in pair]
+    scored = 1 if _apart(seconds, fps) == 1 else 2
+    options = {"n_threads": 2, "n_subsample": scored, "shortest": 1, "log_fmt": "json", "log_path": str(log)}
     score = graph.filter(pair, "libvmaf", model=_MODELS, **options)
     ffmpeg.run(clip.workspace, score.output("pipe:1", f="null"))
+    alone.unlink()
     pooled = json.loads(log.read_text())["pooled_metrics"]
     return float(pooled["vmaf"]["mean"]), float(pooled["neg"]["mean"])
+
+
+def _reference(clip: Clip, seconds: float, fps: float) -> Path:
+    """The source's frames that are scored, decoded once for everybody."""
+    made = clip.workspace.new_path("").with_name(f"{seconds:.3f}-{fps:.3f}.y4m")
+    if not made.is_file():
+        source = ffmpeg.safe_input(clip.path, clip.info.format, t=seconds)["V:0"]
+        ffmpeg.run(clip.workspace, _shown(source, clip, seconds, fps).output(str(made), fps_mode="passthrough"))
+    return made
+
+
+def _shown(pictures: Any, clip: Clip, seconds: float, fps: float) -> Any:
+    """Pairs of frames, or all of them, at the size at which they are looked at."""
+    apart = _apart(seconds, fps)
+    pictures = pictures.filter("fps", f"{fps:.6f}", start_time=0)
+    if apart > 1:
+        pictures = pictures.filter("select", f"lt(mod(n,{apart}),2)")
+    pictures = pictures.filter("scale", *clip.sized(_DISPLAY_PX), flags="bicubic")
+    return pictures.filter("format", "yuv420p").filter("settb", "1/1000")
+
+
+def _apart(seconds: float, fps: float) -> int:
+    """Frames from one that is scored to the next.
+
+    Divided by neither 2 nor 3, so that frames which stand in for others are met as often as they are there.
+    """
+    wanted = max(1, round(seconds * fps / _SCORED_FRAMES))
+    return max(step for step in range(1, wanted + 1) if math.gcd(step, 6) == 1)
 
 
 def _sheet(clip: Clip, results: list[Result], folder: Path) -> None:

@@ -37,6 +37,7 @@ from mmsprep.transcode.video.model import (
     fitted,
     most_useful_kbps,
     plenty_kbps,
+    plenty_kbps_as_tried,
     predicted_vmaf,
     seen_quality,
 )
@@ -73,11 +74,9 @@ _FINEST_CRF, _COARSEST_CRF, _CRF_FOR_HALF = 16.0, 20.0, 6.0
 """x264's CRF: the finest and the coarsest that count as hard to tell from the source; what halves the bytes."""
 _SAME_CRF, _AIM_FINELY = 0.7, 0.96
 """Of CRF: an encode this near to what is wanted is kept; the share of the bytes that is aimed at by CRF."""
-_HARDNESS_ERROR, _UNSPENT = 1.5, 0.7
-"""Ratios: by how much the probe may take a clip for costlier than it is; the share of the bytes below which an encode
-shows that it did. Set by hand."""
-_HARDLY_MOVES, _STILL_HARDNESS_ERROR = 0.7, 4.0
-"""The probe, small and hasty, makes a clip that stands still seem several times as costly as all of it is."""
+_SURELY_WHOLE, _PERHAPS_WHOLE, _UNSPENT = 0.5, 1.2, 0.7
+"""Shares of the bytes, for all of a clip: what the probe must foretell for that to be tried at once, it is off by three
+either way; a trial at most; below which an encode shows that either was wrong."""
 _KEPT = {2: "every 2nd frame kept", 3: "every 3rd frame kept"}
 
 
@@ -253,11 +252,18 @@ class VideoSource(Source):
         """The size at which no pixel is given up that may be sent."""
         return fixed_px(self._rules) or (self._work.mezzanine.width_px, self._work.mezzanine.height_px)
 
-    def _plenty_bytes(self, rung: AudioStep | None) -> int:
-        """From where on every pixel and every frame should go at a quality that is hard to tell from the source."""
+    def _plenty_bytes(self, rung: AudioStep | None, trial: Trial | None = None) -> int:
+        """From where on every pixel and every frame should go at a quality that is hard to tell from the source.
+
+        As an encode of all of it showed, else as ``trial`` says, else as the probe does.
+        """
         if self._last.plenty_bytes:
             return self._last.plenty_bytes
-        kbps = plenty_kbps(self._work.hardness, max(self._whole_px), _COARSEST_CRF) * self._cost
+        if trial is not None and (qp := trial.first.qp) is not None:
+            tried = trial.long_px, trial.settings.every
+            kbps = plenty_kbps_as_tried(trial.first.rate_kbps, qp, tried, max(self._whole_px), _COARSEST_CRF)
+        else:
+            kbps = plenty_kbps(self._work.hardness, max(self._whole_px), _COARSEST_CRF) * self._cost
         return self._bytes(min(kbps, self._rules.max_rate_kbps), rung)
 
     def render(self, max_bytes: int) -> Rendition:
@@ -278,15 +284,15 @@ class VideoSource(Source):
     def _render(self, rung: AudioStep | None, max_bytes: int) -> Rendition:
         last = self._last
         most_kbps = self._most_kbps()
-        tried_whole = self._plenty_bytes(rung) <= max_bytes * _HARDNESS_ERROR
+        tried_whole = self._plenty_bytes(rung) <= max_bytes * _SURELY_WHOLE
         if tried_whole and (whole := self._whole(rung, max_bytes)):
             return whole
         beside_bytes = self._beside_picture(rung, self._sound(rung))
         kbps = min(self._picture_kbps(max_bytes * _AIM - beside_bytes) / last.size_error, most_kbps)
         trial = self._trial(rung, kbps)
-        if not tried_whole and trial.first.skipped >= _HARDLY_MOVES:
-            tried_whole = self._plenty_bytes(rung) <= max_bytes * _STILL_HARDNESS_ERROR
-            if tried_whole and (whole := self._whole(rung, max_bytes)):
+        if not tried_whole and self._plenty_bytes(rung, trial) <= max_bytes * _PERHAPS_WHOLE:
+            tried_whole = True
+            if whole := self._whole(rung, max_bytes, trial):
                 return whole
         best: bytes | None = None
         data = b""
@@ -308,7 +314,7 @@ class VideoSource(Source):
             return self._whole(rung, max_bytes) or made
         return made
 
-    def _whole(self, rung: AudioStep | None, max_bytes: int) -> Rendition | None:
+    def _whole(self, rung: AudioStep | None, max_bytes: int, trial: Trial | None = None) -> Rendition | None:
         """Every pixel and frame at a constant quality, where that is within ``max_bytes``.
 
         Two passes cannot spend much on a clip that hardly moves, nor tell from the first that much is left.
@@ -318,7 +324,7 @@ class VideoSource(Source):
             return None
         settings = ClipSettings(self._rules, rung, self._whole_px, 1, work.duration_s)
         most_kbps = self._picture_kbps(max_bytes)
-        crf = _crf_for(max_bytes, self._plenty_bytes(rung), _COARSEST_CRF)
+        crf = _crf_for(max_bytes, self._plenty_bytes(rung, trial), _COARSEST_CRF)
         crf = min(max(crf, _FINEST_CRF), _COARSEST_CRF)
         best: bytes | None = None
         for _ in range(2):

@@ -185,6 +185,19 @@ def plenty_kbps(hard: Hardness, largest_long_px: int, crf: float) -> float:
     return _kbps_at(hard, largest_long_px, crf + PROBE_QP - PROBE_CRF)
 
 
+def plenty_kbps_as_tried(
+    rate_kbps: float, qp: float, tried: tuple[int, int], largest_long_px: int, crf: float
+) -> float:
+    """:func:`plenty_kbps` as a first pass of all of the clip tells it, which came to ``rate_kbps`` at ``qp``.
+
+    ``tried`` is its longest side, and 1 where it kept every frame, 2 where every other one. On 17 clips what the whole
+    then took was 0.7 to 2.7 times as much, where it was near enough to matter (up to 1.5) 0.7 to 0.95.
+    """
+    long_px, every = tried
+    qp += _QP_AN_OCTAVE_OF_WIDTH * math.log2(largest_long_px / long_px) - _QP_FOR_EACH_FRAME_LEFT_OUT * (every - 1)
+    return float(rate_kbps * 2 ** ((qp - crf - PROBE_QP + PROBE_CRF) / _QP_AN_OCTAVE_OF_RATE))
+
+
 def _kbps_at(hard: Hardness, long_px: int, qp: float) -> float:
     return float(2 ** ((quantiser(hard, long_px, 1, 1.0) - qp) / _QP_AN_OCTAVE_OF_RATE))
 
