@@ -49,7 +49,7 @@ _RESERVE_BYTES = 2_000
 _SCRIPTS_PX = (100_000, 480, 320)
 _GRID_PX = (176, 240, 320, 400, 480, 560, 640)
 _GRID_EVERY = (1, 2, 3)
-_WORSE = 2
+_WORSE, _ATTEMPTS, _OVER = 2, 4, 1.02
 _DISPLAY_PX = 1280
 _SCORED_FRAMES = 60
 _MODELS = "version=vmaf_v0.6.1:name=vmaf|version=vmaf_v0.6.1neg:name=neg"
@@ -168,9 +168,7 @@ def _notes(clip: Clip, part: Part) -> str:
     return f"{shape}; seen {seen_quality(vmaf, every):.1f}, reported {part.quality:.1f}"
 
 
-def _result(
-    clip: Clip, who: str, made: Path, size: tuple[int, int], cpu_s: float, seconds: float, note: str
-) -> Result:
+def _result(clip: Clip, who: str, made: Path, size: tuple[int, int], cpu_s: float, seconds: float, note: str) -> Result:
     return Result(who, made, *_vmaf(clip, made, seconds, clip.fps), made.stat().st_size, cpu_s, size, note)
 
 
@@ -192,10 +190,8 @@ def _best_of_grid(clip: Clip, ours: Result, rules: VideoRules | None) -> tuple[f
 
     def vmaf(long_px: int, every: int) -> float:
         if (long_px, every) not in seen:
-            made = _encoded(clip, mezzanine, rules, long_px, every, kbps)
-            fits = made.stat().st_size <= 1.02 * alone_bytes
-            seen[long_px, every] = _vmaf(clip, made, mezzanine.picture_s, clip.fps)[0] if fits else 0.0
-            made.unlink()
+            made = _encoded(clip, mezzanine, rules, (long_px, every), kbps, alone_bytes)
+            seen[long_px, every] = _vmaf(clip, made, mezzanine.picture_s, clip.fps)[0] if made else 0.0
         return seen[long_px, every]
 
     start = min(range(len(widths)), key=lambda place: abs(widths[place] - max(ours.size_px)))
@@ -214,13 +210,21 @@ def _best_of_grid(clip: Clip, ours: Result, rules: VideoRules | None) -> tuple[f
     return seen[best_px, every], f"{best_px} px, every {every}; of {len(seen)}"
 
 
-def _encoded(clip: Clip, mezzanine: Mezzanine, rules: VideoRules, long_px: int, every: int, kbps: float) -> Path:
-    factor = long_px / max(mezzanine.width_px, mezzanine.height_px)
+def _encoded(
+    clip: Clip, mezzanine: Mezzanine, rules: VideoRules, shape: tuple[int, int], kbps: float, most_bytes: int
+) -> Path | None:
+    """A clip with this longest side and every n-th frame, of at most 2 % more than ``most_bytes``."""
+    long_px, every = shape
+    factor = long_px / mezzanine.long_px
     size = (round(mezzanine.width_px * factor / 2) * 2, round(mezzanine.height_px * factor / 2) * 2)
     settings = ClipSettings(rules, None, size, every, mezzanine.picture_s)
     first = first_pass(mezzanine, settings, kbps, clip.workspace)
-    data = encode(mezzanine, None, settings, (kbps, 0.5), first.log, clip.workspace)
-    return clip.workspace.put(data, ".3gp")
+    for _ in range(_ATTEMPTS):
+        data = encode(mezzanine, None, settings, (kbps, 0.5), first.log, clip.workspace)
+        if len(data) <= _OVER * most_bytes:
+            return clip.workspace.put(data, ".3gp")
+        kbps *= most_bytes / len(data)
+    return None
 
 
 def _pictures_alone(clip: Clip, made: Path) -> Path:

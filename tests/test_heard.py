@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -309,6 +310,19 @@ def test_what_an_encoder_adds_to_the_peaks_is_taken_back_by_encoding_again() -> 
 
     made = Levelled(mix, Material.SPEECH).encoded(1, "mp3", overshooting, lambda one: Decoded(one, _HZ, ("FC",)))
     assert true_peak_dbtp(made, _HZ) <= PEAK_DBTP and len(tries) == 2
+
+
+def test_an_encoder_that_takes_more_loudness_than_is_made_up_for_is_not_handed_the_same_again() -> None:
+    mix = Mix(_voice()[:, None], None, _HZ, 1, integrated_lufs(_voice()[:, None], _HZ))
+    tries: list[Levels] = []
+
+    def dull(samples: Levels) -> Levels:
+        tries.append(samples)
+        return samples * np.float32(0.5)
+
+    Levelled(mix, Material.SPEECH).encoded(1, "aac", dull, lambda one: Decoded(one, _HZ, ("FC",)))
+    assert len(tries) > 1
+    assert not any(np.array_equal(before, after) for before, after in pairwise(tries))
 
 
 def test_a_whisper_48_db_down_is_kept_and_silence_that_goes_is_told(tmp_path: Path) -> None:

@@ -29,12 +29,14 @@ from mmsprep.transcode.video.model import (
     codec_cost,
     fitted,
     most_useful_kbps,
+    plenty_kbps,
+    plenty_kbps_as_tried,
     predicted_vmaf,
     quantiser,
     seen_quality,
     vmaf_at,
 )
-from mmsprep.transcode.video.search import Trial, beside_px
+from mmsprep.transcode.video.search import Trial, beside_px, past_the_best
 from mmsprep.transcode.video.sound_track import best_step, steps
 
 _HARD = Hardness(probe_kbps=45, probe_long_px=256, display_long_px=1280)
@@ -84,6 +86,28 @@ def test_a_size_is_tried_beside_the_best_only_where_its_quantiser_is_not_to_be_t
         assert 0 < beside < best.long_px
     if qp < 27 and best.long_px == max(tried_px) <= 500:
         assert beside > best.long_px
+
+
+@given(st.floats(10, 51), st.integers(128, 640), st.integers(128, 640))
+def test_no_size_is_tried_that_makes_an_extreme_quantiser_more_extreme(qp: float, best_px: int, other_px: int) -> None:
+    rules = load_profile("smsglobal").video
+    assert rules
+    first = FirstPass(Path(), Path(), 50.0, qp, 0.5, 0.0)
+    best = Trial(ClipSettings(rules, None, (best_px, best_px), 1, 9.0), first, 50.0)
+    if past_the_best(other_px, best):
+        assert (other_px - best_px) * (qp - 32) > 0 and not 27 <= qp <= 37
+    elif other_px != best_px and not 27 <= qp <= 37:
+        assert (other_px - best_px) * (qp - 32) < 0
+
+
+@given(_hards, _rates, st.integers(128, 640), st.sampled_from([1, 2, 3]))
+def test_a_trial_as_foreseen_foretells_what_the_whole_takes_as_the_probe_does(
+    hard: Hardness, kbps: float, long_px: int, every: int
+) -> None:
+    tried = plenty_kbps_as_tried(kbps, quantiser(hard, long_px, every, kbps), (long_px, every), 640, 20)
+    assert tried == pytest.approx(plenty_kbps(hard, 640, 20))
+    coarser = plenty_kbps_as_tried(kbps, quantiser(hard, long_px, every, kbps) + 3, (long_px, every), 640, 20)
+    assert coarser > tried
 
 
 @given(_hards, st.floats(5, 95))

@@ -131,11 +131,14 @@ class Levelled:
                 best = fault_db, made
             if not fault_db:
                 break
+            tried = held_dbtp, more_db
             if over_db > 0:
                 held_dbtp = max(_LOWEST_PEAK_DBTP, held_dbtp - over_db * _OVERSHOOT - _PEAK_MARGIN_DB)
             if missing_db > _MISSED_LU:
                 more_db = min(_MOST_MORE_DB, more_db + missing_db)
             self._held[format_slug] = held_dbtp, more_db
+            if (held_dbtp, more_db) == tried:
+                break
         assert best is not None
         return best[1]
 

@@ -74,7 +74,7 @@ _FINEST_CRF, _COARSEST_CRF, _CRF_FOR_HALF = 16.0, 20.0, 6.0
 """x264's CRF: the finest and the coarsest that count as hard to tell from the source; what halves the bytes."""
 _SAME_CRF, _AIM_FINELY = 0.7, 0.96
 """Of CRF: an encode this near to what is wanted is kept; the share of the bytes that is aimed at by CRF."""
-_SURELY_WHOLE, _PERHAPS_WHOLE, _UNSPENT = 0.5, 1.2, 0.7
+_SURELY_WHOLE, _PERHAPS_WHOLE, _UNSPENT = 0.75, 1.2, 0.7
 """Shares of the bytes, for all of a clip: what the probe must foretell for that to be tried at once, it is off by three
 either way; a trial at most; below which an encode shows that either was wrong."""
 _KEPT = {2: "every 2nd frame kept", 3: "every 3rd frame kept"}

@@ -111,7 +111,8 @@ def find(
         long_px = _in_reach(wanted, [one.long_px for one in trials], max(largest))
         best = max(trials, key=lambda one: one.worth(rate_kbps))
         gain = predicted_vmaf(hard, rate_kbps / cost, long_px) - predicted_vmaf(hard, rate_kbps / cost, best.long_px)
-        if gain < _WORTH_TRYING or min(abs(math.log(long_px / one.long_px)) for one in trials) < _ALIKE:
+        known = min(abs(math.log(long_px / one.long_px)) for one in trials) < _ALIKE
+        if gain < _WORTH_TRYING or known or past_the_best(long_px, best):
             long_px = beside_px(best, trials, max(largest))
             if not long_px:
                 break
@@ -182,6 +183,14 @@ def _in_reach(long_px: int, tried_px: Sequence[int], largest_px: int) -> int:
     """No further beyond what was tried than the model can be trusted."""
     low, high = min(tried_px) / _LONGEST_STEP, max(tried_px) * _LONGEST_STEP
     return round(min(largest_px, max(min(_SMALLEST_LONG_PX, largest_px), min(max(long_px, low), high))))
+
+
+def past_the_best(long_px: int, best: Trial) -> bool:
+    """Whether a size would make a quantiser finer, or coarser, still, that the best width hardly ever has."""
+    qp = best.first.qp
+    if qp is None:
+        return False
+    return (qp < _GOOD_QP and long_px < best.long_px) or (qp > _COARSE_QP and long_px > best.long_px)
 
 
 def beside_px(best: Trial, trials: Sequence[Trial], largest_px: int) -> int:
