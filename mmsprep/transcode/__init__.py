@@ -73,8 +73,8 @@ def open_poster(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
         ToolError: ffmpeg failed for another reason.
     """
     from mmsprep.transcode.image import still as image
-    from mmsprep.transcode.video import mezzanine
+    from mmsprep.transcode.video import pictures
 
     notes = () if info.audio_codec is None else (f"its sound ({info.duration_s or 0:.1f} s) is left out",)
-    frame = mezzanine.best_frame(attachment, info, workspace, profile.image.background)
+    frame = pictures.best_frame(attachment, info, workspace, profile.image.background)
     return image.from_picture(frame, profile, notes)

@@ -7,10 +7,8 @@ decode of the source.
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -20,13 +18,12 @@ import ffmpeg as graph
 from PIL import Image
 
 from mmsprep.errors import Damaged
-from mmsprep.formats.cicp import BT2020
 from mmsprep.model import Attachment, MediaInfo
 from mmsprep.profile import VideoRules
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.colours import tables
 from mmsprep.transcode.video.model import PROBE_CRF, PROBE_LONG_PX
+from mmsprep.transcode.video.pictures import Look, matrix_of, naming_the_codec, plain, tables_of, upright_pictures
 
 DISPLAY_LONG_PX = 1280
 """A clip is looked at in its own size, but hardly larger than this on a phone."""
@@ -39,8 +36,6 @@ _UNKNOWN_FPS = 25.0
 _LOWEST_RATE_KBPS = 10.0
 _SLOWEST_PICTURES_FPS = 5.0
 """kbit/s and frames a second that no clip falls below."""
-_HD_SHORT_PX = 720
-"""Lines from which BT.709 is the usual coding, BT.601 below."""
 _REFERENCE_GROUPS = 12
 """Places of a clip that VMAF looks at."""
 REFERENCE_FRAMES = 3
@@ -54,17 +49,8 @@ _MOST_PLAIN_BYTES = 400_000_000
 """Of a mezzanine without compression."""
 _UNKNOWN_PERIOD = 96
 """Frames from one reference to the next, where nobody knows how many there are."""
-_POSTER_S = 20.0
-_POSTER_FPS = 5
-"""Seconds, and frames a second of them, that the best frame is chosen from."""
-_MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "smpte240m": "smpte240m", "fcc": "fcc", "bt2020": "bt2020nc"}
-"""What ffmpeg's ``colorspace`` calls those that it knows."""
-_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _OPAQUE = 250
 """Below this, something can be seen through."""
-_EXACTLY = "lanczos+accurate_rnd+full_chroma_int"
-_NO_PICTURE = "has no picture that decodes"
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +163,17 @@ def decode_mezzanine(
         .filter_multi_output("split")
     )
     sampled = shown[1].filter("select", made.sampling.expression)
-    look = _Look(info, matrix_of(size_px), _tables(info, workspace), background)
+    look = Look(info, matrix_of(size_px), tables_of(info, workspace), background)
     see_through = workspace.new_path(".gray")
     if info.has_alpha:
         sampled = sampled.filter_multi_output("split")
         alpha = sampled[1].filter("format", "rgba").filter("alphaextract").filter("scale", 32, 32, flags="area")
     outputs = _outputs(
-        _plain(shown[0], look, size_px), _plain(sampled[0] if info.has_alpha else sampled, look, made.display_px), made
+        plain(shown[0], look, size_px), plain(sampled[0] if info.has_alpha else sampled, look, made.display_px), made
     )
     if info.has_alpha:
         outputs.append(alpha.output(str(see_through), f="rawvideo", pix_fmt="gray", fps_mode="passthrough"))
-    with _naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name):
+    with naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name):
         done = ffmpeg.run(workspace, graph.merge_outputs(*outputs))
     frame_count = done.frame_count
     if not frame_count:
@@ -302,156 +288,6 @@ def _pictures_in(stream: Any, size: tuple[int, int]) -> Any:
     """RGB as the colours that untagged video is taken for."""
     stream = stream.filter("scale", *size, flags="lanczos", out_range="tv", out_color_matrix="bt601")
     return stream.filter("setsar", "1").filter("format", "yuv420p")
-
-
-def best_frame(
-    attachment: Attachment, info: MediaInfo, workspace: Workspace, background: str = "#ffffff"
-) -> Image.Image:
-    """The most representative frame of a clip's first 20 s, as RGB in its own size, over ``background``.
-
-    Raises:
-        Damaged: no frame decodes.
-        ToolMissing: this ffmpeg lacks the decoder.
-        OverInputLimit: the decode takes too long, or too much room.
-    """
-    several = (info.frame_count or 2) > 1
-    stream = upright_pictures(attachment, info, workspace, t=_POSTER_S)
-    if several:
-        stream = stream.filter("fps", _POSTER_FPS)
-        stream = stream.filter("thumbnail", round(_POSTER_S * _POSTER_FPS))
-    return rgb_frames(stream, 1, attachment, info, workspace, background)[0]
-
-
-def upright_pictures(attachment: Attachment, info: MediaInfo, workspace: Workspace, **options: str | float) -> Any:
-    """The pictures of a clip, or of the seconds that are wanted of it, as a stream of whole upright frames."""
-    options |= _decoder(info)
-    return ffmpeg.pictures_of(workspace.path_of(attachment), info, attachment.span, **options)
-
-
-def rgb_frames(
-    stream: Any, most: int, attachment: Attachment, info: MediaInfo, workspace: Workspace, background: str = "#ffffff"
-) -> list[Image.Image]:
-    """The first ``most`` frames of a stream of :func:`upright_pictures`, in their own size, over ``background``.
-
-    Raises:
-        Damaged: none decodes.
-        ToolMissing: this ffmpeg lacks the decoder.
-        OverInputLimit: the decode takes too long, or too much room.
-    """
-    size = (info.width_px, info.height_px) if info.width_px and info.height_px else None
-    matrix = matrix_of(size or (0, 0))
-    stream = _plain(stream, _Look(info, matrix, _tables(info, workspace), background), size).filter(
-        "scale", flags="accurate_rnd+full_chroma_int", in_color_matrix=matrix, in_range="tv", out_range="pc"
-    )
-    output = stream.output(
-        "pipe:1", f="image2pipe", vcodec="png", vframes=most, pix_fmt="rgb24", fps_mode="passthrough"
-    )
-    with _naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name, _NO_PICTURE):
-        data = ffmpeg.run(workspace, output).stdout
-    try:
-        frames = [_png(_PNG_SIGNATURE + one) for one in data.split(_PNG_SIGNATURE)[1:]]
-    except OSError as error:
-        raise Damaged(attachment.name, _NO_PICTURE) from error
-    if not frames:
-        raise Damaged(attachment.name, _NO_PICTURE)
-    return frames
-
-
-def _png(data: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-        return image.convert("RGB")
-
-
-@contextmanager
-def _naming_the_codec(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> Iterator[None]:
-    """What does not decode because there is no decoder for it is not damaged."""
-    try:
-        yield
-    except Damaged:
-        ffmpeg.refuse_undecodable(attachment.name, "picture", info.video_codec, workspace.settings)
-        raise
-
-
-def matrix_of(size_px: tuple[int, int]) -> str:
-    """The matrix that phones take a clip of this size for, whatever it says: BT.709 from 720 lines on."""
-    return "bt709" if min(size_px) >= _HD_SHORT_PX else "smpte170m"
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What a clip is read with, and the matrix and background that it gets."""
-
-    info: MediaInfo
-    matrix: str
-    tables: tuple[Path, ...]
-    background: str
-
-
-def _decoder(info: MediaInfo) -> dict[str, str]:
-    """ffmpeg's own decoders of VP8 and VP9 pass over what is transparent."""
-    return (
-        {"c:v": _ALPHA_DECODERS[info.video_codec or ""]}
-        if info.has_alpha and info.video_codec in _ALPHA_DECODERS
-        else {}
-    )
-
-
-def _tables(info: MediaInfo, workspace: Workspace) -> tuple[Path, ...]:
-    """Tables that make the clip's colours what they look like on a phone, where that is not what its numbers say."""
-    return tuple(workspace.put(table, ".cube") for table in tables(info.coding)) if info.coding else ()
-
-
-def _plain(stream: Any, look: _Look, size: tuple[int, int] | None) -> Any:
-    """Square pixels at ``size``, standard dynamic range, 8-bit 4:2:0 in the range of television and the look's matrix.
-
-    What the frames say of their colours goes before what is usual for their size; RGB has no matrix to be told.
-    """
-    shown = "scale", *(size or ("iw", "ih"))
-    assumed = _assumed(look.info)
-    if not look.tables and not look.info.has_alpha:
-        return _in_matrix(stream, shown, assumed, look.matrix)
-    stream = stream.filter(*shown, flags=_EXACTLY, **assumed).filter("setsar", "1")
-    if look.info.has_alpha:
-        both = stream.filter("format", "gbrap").filter_multi_output("split")
-        ground = both[0].filter("format", "gbrp").filter("drawbox", color=f"0x{look.background[1:]}", t="fill")
-        stream = graph.overlay(ground, both[1], format="gbrp")
-    if look.tables:
-        first, middle, last = map(str, look.tables)
-        stream = stream.filter("format", "gbrp16le").filter("lut1d", file=first)
-        stream = stream.filter("lut3d", file=middle, interp="tetrahedral").filter("lut1d", file=last)
-    # What the source says of its colours is no longer true, and would be heeded.
-    stream = stream.filter("setparams", colorspace="gbr", color_primaries="bt709", color_trc="bt709", range="pc")
-    plain = {"out_color_matrix": look.matrix, "out_range": "tv"}
-    return stream.filter("scale", flags=_EXACTLY, **plain).filter("format", "yuv420p")
-
-
-def _in_matrix(stream: Any, shown: Sequence[Any], assumed: dict[str, str], matrix: str) -> Any:
-    """Scaled as ``shown`` says, 8-bit 4:2:0 in the range of television and ``matrix``; ``assumed`` is what it has."""
-    own = assumed.get("in_color_matrix", "")
-    if own not in _MATRICES:
-        plain = {"out_color_matrix": matrix, "out_range": "tv"}
-        stream = stream.filter(*shown, flags=_EXACTLY, **assumed, **plain)
-        return stream.filter("setsar", "1").filter("format", "yuv420p")
-    stream = stream.filter(*shown, flags="lanczos", **assumed, out_color_matrix=own, out_range="tv")
-    stream = stream.filter("setsar", "1").filter("format", "yuv420p")
-    if own == matrix:
-        return stream
-    # By itself, and where there are fewer pixels: as a part of the scaling it takes as long as the decode.
-    same = {"iprimaries": "bt709", "primaries": "bt709", "itrc": "bt709", "trc": "bt709", "fast": 1}
-    return stream.filter("colorspace", ispace=_MATRICES[own], space=matrix, irange="tv", range="tv", **same)
-
-
-def _assumed(info: MediaInfo) -> dict[str, str]:
-    """What the pictures of a clip are read with: its own matrix, else the usual one for its codec and size."""
-    if info.matrix == "rgb":
-        return {}
-    if info.matrix is not None:
-        return {"in_color_matrix": info.matrix}
-    if info.video_codec == "mjpeg":
-        return {"in_color_matrix": "smpte170m", "in_range": "pc"}
-    if info.coding is not None and info.coding.primaries == BT2020:
-        return {"in_color_matrix": "bt2020"}
-    return {"in_color_matrix": matrix_of((info.width_px or 0, info.height_px or 0))}
 
 
 def _declared_s(info: MediaInfo) -> float:

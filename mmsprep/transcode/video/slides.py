@@ -25,7 +25,7 @@ from mmsprep.profile import Profile
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image import still
 from mmsprep.transcode.sound import pieces, recording
-from mmsprep.transcode.video import mezzanine
+from mmsprep.transcode.video import pictures
 from mmsprep.transcode.video.scenes import Scenes, find_scenes, sampled
 
 _PAUSE_S, _LOUDNESS_S, _STEP_S = 0.25, 0.06, 0.02
@@ -91,8 +91,8 @@ def _frames(
 ) -> list[Image.Image]:
     """The frame of each scene, in its own size."""
     wanted = "+".join(f"eq(n,{scene.frame})" for scene in found.scenes)
-    stream = sampled(mezzanine.upright_pictures(attachment, info, workspace), found.fps).filter("select", wanted)
-    frames = mezzanine.rgb_frames(stream, len(found.scenes), attachment, info, workspace, background)
+    stream = sampled(pictures.upright_pictures(attachment, info, workspace), found.fps).filter("select", wanted)
+    frames = pictures.rgb_frames(stream, len(found.scenes), attachment, info, workspace, background)
     if len(frames) < len(found.scenes):
         raise Damaged(attachment.name, "does not decode to its end a second time")
     return frames
