@@ -38,9 +38,8 @@ _FIRST_PASS_QP = 3.5
 _MPEG4_LEVEL_CODES = {"0": 8, "0b": 9}
 """ISO/IEC 14496-2, table G.1: the levels of the Simple profile whose code is not their number."""
 _ENCODERS = {"h264": "libx264", "mpeg4": "mpeg4", "h263": "h263"}
-_PRESETS = ((60e6, "slow"), (120e6, "medium"), (float("inf"), "fast"))
-"""Up to so many pixels in all frames; what is short or small gets the time that it leaves."""
-_REFERENCE_FRAMES = {"slow": 5, "medium": 3, "fast": 2}
+_PRESET, _EFFORT, _REFERENCE_FRAMES = "medium", 8, 2
+"""Of x264: where its settings begin, how carefully it weighs what a block costs, frames that it looks back to."""
 PSY_RD = 0.5
 """The weight of x264's psychovisual model."""
 _PEAK = 3.0
@@ -226,17 +225,18 @@ def _h264_options(settings: ClipSettings, fps: float, rate_kbps: float) -> dict[
 
     On clips of other people, at equal bytes, against x264's own choice: weaker adaptive quantisation +1.0 VMAF, bits
     spread more evenly over time +0.4, less psychovisual noise +0.3, chroma two steps coarser +0.5. All four make "fast"
-    as good as an untuned "slow" is, in two thirds of its time.
+    as good as an untuned "slow" is, in two thirds of its time. Of what "slow" does, ``subme`` 8 is what pays: with it
+    and two reference frames "medium" is 0.25 VMAF behind "slow" on four small clips, in half the time, and on three
+    large ones 0.8 ahead of "medium" and 0.9 of "fast", in a tenth and a fifth more.
     """
     rules, (width_px, height_px) = settings.rules, settings.frame_px
-    pixels = width_px * height_px * fps * settings.duration_s
-    preset = next(name for most, name in _PRESETS if pixels <= most)
     profile, highest = rules.codec_profile or "baseline", rules.codec_level or "3.0"
-    frames = _REFERENCE_FRAMES[preset]
     return {
-        "preset": preset,
+        "preset": _PRESET,
+        "subq": _EFFORT,
+        "refs": _REFERENCE_FRAMES,
         "profile:v": profile,
-        "level:v": lowest_h264_level(width_px, height_px, fps, rate_kbps * _PEAK, frames, highest),
+        "level:v": lowest_h264_level(width_px, height_px, fps, rate_kbps * _PEAK, _REFERENCE_FRAMES, highest),
         "aq-strength": 0.6,
         "qcomp": 0.5,
         "psy-rd": f"{PSY_RD}:0",
