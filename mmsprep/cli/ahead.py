@@ -33,7 +33,7 @@ _IN_WORKER = {
 _HERE = {
     "image": "mmsprep.transcode.image.rendered",
     "audio": "mmsprep.transcode.sound.recording",
-    "video": "mmsprep.transcode.video.clip",
+    "video": "mmsprep.transcode.video.opening",
 }
 
 

@@ -38,7 +38,7 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
 
             return audio.open_source(attachment, info, plan, profile, workspace)
         case Kind.VIDEO:
-            from mmsprep.transcode.video import clip as video
+            from mmsprep.transcode.video import opening as video
 
             return video.open_source(attachment, info, plan, profile, workspace)
         case Kind.TEXT:

@@ -287,7 +287,7 @@ class AnimationSource(Source):
         frames = [(frame.image, duration_ms) for frame, duration_ms in zip(*self._clip_times, strict=True)]
         if rules is None or not frames:
             return None
-        from mmsprep.transcode.video.clip import clip_of_pictures
+        from mmsprep.transcode.video.opening import clip_of_pictures
 
         return clip_of_pictures(frames, self._profile, self._workspace)
 

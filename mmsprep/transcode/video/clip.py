@@ -1,47 +1,38 @@
-"""Clips: decoded once to a small mezzanine, then two passes at the size that the bytes can carry.
+"""Rendering a clip that is open: two passes at the size that the bytes can carry.
 
-Comes in: any clip that ffmpeg reads. Goes out: 3GP or MP4 as the profile says. Never: a byte too many, a
-second decode of the source, or a tag.
+Comes in: a mezzanine, its sound, how hard it is. Goes out: 3GP or MP4 as the profile says. Never: a byte too many, or a
+tag.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import ffmpeg as graph
-from PIL import Image
-
-from mmsprep.errors import Damaged, ToolError, ToolMissing, ToolOverLimit, ToolTimeout, TypeNotAllowed
+from mmsprep.errors import ToolError, ToolMissing, ToolOverLimit, ToolTimeout
 from mmsprep.formats import FORMATS
-from mmsprep.hearing.channels import mixed
 from mmsprep.hearing.samples import Decoded, decoded
-from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Plan, Rendition, Source
-from mmsprep.profile import AudioStep, Profile, VideoRules
-from mmsprep.seeing.contrast import frames_contrast
+from mmsprep.model import Action, Curve, CurvePoint, Rendition, Source
+from mmsprep.profile import AudioStep, VideoRules
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.image.colour import ground_note
-from mmsprep.transcode.sound.level import FADE_S, Levelled, heard_in, is_silent
-from mmsprep.transcode.sound.pcm import decode_pcm
+from mmsprep.transcode.sound.level import FADE_S, Levelled
 from mmsprep.transcode.sound.speech import Material
 from mmsprep.transcode.video import vmaf
 from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, encode_finely, encode_sound, whole_kbps
-from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
+from mmsprep.transcode.video.mezzanine import Mezzanine
 from mmsprep.transcode.video.model import (
     Hardness,
     Measured,
     best_long_px,
     codec_cost,
-    fitted,
     most_useful_kbps,
     plenty_kbps,
     plenty_kbps_as_tried,
     predicted_vmaf,
     seen_quality,
 )
-from mmsprep.transcode.video.search import Trial, find, fixed_px, probe_measured
+from mmsprep.transcode.video.search import Trial, find, fixed_px
 from mmsprep.transcode.video.sound_track import SOUND_OVERHEAD, best_step
 
 _LOWEST_PICTURE_KBPS = 3.0
@@ -68,8 +59,6 @@ _OVERHEAD_A_FRAME_BYTES = 4
 _REORDERED_OVERHEAD_BYTES = 8
 """Of the container: for all of it, for a frame, for one more where frames are reordered; before the true size is
 known."""
-_SOUND_LONGER_S = 0.03
-"""Seconds that a sound may go on after the pictures before it is cut."""
 _FINEST_CRF, _COARSEST_CRF, _CRF_FOR_HALF = 16.0, 20.0, 6.0
 """x264's CRF: the finest and the coarsest that count as hard to tell from the source; what halves the bytes."""
 _SAME_CRF, _AIM_FINELY = 0.7, 0.96
@@ -81,7 +70,7 @@ _KEPT = {2: "every 2nd frame kept", 3: "every 3rd frame kept"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class Opened:
     """A decoded clip: what it is, what it costs, how long it will be.
 
     ``sound`` is what is heard with it, if anything is, ``probe`` what VMAF says of the mezzanine's probe,
@@ -99,84 +88,6 @@ class _Work:
     @property
     def heard(self) -> Material:
         return self.sound.heard if self.sound else Material.MUSIC
-
-
-def open_source(
-    attachment: Attachment,
-    info: MediaInfo,
-    plan: Plan,
-    profile: Profile,
-    workspace: Workspace,
-) -> VideoSource:
-    """Decode a clip, once, to a mezzanine at the largest size that can pay.
-
-    Raises:
-        Damaged: no frame decodes, or far fewer than the clip declares.
-    """
-    rules = profile.video
-    if rules is None:
-        raise TypeNotAllowed(attachment.name, f"is a clip, which the profile {profile.name!r} does not carry")
-    mezzanine = decode_mezzanine(
-        attachment, info, rules, profile.message.limit_bytes, workspace, profile.image.background
-    )
-    sound, notes = _sound_of(attachment, info, rules, mezzanine, workspace)
-    if mezzanine.see_through:
-        notes = (*notes, ground_note(profile.image.background))
-    duration_s = mezzanine.picture_s if mezzanine.complete else max(info.duration_s or 0.0, mezzanine.picture_s)
-    if sound and mezzanine.complete and sound.mix.duration_s > duration_s + _SOUND_LONGER_S:
-        duration_s = sound.mix.duration_s
-    probe = probe_measured(mezzanine, workspace)
-    work = _Work(
-        mezzanine=mezzanine,
-        sound=sound,
-        hardness=_hardness(mezzanine, probe),
-        probe=probe,
-        duration_s=duration_s,
-        contrast=_contrast(mezzanine, workspace),
-        notes=notes,
-    )
-    return VideoSource(work, rules, workspace)
-
-
-def clip_of_pictures(frames: Sequence[tuple[Image.Image, int]], profile: Profile, workspace: Workspace) -> VideoSource:
-    """A clip of pictures that each stand for so many milliseconds; for a profile that carries clips.
-
-    Together they stand no longer than :func:`mmsprep.transcode.video.mezzanine.longest_clip_s`.
-    """
-    assert profile.video is not None
-    mezzanine = mezzanine_of_pictures(frames, profile.video, workspace)
-    probe = probe_measured(mezzanine, workspace)
-    seen = _contrast(mezzanine, workspace)
-    work = _Work(mezzanine, None, _hardness(mezzanine, probe), probe, mezzanine.picture_s, seen, ())
-    return VideoSource(work, profile.video, workspace)
-
-
-def _sound_of(
-    attachment: Attachment, info: MediaInfo, rules: VideoRules, mezzanine: Mezzanine, workspace: Workspace
-) -> tuple[Levelled | None, tuple[str, ...]]:
-    """The sound track, unless it is silent or does not decode; clips go without it then."""
-    if not info.audio_codec or not rules.audio_ladder:
-        return None, ()
-    longest_s = None if mezzanine.complete else mezzanine.picture_s
-    try:
-        pcm = decode_pcm(attachment, info, workspace, longest_s=longest_s)
-    except (Damaged, ToolMissing, TypeNotAllowed):
-        return None, (f"its sound track ({info.audio_codec}) does not decode and is left out",)
-    mix = mixed(pcm.sound)
-    if is_silent(mix.mono):
-        return None, ("its sound track is silent and left out",)
-    return Levelled(mix, heard_in(mix)), (*pcm.notes, *mix.notes)
-
-
-def _contrast(mezzanine: Mezzanine, workspace: Workspace) -> float:
-    return frames_contrast(graph.input(f"file:{mezzanine.references}", f="yuv4mpegpipe").video, workspace)
-
-
-def _hardness(mezzanine: Mezzanine, probe: Measured | None) -> Hardness:
-    """What the clip costs at a fixed quantiser and a small size, and what that looks like."""
-    made = mezzanine.probe
-    hard = Hardness(made.rate_kbps, max(made.size_px), max(mezzanine.display_px))
-    return fitted(hard, [probe]) if probe else hard
 
 
 def _crf_for(max_bytes: int, made_bytes: int, crf: float) -> float:
@@ -204,7 +115,7 @@ class _LastEncode:
 class VideoSource(Source):
     """A clip that can be made at any rate (see :class:`mmsprep.model.Source`)."""
 
-    def __init__(self, work: _Work, rules: VideoRules, workspace: Workspace) -> None:
+    def __init__(self, work: Opened, rules: VideoRules, workspace: Workspace) -> None:
         self._work = work
         self._rules = rules
         self._workspace = workspace

@@ -1,0 +1,107 @@
+"""Opening a clip: its mezzanine, its sound, how hard it is.
+
+Comes in: any clip that ffmpeg reads, or pictures that each stand for a while. Goes out: a clip to be rendered. Never: a
+second decode of the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ffmpeg as graph
+from PIL import Image
+
+from mmsprep.errors import Damaged, ToolMissing, TypeNotAllowed
+from mmsprep.hearing.channels import mixed
+from mmsprep.model import Attachment, MediaInfo, Plan
+from mmsprep.profile import Profile, VideoRules
+from mmsprep.seeing.contrast import frames_contrast
+from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.image.colour import ground_note
+from mmsprep.transcode.sound.level import Levelled, heard_in, is_silent
+from mmsprep.transcode.sound.pcm import decode_pcm
+from mmsprep.transcode.video.clip import Opened, VideoSource
+from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
+from mmsprep.transcode.video.model import Hardness, Measured, fitted
+from mmsprep.transcode.video.search import probe_measured
+
+_SOUND_LONGER_S = 0.03
+"""Seconds that a sound may go on after the pictures before it is cut."""
+
+
+def open_source(
+    attachment: Attachment,
+    info: MediaInfo,
+    plan: Plan,
+    profile: Profile,
+    workspace: Workspace,
+) -> VideoSource:
+    """Decode a clip, once, to a mezzanine at the largest size that can pay.
+
+    Raises:
+        Damaged: no frame decodes, or far fewer than the clip declares.
+    """
+    rules = profile.video
+    if rules is None:
+        raise TypeNotAllowed(attachment.name, f"is a clip, which the profile {profile.name!r} does not carry")
+    mezzanine = decode_mezzanine(
+        attachment, info, rules, profile.message.limit_bytes, workspace, profile.image.background
+    )
+    sound, notes = _sound_of(attachment, info, rules, mezzanine, workspace)
+    if mezzanine.see_through:
+        notes = (*notes, ground_note(profile.image.background))
+    duration_s = mezzanine.picture_s if mezzanine.complete else max(info.duration_s or 0.0, mezzanine.picture_s)
+    if sound and mezzanine.complete and sound.mix.duration_s > duration_s + _SOUND_LONGER_S:
+        duration_s = sound.mix.duration_s
+    probe = probe_measured(mezzanine, workspace)
+    work = Opened(
+        mezzanine=mezzanine,
+        sound=sound,
+        hardness=_hardness(mezzanine, probe),
+        probe=probe,
+        duration_s=duration_s,
+        contrast=_contrast(mezzanine, workspace),
+        notes=notes,
+    )
+    return VideoSource(work, rules, workspace)
+
+
+def clip_of_pictures(frames: Sequence[tuple[Image.Image, int]], profile: Profile, workspace: Workspace) -> VideoSource:
+    """A clip of pictures that each stand for so many milliseconds; for a profile that carries clips.
+
+    Together they stand no longer than :func:`mmsprep.transcode.video.mezzanine.longest_clip_s`.
+    """
+    assert profile.video is not None
+    mezzanine = mezzanine_of_pictures(frames, profile.video, workspace)
+    probe = probe_measured(mezzanine, workspace)
+    seen = _contrast(mezzanine, workspace)
+    work = Opened(mezzanine, None, _hardness(mezzanine, probe), probe, mezzanine.picture_s, seen, ())
+    return VideoSource(work, profile.video, workspace)
+
+
+def _sound_of(
+    attachment: Attachment, info: MediaInfo, rules: VideoRules, mezzanine: Mezzanine, workspace: Workspace
+) -> tuple[Levelled | None, tuple[str, ...]]:
+    """The sound track, unless it is silent or does not decode; clips go without it then."""
+    if not info.audio_codec or not rules.audio_ladder:
+        return None, ()
+    longest_s = None if mezzanine.complete else mezzanine.picture_s
+    try:
+        pcm = decode_pcm(attachment, info, workspace, longest_s=longest_s)
+    except (Damaged, ToolMissing, TypeNotAllowed):
+        return None, (f"its sound track ({info.audio_codec}) does not decode and is left out",)
+    mix = mixed(pcm.sound)
+    if is_silent(mix.mono):
+        return None, ("its sound track is silent and left out",)
+    return Levelled(mix, heard_in(mix)), (*pcm.notes, *mix.notes)
+
+
+def _contrast(mezzanine: Mezzanine, workspace: Workspace) -> float:
+    return frames_contrast(graph.input(f"file:{mezzanine.references}", f="yuv4mpegpipe").video, workspace)
+
+
+def _hardness(mezzanine: Mezzanine, probe: Measured | None) -> Hardness:
+    """What the clip costs at a fixed quantiser and a small size, and what that looks like."""
+    made = mezzanine.probe
+    hard = Hardness(made.rate_kbps, max(made.size_px), max(mezzanine.display_px))
+    return fitted(hard, [probe]) if probe else hard
