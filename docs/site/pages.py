@@ -81,7 +81,7 @@ def _commands() -> Iterator[str]:
 
 def _helps() -> Iterator[tuple[tuple[str, ...], str]]:
     for words in _paths(typer.main.get_command(app), ()):
-        shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
+        shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"})
         assert shown.exit_code == 0, (words, shown.output)
         yield words, "\n".join(line.rstrip() for line in shown.stdout.strip("\n").splitlines())
 
