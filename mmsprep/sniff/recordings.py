@@ -354,12 +354,13 @@ def _with_sound(info: MediaInfo, track: Track) -> MediaInfo:
     rate_kbps = _kbps(track) if info.audio_rate_kbps is None else info.audio_rate_kbps
     if rate_kbps is None and info.duration_s and info.kind is Kind.AUDIO:
         rate_kbps = round(info.size_bytes * 8 / 1000 / info.duration_s, 3)
+    # What the format itself was read to say goes before what MediaInfo took it for.
     return replace(
         info,
-        audio_codec=_audio_codec(track),
+        audio_codec=info.audio_codec or _audio_codec(track),
         audio_rate_kbps=rate_kbps,
-        sample_rate_hz=_whole_number(track.get("sampling_rate")),
-        channels=_whole_number(track.get("channel_s")),
+        sample_rate_hz=info.sample_rate_hz or _whole_number(track.get("sampling_rate")),
+        channels=info.channels or _whole_number(track.get("channel_s")),
         bit_depth=info.bit_depth if info.kind is Kind.VIDEO else _whole_number(track.get("bit_depth")),
     )
 
