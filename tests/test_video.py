@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmsprep import Message, prepare
 from mmsprep.errors import BelowFloor
-from mmsprep.model import Part, Progress
+from mmsprep.model import Kind, Part, Progress
 from mmsprep.profile import load_profile, profile_folder
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
@@ -475,6 +475,19 @@ def _rate(part: Part) -> float:
 
     (video,) = MediaInfo.parse(io.BytesIO(part.data)).video_tracks
     return float(video.frame_rate)
+
+
+def test_one_picture_that_somebody_talks_about_stands_as_long(make: Callable[[str, str], bytes]) -> None:
+    """It costs what a picture that stands still does, not as many key frames as a second has frames."""
+    picture = "-f lavfi -i mandelbrot=size=1280x720:rate=25:start_scale=0.01"
+    tone = "-f lavfi -i sine=frequency=500:sample_rate=22050:duration=8"
+    part = _prepared(make(f"{picture} {tone} -frames:v 1 -c:v libx264 -pix_fmt yuv420p -c:a aac", "mp4"))
+    assert (part.kind, part.width_px, part.height_px) == (Kind.VIDEO, 640, 360)
+    assert part.duration_s == pytest.approx(8, abs=0.1)
+    assert part.quality >= 70
+    frames = _frames(part)
+    assert np.abs(frames[0].astype(int) - frames[-1]).mean() < 4
+    assert len(_sound(part)) == pytest.approx(8 * 8000, abs=2400)
 
 
 def test_a_clip_of_one_frame_becomes_a_picture(sample_media: Path) -> None:

@@ -157,11 +157,13 @@ def decode_mezzanine(
         # factor the result differs by 75 dB, for a tenth of the time.
         options["skip_loop_filter"] = "noref"
     made = _made(size_px, within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
-    shown = (
-        upright_pictures(attachment, info, workspace, **options)
-        .filter("fps", f"{fps:.6f}", start_time=0)
-        .filter_multi_output("split")
-    )
+    shown = upright_pictures(attachment, info, workspace, **options).filter("fps", f"{fps:.6f}", start_time=0)
+    if info.is_single_frame:
+        # One picture that somebody talks about stands for as long as they do, and costs what such a clip does.
+        standing_s = min(info.duration_s or 0.0, longest_s)
+        shown = shown.filter("tpad", stop_mode="clone", stop_duration=f"{standing_s:.3f}")
+        shown = shown.filter("trim", end=f"{standing_s:.3f}")
+    shown = shown.filter_multi_output("split")
     sampled = shown[1].filter("select", made.sampling.expression)
     look = Look(info, matrix_of(size_px), tables_of(info, workspace), background)
     see_through = workspace.new_path(".gray")
@@ -291,9 +293,9 @@ def _pictures_in(stream: Any, size: tuple[int, int]) -> Any:
 
 
 def _declared_s(info: MediaInfo) -> float:
-    """How long the pictures last; the sound of a clip may last longer."""
+    """How long the pictures last; the sound of a clip may last longer, but for one picture, which stands as long."""
     duration_s = info.duration_s or 0.0
-    if info.frame_count and info.frame_rate_fps:
+    if not info.is_single_frame and info.frame_count and info.frame_rate_fps:
         return min(duration_s, info.frame_count / info.frame_rate_fps) if duration_s else 0.0
     return duration_s
 
