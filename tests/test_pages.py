@@ -123,6 +123,7 @@ def test_a_wide_picture_is_never_cut(chat: bytes) -> None:
     assert [part.page for part in prepare([("wide.png", wide)]).parts] == [None]
 
 
+@pytest.mark.slow
 def test_a_chat_too_long_for_one_message_tells_of_split_which_sends_its_pages(chat: bytes) -> None:
     job = Job(attachments=[("chat.png", chat)], text="our chat", limit_bytes=60_000)
     with pytest.raises(BelowFloor, match="messages it would fit"):
@@ -145,6 +146,7 @@ def test_pages_stand_among_other_attachments_by_their_attachment(chat: bytes) ->
     assert len(indexes) > 4
 
 
+@pytest.mark.slow
 def test_more_pages_than_parts_are_allowed_go_whole(chat: bytes) -> None:
     others = [(f"{number}.txt", f"text {number}".encode()) for number in range(12)]
     message = prepare([*others, ("chat.png", chat)])
@@ -174,6 +176,7 @@ def test_the_command_writes_pages_and_says_so(chat: bytes, tmp_path: Path) -> No
     assert [part["page"] for part in json.loads((tmp_path / "mms" / "message.json").read_text())["parts"]] == [None]
 
 
+@pytest.mark.slow
 def test_a_hook_gets_pages_only_where_it_asks_for_them(chat: bytes) -> None:
     outgoing = {"to": "61400000000", "attachments": [("chat.png", chat), ("a.txt", b"hello")]}
     plain = pre_send(outgoing)["attachments"]
