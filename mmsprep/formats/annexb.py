@@ -57,22 +57,22 @@ def _is_hevc(content: Content) -> bool:
 register(
     Format(
         slug="h264",
-        title="H.264 without a container",
+        title="H.264 stream",
         kind=Kind.VIDEO,
-        content_type="video/H264",
+        content_type="video/h264",
         extension="h264",
         demuxer="h264",
-        also_named="264 avc jsv",
+        also_named="264 avc 26l jsv",
         looks_like=_is_h264,
         rank=120,
     )
 )
 register(
     Format(
-        slug="h265",
-        title="HEVC without a container",
+        slug="hevc",
+        title="HEVC stream",
         kind=Kind.VIDEO,
-        content_type="video/H265",
+        content_type="video/h265",
         extension="h265",
         demuxer="hevc",
         also_named="265 hevc",

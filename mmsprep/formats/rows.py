@@ -8,7 +8,6 @@ from __future__ import annotations
 from mmsprep.formats.registry import Format, register
 from mmsprep.model import Kind
 
-_START_CODES = (b"\x00\x00\x00\x01", b"\x00\x00\x01")
 """In front of every unit of an H.264 or HEVC stream (ITU-T H.264, H.265, annex B)."""
 
 register(
@@ -331,30 +330,6 @@ register(
         extension="y4m",
         demuxer="yuv4mpegpipe",
         magics=(((0, b"YUV4MPEG2 "),),),
-    )
-)
-register(
-    Format(
-        slug="h264",
-        title="H.264 stream",
-        kind=Kind.VIDEO,
-        content_type="video/h264",
-        extension="h264",
-        demuxer="h264",
-        also_named="264 avc 26l jsv",
-        magics=tuple(((0, start + unit),) for start in _START_CODES for unit in (b"\x67", b"\x27", b"\x47", b"\x09")),
-    )
-)
-register(
-    Format(
-        slug="hevc",
-        title="HEVC stream",
-        kind=Kind.VIDEO,
-        content_type="video/h265",
-        extension="h265",
-        demuxer="hevc",
-        also_named="265 hevc",
-        magics=tuple(((0, start + unit),) for start in _START_CODES for unit in (b"\x40\x01", b"\x46\x01")),
     )
 )
 register(
