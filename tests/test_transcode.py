@@ -143,8 +143,40 @@ def test_a_render_near_an_earlier_one_begins_where_that_ended() -> None:
     assert source.trial_encodes - before <= 2
 
 
+_EVEN = (0, 200, 300, 300, 200)
+"""How often halving loses 0, 1, 2, ... levels of a picture of grain: some everywhere."""
+_SHARP = (9_900, *[0] * 59, 100)
+"""The same of sharp points on what is smooth."""
+
+
+def test_what_loses_the_same_everywhere_becomes_an_exact_half_sooner_and_sharp_points_are_kept_larger() -> None:
+    even, sharp = (RateModel(100_000, 70, 33_000, 45, lost) for lost in (_EVEN, _SHARP))
+    sizes = range(5_000, 100_000, 1_000)
+    assert all(even.setting_for(size).factor <= sharp.setting_for(size).factor for size in sizes)
+    assert sharp.best_scale > even.best_scale
+    halved = [sum(model.setting_for(size).factor == 0.5 for size in sizes) for model in (even, sharp)]
+    assert halved[0] > halved[1] > 0
+
+
+def test_what_is_lost_by_halving_is_told_from_the_picture() -> None:
+    """Grain and stars; what is smooth loses nothing and counts as neither."""
+    grain = Image.effect_noise((512, 384), 40).convert("RGB")
+    stars = Image.new("RGB", (512, 384), (8, 8, 16))
+    draw, place = ImageDraw.Draw(stars), random.Random(1)
+    for _ in range(150):
+        draw.point((place.randrange(512), place.randrange(384)), "white")
+    smooth = Image.linear_gradient("L").resize((512, 384)).convert("RGB")
+    models = [PhotoSource(image, floor_quality=20).model for image in (grain, stars, smooth)]
+    factors = [
+        [model.setting_for(round(model.full_bytes * part / 100)).factor for part in range(1, 100)] for model in models
+    ]
+    assert not [factor for factor in factors[0] if 0.5 < factor < 0.75]
+    assert [factor for factor in factors[1] if 0.65 < factor < 0.75]
+    assert max(level for level, often in enumerate(models[2].lost) if often) < 4
+
+
 def test_sizes_near_a_half_become_exact_halves_and_those_near_the_whole_stay_whole() -> None:
-    model = RateModel(full_bytes=100_000, full_quality=70, half_bytes=33_000, half_quality=45)
+    model = RateModel(full_bytes=100_000, full_quality=70, half_bytes=33_000, half_quality=45, lost=_SHARP)
     factors = [model.setting_for(size).factor for size in range(5_000, 100_000, 1_000)]
     assert factors == sorted(factors)
     assert {0.5, 1.0} <= set(factors)

@@ -119,7 +119,13 @@ class PhotoSource(Source):
         full, half = (self._encode(image, tables, subsampling) for image in (self.reference, half_image))
         self._correction = len(half) / Spectrum(half_image, subsampling).bytes_at(tables)
         self._probed = {image.size: len(data) for image, data in ((self.reference, full), (half_image, half))}
-        return RateModel(len(full), self.measure.score(_luma(full)), len(half), self.measure.score(_luma(half)))
+        scores = [self.measure.score(_luma(data)) for data in (full, half)]
+        return RateModel(len(full), scores[0], len(half), scores[1], self._lost_at(half_image))
+
+    def _lost_at(self, smaller: Image.Image) -> tuple[int, ...]:
+        """How often each difference in luma stands between the picture and ``smaller`` as a phone grows it again."""
+        grown = smaller.convert("L").resize(self.reference.size, Image.Resampling.BICUBIC)
+        return tuple(ImageChops.difference(self.reference.convert("L"), grown).histogram())
 
     @property
     def _probe_subsampling(self) -> int:
