@@ -136,7 +136,7 @@ def pre_send(
             for index in part.indexes:
                 parts.setdefault(index, []).append(part)
         ready = _given_back(given, parts, folder)
-        if originals is not None and originals is not given:
+        if originals is not None and originals is not given and not is_one(given):
             ready = _as_texts(ready, [original for place, original in enumerate(originals) for _ in parts[place]])
         changes[names["attachments"]] = ready
     changed: _Outgoing = _changed(outgoing, changes)
