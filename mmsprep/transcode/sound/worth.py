@@ -17,10 +17,10 @@ from mmsprep.transcode.sound.speech import Material
 _STEREO_PAYS = ((0.08, 96.0), (0.03, 112.0), (0.005, 128.0))
 """From which share of the power in their difference, and which rate, two channels are worth more than one.
 
-From benchmarks/music_quality.py on ten pieces, an ear for each channel and a loudspeaker for both counting alike: at
-equal quality numbers of LAME two channels take 1.73 to 2.0 times the bytes of one, whatever they share, and one costs
-earphones 0.1 to 1.8 of Zimtohrli's 4 points. At 96 kbit/s and 32 kHz two win on six pieces of the seven with a share of
-0.08 and more (4.6 and 4.6 in place of 4.9 and 4.0), at 80 on one.
+With the judges of benchmarks/music_quality.py on ten pieces, an ear for each channel and a loudspeaker for both
+counting alike: at equal quality numbers of LAME two channels take 1.73 to 2.0 times the bytes of one, whatever they
+share, and one costs earphones 0.1 to 1.8 of Zimtohrli's 4 points. Between the numbers measured, two win at 96 kbit/s
+and 32 kHz on six pieces of the eight with a share of 0.08 and more (4.6 and 4.6 in place of 4.9 and 4.0), at 80 on two.
 """
 ALIKE = min(share for share, _ in _STEREO_PAYS)
 """Below this share two channels are one."""
@@ -55,7 +55,8 @@ _WORTH: dict[Material, dict[str, _Table]] = {
         "wav": ((128, 4.64),),
         "wav-ima": ((32, 3.2), (64, 3.5)),
     },
-    # ViSQOL, 1..4.85, from benchmarks/music_quality.py on eight pieces: an orchestra, film music, blues, rock, dance.
+    # MP3: ViSQOL, 1..4.85, the best sampling rate at each mean rate, eight pieces: an orchestra, film music, blues,
+    # rock, dance. The others are of an earlier measurement on an orchestra.
     Material.MUSIC: {
         "amr": ((4.75, 1.4), (12.2, 1.5)),
         "mp3": (
