@@ -389,7 +389,7 @@ def test_whole_numbers_and_late_translations_are_taken_for_what_they_are() -> No
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("foto.jpg", "there is no such file; is photo.jpg meant?"),
+        ("phto.jpg", "there is no such file; is photo.jpg meant?"),
         ("PHOTO.JPG", "there is no such file; is photo.jpg meant?"),
         ("voice.ogg", "there is no such file"),
         ("away/photo.jpg", "there is no such file, nor a folder {folder}/away"),
