@@ -508,6 +508,17 @@ def test_a_handset_profile_gets_h263_in_its_one_size_with_amr(scene: Callable[..
     assert float(str(tracks["Video"].get("bit_rate") or 0)) <= 64_000 * 1.05
 
 
+def test_a_clip_that_no_quantiser_brings_down_gets_fewer_frames(tmp_path: Path) -> None:
+    """H.263 at its coarsest is above the profile's rate with all of the frames: it was refused as a fault of ours."""
+    noisy = tmp_path / "noisy.mp4"
+    drawn = "mandelbrot=s=176x144:r=12,noise=alls=100:allf=t"
+    command = [ffmpeg.executable(Settings()), "-v", "error", "-f", "lavfi", "-i", drawn, "-t", "4", "-crf", "20"]
+    subprocess.run([*command, str(noisy)], check=True)
+    part = _prepared(noisy.read_bytes(), profile="legacy-gsm")
+    assert _rate(part) < 7
+    assert len(part.data) * 8 / 1000 / 4 <= 64 * 1.05
+
+
 def test_mpeg4_simple_profile_for_a_profile_that_wants_it(
     scene: Callable[..., bytes], tmp_path: Path, profile_text: str
 ) -> None:

@@ -19,6 +19,10 @@ _MEDIUM = QUALITY_WORDS["medium"]
 _AS_GOOD = 0.5
 """Tables show whole numbers: 49.6 is 50 to whoever reads it."""
 
+_SHORTEST_S = 1.0
+_SHORTER = 0.95
+"""Trimming to less than that is no help, nor is trimming to what there is."""
+
 
 def advice(
     this: Run, entries: Sequence[Entry], parts: Sequence[PartReport], budget_bytes: int, *, splits: bool = False
@@ -59,8 +63,10 @@ def _what_helps(this: Run, entries: Sequence[Entry], low: Sequence[int], budget_
     timed = [place for place in low if entries[place].ready.source().duration_s]
     shorter = trimmed_to_fit([one.ready for one in wanted], budget_bytes) if timed and not helps else None
     if shorter:
-        seconds = max(shorter[place].source().duration_s or 0 for place in timed)
-        helps.append(f"--trim --quality medium keeps the first {seconds:.0f} s")
+        kept_s = max(shorter[place].source().duration_s or 0 for place in timed)
+        whole_s = max(entries[place].ready.source().duration_s or 0 for place in timed)
+        if _SHORTEST_S <= kept_s <= whole_s * _SHORTER:
+            helps.append(f"--trim --quality medium keeps the first {kept_s:.0f} s")
     moving = any(is_moving(entries[place]) for place in low)
     if moving and not helps:
         helps.append("--poster --quality medium sends the best frame")

@@ -36,7 +36,9 @@ def python_that_refuses_limits(folder: Path, *, all_of_them: bool = False) -> Pa
         "    set_limit(kind, limits)\n"
         "resource.setrlimit = refuse\n"
         "while sys.argv[1].startswith('-'):\n"
-        "    del sys.argv[1]\n"
+        "    if sys.argv.pop(1) == '-c':\n"
+        "        exec(sys.argv.pop(1), {'__name__': '__main__'})\n"
+        "        sys.exit()\n"
         "del sys.argv[0]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )

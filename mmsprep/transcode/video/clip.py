@@ -32,7 +32,7 @@ from mmsprep.transcode.video.model import (
     predicted_vmaf,
     seen_quality,
 )
-from mmsprep.transcode.video.search import Trial, find, fixed_px
+from mmsprep.transcode.video.search import Trial, find, fixed_px, with_fewer_frames
 from mmsprep.transcode.video.sound_track import SOUND_OVERHEAD, best_step
 
 _LOWEST_PICTURE_KBPS = 3.0
@@ -66,7 +66,7 @@ _SAME_CRF, _AIM_FINELY = 0.7, 0.96
 _SURELY_WHOLE, _PERHAPS_WHOLE, _UNSPENT = 0.75, 1.2, 0.7
 """Shares of the bytes, for all of a clip: what the probe must foretell for that to be tried at once, it is off by three
 either way; a trial at most; below which an encode shows that either was wrong."""
-_KEPT = {2: "every 2nd frame kept", 3: "every 3rd frame kept"}
+_ORDINALS = {2: "2nd", 3: "3rd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class VideoSource(Source):
         return made
 
     def _render(self, rung: AudioStep | None, max_bytes: int) -> Rendition:
-        last = self._last
+        work, last = self._work, self._last
         most_kbps = self._most_kbps()
         tried_whole = self._plenty_bytes(rung) <= max_bytes * _SURELY_WHOLE
         if tried_whole and (whole := self._whole(rung, max_bytes)):
@@ -205,25 +205,45 @@ class VideoSource(Source):
             tried_whole = True
             if whole := self._whole(rung, max_bytes, trial):
                 return whole
-        best: bytes | None = None
-        data = b""
-        tried: set[int] = set()
-        for factor in _PSY_RDS:
-            kbps, data = self._encoded(trial, kbps, PSY_RD * factor)
-            tried.add(whole_kbps(kbps))
-            if len(data) <= max_bytes and (best is None or len(data) > len(best)):
-                best = data
-            if best is not None and (len(best) >= max_bytes * _FILLED or kbps >= most_kbps):
+        kbps, data = self._filled(trial, kbps, max_bytes)
+        # An encoder at its coarsest comes no further down: then it gets fewer frames.
+        while not 0 < len(data) <= max_bytes:
+            fewer = with_fewer_frames(work.mezzanine, trial, kbps, self._workspace)
+            if fewer is None:
                 break
-            last.size_error = self._picture_kbps(len(data) - beside_bytes) / kbps
-            wanted_kbps = self._picture_kbps(max_bytes * _AIM_AGAIN - beside_bytes) / last.size_error
-            if best is not None and (wanted_kbps > 4 * kbps or whole_kbps(wanted_kbps) in tried):
-                break
-            kbps = min(wanted_kbps, most_kbps)
-        made = self._rendition(best if best is not None else data, trial.settings, kbps)
+            trial = last.trial = fewer
+            kbps, data = self._filled(trial, kbps, max_bytes)
+        if not data:
+            raise ToolError(
+                "ffmpeg: takes no rate that this profile lets a clip like this have; --poster sends a frame"
+            )
+        made = self._rendition(data, trial.settings, kbps)
         if not tried_whole and not made.whole and made.size_bytes < max_bytes * _UNSPENT:
             return self._whole(rung, max_bytes) or made
         return made
+
+    def _filled(self, trial: Trial, kbps: float, max_bytes: int) -> tuple[float, bytes]:
+        """Second passes until one fills ``max_bytes``: its rate and itself; too large, or empty, where none fits."""
+        beside_bytes = self._beside_picture(trial.settings.rung, self._sound(trial.settings.rung))
+        best: tuple[float, bytes] | None = None
+        data = b""
+        most_kbps, tried = self._most_kbps(), set[int]()
+        for factor in _PSY_RDS:
+            made = self._encoded(trial, kbps, PSY_RD * factor)
+            if made is None:
+                break
+            kbps, data = made
+            tried.add(whole_kbps(kbps))
+            if len(data) <= max_bytes and (best is None or len(data) > len(best[1])):
+                best = kbps, data
+            if best is not None and (len(best[1]) >= max_bytes * _FILLED or kbps >= most_kbps):
+                break
+            self._last.size_error = self._picture_kbps(len(data) - beside_bytes) / kbps
+            wanted_kbps = self._picture_kbps(max_bytes * _AIM_AGAIN - beside_bytes) / self._last.size_error
+            if best is not None and (wanted_kbps > 4 * kbps or whole_kbps(wanted_kbps) in tried):
+                break
+            kbps = min(wanted_kbps, most_kbps)
+        return best or (kbps, data)
 
     def _whole(self, rung: AudioStep | None, max_bytes: int, trial: Trial | None = None) -> Rendition | None:
         """Every pixel and frame at a constant quality, where that is within ``max_bytes``.
@@ -248,8 +268,8 @@ class VideoSource(Source):
             crf = max(wanted, _FINEST_CRF)
         return self._rendition(best, settings, self._picture_kbps(len(best))) if best else None
 
-    def _encoded(self, trial: Trial, kbps: float, psy_rd: float) -> tuple[float, bytes]:
-        """One second pass, at a higher rate where x264 refuses one that it cannot come down to."""
+    def _encoded(self, trial: Trial, kbps: float, psy_rd: float) -> tuple[float, bytes] | None:
+        """One second pass, at a higher rate where the encoder refuses one that it cannot come down to, or none."""
         work, settings = self._work, trial.settings
         sound = self._sound(settings.rung)
         for _ in range(_REFUSALS):
@@ -259,7 +279,7 @@ class VideoSource(Source):
                 raise
             except ToolError:
                 kbps *= _AFTER_REFUSAL
-        return kbps, encode(work.mezzanine, sound, settings, (kbps, psy_rd), trial.first.log, self._workspace)
+        return None
 
     def _trial(self, rung: AudioStep | None, kbps: float) -> Trial:
         """The best size and frame rate; those of the last encode where the rate hardly differs."""
@@ -352,6 +372,8 @@ class VideoSource(Source):
         return round(picture_kbps * 125 * self._work.duration_s + self._beside_picture(rung))
 
     def _rendition(self, data: bytes, settings: ClipSettings, kbps: float) -> Rendition:
+        ordinal = _ORDINALS.get(settings.every, f"{settings.every}th")
+        kept = (f"every {ordinal} frame kept",) if settings.every > 1 else ()
         return Rendition(
             data=data,
             format=self._rules.format,
@@ -364,7 +386,7 @@ class VideoSource(Source):
             heard_lufs=self._work.sound.heard_lufs if self._work.sound and settings.rung else None,
             contrast=self._work.contrast,
             whole=settings.every == 1 and settings.frame_px == self._whole_px,
-            notes=(*self._work.notes, *((_KEPT[settings.every],) if settings.every > 1 else ())),
+            notes=(*self._work.notes, *kept),
         )
 
     def _measured(self, data: bytes, settings: ClipSettings, kbps: float) -> float:

@@ -38,8 +38,10 @@ _FIRST_PASS_QP = 3.5
 _MPEG4_LEVEL_CODES = {"0": 8, "0b": 9}
 """ISO/IEC 14496-2, table G.1: the levels of the Simple profile whose code is not their number."""
 _ENCODERS = {"h264": "libx264", "mpeg4": "mpeg4", "h263": "h263"}
-_PRESET, _EFFORT, _REFERENCE_FRAMES = "medium", 8, 2
-"""Of x264: where its settings begin, how carefully it weighs what a block costs, frames that it looks back to."""
+_PRESETS = ((20e6, "slow", 5), (float("inf"), "medium", 2))
+_EFFORT = 8
+"""Up to so many pixels in all frames: where x264's settings begin, frames that it looks back to; how carefully it
+weighs what a block costs."""
 PSY_RD = 0.5
 """The weight of x264's psychovisual model."""
 _PEAK = 3.0
@@ -227,16 +229,19 @@ def _h264_options(settings: ClipSettings, fps: float, rate_kbps: float) -> dict[
     spread more evenly over time +0.4, less psychovisual noise +0.3, chroma two steps coarser +0.5. All four make "fast"
     as good as an untuned "slow" is, in two thirds of its time. Of what "slow" does, ``subme`` 8 is what pays: with it
     and two reference frames "medium" is 0.25 VMAF behind "slow" on four small clips, in half the time, and on three
-    large ones 0.8 ahead of "medium" and 0.9 of "fast", in a tenth and a fifth more.
+    large ones 0.8 ahead of "medium" and 0.9 of "fast", in a tenth and a fifth more. The smallest, where "slow"
+    takes half a second more, get it.
     """
     rules, (width_px, height_px) = settings.rules, settings.frame_px
+    pixels = width_px * height_px * fps * settings.duration_s
+    preset, frames = next((name, frames) for most, name, frames in _PRESETS if pixels <= most)
     profile, highest = rules.codec_profile or "baseline", rules.codec_level or "3.0"
     return {
-        "preset": _PRESET,
+        "preset": preset,
         "subq": _EFFORT,
-        "refs": _REFERENCE_FRAMES,
+        "refs": frames,
         "profile:v": profile,
-        "level:v": lowest_h264_level(width_px, height_px, fps, rate_kbps * _PEAK, _REFERENCE_FRAMES, highest),
+        "level:v": lowest_h264_level(width_px, height_px, fps, rate_kbps * _PEAK, frames, highest),
         "aq-strength": 0.6,
         "qcomp": 0.5,
         "psy-rd": f"{PSY_RD}:0",
