@@ -519,6 +519,24 @@ def test_a_clip_that_no_quantiser_brings_down_gets_fewer_frames(tmp_path: Path) 
     assert len(part.data) * 8 / 1000 / 4 <= 64 * 1.05
 
 
+@pytest.mark.parametrize("size_px", ["2x240", "240x2", "4x4"])
+def test_a_clip_of_hardly_any_width_or_height_is_looked_at_all_the_same(tmp_path: Path, size_px: str) -> None:
+    thin = tmp_path / "thin.avi"
+    command = [
+        ffmpeg.executable(Settings()),
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        f"testsrc2=s={size_px}:r=10",
+        "-t",
+        "1",
+    ]
+    subprocess.run([*command, "-c:v", "rawvideo", str(thin)], check=True)
+    assert _prepared(thin.read_bytes()).duration_s == pytest.approx(1.0, abs=0.05)
+
+
 def test_mpeg4_simple_profile_for_a_profile_that_wants_it(
     scene: Callable[..., bytes], tmp_path: Path, profile_text: str
 ) -> None:

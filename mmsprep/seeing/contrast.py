@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 SIDE_PX = 64
-_MIDDLE = "iw*0.4", "ih*0.6"
+_MIDDLE = "min(iw,max(2,iw*0.4))", "min(ih,max(2,ih*0.6))"
 """Not the bars that a fixed frame size leaves round a clip."""
 _FRAMES_A_SECOND, _MOST_FRAMES = 4, 240
 
