@@ -182,3 +182,12 @@ def test_the_example_of_a_profile_for_cards_carries_them_as_they_are(name: str, 
     assert (part.content_type, part.data) == (content_type, text.encode())
     with pytest.raises(MmsprepError, match="not in the compatibility table"):
         prepare([(name, text.encode())])
+
+
+@pytest.mark.parametrize("text", ["limit = " + "9" * 5_000, "a = " + "[" * 5_000, "\xff = 1", "a ="])
+def test_a_file_that_is_no_toml_to_python_is_a_profile_error(tmp_path: Path, text: str) -> None:
+    """Numbers of thousands of digits and nesting without an end, too, which Python refuses in other words."""
+    path = tmp_path / "odd.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ProfileError):
+        load_profile(path)

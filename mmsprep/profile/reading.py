@@ -107,7 +107,7 @@ def _document(path: Path, depth: int = 0) -> dict[str, Any]:
         own = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ProfileError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ProfileError(f"{path}: is not valid TOML: {error}") from error
     base = own.get("base", "")
     if not isinstance(base, str) or not base:

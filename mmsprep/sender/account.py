@@ -141,7 +141,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         # The parser's own words could quote the password.
         raise SettingsError(f"{path}: is not valid TOML") from None
     for key, value in document.items():
