@@ -9,12 +9,11 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from mmsprep.cli.printing import console_for, say
+from mmsprep.cli.printing import console_for, say, say_words
 from mmsprep.errors import MmsprepError
 
 if TYPE_CHECKING:
     from mmsprep.campaign import Checked, Pace, Rendered
-    from mmsprep.message import Message
 
 _PREVIEWS = 3
 _SOONEST_GROUPS = 20
@@ -71,7 +70,7 @@ def preview(checked: Checked, rendered: Rendered) -> int:
         one, words = first[place]
         where = f"line {one.person.line}, to {one.recipient}"
         say(f"--- {place + 1} of {checked.to_send:,}: {where}, {message.total_bytes:,} bytes")
-        _show_words(message)
+        say_words(message)
         if words.files not in shown:
             shown.add(words.files)
             if words.files:
@@ -79,15 +78,6 @@ def preview(checked: Checked, rendered: Rendered) -> int:
             for warning in message.warnings:
                 say(f"note: {warning}")
     return max(sizes_bytes)
-
-
-def _show_words(message: Message) -> None:
-    for name, value in (("subject", message.subject), ("text", message.text)):
-        if value:
-            first, *more = value.splitlines()
-            say(f"{name}: {first}")
-            for line in more:
-                say(f"{'':{len(name)}}  {line}")
 
 
 def estimate(

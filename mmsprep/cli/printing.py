@@ -28,6 +28,7 @@ from mmsprep.printable import json_text, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mmsprep.message import Message
     from mmsprep.model import ProgressCallback
     from mmsprep.pipeline.intake import AttachmentInput
 
@@ -64,14 +65,10 @@ def inputs_of(files: Sequence[str]) -> tuple[AttachmentInput, ...]:
 
 
 def _read_stdin() -> bytes:
+    from mmsprep.pipeline.intake import read_in_pieces
     from mmsprep.settings import load_settings
 
-    pieces, left_bytes = [], load_settings().max_input_bytes + 1
-    # In pieces, as room is taken for what is asked, not for what comes.
-    while left_bytes > 0 and (piece := sys.stdin.buffer.read(min(left_bytes, 1 << 20))):
-        pieces.append(piece)
-        left_bytes -= len(piece)
-    return b"".join(pieces)
+    return read_in_pieces(sys.stdin.buffer, load_settings().max_input_bytes + 1, "stdin")
 
 
 @contextmanager
@@ -147,6 +144,16 @@ def say(text: str) -> None:
     if sys.stderr is not None:
         with suppress(OSError):
             print(printable(text), file=sys.stderr, flush=True)
+
+
+def say_words(message: Message) -> None:
+    """The subject and the text of a message, for people."""
+    for name, value in (("subject", message.subject), ("text", message.text)):
+        if value:
+            first, *more = value.splitlines()
+            say(f"{name}: {first}")
+            for line in more:
+                say(f"{'':{len(name)}}  {line}")
 
 
 def say_error(error: MmsprepError) -> None:

@@ -58,6 +58,7 @@ from mmsprep.cli.printing import (
     reported,
     say,
     say_error,
+    say_words,
 )
 from mmsprep.errors import MmsprepError, UsageError
 from mmsprep.model import Phones
@@ -284,12 +285,7 @@ def _show(
     console = console_for(stderr=True)
     console.print(MessageTable(message, verbose=verbose))
     console.print(summary(message), style="bold")
-    for key, value in (("subject", message.subject), ("text", message.text)):
-        if value:
-            first, *more = value.splitlines()
-            say(f"{key}: {first}")
-            for line in more:
-                say(f"{'':{len(key)}}  {line}")
+    say_words(message)
     for warning in message.warnings:
         say(f"note: {warning}")
     origin = f" from {sender}" if sender else ""

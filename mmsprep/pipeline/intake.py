@@ -382,17 +382,27 @@ def _content_of(file: object, name: str, settings: Settings) -> bytes:
     # The file inside an upload: the upload's own ``read`` may have to be awaited.
     inside = (_part(file, "file"), file, _part(file, "stream"))
     source: Any = next(one for one in inside if _can_be_read(one))
-    pieces, left = [], settings.max_input_bytes + 1
     try:
-        while left > 0 and (piece := _piece(source, min(left, _PIECE_BYTES), name)):
-            pieces.append(piece)
-            left -= len(piece)
-        if not pieces and _rewound(source):
+        content = read_in_pieces(source, settings.max_input_bytes + 1, name)
+        if not content and _rewound(source):
             return _content_of(source, name, settings)
     except (InputError, UsageError):
         raise
     except Exception as error:  # whatever somebody's file object raises
         raise Unreadable(name, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    return content
+
+
+def read_in_pieces(source: Any, max_bytes: int, name: str) -> bytes:
+    """What is left to read, up to ``max_bytes``: room is taken for what comes, not for what is asked.
+
+    Raises:
+        Unreadable, UsageError: what ``source`` gives are no bytes.
+    """
+    pieces, left_bytes = [], max_bytes
+    while left_bytes > 0 and (piece := _piece(source, min(left_bytes, _PIECE_BYTES), name)):
+        pieces.append(piece)
+        left_bytes -= len(piece)
     return b"".join(pieces)
 
 

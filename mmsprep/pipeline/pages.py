@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from mmsprep.model import Kind, Page, Source
+from mmsprep.model import Kind, Page
 from mmsprep.pipeline.fit import Candidate, Shortfall, divide, quality_within
 from mmsprep.pipeline.job import QUALITY_WORDS
-from mmsprep.pipeline.running import Entry, Run
+from mmsprep.pipeline.running import Entry, Run, already_open
 
 TALL_RATIO = 3.0
 """Of height to width: no phone is taller than 2.3."""
@@ -63,7 +63,7 @@ def _pages_of(this: Run, entry: Entry, floor: float | None) -> tuple[Entry, ...]
     for number, one in enumerate(opened, start=1):
         share = (one.bottom_px - one.top_px) / size_px[1]
         candidate = Candidate(
-            partial(_same, one.source),
+            already_open(one.source),
             None,
             entry.ready.priority,
             round(info.size_bytes * share),
@@ -103,7 +103,3 @@ def pages_show_more(entries: Sequence[Entry], paged: Sequence[Entry], budget_byt
         return False
     each = [share.quality * one.ready.source().shown for share, one in zip(shares, paged, strict=True) if one.page]
     return min(each) > max(quality_within(one.ready, budget_bytes) for one in entries if one.pages)
-
-
-def _same(source: Source) -> Source:
-    return source

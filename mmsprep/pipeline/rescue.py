@@ -13,11 +13,11 @@ from functools import partial
 
 from mmsprep.errors import BelowFloor
 from mmsprep.message.message import overhead_bytes
-from mmsprep.model import Kind, Source
+from mmsprep.model import Kind
 from mmsprep.pipeline.assemble import HEADER_SLACK_BYTES, predict_part
 from mmsprep.pipeline.fit import Candidate, Shortfall, floor_bytes
 from mmsprep.pipeline.pages import in_pages
-from mmsprep.pipeline.running import Entry, OpenOnce, Run
+from mmsprep.pipeline.running import Entry, OpenOnce, Run, already_open
 from mmsprep.transcode import open_poster
 
 SHORTEST_S = 1.0
@@ -156,12 +156,8 @@ def trimmed_to_fit(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[
         for place, seconds in timed.items():
             with trimmed[place].about():
                 shorter = trimmed[place].source().trimmed(seconds * part)
-            trimmed[place] = replace(trimmed[place], source=partial(_same, shorter), original=None)
+            trimmed[place] = replace(trimmed[place], source=already_open(shorter), original=None)
     return None
-
-
-def _same(source: Source) -> Source:
-    return source
 
 
 def pack_in_order(

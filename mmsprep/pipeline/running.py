@@ -293,6 +293,11 @@ def started(job: Job, settings: Settings | None, progress: ProgressCallback | No
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def already_open(source: Source) -> Callable[[], Source]:
+    """What opens a candidate whose source is open already."""
+    return lambda: source
+
+
 class OpenOnce:
     """Opens a source at the first call, from whichever thread, and gives the same one ever after."""
 

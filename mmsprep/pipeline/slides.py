@@ -12,7 +12,7 @@ from functools import partial
 from mmsprep.model import Kind, Source
 from mmsprep.pipeline.excerpt import spans_of
 from mmsprep.pipeline.fit import Candidate
-from mmsprep.pipeline.running import Entry, Run
+from mmsprep.pipeline.running import Entry, Run, already_open
 from mmsprep.transcode import open_slides
 
 _BY_MM7 = (
@@ -57,7 +57,7 @@ def slides_of(this: Run, entry: Entry, most: int) -> list[Entry]:
     about = partial(this.about, attachment)
 
     def candidate(source: Source, source_bytes: int | None = None) -> Candidate:
-        return Candidate(partial(_same, source), None, this.priority_of(attachment), source_bytes, this.floor, about)
+        return Candidate(already_open(source), None, this.priority_of(attachment), source_bytes, this.floor, about)
 
     why = tuple(reason for reason in entry.plan.reasons if reason.code == "excerpt")
     entry = replace(entry, plan=replace(entry.plan, reasons=why))
@@ -82,7 +82,3 @@ def slides_of(this: Run, entry: Entry, most: int) -> list[Entry]:
     )
     lengths_s = made.lengths_s[: made.sound.count]
     return [*shown, replace(plain, lengths_s=lengths_s, candidate=candidate(made.sound, sound_bytes))]
-
-
-def _same(source: Source) -> Source:
-    return source
