@@ -71,6 +71,8 @@ def _start(
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MMSPREP_")}
     limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({file_bytes}, {file_bytes}))\n" if file_bytes else ""
     code = f"{limit}from mmsprep.cli import main; main()"
+    if file_bytes:
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"  # Python 3.11 keeps modules whose compiled form was cut off there
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
