@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
+import marshal
 import os
 import shutil
 import signal
@@ -18,11 +20,12 @@ from fuzz.machine import ADDRESS_SPACE_BYTES, kill_idle_children, python_that_re
 
 from mmsprep import Settings, prepare, read_message
 from mmsprep.errors import Damaged, OutputError, ToolError, ToolMissing, VerifyError
-from mmsprep.tools import ffmpeg
+from mmsprep.tools import confine, ffmpeg
 
 pytestmark = pytest.mark.posix("signals, limits and shell scripts")
 
 _DEADLINE_S = 90.0
+_PYC_HEADER_BYTES = 16
 _ME = f"MMSPREP_TEST_{os.getpid()}"
 
 
@@ -114,10 +117,13 @@ def _until(condition: Callable[[], bool]) -> None:
 
 def test_a_disk_that_fills_up_while_writing_leaves_nothing(room: Path, photo: Path) -> None:
     """A limit on the size of files fails a write half way, as a full disk does."""
+    compiled = Path(importlib.util.cache_from_source(confine.__file__))
+    compiled.unlink(missing_ok=True)
     status, _, complaints = _run(room, "prepare", photo, "-o", room / "out", file_bytes=20_000)
     assert status == OutputError.exit_status
     assert "cannot be written" in complaints
     assert not list((room / "out").iterdir())
+    assert not compiled.exists() or marshal.loads(compiled.read_bytes()[_PYC_HEADER_BYTES:])
 
 
 @pytest.fixture

@@ -67,8 +67,11 @@ class Cage:
 
 
 def shut_in() -> list[str]:
-    """The beginning of a command that :func:`mmsprep.tools.confine.main` reads the rest of."""
-    return [sys.executable, "-I", "-S", "-c", _SHUT_IN, str(Path(confine.__file__).parent)]
+    """The beginning of a command that :func:`mmsprep.tools.confine.main` reads the rest of.
+
+    It writes no compiled module: this process has done that, and Python 3.11 keeps one that a limit has cut off.
+    """
+    return [sys.executable, "-I", "-S", "-B", "-c", _SHUT_IN, str(Path(confine.__file__).parent)]
 
 
 @lru_cache(maxsize=16)
