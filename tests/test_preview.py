@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 from typer.testing import CliRunner
 
-from mmsprep import Job, prepare, split
+from mmsprep import Job, inspect, prepare, split
 from mmsprep.batch import gallery
 from mmsprep.cli import app
 from mmsprep.model import Kind
@@ -130,6 +130,32 @@ def test_clips_and_sounds_play_and_texts_are_read(page: Path, chromium: Any) -> 
     texts = opened.locator("article", has_text="note.txt").locator("pre").all_inner_texts()
     assert [text.strip() for text in texts] == ["Grüße <b>dir</b>"] * 2
     opened.close()
+
+
+@pytest.mark.parametrize("turn", ["-display_rotation 90", "-display_rotation 180", "-display_hflip"])
+def test_a_turned_clip_stands_upright_on_both_sides(
+    make: Callable[..., bytes], settings: Settings, tmp_path: Path, turn: str
+) -> None:
+    """Both look as a player shows the original, and no player is asked to turn them once more."""
+    halves = "-f lavfi -i color=red:s=160x120:r=10 -f lavfi -i color=blue:s=160x120:r=10"
+    plain, turned = tmp_path / "plain.mp4", tmp_path / "turned.mp4"
+    plain.write_bytes(make(f"{halves} -filter_complex [0][1]vstack,format=yuv420p -t 1 -c:v libx264", "mp4"))
+    turned.write_bytes(make(f"{turn} -i {plain} -c copy", "mp4"))
+
+    def shown(path: Path) -> Image.Image:
+        return Image.open(io.BytesIO(make(f"-i {path} -frames:v 1", "png"))).convert("RGB")
+
+    html = messages_page([prepare([turned], limit_bytes=60_000)], [turned], settings)
+    sides = [base64.b64decode(one) for one in re.findall(r"data:video/mp4;base64,([A-Za-z0-9+/=]+)", html)]
+    assert len(sides) == 2
+    for coded in sides:
+        side = tmp_path / "side.mp4"
+        side.write_bytes(coded)
+        (found,) = inspect([side])
+        assert found.info and not found.info.rotation_deg and not found.info.mirrored
+        assert shown(side).size == shown(turned).size
+        difference = ImageChops.difference(shown(side), shown(turned))
+        assert max(ImageStat.Stat(difference).mean) < 20
 
 
 def test_strangers_text_is_text_and_their_tags_stay_out(page: Path) -> None:

@@ -50,6 +50,8 @@ _PROGRESS = re.compile(
     rb"\s*(\S*)\s*"
 )
 """A line of what ``-progress`` says."""
+_ASIDES = ("Warning: using insecure memory!\n",)
+"""What the libraries of some builds say at their start (libgcrypt, where no memory may be locked): not of media."""
 _TRANSPOSES = {90: "clock", 270: "cclock"}
 _HANDS_OVER = sys.platform == "linux" and Path("/proc/self/fd").is_dir()
 
@@ -241,6 +243,9 @@ def upright(pictures: Any, info: MediaInfo) -> Any:
     """Whole frames, which stand as a player shows them, of pictures that were read :func:`as_coded`."""
     if info.interlaced:
         pictures = pictures.filter("bwdif", mode="send_frame", deint="interlaced")
+    if info.mirrored or info.rotation_deg:
+        # What was to be done is done: an encoder would write it down for the player to do once more.
+        pictures = pictures.filter("sidedata", mode="delete", type="DISPLAYMATRIX")
     if info.mirrored:
         pictures = pictures.filter("hflip")
     if info.rotation_deg == 180:
@@ -328,6 +333,8 @@ def _place_of(descriptor: int, path: str) -> str:
 def _in_words(words: str, handed: dict[int, str]) -> str:
     """What ffmpeg says, with the names of its inputs, without where its parts lie in memory: that differs each time."""
     words = re.sub(r"/proc/self/fd/(\d+)", lambda found: handed.get(int(found[1]), found[0]), words)
+    for aside in _ASIDES:
+        words = words.replace(aside, "")
     return re.sub(r"\[[^][]* @ (?:0x)?[0-9a-fA-F]+\] ?", "", words)
 
 
