@@ -144,6 +144,8 @@ def clean(text: str, line_ends: Literal["crlf", "lf"]) -> str:
 
     What emoji are made of (joiners, variation selectors, tags) stays.
     """
+    if text.isascii() and text.isprintable():
+        return text
     text = _LINE_ENDS.sub("\n", _ESCAPES.sub("", text))
     text = text.translate({ord(char): None for char in set(text) if _is_unwanted(char)})
     text = _composed(text)

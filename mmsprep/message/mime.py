@@ -95,19 +95,41 @@ class Entity:
         return binascii.a2b_qp(self.body) if encoding == "quoted-printable" else self.body
 
 
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A ``multipart/related`` in pieces, in the order of the wire: the bodies in it are not copied."""
+
+    headers: tuple[tuple[str, str], ...]
+    pieces: tuple[bytes, ...] = field(repr=False)
+    digest: bytes = field(repr=False)
+    """Of what is in it."""
+
+    @property
+    def entity(self) -> Entity:
+        """The same in one piece."""
+        return Entity(self.headers, b"".join(self.pieces))
+
+
 def build_related(entities: Sequence[Entity], root_type: str) -> Entity:
     """Put ``entities`` into one ``multipart/related``; the first is the root, and has a Content-ID.
 
     The boundary is of fixed length, stands in none of the bodies, and the same entities give the same one.
     """
-    boundary = _boundary(entities)
-    chunks = []
+    return relate(entities[0], entities[1:], root_type).entity
+
+
+def relate(root: Entity, others: Sequence[Entity | Related], root_type: str) -> Related:
+    """:func:`build_related` in pieces, also round one that is in pieces itself."""
+    entities = (root, *others)
+    digest = hashlib.sha256(b"".join(map(_digest, entities))).digest()
+    boundary = _boundary(entities, digest)
+    chunks: list[bytes] = []
     for entity in entities:
         head = "".join(f"{name}: {value}\r\n" for name, value in entity.headers)
-        chunks += [f"--{boundary}\r\n{head}\r\n".encode(), entity.body, b"\r\n"]
-    content_type = f'multipart/related; type="{root_type}"; start="<{entities[0].content_id}>"; boundary="{boundary}"'
-    body = b"".join([*chunks, f"--{boundary}--\r\n".encode("ascii")])
-    return Entity((("Content-Type", content_type),), body)
+        chunks += [f"--{boundary}\r\n{head}\r\n".encode(), *_bodies(entity), b"\r\n"]
+    chunks.append(f"--{boundary}--\r\n".encode("ascii"))
+    content_type = f'multipart/related; type="{root_type}"; start="<{root.content_id}>"; boundary="{boundary}"'
+    return Related((("Content-Type", content_type),), tuple(chunks), digest)
 
 
 def parse_multipart(whole: Entity, *, most_entities: int = _MOST_ENTITIES, must_close: bool = True) -> list[Entity]:
@@ -211,20 +233,27 @@ def _header_text(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
-def _boundary(entities: Sequence[Entity]) -> str:
-    seed = hashlib.sha256(b"".join(map(_digest, entities))).digest()
+def _boundary(entities: Sequence[Entity | Related], seed: bytes) -> str:
     while True:
         boundary = f"mms-{seed.hex()[:24]}"
-        if not any(boundary.encode("ascii") in entity.body for entity in entities):
+        mark = boundary.encode("ascii")
+        if not any(mark in piece for entity in entities if _may_hold_hyphens(entity) for piece in _bodies(entity)):
             return boundary
         seed = hashlib.sha256(seed).digest()
 
 
-def _digest(entity: Entity) -> bytes:
-    """Messages to several people share most of their entities; a multipart is made for each."""
-    if entity.content_type.startswith("multipart/"):
-        return hashlib.sha256(entity.body).digest()
-    return _sha256(entity.body)
+def _may_hold_hyphens(entity: Entity | Related) -> bool:
+    """Looking for it takes longer than anything else here, and there is none in base64."""
+    return ("Content-Transfer-Encoding", "base64") not in entity.headers
+
+
+def _bodies(entity: Entity | Related) -> tuple[bytes, ...]:
+    return entity.pieces if isinstance(entity, Related) else (entity.body,)
+
+
+def _digest(entity: Entity | Related) -> bytes:
+    """Messages to several people share most of their entities."""
+    return entity.digest if isinstance(entity, Related) else _sha256(entity.body)
 
 
 @lru_cache(maxsize=32)

@@ -94,7 +94,7 @@ def build_request(
         recipient=to,
         transaction_id=transaction_id,
         headers={"Content-Type": "application/x-www-form-urlencoded"},
-        body=urlencode(fields).encode("ascii") + attached,
+        pieces=(urlencode(fields).encode("ascii"), attached),
         secrets=account.secrets,
         proxy=account.proxy,
     )

@@ -20,7 +20,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
@@ -71,6 +71,7 @@ class Progress:
         self.timeouts = timeouts
         self.ends_at = time.monotonic() + timeouts.total_s
         self.body_began = False
+        self._is_awaited = False
         self.reply = b""
 
     def left_s(self, most_s: float | None = None) -> float:
@@ -84,20 +85,32 @@ class Progress:
             raise httpcore.TimeoutException
         return left_s if most_s is None else min(left_s, most_s)
 
-    def note(self, event: str, info: dict[str, Any]) -> None:
-        """Called by httpcore at every step of a request; a proxy's CONNECT is one without a message."""
-        request = info.get("request")
-        if request is None or request.method == b"CONNECT":
-            return
-        if event.endswith("send_request_body.started"):
-            self.body_began = True
-        elif event.endswith("receive_response_headers.started"):
+    def await_reply(self) -> None:
+        """The request has gone out as far as it went, and its answer is read; told before each piece of that."""
+        if self.body_began and not self._is_awaited:
+            self._is_awaited = True
             self.ends_at = min(self.ends_at, time.monotonic() + self.timeouts.reply_s)
 
     def take(self, chunk: bytes) -> bool:
         """Keep a piece of the reply; false: it is too long."""
         self.reply += chunk
         return len(self.reply) <= _MOST_REPLY_BYTES
+
+
+class _Body:
+    """A request's body: whoever takes the first piece of it is about to send it. A proxy's CONNECT has none."""
+
+    def __init__(self, request: WireRequest, progress: Progress) -> None:
+        self._pieces = request.pieces
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._progress.body_began = True
+        return iter(self._pieces)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
 
 
 class Connections:
@@ -202,7 +215,7 @@ class _Connection:
         self._backend.progress = progress
         self._idle_s = 0.0
         try:
-            with self._http.stream(**_call(request, progress, progress.note, keep)) as response:
+            with self._http.stream(**_call(request, progress, keep)) as response:
                 whole = all(progress.take(chunk) for chunk in response.iter_stream())
         except _FAILURES as error:
             return _error(request, progress, error)
@@ -247,13 +260,10 @@ def exchange(
 async def exchange_async(request: WireRequest, progress: Progress) -> WireResponse | SendError:
     """Send ``request`` once, without blocking the event loop."""
 
-    async def note(event: str, info: dict[str, Any]) -> None:
-        progress.note(event, info)
-
     try:
         async with (
             httpcore.AsyncConnectionPool(**_options(request), network_backend=_AsyncBackend(progress)) as pool,
-            pool.stream(**_call(request, progress, note, keep=False)) as response,
+            pool.stream(**_call(request, progress, keep=False)) as response,
         ):
             whole = True
             async for chunk in response.aiter_stream():
@@ -342,11 +352,14 @@ class _Stream(httpcore.NetworkStream):
         self._backend = backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._backend.progress.left_s(timeout))
+        progress = self._backend.progress
+        progress.await_reply()
+        return self._inner.read(max_bytes, progress.left_s(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), _WRITE_BYTES):
-            self._inner.write(buffer[start : start + _WRITE_BYTES], self._backend.progress.left_s(timeout))
+        left_s = self._backend.progress.left_s
+        for piece in _pieces(buffer):
+            self._inner.write(piece, left_s(timeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -389,6 +402,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         self._progress = progress
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._progress.await_reply()
         return await self._inner.read(max_bytes, self._progress.left_s(timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -448,13 +462,22 @@ def _options(request: WireRequest) -> dict[str, Any]:
     return {"ssl_context": _tls(), "proxy": proxy, "max_connections": 1, "max_keepalive_connections": 0}
 
 
-def _call(request: WireRequest, progress: Progress, note: Callable[..., Any], keep: bool) -> dict[str, Any]:
+def _pieces(buffer: bytes) -> Iterable[bytes]:
+    """What is handed over at once; each has a time of its own. Cut out of ``buffer``, and not copied."""
+    if len(buffer) <= _WRITE_BYTES:
+        return (buffer,)
+    whole = memoryview(buffer)
+    return (whole[start : start + _WRITE_BYTES] for start in range(0, len(whole), _WRITE_BYTES))
+
+
+def _call(request: WireRequest, progress: Progress, keep: bool) -> dict[str, Any]:
     from mmsprep import __version__
 
     url, host = _url(request.url)
     headers = {
         "Host": host,
         **request.headers,
+        "Content-Length": str(request.body_bytes),
         "User-Agent": f"mmsprep/{__version__}",
         "Accept": "*/*",
         "Accept-Encoding": "identity",
@@ -471,8 +494,8 @@ def _call(request: WireRequest, progress: Progress, note: Callable[..., Any], ke
         "method": "POST",
         "url": url,
         "headers": headers,
-        "content": request.body,
-        "extensions": {"trace": note, "timeout": limits},
+        "content": _Body(request, progress),
+        "extensions": {"timeout": limits},
     }
 
 

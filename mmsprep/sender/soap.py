@@ -18,7 +18,7 @@ from mmsprep import mm7
 from mmsprep.errors import MalformedEnvelope, SendError, SendOutcomeUnknown, SendRejected
 from mmsprep.message import Message
 from mmsprep.message.message import SMIL_CONTENT_TYPE
-from mmsprep.message.mime import Entity, build_related, parse_multipart, root_of
+from mmsprep.message.mime import Entity, Related, parse_multipart, relate, root_of
 from mmsprep.mm7.status import StatusClass, status_of
 from mmsprep.sender.account import Account
 from mmsprep.sender.address import Origin
@@ -79,18 +79,18 @@ def build_request(
         ),
         envelope,
     )
-    whole = build_related([root, _content(message, text_at_end)], "text/xml")
+    whole = relate(root, [_content(message, text_at_end)], "text/xml")
     return WireRequest(
         via=Via.MM7,
         url=account.door(PATH),
         recipient=to,
         transaction_id=transaction_id,
         headers={
-            "Content-Type": whole.header("Content-Type"),
+            **dict(whole.headers),
             "SOAPAction": '""',
             "Authorization": f"Basic {account.basic}",
         },
-        body=whole.body,
+        pieces=whole.pieces,
         secrets=account.secrets,
         proxy=account.proxy,
     )
@@ -169,9 +169,9 @@ def _root(response: WireResponse) -> bytes:
     return root_of(whole, parse_multipart(whole)).data
 
 
-def _content(message: Message, text_at_end: bool) -> Entity:
-    entities = message.entities(text_at_end=text_at_end)
-    content = build_related([_for_transport(entity) for entity in entities], SMIL_CONTENT_TYPE)
+def _content(message: Message, text_at_end: bool) -> Related:
+    smil, *others = map(_for_transport, message.entities(text_at_end=text_at_end))
+    content = relate(smil, others, SMIL_CONTENT_TYPE)
     return replace(content, headers=(*content.headers, ("Content-ID", f"<{_CONTENT_ID}>")))
 
 

@@ -24,7 +24,8 @@ class Via(StrEnum):
 class WireRequest:
     """One request, ready to go: a POST of ``body`` to ``url``. Headers and body hold secrets: no repr shows them.
 
-    ``secrets`` are the spellings of the account's secrets that are blotted out of whatever comes back.
+    ``pieces`` are the body's, in order; requests that share a piece share its memory. ``secrets`` are the spellings of
+    the account's secrets that are blotted out of whatever comes back.
     """
 
     via: Via
@@ -32,9 +33,19 @@ class WireRequest:
     recipient: str
     transaction_id: str
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    pieces: tuple[bytes, ...] = field(repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     proxy: str = field(default="", repr=False)
+
+    @property
+    def body(self) -> bytes:
+        """The whole of it, put together."""
+        return b"".join(self.pieces)
+
+    @property
+    def body_bytes(self) -> int:
+        """How long the body is."""
+        return sum(map(len, self.pieces))
 
     def blot(self, text: str) -> str:
         """``text`` without the account's secrets."""

@@ -163,7 +163,7 @@ _OURS = (MmsprepError,)
 
 _ACCEPTED = b"Success. ID = {1234567890123456}"
 _FAILURE = b"FAILURE: 2004 Multimedia, larger than 300kb"
-_REQUEST = WireRequest(via=Via.HTTP, url="", recipient="61409317436", transaction_id="t", headers={}, body=b"")
+_REQUEST = WireRequest(via=Via.HTTP, url="", recipient="61409317436", transaction_id="t", headers={}, pieces=())
 _RETRIEVED = encode_retrieved(
     Entity(_HEADER, _MULTIPART), message_id="m", sent_at_s=1_800_000_000, sender="61400000000", subject="Grüße"
 )
