@@ -1,11 +1,12 @@
 """A campaign against a loopback gateway, beside a bare HTTP client with the same bytes; or killed, and gone on with.
 
-    python benchmarks/campaign.py [--people 10000] [--at-once 8] [--latency-ms 0 5 50 200] [--rounds 3]
-    python benchmarks/campaign.py --kills 3 [--people 10000] [--latency-ms 5]
+    python benchmarks/campaign.py [--people N] [--at-once 8] [--latency-ms 0 5 50 200] [--rounds 3]
+    python benchmarks/campaign.py --kills 3 [--people N] [--latency-ms 5]
 
 The gateway is a process of its own that reads a request, waits and says success. The bare client is httpx in as many
-threads, with connections that stay open too and without a journal: what is left when everything else is taken away.
-Rounds alternate, so that both meet the same machine; the ratio of the medians is the figure.
+threads, with the same body, with connections that stay open too and without a journal: what is left when everything
+else is taken away. Rounds alternate, so that both meet the same machine; the ratio of the medians is the figure.
+Without --people there are 10 000, or fewer where a slow gateway would take longer than ten seconds for them.
 
 With --kills the command ``mmsprep campaign`` itself is killed with SIGKILL at moments that chance chooses, and run
 again until it ends; the gateway counts who got what. Memory is the highest of the campaign's own process.
@@ -39,6 +40,10 @@ from mmsprep.campaign import Campaign, Checked, Pace, Rendered, Sending, Templat
 from mmsprep.campaign.checked import Words, decisions
 from mmsprep.sender import Journal, form
 from mmsprep.sender.entry import State
+
+
+_MOST_PEOPLE = 10_000
+_LONG_ENOUGH_S = 10
 
 
 class _Gateway(asyncio.Protocol):
@@ -120,14 +125,16 @@ def bare(url: str, bodies: Callable[[int], bytes], people: int, at_once: int) ->
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--people", type=int, default=10_000)
+    parser.add_argument("--people", type=int, default=0)
     parser.add_argument("--kilobytes", type=int, default=280)
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--latency-ms", type=float, nargs="+", default=[0.0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kills", type=int, default=0)
     asked = parser.parse_args()
+    wanted = asked.people
     for latency_ms in asked.latency_ms:
+        asked.people = wanted or min(_MOST_PEOPLE, int(asked.at_once * _LONG_ENOUGH_S * 1000 / max(latency_ms, 1)))
         here, there = multiprocessing.Pipe()
         arguments = (there, latency_ms / 1000, asked.kills > 0)
         gateway = multiprocessing.get_context("spawn").Process(target=serve, args=arguments, daemon=True)

@@ -103,6 +103,8 @@ class Related:
     pieces: tuple[bytes, ...] = field(repr=False)
     digest: bytes = field(repr=False)
     """Of what is in it."""
+    searched: tuple[bytes, ...] = field(repr=False)
+    """The bodies in it that another boundary might stand in."""
 
     @property
     def entity(self) -> Entity:
@@ -122,14 +124,15 @@ def relate(root: Entity, others: Sequence[Entity | Related], root_type: str) -> 
     """:func:`build_related` in pieces, also round one that is in pieces itself."""
     entities = (root, *others)
     digest = hashlib.sha256(b"".join(map(_digest, entities))).digest()
-    boundary = _boundary(entities, digest)
+    searched = tuple(body for entity in entities for body in _searched(entity))
+    boundary = _boundary(searched, digest)
     chunks: list[bytes] = []
     for entity in entities:
         head = "".join(f"{name}: {value}\r\n" for name, value in entity.headers)
         chunks += [f"--{boundary}\r\n{head}\r\n".encode(), *_bodies(entity), b"\r\n"]
     chunks.append(f"--{boundary}--\r\n".encode("ascii"))
     content_type = f'multipart/related; type="{root_type}"; start="<{root.content_id}>"; boundary="{boundary}"'
-    return Related((("Content-Type", content_type),), tuple(chunks), digest)
+    return Related((("Content-Type", content_type),), tuple(chunks), digest, searched)
 
 
 def parse_multipart(whole: Entity, *, most_entities: int = _MOST_ENTITIES, must_close: bool = True) -> list[Entity]:
@@ -233,18 +236,19 @@ def _header_text(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
-def _boundary(entities: Sequence[Entity | Related], seed: bytes) -> str:
+def _boundary(bodies: Sequence[bytes], seed: bytes) -> str:
     while True:
         boundary = f"mms-{seed.hex()[:24]}"
-        mark = boundary.encode("ascii")
-        if not any(mark in piece for entity in entities if _may_hold_hyphens(entity) for piece in _bodies(entity)):
+        if not any(boundary.encode("ascii") in body for body in bodies):
             return boundary
         seed = hashlib.sha256(seed).digest()
 
 
-def _may_hold_hyphens(entity: Entity | Related) -> bool:
-    """Looking for it takes longer than anything else here, and there is none in base64."""
-    return ("Content-Transfer-Encoding", "base64") not in entity.headers
+def _searched(entity: Entity | Related) -> tuple[bytes, ...]:
+    """Looking for a boundary takes longer than all the rest, and there is no hyphen in base64."""
+    if isinstance(entity, Related):
+        return entity.searched
+    return () if ("Content-Transfer-Encoding", "base64") in entity.headers else (entity.body,)
 
 
 def _bodies(entity: Entity | Related) -> tuple[bytes, ...]:

@@ -462,7 +462,7 @@ def _options(request: WireRequest) -> dict[str, Any]:
     return {"ssl_context": _tls(), "proxy": proxy, "max_connections": 1, "max_keepalive_connections": 0}
 
 
-def _pieces(buffer: bytes) -> Iterable[bytes]:
+def _pieces(buffer: bytes) -> Iterable[Any]:
     """What is handed over at once; each has a time of its own. Cut out of ``buffer``, and not copied."""
     if len(buffer) <= _WRITE_BYTES:
         return (buffer,)
