@@ -27,6 +27,7 @@ from mmsprep.transcode.sound.amr import joined
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.sound.recording import sound_bytes
 from mmsprep.transcode.sound.speech import Material, material, measure
+from mmsprep.transcode.sound.spliced import Tried, with_header
 from mmsprep.transcode.sound.worth import rung_quality, side_share
 
 Levels = NDArray[np.float32]
@@ -202,15 +203,59 @@ def test_every_audio_rung_of_every_profile_is_worth_something() -> None:
         assert all(0 < rung_quality(step, heard) <= 100 for step in steps for heard in Material)
 
 
-@pytest.mark.parametrize("seconds", [36, 61, 95])
+@pytest.mark.parametrize("seconds", [36, 61, 95, 107])
 def test_an_mp3_of_a_voice_fills_what_there_is_and_says_how_long_it_is(voice: Levels, seconds: int) -> None:
     message = prepare([("voice.wav", _wave(_for(seconds, voice)))])
     (part,) = message.parts
     assert part.format == "mp3"
-    assert 0.97 * (message.limit_bytes - 600) <= message.total_bytes <= message.limit_bytes - 600
+    assert 0.982 * (message.limit_bytes - 600) <= message.total_bytes <= message.limit_bytes - 600
     told = Read.parse(io.BytesIO(part.data)).general_tracks[0]
     assert float(told.duration) / 1000 == pytest.approx(part.duration_s or 0, abs=0.2)
     assert len(_decoded(part.data)) / _HZ == pytest.approx(part.duration_s or 0, abs=0.3)
+
+
+@pytest.mark.parametrize("way", [("q:a", "6", "6.6"), ("q:a", "2", "2.3"), ("b:a", "45k", "43k")])
+@pytest.mark.parametrize(("rate_hz", "channels"), [(24_000, 1), (44_100, 1), (32_000, 2)])
+def test_two_encodes_make_one_that_sounds_like_either_up_to_and_from_where_they_meet(
+    song: Levels, way: tuple[str, str, str], rate_hz: int, channels: int
+) -> None:
+    """Nothing is heard of the seam: outside of the frames at it every sample is that of one of the two."""
+    option, *values = way
+    samples = _wave(np.stack([_for(8, song)] * channels, axis=1) if channels == 2 else _for(8, song))
+    made = sorted(
+        (_lame(samples, rate_hz, {option: value, "abr": str(int("b" in option))}) for value in values), key=len
+    )
+    low, high = made
+    for share in (0.35, 0.8):
+        most_bytes = round(len(with_header(low)) + share * (len(high) - len(low)))
+        tried = Tried(most_bytes)
+        for one in (high, low):
+            tried.add(one)
+        assert 0.99 * most_bytes <= len(tried.best) <= most_bytes and tried.is_filled
+        got, better, rest = (_decoded(one, rate_hz) for one in (tried.best, with_header(high), with_header(low)))
+        assert len(got) == len(rest)
+        changes = np.flatnonzero(np.abs(got - better[: len(got)]) > 2 / 32_768)
+        returns = np.flatnonzero(np.abs(got - rest) > 2 / 32_768)
+        assert 0.1 * len(got) < changes[0] < 0.95 * len(got)
+        assert returns[-1] - changes[0] < 3 * 1_152
+        around = slice(changes[0] - 1_152, changes[0] + 3 * 1_152)
+        nearest = np.minimum(np.abs(got - better[: len(got)]), np.abs(got - rest))
+        assert nearest[around].max() <= np.abs(better[: len(got)] - rest).max()
+
+
+def test_encodes_too_unlike_are_not_put_together(song: Levels) -> None:
+    low, high = (_lame(_wave(_for(5, song)), 24_000, {"b:a": rate, "abr": "1"}) for rate in ("20k", "40k"))
+    tried = Tried((len(low) + len(high)) // 2)
+    for one in (low, high):
+        tried.add(one)
+    assert tried.best == with_header(low) and not tried.is_filled
+
+
+def _lame(wave: bytes, rate_hz: int, options: dict[str, str]) -> bytes:
+    command = [ffmpeg.executable(Settings()), "-v", "error", "-i", "pipe:0", "-ar", str(rate_hz), "-c:a", "libmp3lame"]
+    given = [word for name, value in options.items() for word in (f"-{name}", value)]
+    plain = ["-f", "mp3", "-write_xing", "0", "-id3v2_version", "0", "pipe:1"]
+    return subprocess.run([*command, *given, *plain], input=wave, capture_output=True, check=True).stdout
 
 
 def test_wide_music_is_stereo_where_there_is_room_and_narrow_music_never(song: Levels) -> None:

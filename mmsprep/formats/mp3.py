@@ -166,6 +166,27 @@ def runs_of(data: bytes) -> Iterator[tuple[int, Frame]]:
             position, running = found.start() if found else -1, False
 
 
+def frames_in_turn(data: bytes) -> list[bytes]:
+    """The frames that follow one another from the first byte on, up to where something else begins."""
+    frames, position = [], 0
+    while (frame := mpeg_audio_frame(data[position : position + 4])) is not None:
+        frames.append(data[position : position + frame.length_bytes])
+        position += frame.length_bytes
+    return frames
+
+
+def borrowed_bytes(frame: bytes) -> int:
+    """How many bytes before a layer III frame, in the bodies of others, its sound begins (``main_data_begin``)."""
+    at = 4 if frame[1] & 1 else 6
+    return frame[at] << 1 | frame[at + 1] >> 7 if frame[1] >> 3 & 3 == 3 else frame[at]
+
+
+def body_at(frame: bytes) -> int:
+    """Where the body of a layer III frame begins: behind the header, a checksum and what it says of its sound."""
+    mono, newest = frame[3] >> 6 == 3, frame[1] >> 3 & 3 == 3
+    return 4 + (0 if frame[1] & 1 else 2) + ((17 if mono else 32) if newest else (9 if mono else 17))
+
+
 def _frame_like(first: Frame | None, data: bytes, position: int) -> Frame | None:
     """The frame at ``position`` if it is of the same version, layer and sampling rate as ``first``."""
     frame = mpeg_audio_frame(data[position : position + 4])
@@ -180,8 +201,7 @@ def _after_id3v2(data: bytes, position: int) -> int:
 
 def _info_at(frame: bytes) -> int | None:
     """Where the header of Xing or LAME is in a frame, ``None`` in one of sound."""
-    mono, newest = frame[3] >> 6 == 3, frame[1] >> 3 & 3 == 3
-    at = 4 + (0 if frame[1] & 1 else 2) + ((17 if mono else 32) if newest else (9 if mono else 17))
+    at = body_at(frame)
     return at if frame[at : at + 4] in _XING_HEADERS else None
 
 

@@ -5,40 +5,36 @@ differ in length. Never: a byte too many, a tag, or the encoder's name.
 
 A constant rate leaves up to a quarter of the room. From 1.3 bits a sample on, LAME's variable rate fills it and sounds
 better at the same bytes (speech at 36 kbit/s: PESQ-WB 4.23, constant 40 has 4.26); below that a mean rate is held to
-(22 kbit/s: 3.15, where AMR, the next rung, has 2.81). Neither lands at once, so what was made is corrected.
+(22 kbit/s: 3.15, where AMR, the next rung, has 2.81). Neither lands at once, so what was made is corrected, and two
+that the room is between become one (:mod:`mmsprep.transcode.sound.spliced`).
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from dataclasses import dataclass
 
 import ffmpeg as graph
 
-from mmsprep.formats.mp3 import mpeg_audio_frame
 from mmsprep.profile import AudioStep
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.sound.spliced import Tried
 
 CONSTANT_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128)
 """The rates that every MP3 frame may have, whatever its sampling rate, and those of 32 kHz and more."""
 _VARIABLE_FROM_BITS = 1.3
 """Bits a sample, as said above."""
-_TRIES = 4
+_TRIES = 5
 """Encodes of one render at most."""
-_FILLED, _AIM = 0.983, 0.992
+_FILLED, _AIM_BELOW, _AIM_ABOVE = 0.985, 0.98, 1.02
 """Shares of the bytes allowed: enough, and what the next encode aims at."""
 _FIRST_QUALITY, _BEST_QUALITY, _WORST_QUALITY = 6.0, 0.0, 9.9
 """LAME's -V."""
 _OCTAVES_A_QUALITY = -0.17
 """Of the rate, for each step of -V, before two encodes tell."""
-_MEAN_OVERSHOOT = 1.06
-"""What LAME makes of a mean rate that is asked for, at most."""
-_SIDE_INFO_BYTES = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
-"""Of a layer III frame: whether it is MPEG-1, whether it has one channel."""
-_SHORTEST_HEADER_FRAME_BYTES = 56
-"""Of a frame that has room for LAME's header."""
+_MEAN_OVERSHOOT = 1.03
+"""What LAME often makes of a mean rate that is asked for: 0.95 of it to 1.07."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +52,17 @@ class Samples:
 
 @dataclass(slots=True)
 class Landing:
-    """Which of LAME's quality numbers the last search ended at: the next one, of much the same sound, begins there."""
+    """Which of LAME's quality numbers, or which mean rate, the last search ended at: the next one, of much the same
+    sound, begins there."""
 
     quality: float | None = None
     slope: float = _OCTAVES_A_QUALITY
+    mean_kbps: int | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether there was no search yet."""
+        return self.quality is None and self.mean_kbps is None
 
 
 def constant_kbps(step: AudioStep) -> int:
@@ -76,60 +79,66 @@ def encode(
     ``landing`` is kept between the encodes of one sound that differ in level alone.
     """
     landing = landing or Landing()
-    if landing.quality is not None:
-        made = [one for one in _variable(sound, step, max_bytes, workspace, landing) if len(one) <= max_bytes]
-        if made:
-            return max(made, key=len)
-    constant = _run(sound, step, {"b:a": f"{constant_kbps(step)}k"}, workspace)
-    if len(constant) >= max_bytes * _FILLED:
-        return constant
     bits = step.rate_kbps * 1000 / step.sample_rate_hz / step.channels
-    made = [constant]
+    made = [b""]
+
+    def is_filled() -> bool:
+        return len(made[-1]) >= max_bytes * _FILLED
+
+    if landing.is_first:
+        made.append(_constant(sound, step, workspace))
+        if is_filled():
+            return made[-1]
     if bits >= _VARIABLE_FROM_BITS:
-        made += _variable(sound, step, max_bytes, workspace, landing)
-    if not any(_FILLED * max_bytes <= len(one) <= max_bytes for one in made):
-        made += _mean(sound, step, max_bytes, workspace)
-    return max((one for one in made if len(one) <= max_bytes), key=len, default=constant)
+        made.append(_variable(sound, step, max_bytes, workspace, landing))
+    if not is_filled():
+        made.append(_mean(sound, step, max_bytes, workspace, landing))
+    largest = max((one for one in made if len(one) <= max_bytes), key=len)
+    return largest or _constant(sound, step, workspace)
 
 
-def _variable(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace, landing: Landing) -> list[bytes]:
+def _constant(sound: Samples, step: AudioStep, workspace: Workspace) -> bytes:
+    return _run(sound, step, {"b:a": f"{constant_kbps(step)}k"}, workspace)
+
+
+def _variable(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace, landing: Landing) -> bytes:
     """Ever closer from both sides: the logarithm of the size falls nearly evenly with LAME's quality number."""
-    made: list[bytes] = []
+    tried = Tried(max_bytes)
     quality = _FIRST_QUALITY if landing.quality is None else landing.quality
     before: tuple[float, float] | None = None
     for _ in range(_TRIES):
-        made.append(with_header(_run(sound, step, {"q:a": f"{quality:.3f}"}, workspace)))
-        if not made[-1]:
+        size_bytes = tried.add(_run(sound, step, {"q:a": f"{quality:.3f}"}, workspace))
+        if not size_bytes or tried.is_filled:
             break
-        error = math.log2(len(made[-1]) / (max_bytes * _AIM))
-        if _FILLED * max_bytes <= len(made[-1]) <= max_bytes:
-            break
+        # From here on the other side is wanted: what is above and what is below make one that fills the room.
+        aim = _AIM_BELOW if tried.over else _AIM_ABOVE
+        size = math.log2(size_bytes)
         if before is not None and before[0] != quality:
-            landing.slope = min(-0.02, (error - before[1]) / (quality - before[0]))
-        before = quality, error
-        wanted = min(_WORST_QUALITY, max(_BEST_QUALITY, quality - error / landing.slope))
+            landing.slope = min(-0.02, (size - before[1]) / (quality - before[0]))
+        before = quality, size
+        wanted = min(_WORST_QUALITY, max(_BEST_QUALITY, quality + (math.log2(max_bytes * aim) - size) / landing.slope))
         if wanted == quality:
             break
         quality = wanted
     landing.quality = quality
-    return made
+    return tried.best
 
 
-def _mean(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace) -> list[bytes]:
-    """A mean rate, which LAME takes in whole kbit/s and misses by a twentieth: up to the highest that fits."""
-    made: list[bytes] = []
+def _mean(sound: Samples, step: AudioStep, max_bytes: int, workspace: Workspace, landing: Landing) -> bytes:
+    """A mean rate, which LAME takes in whole kbit/s and misses by a twentieth: two of them that the room is between."""
+    tried = Tried(max_bytes)
     fitting, over = CONSTANT_KBPS[0], math.inf
-    rate_kbps = math.floor(step.rate_kbps / _MEAN_OVERSHOOT)
+    rate_kbps = landing.mean_kbps or math.floor(step.rate_kbps / _MEAN_OVERSHOOT)
     for _ in range(_TRIES):
-        made.append(with_header(_run(sound, step, {"b:a": f"{rate_kbps}k", "abr": 1}, workspace)))
-        if _FILLED * max_bytes <= len(made[-1]) <= max_bytes or not made[-1]:
+        size_bytes = tried.add(_run(sound, step, {"b:a": f"{rate_kbps}k", "abr": 1}, workspace))
+        if not size_bytes:
             break
-        fitting, over = (rate_kbps, over) if len(made[-1]) <= max_bytes else (fitting, rate_kbps)
-        if over - fitting <= 1:
+        fitting, over = (rate_kbps, over) if size_bytes <= max_bytes else (fitting, rate_kbps)
+        if over - fitting <= 1 or tried.is_filled:
             break
-        wanted_kbps = math.floor(rate_kbps * max_bytes / len(made[-1]))
-        rate_kbps = int(min(max(wanted_kbps, fitting + 1), over - 1))
-    return made
+        rate_kbps = int(min(max(math.floor(rate_kbps * max_bytes / size_bytes), fitting + 1), over - 1))
+    landing.mean_kbps = fitting
+    return tried.best
 
 
 def _run(sound: Samples, step: AudioStep, rate: dict[str, str | int], workspace: Workspace) -> bytes:
@@ -151,30 +160,3 @@ def encoder_options(step: AudioStep) -> dict[str, str | int]:
         "write_xing": 0,
         "id3v2_version": 0,
     }
-
-
-def with_header(data: bytes) -> bytes:
-    """The frames behind one that says how many there are: else players take the first one's rate for the whole.
-
-    It is the frame that Xing's encoder began with: the usual header, silence, ``Xing``, which fields follow (1 + 2),
-    the number of frames and of bytes.
-    """
-    count = position = 0
-    while position < len(data):
-        frame = mpeg_audio_frame(data[position : position + 4])
-        if frame is None:
-            return data
-        position += frame.length_bytes
-        count += 1
-    if not count:
-        return data
-    for index in range(1, 15):
-        header = bytes((*data[:2], index << 4 | data[2] & 0x0C, data[3] & 0xC0))
-        shape = mpeg_audio_frame(header)
-        if shape is not None and shape.length_bytes >= _SHORTEST_HEADER_FRAME_BYTES:
-            break
-    else:
-        return data
-    silence = bytes(_SIDE_INFO_BYTES[bool(data[1] & 0x08), data[3] >> 6 == 3])
-    told = struct.pack(">4sIII", b"Xing", 3, count, len(data) + shape.length_bytes)
-    return (header + silence + told).ljust(shape.length_bytes, b"\0") + data

@@ -16,10 +16,10 @@ from itertools import pairwise
 
 from mmsprep.formats.amr import AMR_MAGIC, FRAME_S, amr_frames
 from mmsprep.formats.content import Content
-from mmsprep.formats.mp3 import mpeg_audio_frame
+from mmsprep.formats.mp3 import frames_in_turn, mpeg_audio_frame
 from mmsprep.formats.riff import chunks, written
 from mmsprep.transcode.sound import wav
-from mmsprep.transcode.sound.mp3 import with_header
+from mmsprep.transcode.sound.spliced import with_header
 
 HEADER_BYTES = 120
 """What a piece may need beyond its frames."""
@@ -42,12 +42,9 @@ def _amr(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
 
 
 def _mp3(data: bytes, bounds: Sequence[float]) -> Iterator[tuple[bytes, float]]:
-    frames, position = [], 0
-    samples, rate_hz = 576, 22_050
-    while (frame := mpeg_audio_frame(data[position : position + 4])) is not None:
-        frames.append(data[position : position + frame.length_bytes])
-        samples, rate_hz = frame.samples, frame.sample_rate_hz
-        position += frame.length_bytes
+    frames = frames_in_turn(data)
+    shape = mpeg_audio_frame(data)
+    samples, rate_hz = (shape.samples, shape.sample_rate_hz) if shape else (576, 22_050)
     has_header = bool(frames) and any(name in frames[0][:40] for name in (b"Xing", b"Info"))
     # The first frame of sound holds the coder's delay and nothing else.
     frames = frames[1 + has_header :]
