@@ -40,7 +40,7 @@ def test_a_missing_encoder_is_named_with_advice() -> None:
         ffmpeg.run(workspace, silence.output("pipe:1", f="null", acodec="libnothing"))
 
 
-@pytest.mark.posix
+@pytest.mark.posix("a shell script")
 def test_what_a_build_says_of_itself_is_no_complaint_about_the_media(tmp_path: Path) -> None:
     """Debian's ffmpeg warns of libgcrypt's memory at each start; a clip that plays is sent all the same."""
     wrapped = tmp_path / "ffmpeg"
