@@ -261,7 +261,7 @@ def main() -> int:
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     import postgresql  # noqa: PLC0415 - where it lies was just said
 
-    with postgresql.running() as server:
+    with postgresql.running(synced=True) as server:
         return measure(options, server.new_database())
 
 

@@ -22,13 +22,14 @@ _UNSYNCED = ("-c", "fsync=off")
 class Server:
     """A server that can be started and crashed; :meth:`new_database` gives the URL of an empty database."""
 
-    def __init__(self, binaries: Path, folder: Path, port: int) -> None:
+    def __init__(self, binaries: Path, folder: Path, port: int, *, synced: bool) -> None:
         self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
         self._databases = 0
         self._port = port
         self._folder = folder
         self._data = folder / "data"
         self._binaries = binaries
+        self._more = () if synced else _UNSYNCED
         self._child: subprocess.Popen[bytes] | None = None
 
     def init(self) -> None:
@@ -52,7 +53,7 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        arguments = ["-D", self._data, "-p", str(self._port), "-h", "127.0.0.1", "-k", self._folder, *_UNSYNCED]
+        arguments = ["-D", self._data, "-p", str(self._port), "-h", "127.0.0.1", "-k", self._folder, *self._more]
         command = [*map(str, [self._binaries / "postgres", *arguments])]
         with (self._folder / "log").open("ab") as log:
             self._child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, **_as_nobody())
@@ -89,8 +90,8 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
-    """A new server.
+def running(*, synced: bool = False) -> Iterator[Server]:
+    """A new server; ``synced``: it waits for the disk, as one that is measured must.
 
     Raises:
         LookupError: there is no PostgreSQL here, or it cannot run; the message says why.
@@ -102,7 +103,7 @@ def running() -> Iterator[Server]:
             os.chown(folder, _NOBODY, _NOBODY)
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        server = Server(_binaries(folder), folder, port)
+        server = Server(_binaries(folder), folder, port, synced=synced)
         try:
             server.init()
             server.start()
