@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 SOURCE = Path(__file__).parent / "data" / "powercut.c"
@@ -31,6 +32,8 @@ class PowerCut:
         self.root = root
         self._kept = folder / "kept"
         self._kept.mkdir(parents=True)
+        self._start = folder / "boot_id"
+        self._start.write_text(f"{uuid.uuid4()}\n")
         self._library = folder / "powercut.so"
         command = [compiler, "-O1", "-shared", "-fPIC", "-o", str(self._library), str(SOURCE)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -41,10 +44,15 @@ class PowerCut:
     def environment(self) -> dict[str, str]:
         """The variables of a process whose syncs count."""
         preloaded = {"LD_PRELOAD": str(self._library)}
-        return {**os.environ, **preloaded, "POWERCUT_ROOT": str(self.root), "POWERCUT_KEPT": str(self._kept)}
+        places = {"POWERCUT_ROOT": self.root, "POWERCUT_KEPT": self._kept, "POWERCUT_START": self._start}
+        return {**os.environ, **preloaded, **{name: str(path) for name, path in places.items()}}
 
     def cut(self) -> None:
-        """``root`` becomes what was synced of it; its processes have ended. The folder itself is there for good."""
+        """``root`` becomes what was synced of it; its processes have ended, and the machine has started anew.
+
+        The folder itself is there for good.
+        """
+        self._start.write_text(f"{uuid.uuid4()}\n")
         lost = self.root.with_name(f"{self.root.name}.lost")
         self.root.rename(lost)
         listings = [path for path in self._kept.iterdir() if self._path_of(path) == str(self.root)]

@@ -6,16 +6,18 @@ synced is dropped, content and names, SQLite's files included.
 
 from __future__ import annotations
 
+import csv
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -230,3 +232,61 @@ def test_nobody_is_sent_a_message_twice_after_power_cuts(
         assert done.returncode in (0, 12), done.stderr[-500:]
         for one in unknown:
             assert one in done.stderr + done.stdout
+
+
+def test_after_a_cut_the_machine_has_started_anew(power: PowerCut) -> None:
+    program = [sys.executable, "-c", "from mmsprep.sender.owner import this_process; print(this_process())"]
+    told = []
+    for _ in range(2):
+        told.append(subprocess.run(program, env=power.environment, capture_output=True, text=True, check=True).stdout)
+        power.cut()
+    assert told[0].partition(":")[0] != told[1].partition(":")[0]
+
+
+@pytest.mark.parametrize(
+    ("people", "cuts"), [(60, 2), pytest.param(600, 12, marks=pytest.mark.slow)], ids=["a few", "many"]
+)
+def test_a_campaign_reaches_nobody_twice_and_loses_nobody_by_power_cuts(
+    power: PowerCut, tmp_path: Path, people: int, cuts: int
+) -> None:
+    """Marks that somebody was begun may be lost; then their places, which are not, hold everybody off."""
+    at_once, ahead = 2, 10
+    seed = int.from_bytes(os.urandom(4))
+    chance = random.Random(seed)
+    numbers = [f"614000{number:05d}" for number in range(people)]
+    listed = tmp_path / "people.csv"
+    listed.write_text("Mobile,Name\n" + "".join(f"{number},Person {number}\n" for number in numbers))
+    report = tmp_path / "report.csv"
+    with gateway() as (url, seen):
+        environment = power.environment | {
+            "SMSGLOBAL_USERNAME": "somebody",
+            "SMSGLOBAL_PASSWORD": "secret-of-somebody",
+        }
+        command = [sys.executable, "-m", "mmsprep", "campaign", str(listed), "-m", "Hi {Name}", "--yes"]
+        command += ["--gateway", url, "--journal", str(power.root / "journal"), "--report-csv", str(report)]
+        command += ["--at-once", str(at_once)]
+        # No more have places than will have their turn within the next second.
+        slowly = [*command, "--per-second", str(ahead)]
+        for number in range(cuts):
+            enough = (number + chance.random()) * people / cuts
+            child = subprocess.Popen(slowly, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            while child.poll() is None and sum(seen.values()) < enough:
+                time.sleep(0.002)
+            child.kill()
+            child.communicate()
+            power.cut()
+        with closing(sqlite3.connect(power.root / "journal")) as journal, journal:
+            # Until then another machine could be at it.
+            journal.execute("UPDATE attempts SET expires_at_s = expires_at_s - 300 WHERE owner <> ''")
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 12), f"seed {seed}: {done.stderr[-500:]}"
+    assert max(seen.values()) == 1, f"seed {seed}: {[one for one, times in seen.items() if times > 1]}"
+    with report.open(encoding="utf-8-sig", newline="") as file:
+        states = {row["to"]: row["state"] for row in csv.DictReader(file)}
+    assert set(states) == set(numbers)
+    accepted, unknown = ({one for one, state in states.items() if state == word} for word in ("accepted", "unknown"))
+    assert accepted | unknown == set(numbers), f"seed {seed}: {Counter(states.values())}, {done.stderr[-500:]}"
+    assert accepted <= set(seen), f"seed {seed}"
+    # Two rounds of places at most, the one that is sent to and the next one, and whoever was under way.
+    assert len(unknown) <= cuts * (2 * ahead + at_once), f"seed {seed}"
+    assert (done.returncode == 12) is bool(unknown)

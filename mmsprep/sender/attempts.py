@@ -180,12 +180,17 @@ def earlier(entry: Entry, recipient: str) -> Receipt:
         raise ContentRefused(problem, *told)
     if entry.state is State.SENDING:
         problem = f"{recipient}: not sent, because another send of the same is under way since {entry.started_at}"
-        raise SendInProgress(f"{problem} (transaction id {entry.transaction_id})", *told)
+        raise SendInProgress(problem + _named(entry), *told)
     raise EarlierOutcomeUnknown(
         f"{recipient}: not sent, because nobody knows what became of an attempt on {entry.started_at}"
-        f" (transaction id {entry.transaction_id}). Ask the recipient or SMSGlobal first",
+        f"{_named(entry)}. Ask the recipient or SMSGlobal first",
         *told,
     )
+
+
+def _named(entry: Entry) -> str:
+    """What to ask about it by; a reservation has no name yet."""
+    return f" (transaction id {entry.transaction_id})" if entry.transaction_id else ""
 
 
 class _Claiming:
