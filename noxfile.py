@@ -23,13 +23,16 @@ def lint(session: nox.Session) -> None:
     session.run("codespell")
     session.run("validate-pyproject", "pyproject.toml")
     session.run("zizmor", "--offline", "--quiet", ".github/workflows")
+    session.run("actionlint")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy over everything; pyright over what users import."""
+    """mypy over everything, and over what other systems run; pyright over what users import."""
     session.install("-e", ".[dev]")
     session.run("mypy")
+    for other in ("win32", "darwin"):
+        session.run("mypy", "--platform", other, "mmsprep")
     session.run("pyright", "--pythonpath", str(session.bin) + "/python", "tests/typing_of_the_api.py")
 
 

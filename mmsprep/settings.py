@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -84,6 +85,8 @@ def memory_bytes() -> int:
     Linux's cgroups give the limit in bytes (version 2: ``memory.max``; version 1: ``memory.limit_in_bytes``). Where
     nothing says how much there is, it is taken to be enough for everything.
     """
+    if sys.platform == "win32":
+        return _ENOUGH_BYTES
     try:
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

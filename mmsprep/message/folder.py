@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -358,7 +359,7 @@ def _sync(folder: Path) -> None:
 @contextmanager
 def _only_writer(folder: Path) -> Iterator[None]:
     """Wait until no other run writes into ``folder``, and keep others waiting, where the system has such locks."""
-    if fcntl is None:
+    if sys.platform == "win32" or fcntl is None:
         yield
         return
     lock = os.open(folder, os.O_RDONLY)

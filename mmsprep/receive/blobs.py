@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -258,7 +259,7 @@ def make_folder(path: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` survive a power cut; Windows has no such call and needs none."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

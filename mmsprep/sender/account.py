@@ -134,7 +134,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            if os.name == "posix" and (status.st_mode & 0o077 or status.st_uid not in (os.getuid(), 0)):
+            if sys.platform != "win32" and (status.st_mode & 0o077 or status.st_uid not in (os.getuid(), 0)):
                 raise SettingsError(f"{path}: others may read or change it; chmod 600 {path}")
             document = tomllib.loads(file.read(100_000).decode("utf-8"))
     except (FileNotFoundError, NotADirectoryError):

@@ -65,6 +65,11 @@ _ALLOW, _KILL, _FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 _CLONE_THREAD = 0x10000
 _X32 = 0x40000000
 
+if sys.platform == "linux":
+    _MACHINE, _PATH_ALONE = os.uname().machine, os.O_PATH | os.O_CLOEXEC
+else:
+    _MACHINE, _PATH_ALONE = "", 0
+
 _Rule = tuple[int, int, int, int]
 """Code, rules to skip if so, rules to skip if not, value."""
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
@@ -165,7 +170,7 @@ def lacking() -> list[str]:
     libc = ctypes.CDLL(None, use_errno=True)
     # A filter that lies nowhere is refused for that, where filters are taken at all (seccomp(2)).
     libc.prctl(_PR_SET_SECCOMP, 2, None, 0, 0)
-    known = os.uname().machine in _ARCHITECTURES and sys.maxsize > 1 << 32
+    known = _MACHINE in _ARCHITECTURES and sys.maxsize > 1 << 32
     return found if known and ctypes.get_errno() == errno.EFAULT else [*found, NETWORK, PROGRAMS]
 
 
@@ -190,7 +195,7 @@ def limit(kind: str, value: int, *, soft_only: bool = False) -> bool:
         Whether the limit holds; without it the process goes on.
     """
     number = getattr(resource, f"RLIMIT_{kind}", None)
-    if resource is None or number is None:
+    if sys.platform == "win32" or resource is None or number is None:
         return False
     try:
         _, hard = resource.getrlimit(number)
@@ -229,15 +234,15 @@ def _close_files(libc: ctypes.CDLL, plan: Plan) -> bool:
 
 
 def _loaders() -> list[str]:
-    machine = os.uname().machine
-    places = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", f"/lib/ld-musl-{machine}.so.1")
+    musl = f"/lib/ld-musl-{_MACHINE}.so.1"
+    places = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1", musl)
     return [place for place in places if os.path.exists(place)]  # noqa: PTH110 (pathlib takes long to load)
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
     """Add one path to the ruleset; one that does not exist needs no permission."""
     try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        place = os.open(path, _PATH_ALONE)
     except OSError:
         return
     if not os.path.isdir(path):  # noqa: PTH112
@@ -265,7 +270,7 @@ def _drop_capabilities(libc: ctypes.CDLL, plan: Plan) -> bool:
 
 def _close_calls(libc: ctypes.CDLL, plan: Plan) -> list[str]:
     """Seccomp: what computing needs, and nothing else: no sockets, no other processes, no file's owner or mode."""
-    architecture = _ARCHITECTURES.get(os.uname().machine)
+    architecture = _ARCHITECTURES.get(_MACHINE)
     if architecture is None or sys.maxsize < 1 << 32:
         return []
     audit, column = architecture

@@ -31,7 +31,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     quiet = os.open(os.devnull, os.O_RDWR)
     line: Any = sys.stdin.buffer
-    if hasattr(socket, "send_fds") and hasattr(socket, "AF_UNIX"):
+    if sys.platform != "win32" and hasattr(socket, "send_fds") and hasattr(socket, "AF_UNIX"):
         line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=os.dup(0))
         os.dup2(quiet, 0)
     os.dup2(quiet, 1)

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -419,7 +420,7 @@ def _signal(child: subprocess.Popen[bytes]) -> None:
     """Tell the child and whatever it started to end; its pipes stay with the thread that reads them."""
     if child.poll() is None:
         with suppress(ProcessLookupError, PermissionError):
-            if os.name == "posix":
+            if sys.platform != "win32":
                 os.killpg(child.pid, signal.SIGKILL)
             else:
                 child.kill()

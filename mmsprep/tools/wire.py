@@ -10,6 +10,7 @@ A question may carry an open file. Questions go through a socket for that, but w
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
@@ -78,7 +79,8 @@ def ask(line: Line, question: bytes, descriptor: int | None = None) -> None:
     if not isinstance(line, socket.socket):
         return send(line, question)
     length = len(question).to_bytes(_LENGTH_BYTES, "big")
-    socket.send_fds(line, [length], [] if descriptor is None else [descriptor])
+    if sys.platform != "win32":  # which has no such sockets
+        socket.send_fds(line, [length], [] if descriptor is None else [descriptor])
     line.sendall(question)
     return None
 
@@ -91,7 +93,9 @@ def hear(line: Line) -> tuple[bytes, int | None]:
     """
     if not isinstance(line, socket.socket):
         return receive(line), None
-    length, descriptors, _, _ = socket.recv_fds(line, _LENGTH_BYTES, 1)
+    length, descriptors = b"", list[int]()
+    if sys.platform != "win32":
+        length, descriptors, _, _ = socket.recv_fds(line, _LENGTH_BYTES, 1)
     if len(length) < _LENGTH_BYTES:
         raise EOFError
     question = _pieces(line.recv, int.from_bytes(length, "big"))
