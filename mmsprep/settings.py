@@ -37,17 +37,27 @@ _PARSERS: dict[str, Callable[[str], str | int | float]] = {
 class Settings:
     """Limits and tools of this machine; the defaults are generous for honest media, small for bombs.
 
-    ``max_pixels`` bounds a decoded image (210 Mpx holds any phone's), ``max_frames`` an animation,
-    ``max_duration_s`` a clip or recording, ``max_input_bytes`` a file, ``max_image_bytes`` a picture's,
-    ``max_text_bytes`` a text. ``max_decoded_bytes`` bounds the frames or samples of one file in memory,
-    ``max_temp_bytes`` all temporary files of one message, ``max_memory_bytes`` and ``max_cpu_s`` one run of a
-    decoder or of ffmpeg, ``max_total_memory_bytes`` all that work at the same time for one process (0: three quarters
-    of what the machine or the container has), ``tool_timeout_s`` the time that a run of ffmpeg takes by the clock,
-    ``decode_timeout_s`` a picture's decoding.
-
-    ``isolate`` has files looked at and decoded in worker processes, and keeps those and ffmpeg from the network, from
-    other files and from starting programs where the system can. Off (``MMSPREP_ISOLATE=0``), it is for input
-    that is trusted; ``require_isolation`` (``MMSPREP_ISOLATE=required``) refuses to work where a defence is missing.
+    Attributes:
+        ffmpeg: the program to use in place of the one that imageio-ffmpeg brings.
+        jobs: how many attachments are worked on side by side (0: as many as there are processors for this process).
+        max_pixels: of a decoded image (210 million hold any phone's).
+        max_frames: of an animation.
+        max_duration_s: of a clip or recording.
+        max_input_bytes: of a file.
+        max_image_bytes: of a picture's file.
+        max_text_bytes: of a text.
+        max_decoded_bytes: what the frames or samples of one file take in memory.
+        max_temp_bytes: all temporary files of one message.
+        max_memory_bytes: what one decoder or one run of ffmpeg may take.
+        max_total_memory_bytes: what all that work at the same time for one process may take (0: three quarters of what
+            the machine or the container has).
+        max_cpu_s: processor time of one decoder, or of one run of ffmpeg.
+        tool_timeout_s: how long a run of ffmpeg takes by the clock.
+        decode_timeout_s: how long decoding a picture takes by the clock.
+        isolate: files are looked at and decoded in worker processes, and those and ffmpeg are kept from the network,
+            from other files and from starting programs where the system can. Off (``MMSPREP_ISOLATE=0``), it is for
+            input that is trusted.
+        require_isolation: refuse to work where a defence is missing (``MMSPREP_ISOLATE=required`` says so, too).
     """
 
     ffmpeg: str = ""

@@ -99,14 +99,17 @@ def _cell(text: str) -> str:
 def _settings() -> Iterator[str]:
     yield "# Settings and environment variables\n"
     yield "Every variable that mmsprep reads. The first table holds the limits of this machine, checked at the start.\n"
-    yield "| variable | default | type |\n|---|---|---|"
+    yield "| variable | default | type | means |\n|---|---|---|---|"
+    about, _, attributes = (inspect.getdoc(Settings) or "").partition("Attributes:\n")
+    means = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE))
     for entry in dataclasses.fields(Settings):
         default = entry.default
         shown = (
             f"{default:_}".replace("_", " ") if isinstance(default, int) and not isinstance(default, bool) else default
         )
-        yield f"| `{ENVIRONMENT_PREFIX}{entry.name.upper()}` | {shown!s} | {entry.type} |"
-    yield f"\n{_prose(inspect.getdoc(Settings) or '')}\n"
+        variable, meant = f"{ENVIRONMENT_PREFIX}{entry.name.upper()}", _cell(_prose(means[entry.name]))
+        yield f"| `{variable}` | {shown!s} | {entry.type} | {meant} |"
+    yield f"\n{_prose(about)}\n"
     yield "## Variables that stand for an option\n"
     yield "| variable | option | means |\n|---|---|---|"
     root: Any = typer.main.get_command(app)
