@@ -133,6 +133,11 @@ def test_what_cannot_be_taken_is_refused_with_its_own_status_and_never_ok(serve:
     assert store.count() == 0
 
 
+def test_who_pushes_elsewhere_is_told_where_unless_that_is_a_secret(serve: Serve) -> None:
+    assert post(f"{serve()}/mms", data=FORM).text == "nothing here; pushes are taken at / and /mm7"
+    assert post(f"{serve(secret=f'/{SECRET}')}/mms", data=FORM).text == "nothing here"
+
+
 def test_a_sender_that_is_slow_or_silent_or_leaves_is_not_waited_for(
     serve: Serve, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,7 @@ def test_only_the_last_messages_are_kept() -> None:
         assert [exchange.number for exchange in gateway.exchanges] == [3, 4, 5]
         assert sorted(path.name for path in folder.iterdir()) == ["3", "4", "5"]
         assert get(gateway, "/messages/1").status_code == 404
+        assert ">of 5</small>" in get(gateway, "/").text, "what is not kept is not hidden"
         assert all(
             exchange.judgement.submission is not None and not exchange.judgement.submission.content.bodies
             for exchange in gateway.exchanges

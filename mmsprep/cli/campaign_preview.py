@@ -93,7 +93,8 @@ def estimate(
         say(f"the journal has {known[State.ACCEPTED]:,} of them already, and {unknown:,} of which nobody knows")
     upload_kb = left * largest_bytes * 4 / 3 / 1000
     upload = f"{upload_kb / 1000:,.1f} MB" if upload_kb >= 1000 else f"{upload_kb:,.1f} kB"
-    say(f"{left:,} messages, up to {largest_bytes:,} bytes each, about {upload} to upload")
+    messages = "1 message, up to" if left == 1 else f"{left:,} messages, each up to"
+    say(f"{messages} {largest_bytes:,} bytes, about {upload} to upload")
     if pace.per_second:
         say(f"at {pace.per_second:g} a second: {span(left / pace.per_second)} at least")
     else:

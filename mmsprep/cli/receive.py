@@ -142,7 +142,8 @@ def receive(
             listener = stack.enter_context(listen(host, port))
             address, bound = listener.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
-            ready = f"taking pushes on http://{shown}:{bound}, store {store}; ctrl-c ends it"
+            where = ", at the secret path" if secret.startswith("/") else "/ (MM7: /mm7)"
+            ready = f"taking pushes on http://{shown}:{bound}{where}, store {store}; ctrl-c ends it"
             serve(
                 app,
                 listener,

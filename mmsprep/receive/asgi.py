@@ -172,9 +172,9 @@ class _Receiver:
         )
         if isinstance(admitted, Refusal):
             self._counters.pushes.labels("any", "refused").inc()
-            _log.warning("refused", extra={"reason": admitted.value, "client": address})
+            _log.warning("refused", extra={"reason": admitted.value, "client": address} | self._hint(admitted))
             await self._drain(request)
-            return _refusal(admitted)
+            return _refusal(admitted, "" if self._guard.base_path else f"{request.scope.get('root_path', '')}/")
         if admitted is Place.METRICS:
             return await self._metrics()
         door = PushDoor.MM7 if admitted is Place.MM7 else PushDoor.FORM
@@ -185,6 +185,12 @@ class _Receiver:
         self._counters.pushes.labels(door, answer.outcome).inc()
         self._counters.seconds.observe(time.perf_counter() - started_s)
         return response
+
+    def _hint(self, refusal: Refusal) -> dict[str, str]:
+        """Where pushes may come to, for whoever reads the log after one went elsewhere."""
+        if refusal is not Refusal.PATH:
+            return {}
+        return {"taken_at": "the secret path" if self._guard.base_path else "/ and /mm7"}
 
     async def _push(self, request: Request, door: PushDoor) -> tuple[Response, Answer]:
         query = self._query(request)
@@ -321,12 +327,16 @@ class _Receiver:
         return await to_thread.run_sync(work, limiter=self._limiters[purpose])
 
 
-def _refusal(reason: Refusal) -> Response:
+def _refusal(reason: Refusal, taken_at: str) -> Response:
+    """``taken_at`` is the path that pushes may come to, where it is no secret."""
     if reason is Refusal.TOKEN:
         return PlainTextResponse("who are you?", 401, {"WWW-Authenticate": 'Basic realm="mms"'})
     if reason is Refusal.HOST:
         return PlainTextResponse("nothing here under this name", 421)
-    return PlainTextResponse("nothing here", 404 if reason is Refusal.PATH else 403)
+    if reason is Refusal.PATH:
+        where = f"; pushes are taken at {taken_at} and {taken_at}mm7" if taken_at else ""
+        return PlainTextResponse(f"nothing here{where}", 404)
+    return PlainTextResponse("nothing here", 403)
 
 
 def _answered(door: PushDoor, answer: Answer, push: mm7.Push | None = None, body: bytes = b"") -> Response:

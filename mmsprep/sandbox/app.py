@@ -116,13 +116,15 @@ class Pages:
         surroundings = page.Surroundings(str(request.base_url).rstrip("/"), self.account.username, password)
         raw = self._raw(selected) if selected else b""
         traffic = self.traffic
-        html = page.full_page(surroundings, traffic.exchanges, selected, traffic.deliveries, self.faults.waiting, raw)
+        html = page.full_page(
+            surroundings, traffic.exchanges, traffic.seen, selected, traffic.deliveries, self.faults.waiting, raw
+        )
         return HTMLResponse(html)
 
     async def inbox(self, request: Request) -> Response:
         selected = request.query_params.get("selected", "")
         number = int(selected) if _NUMBER.fullmatch(selected) else None
-        return HTMLResponse(page.inbox(self.traffic.exchanges, number, self.faults.waiting))
+        return HTMLResponse(page.inbox(self.traffic.exchanges, self.traffic.seen, number, self.faults.waiting))
 
     async def panel(self, request: Request) -> Response:
         exchange = self._exchange(request)

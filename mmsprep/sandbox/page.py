@@ -81,6 +81,7 @@ class Segment:
 def full_page(
     surroundings: Surroundings,
     exchanges: Sequence[Exchange],
+    seen: int,
     selected: Exchange | None,
     deliveries: Sequence[PushDelivery],
     faults: Sequence[Fault],
@@ -89,17 +90,18 @@ def full_page(
     """The page with its list and one exchange."""
     return _templates.get_template("page.html").render(
         surroundings=surroundings,
-        inbox=inbox(exchanges, selected.number if selected else None, faults),
+        inbox=inbox(exchanges, seen, selected.number if selected else None, faults),
         panel=panel(selected, deliveries, raw) if selected else empty(surroundings),
         selected=selected,
     )
 
 
-def inbox(exchanges: Sequence[Exchange], selected: int | None, faults: Sequence[Fault]) -> Markup:
-    """The list of exchanges, newest first, and the faults that wait."""
+def inbox(exchanges: Sequence[Exchange], seen: int, selected: int | None, faults: Sequence[Fault]) -> Markup:
+    """The list of exchanges, newest first, of so many that were ``seen``, and the faults that wait."""
     return _render(
         "inbox.html",
         exchanges=list(reversed(exchanges)),
+        seen=seen,
         selected=selected,
         faults=faults,
         troubles=[trouble.value for trouble in Trouble if trouble is not Trouble.DELAY],

@@ -37,6 +37,7 @@ class Traffic:
         self._exchanges: dict[int, Exchange] = {}
         self._deliveries: dict[int, PushDelivery] = {}
         self._last_number = 0
+        self._seen = 0
         self._listeners: set[asyncio.Queue[str]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -46,6 +47,12 @@ class Traffic:
         """Oldest first."""
         with self._lock:
             return tuple(self._exchanges.values())
+
+    @property
+    def seen(self) -> int:
+        """How many exchanges there were since :meth:`clear`, those that were forgotten included."""
+        with self._lock:
+            return self._seen
 
     @property
     def deliveries(self) -> tuple[PushDelivery, ...]:
@@ -81,6 +88,7 @@ class Traffic:
             for name, value in exchange.headers
         )
         with self._lock:
+            self._seen += 1
             self._exchanges[exchange.number] = replace(exchange, headers=headers)
             old = list(self._exchanges)[: -self._keep]
             for number in old:
@@ -104,6 +112,7 @@ class Traffic:
         """Forget all exchanges and pushes."""
         with self._lock:
             old = list(self._exchanges)
+            self._seen = 0
             self._exchanges.clear()
             self._deliveries.clear()
         for number in old:
