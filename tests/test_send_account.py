@@ -119,6 +119,10 @@ def test_a_password_is_in_no_repr(password: str) -> None:
         ("+44 7700 900123", "AU", "447700900123"),
         ("07700 900123", "GB", "447700900123"),
         ("347 123 4567", "IT", "393471234567"),
+        ("0061 409 317 436", "AU", "61409317436"),
+        ("0011 61 409 317 436", "AU", "61409317436"),
+        ("0044 7911 123456", "AU", "447911123456"),
+        ("0049 170 1234567", "DE", "491701234567"),
     ],
 )
 def test_a_number_is_normalised_and_the_change_is_said(written: str, country: str, digits: str) -> None:
@@ -143,6 +147,7 @@ def test_a_number_is_normalised_and_the_change_is_said(written: str, country: st
         ("ann@example.com", "", "no number"),
         ("0409317436", "XX", "unknown"),
         ("020 79", "GB", "no number in GB"),
+        ("00409317436", "AU", "what follows 00"),
     ],
 )
 def test_a_number_that_is_none_is_refused_with_the_reason(written: str, country: str, reason: str) -> None:

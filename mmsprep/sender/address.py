@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -87,7 +88,8 @@ def msisdn(written: str, country: str = "") -> Msisdn:
     """Read a number.
 
     Args:
-        written: as people write it: ``61409317436``, ``+61 409 317 436``, with ``country`` also ``0409 317 436``.
+        written: as people write it: ``61409317436``, ``+61 409 317 436``, with ``country`` also ``0409 317 436`` and
+            ``0061 409 317 436``.
         country: two letters (ISO 3166) of the country whose national numbers are completed; empty: none is.
 
     Raises:
@@ -146,10 +148,26 @@ def _completed(written: str, digits: str, country: str) -> str:
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise AddressError(f"the country {country!r} is unknown; expected two letters like AU")
     try:
-        number = phonenumbers.parse(digits, region)
+        number = phonenumbers.parse(digits, region, keep_raw_input=True)
     except phonenumbers.NumberParseException as error:
         raise AddressError(f"{written}: is no number in {region} ({error})") from None
+    if digits.startswith("00") and number.country_code_source != phonenumbers.CountryCodeSource.FROM_NUMBER_WITH_IDD:
+        return _dialled_abroad(written, digits)
     # Possible, not valid: which numbers are given out changes faster than anybody's tables.
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise AddressError(f"{written}: is no number in {region}; write it with its country code, like +61409317436")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+
+
+def _dialled_abroad(written: str, digits: str) -> str:
+    """What follows 00, the prefix of most countries (ITU-T E.123); to those that dial 0011 or 011 it is something else.
+
+    So it has to be a number that is given out.
+    """
+    import phonenumbers
+
+    with suppress(phonenumbers.NumberParseException):
+        number = phonenumbers.parse(f"+{digits[2:]}")
+        if phonenumbers.is_valid_number(number):
+            return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+    raise AddressError(f"{written}: what follows 00 is no number of any country; write it like +61409317436")
