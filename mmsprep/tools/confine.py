@@ -65,10 +65,10 @@ _ALLOW, _KILL, _FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 _CLONE_THREAD = 0x10000
 _X32 = 0x40000000
 
-if sys.platform == "linux":
-    _MACHINE, _PATH_ALONE = os.uname().machine, os.O_PATH | os.O_CLOEXEC
-else:
-    _MACHINE, _PATH_ALONE = "", 0
+_MACHINE = ""
+if sys.platform != "win32":
+    _MACHINE = os.uname().machine
+_PATH_ALONE = getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)
 
 _Rule = tuple[int, int, int, int]
 """Code, rules to skip if so, rules to skip if not, value."""
