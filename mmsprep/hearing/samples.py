@@ -18,6 +18,7 @@ from mmsprep.errors import ToolError, ToolMissing, ToolOverLimit, ToolTimeout
 from mmsprep.hearing.filters import Levels
 from mmsprep.model import Span
 from mmsprep.tools import ffmpeg
+from mmsprep.tools.complaints import in_words
 from mmsprep.tools.workspace import Workspace
 
 RATES_HZ = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
@@ -32,7 +33,7 @@ _SPEAKERS = ("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR"
 class Decoded:
     """Samples of every channel, ``speakers`` the channels' places (``FL``, ``FR``, ...; empty: unknown).
 
-    ``complaint`` is what the decoder said last ("": nothing).
+    ``complaint`` is what the decoder found wrong, in words ("": nothing).
     """
 
     samples: Levels = field(repr=False)
@@ -107,8 +108,8 @@ def decoded(
             f"ffmpeg ({ffmpeg.executable(workspace.settings)}) was built without the decoder this file needs:"
             f" {words}; unset MMSPREP_FFMPEG to use the one of imageio-ffmpeg"
         )
-    lines = words.replace(str(path), "the file").replace(str(target), "the samples").splitlines()
-    return _read(target, workspace, max_bytes, lines[-1].strip() if lines else "")
+    lines = words.splitlines()
+    return _read(target, workspace, max_bytes, in_words(lines[-1]) if lines else "")
 
 
 def _read(path: Path, workspace: Workspace, max_bytes: int, complaint: str) -> Decoded:

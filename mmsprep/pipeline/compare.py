@@ -75,7 +75,11 @@ def not_seen(rendition: Rendition, found: float | None, workspace: Workspace) ->
         from mmsprep.seeing.contrast import frames_contrast
 
         path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
-        found = frames_contrast(ffmpeg.safe_input(path, rendition.format).video, workspace)
+        # Where a key frame shows something already, nobody needs the rest.
+        for options in ({"skip_frame": "nokey"}, {}):
+            found = frames_contrast(ffmpeg.safe_input(path, rendition.format, **options).video, workspace)
+            if found >= _PLAIN:
+                break
         path.unlink()
     return "is nothing but one colour, and what it was made from is not" if (found or 0.0) < _PLAIN else ""
 

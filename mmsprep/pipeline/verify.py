@@ -17,7 +17,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mmsprep.errors import AttachmentError, Damaged, MmsprepError, ToolError, VerifyError
+from mmsprep.errors import (
+    AttachmentError,
+    Damaged,
+    MmsprepError,
+    ToolError,
+    ToolMissing,
+    ToolOverLimit,
+    ToolTimeout,
+    VerifyError,
+)
 from mmsprep.formats import FORMATS
 from mmsprep.formats.findings import Sound
 from mmsprep.formats.isobmff import Movie, read_movie
@@ -30,6 +39,7 @@ from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.settings import Settings
 from mmsprep.sniff.recognise import look
 from mmsprep.tools import ffmpeg
+from mmsprep.tools.complaints import in_words
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.untrusted import content_of
 from mmsprep.tools.workspace import Workspace, read_bytes
@@ -77,8 +87,10 @@ def verify(source: Attachment, rendition: Rendition, profile: Profile, workspace
         raise _error(name, rendition, str(fault)) from fault
     except AttachmentError as error:
         raise _error(name, rendition, error.problem) from error
-    except ToolError as error:
+    except (ToolMissing, ToolOverLimit, ToolTimeout) as error:
         raise _error(name, rendition, f"does not decode ({error})") from error
+    except ToolError as error:
+        raise _error(name, rendition, f"does not decode: {in_words(str(error))}") from error
 
 
 class _Fault(Exception):
@@ -269,5 +281,5 @@ def _played_s(rendition: Rendition, workspace: Workspace) -> float:
     if not decoded_s or (is_short and (complaints or rendition.action is Action.TRANSCODE)):
         raise _Fault(f"decodes for {decoded_s:.1f} s, expected {wanted_s:.1f} s")
     if complaints and rendition.action is Action.TRANSCODE:
-        raise _Fault(f"does not decode cleanly ({complaints[-1]})")
+        raise _Fault(f"does not decode cleanly: {in_words(complaints[-1])}")
     return decoded_s

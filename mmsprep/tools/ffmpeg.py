@@ -38,6 +38,7 @@ from mmsprep.formats import FORMATS
 from mmsprep.formats.orientation import UNIT_TYPES
 from mmsprep.model import MediaInfo, Span
 from mmsprep.settings import Settings
+from mmsprep.tools.complaints import in_words
 from mmsprep.tools.process import ProcessGroup
 from mmsprep.tools.workspace import Workspace, no_room
 
@@ -367,4 +368,4 @@ def decoding(name: str, problem: str = "does not decode") -> Iterator[None]:
     except (ToolOverLimit, ToolTimeout) as error:
         raise OverInputLimit(name, f"is more than this machine may spend on one file ({error})") from error
     except ToolError as error:
-        raise Damaged(name, f"{problem} ({error})") from error
+        raise Damaged(name, f"{problem}: {in_words(str(error))}; copy or download it again") from error
