@@ -50,7 +50,7 @@ def test_what_is_slightly_damaged_is_noted_in_words(make: Make) -> None:
     [
         ("ffmpeg: ended with status 183: moov atom not found", "index is missing"),
         ("ffmpeg: ended with status 69: Output file is empty, nothing was encoded", "nothing in it can be read"),
-        ("Error submitting packet to decoder: Not yet implemented in FFmpeg, patches welcome", "not read"),
+        ("Error submitting packet to decoder: Not yet implemented in FFmpeg, patches welcome", "nothing here reads"),
         ("stream 0, offset 0x1a: partial file", "some of it is missing"),
         ("ffmpeg: ended by SIGSEGV: ", "broke down"),
         ("error while decoding MB 1 15, bytestream -5", "makes no sense"),

@@ -28,12 +28,14 @@ from mmsprep.transcode.video.model import (
     best_long_px,
     codec_cost,
     fitted,
+    foreseen_vmaf,
     most_useful_kbps,
     plenty_kbps,
     plenty_kbps_as_tried,
     predicted_vmaf,
     quantiser,
     seen_quality,
+    usual_long_px,
     vmaf_at,
 )
 from mmsprep.transcode.video.search import Trial, beside_px, past_the_best
@@ -52,6 +54,21 @@ def test_more_bits_never_make_the_frame_smaller_and_never_look_worse(hard: Hardn
     assert less <= more
     worse, better = predicted_vmaf(hard, kbps, less), predicted_vmaf(hard, kbps * 1.5, more)
     assert worse <= better + 0.5
+
+
+@given(_hards, _rates, st.integers(64, 1280))
+def test_the_first_width_tried_has_a_usual_quantiser(hard: Hardness, kbps: float, largest: int) -> None:
+    """Or the one that promises most, or is as near to a usual one as the smallest and the largest width let it be."""
+    first, best = usual_long_px(hard, kbps, largest), best_long_px(hard, kbps, largest)
+    qp, best_qp = (quantiser(hard, px, 1, kbps) for px in (first, best))
+    assert min(128, largest) <= first <= largest
+    assert first == best or not 26.5 < best_qp < 41
+    if min(128, largest) + 1 < first < largest - 1:
+        assert 26.4 < qp < 41.1
+    assert usual_long_px(hard, kbps * 1.5, largest) >= first
+    assert foreseen_vmaf(hard, kbps * 1.5, usual_long_px(hard, kbps * 1.5, largest)) >= (
+        foreseen_vmaf(hard, kbps, first) - 0.5
+    )
 
 
 @given(_hards, _rates, st.integers(64, 1280), st.sampled_from([1, 2, 3]))
@@ -81,10 +98,10 @@ def test_a_size_is_tried_beside_the_best_only_where_its_quantiser_is_not_to_be_t
     beside = beside_px(best, trials, 640)
     assert beside == 0 or 128 <= beside <= 640
     assert beside == 0 or beside < min(tried_px) or beside > max(tried_px)
-    assert beside == 0 or qp > 37 or qp < 27
-    if qp > 37 and best.long_px == min(tried_px) >= 200:
+    assert beside == 0 or qp > 41 or qp < 26
+    if qp > 41 and best.long_px == min(tried_px) >= 200:
         assert 0 < beside < best.long_px
-    if qp < 27 and best.long_px == max(tried_px) <= 500:
+    if qp < 26 and best.long_px == max(tried_px) <= 500:
         assert beside > best.long_px
 
 
@@ -95,8 +112,8 @@ def test_no_size_is_tried_that_makes_an_extreme_quantiser_more_extreme(qp: float
     first = FirstPass(Path(), Path(), 50.0, qp, 0.5, 0.0)
     best = Trial(ClipSettings(rules, None, (best_px, best_px), 1, 9.0), first, 50.0)
     if past_the_best(other_px, best):
-        assert (other_px - best_px) * (qp - 32) > 0 and not 27 <= qp <= 37
-    elif other_px != best_px and not 27 <= qp <= 37:
+        assert (other_px - best_px) * (qp - 32) > 0 and not 26 <= qp <= 41
+    elif other_px != best_px and not 26 <= qp <= 41:
         assert (other_px - best_px) * (qp - 32) < 0
 
 

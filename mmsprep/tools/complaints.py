@@ -14,7 +14,10 @@ _MEANINGS = (
         r"received no packets|matches no streams|not contain any stream|output file is empty|no (?:frame|packet)s?\b",
         "nothing in it can be read as what it says it is",
     ),
-    (r"patches welcome|not (?:yet )?(?:implemented|supported)|unsupported", "it uses a part of its format that is not read"),
+    (
+        r"patches welcome|not (?:yet )?(?:implemented|supported)|unsupported",
+        "it uses parts of its format that nothing here reads",
+    ),
     (r"truncat|end of file|partial file|incomplete|premature|too (?:short|small)", "some of it is missing"),
     (r"ended by SIG", "what decodes it broke down over it"),
 )

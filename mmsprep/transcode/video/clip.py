@@ -24,13 +24,13 @@ from mmsprep.transcode.video.mezzanine import Mezzanine
 from mmsprep.transcode.video.model import (
     Hardness,
     Measured,
-    best_long_px,
     codec_cost,
+    foreseen_vmaf,
     most_useful_kbps,
     plenty_kbps,
     plenty_kbps_as_tried,
-    predicted_vmaf,
     seen_quality,
+    usual_long_px,
 )
 from mmsprep.transcode.video.search import Trial, find, fixed_px, with_fewer_frames
 from mmsprep.transcode.video.sound_track import SOUND_OVERHEAD, best_step
@@ -341,8 +341,8 @@ class VideoSource(Source):
     def _predicted_vmaf(self, picture_kbps: float) -> float:
         hard, fixed = self._work.hardness, fixed_px(self._rules)
         kbps = picture_kbps / self._cost
-        long_px = max(fixed) if fixed else best_long_px(hard, kbps, self._work.mezzanine.long_px)
-        return predicted_vmaf(hard, kbps, long_px)
+        long_px = max(fixed) if fixed else usual_long_px(hard, kbps, self._work.mezzanine.long_px)
+        return foreseen_vmaf(hard, kbps, long_px)
 
     def _most_kbps(self) -> float:
         """The rate beyond which the profile, or the eye, has no use for more."""
@@ -392,7 +392,7 @@ class VideoSource(Source):
     def _measured(self, data: bytes, settings: ClipSettings, kbps: float) -> float:
         """The quality of a finished clip, as VMAF sees it; predicted where there is no VMAF."""
         if not vmaf.available(self._workspace):
-            foreseen = predicted_vmaf(self._work.hardness, kbps / self._cost, max(settings.frame_px))
+            foreseen = foreseen_vmaf(self._work.hardness, kbps / self._cost, max(settings.frame_px))
             return seen_quality(foreseen, settings.every)
         path = self._workspace.put(data, f".{self._rules.format}")
         inner = settings.inner_px(self._work.mezzanine)

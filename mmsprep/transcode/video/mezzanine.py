@@ -43,8 +43,12 @@ _FIRST_REFERENCE = 3 / 8
 _PROBE_S = 30.0
 """Seconds of a clip that its probe encodes."""
 _THREADS = 2
-_UNFILTERED_BELOW = 0.6
-"""Of the sides as they are shown: what is made smaller than this is decoded without some of the deblocking (below)."""
+_UNFILTERED = ((0.4, "bidir"), (0.6, "noref"))
+"""Up to which share of the sides as they are shown which frames are decoded without deblocking: those that look both
+ways, or of them those that no other looks at. What the filter does to them is lost when they shrink. At a third VMAF
+and NEG of the mezzanine and of what is encoded from it stay what they are (three clips), for a sixth of the decode; at
+half NEG of a clip would fall by 0.3. Where no frame is filtered what is missing adds up: NEG falls by up to 4.
+"""
 _MOST_PLAIN_BYTES = 400_000_000
 """Of a mezzanine without compression."""
 _UNKNOWN_PERIOD = 96
@@ -152,11 +156,9 @@ def decode_mezzanine(
     shown_px = info.width_px or 320, info.height_px or 240
     size_px = allowed_px(*shown_px, rules)
     options: dict[str, str | float] = {"t": longest_s}
-    if max(size_px) <= _UNFILTERED_BELOW * max(shown_px):
-        # What the deblocking filter does to frames that hardly any other is predicted from is lost when they shrink: VMAF
-        # and NEG of the mezzanine and of what is encoded from it are the same, for a seventh of the decode. Without the
-        # filter for all frames its absence adds up: NEG of the mezzanine falls by up to 4.
-        options["skip_loop_filter"] = "bidir"
+    shrinks_to = max(size_px) / max(shown_px)
+    if unfiltered := next((frames for most, frames in _UNFILTERED if shrinks_to <= most), ""):
+        options["skip_loop_filter"] = unfiltered
     made = _made(size_px, within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
     shown = upright_pictures(attachment, info, workspace, **options).filter("fps", f"{fps:.6f}", start_time=0)
     if info.is_single_frame:
