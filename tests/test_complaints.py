@@ -23,15 +23,15 @@ def _spoilt(data: bytes) -> bytes:
     return data[:start] + bytes(end - start) + data[end:]
 
 
-@pytest.mark.parametrize("extra", [{}, {"poster": True}, {"slides": True}], ids=["clip", "poster", "slides"])
+@pytest.mark.parametrize(("poster", "slides"), [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize(("codec", "extension"), [("libx264", "mp4"), ("libx264", "mov"), ("mpeg4", "3gp")])
 def test_a_clip_whose_samples_are_gone_is_refused_in_words(
-    make: Make, codec: str, extension: str, extra: dict[str, bool]
+    make: Make, codec: str, extension: str, poster: bool, slides: bool
 ) -> None:
     """Whatever is to be made of it."""
     data = _spoilt(make(f"{_CLIP} -c:v {codec}", extension))
     with pytest.raises(Damaged) as raised:
-        prepare([("holiday", data)], **extra)
+        prepare([("holiday", data)], poster=poster, slides=slides)
     assert not _INTERNAL.search(str(raised.value)), str(raised.value)
     assert "holiday" in str(raised.value) and "again" in str(raised.value)
 
