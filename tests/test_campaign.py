@@ -573,6 +573,19 @@ def test_the_command_shows_three_messages_and_totals_before_it_begins(tmp_path: 
     assert len(done.sandbox.accepted) == 4, "the one that was an exception, and nobody again"
 
 
+def test_who_got_it_before_a_word_was_mended_can_be_left_out(tmp_path: Path, invoke: Any) -> None:
+    first = invoke(listed(tmp_path, "Mobile\n61400000001\n"), "-m", "Helo", "--yes")
+    assert first.exit_code == 0 and "1 message, up to" in first.output and "note" not in first.output, first.output
+    path = listed(tmp_path, "Mobile\n61400000001\n61400000002\n")
+    again = invoke(path, "-m", "Hello", "--yes")
+    assert "note: 1 of 2 people were sent other words or files within a day" in again.output, again.output
+    assert again.exit_code == 0 and len(again.sandbox.accepted) == 3, "another text is another campaign"
+    key = again.output.partition("with --key ")[2].split()[0]
+    mended = invoke(path, "-m", "Hello!", "--key", key, "--yes")
+    assert mended.exit_code == 0 and "the journal has 1 of them already" in mended.output, mended.output
+    assert len(mended.sandbox.accepted) == 4, "the one who had not had it under this key"
+
+
 def test_nothing_is_sent_where_something_is_wrong_or_nobody_says_yes(tmp_path: Path, invoke: Any) -> None:
     path = listed(tmp_path)
     for arguments, words in (

@@ -203,7 +203,8 @@ def campaign(
             same = key or campaign_key(asked)
             largest_bytes = preview(checked, rendered)
             estimate(checked, pace, largest_bytes, price, book, same, account.url)
-            say(f"by {via.value} through {account.url} as {account.username}; journal {book.name}, key {same[:12]}")
+            say(f"by {via.value} through {account.url} as {account.username}; journal {book.name}")
+            say(f"key {same}")
             if not (yes or sandbox or ask("Begin?")):
                 say("nothing was sent")
                 raise typer.Exit(130)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _PREVIEWS = 3
 _SOONEST_GROUPS = 20
 """So many different sets of files are prepared before anything is asked; of more, each when its turn comes."""
+_LOOKED_FOR = 500
+_SHORT_TIME_S = 86_400.0
 _WORDS = {
     "send": "to be sent to",
     "duplicate": "twice in the list",
@@ -91,16 +93,36 @@ def estimate(
     if earlier:
         unknown = known[State.UNKNOWN] + known[State.SENDING]
         say(f"the journal has {known[State.ACCEPTED]:,} of them already, and {unknown:,} of which nobody knows")
+    else:
+        _tell_of_another(checked, journal, key, gateway)
     upload_kb = left * largest_bytes * 4 / 3 / 1000
     upload = f"{upload_kb / 1000:,.1f} MB" if upload_kb >= 1000 else f"{upload_kb:,.1f} kB"
-    messages = "1 message, up to" if left == 1 else f"{left:,} messages, each up to"
-    say(f"{messages} {largest_bytes:,} bytes, about {upload} to upload")
+    messages, each = ("message", "") if left == 1 else ("messages", " each")
+    say(f"{left:,} {messages}, up to {largest_bytes:,} bytes{each}, about {upload} to upload")
     if pace.per_second:
         say(f"at {pace.per_second:g} a second: {span(left / pace.per_second)} at least")
     else:
         say(f"{pace.at_once} at once, as fast as the gateway answers (--per-second limits it)")
     if price:
         say(f"at {price:g} each: {left * price:,.2f}")
+
+
+def _tell_of_another(checked: Checked, journal: Any, key: str, gateway: str) -> None:
+    """Whether these people were sent something else a short time ago: with a word mended it is another campaign."""
+    from mmsprep.campaign.checked import Verdict, decisions
+    from mmsprep.sender.entry import STANDING
+
+    going = (one.recipient for one in decisions(checked.campaign) if one.verdict is Verdict.SEND)
+    first = list(islice(going, _LOOKED_FOR))
+    since_s = journal.now_s() - _SHORT_TIME_S
+    entries = journal.entries(recipients=first, gateway=gateway.rstrip("/"), since_s=since_s)
+    others = Counter(entry.key for entry in entries if entry.state in STANDING and entry.key != key)
+    for other, people in others.most_common(1):
+        these = f"of the first {len(first):,} people" if checked.to_send > len(first) else f"of {len(first):,} people"
+        say(
+            f"note: {people:,} {these} were sent other words or files within a day. If that was this campaign before"
+            f" something was mended, leave them out with --key {other}"
+        )
 
 
 def span(seconds: float) -> str:
