@@ -26,6 +26,7 @@ from mmsprep.sender.account import Account
 from mmsprep.sender.address import Origin
 from mmsprep.sender.answers import CONTRADICTION, http_refusal, is_own_word, refusal, unknown, unless_contradicted
 from mmsprep.sender.options import SubmitOptions
+from mmsprep.sender.packing import packing
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 
 PATH = "/mms/sendmms.php"
@@ -87,7 +88,8 @@ def build_request(
         fields["message_at_start"] = "0" if text_at_end else "1"
     if max_dimension_px := _max_dimension_px(message):
         fields["max_dimension"] = str(max_dimension_px)
-    attached = _attached(tuple((part.data, part.content_type, part.name) for part in parts))
+    with packing():
+        attached = _attached(tuple((part.data, part.content_type, part.name) for part in parts))
     return WireRequest(
         via=Via.HTTP,
         url=account.door(PATH),

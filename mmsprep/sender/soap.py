@@ -24,6 +24,7 @@ from mmsprep.sender.account import Account
 from mmsprep.sender.address import Origin
 from mmsprep.sender.answers import CONTRADICTION, http_refusal, refusal, unknown, unless_contradicted
 from mmsprep.sender.options import Report, SubmitOptions
+from mmsprep.sender.packing import packing
 from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
 
 PATH = "/mms/mm7.php"
@@ -170,7 +171,8 @@ def _root(response: WireResponse) -> bytes:
 
 
 def _content(message: Message, text_at_end: bool) -> Related:
-    smil, *others = map(_for_transport, message.entities(text_at_end=text_at_end))
+    with packing():
+        smil, *others = map(_for_transport, message.entities(text_at_end=text_at_end))
     content = relate(smil, others, SMIL_CONTENT_TYPE)
     return replace(content, headers=(*content.headers, ("Content-ID", f"<{_CONTENT_ID}>")))
 
