@@ -1,15 +1,17 @@
-"""One message to several recipients: prepared once, one request each, prepared again where the gateway refuses it.
+"""One message, or several in order, to several recipients: prepared once, one request each, prepared again where the
+gateway refuses it.
 
-Comes in: a prepared message and, for a refit, the job that it was made of. Goes out: one :class:`Delivery` a
-recipient, as it happens. Never: a request that was not asked for once for each recipient, or the same refused
+Comes in: prepared messages and, for a refit, the job that one was made of. Goes out: one :class:`Delivery` a recipient
+and message, as it happens. Never: a request that was not asked for once for each recipient, or the same refused
 bytes a second time.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from os import PathLike
 
 from mmsprep import pipeline
@@ -24,6 +26,7 @@ from mmsprep.errors import (
     SendError,
     SendInProgress,
     Unreadable,
+    UsageError,
 )
 from mmsprep.message import Message
 from mmsprep.model import Attachment
@@ -57,7 +60,8 @@ MOST_REFITS = 2
 class Delivery:
     """What became of one recipient: a receipt or an error, and the message as it was sent in the end.
 
-    ``steps`` tells the refits that led there.
+    ``steps`` tells the refits that led there. Where several messages go to each recipient, it is about the one with
+    ``number`` (from 1) of ``count``.
     """
 
     recipient: str
@@ -65,10 +69,17 @@ class Delivery:
     receipt: Receipt | None = None
     error: SendError | None = None
     steps: tuple[str, ...] = ()
+    number: int = 1
+    count: int = 1
+
+    @property
+    def which(self) -> str:
+        """Which of several messages it is about, for people; empty where there is one."""
+        return f"message {self.number} of {self.count}" if self.count > 1 else ""
 
 
 def deliver(
-    message: Message,
+    message: Message | Sequence[Message],
     *,
     to: Recipients,
     account: Account | None = None,
@@ -86,30 +97,41 @@ def deliver(
 ) -> Iterator[Delivery]:
     """Send ``message`` to each of ``to``, one after the other, and yield what became of each.
 
+    Of several messages (:func:`mmsprep.split` makes them) each recipient gets all, in order, before the next one does.
+    Where one does not reach a recipient, those behind it are not sent there: they come as ``NotSent``.
+
     A refused account, a gateway that cannot be reached and one that answers with HTTP status 429 or 5xx end it: the
     others come as ``NotSent``. A refused content is not sent to the others either, unless ``refit`` makes another one
     of it.
 
     Args:
-        message: as :func:`mmsprep.send` takes it; so are the other arguments that have the same names.
+        message: as :func:`mmsprep.send` takes it, or several; so are the other arguments that have the same names.
+            The journal knows each of several messages by ``key`` and its number.
         to: one recipient or several; one that is given twice is sent to once.
         resend_unknown: whether to send what the journal calls unknown, or who decides about each.
         refit: the job that ``message`` was made of: it is prepared again under the next stricter profile, at most
             twice, when the gateway refuses the content. Its attachments must be readable again: paths or bytes.
 
     Raises:
+        UsageError: there is no message, or ``refit`` is given with several, which it would make one of.
         AddressError: a number is none; nothing was sent to anyone.
         SettingsError: there is no account.
         JournalError: the journal cannot be used; nothing more was sent.
     """
     recipients = list(dict.fromkeys(msisdn(number, country).digits for number in as_recipients(to)))
-    check_type(message, "message", Message, "a Message")
+    messages = list(message) if isinstance(message, Sequence) and not isinstance(message, str) else [message]
+    for one in messages:
+        check_type(one, "message", Message, "a Message, or several")
+    if not messages:
+        raise UsageError("message: there is none; give a Message, or several")
+    if refit is not None and len(messages) > 1:
+        raise UsageError("refit: makes one message of the job again; of several there is none to make again")
     check_type(refit, "refit", (Job, type(None)), "a Job")
     sender_digits = origin(sender, country).digits if sender else ""
     account = account or load_account()
     with opened_journal(journal) as book, Connections() as connections:
 
-        def try_once(current: Message, recipient: str, again: bool) -> Receipt:
+        def try_once(current: Message, recipient: str, key: str, again: bool) -> Receipt:
             return send(
                 current,
                 to=recipient,
@@ -119,31 +141,58 @@ def deliver(
                 text_at_end=text_at_end,
                 options=options or SubmitOptions(),
                 journal=book,
-                key=key or message.sha256,
+                key=key,
                 resend_unknown=again,
                 patience=patience or Patience(),
                 connections=connections,
             )
 
-        def attempt(current: Message, recipient: str) -> Receipt:
+        def attempt(current: Message, recipient: str, key: str) -> Receipt:
             try:
-                return try_once(current, recipient, resend_unknown is True)
+                return try_once(current, recipient, key, resend_unknown is True)
             except EarlierOutcomeUnknown as error:
                 if isinstance(error, SendInProgress) or not callable(resend_unknown) or not resend_unknown(error):
                     raise
-                return try_once(current, recipient, again=True)
+                return try_once(current, recipient, key, again=True)
 
-        refits = _Refits(message, refit, settings)
+        count = len(messages)
+        each = [
+            (number, _key_of_one(key, one, number, count), _Refits(one, refit, settings))
+            for number, one in enumerate(messages, start=1)
+        ]
         ended: SendError | None = None
         for recipient in recipients:
-            if ended is None:
-                delivery = _one(recipient, refits, attempt)
-                ended = delivery.error if ends_it(delivery.error) else None
-                yield delivery
-                continue
-            before = sent_before(refits.message, recipient, account, book, key or message.sha256) if book else None
-            error = None if before else NotSent(f"{recipient}: not sent, because it went wrong before: {ended}")
-            yield Delivery(recipient=recipient, message=refits.message, receipt=before, error=error)
+            broken: Delivery | None = None
+            for number, of_one, refits in each:
+                if ended is None and broken is None:
+                    delivery = replace(
+                        _one(recipient, refits, partial(attempt, key=of_one)), number=number, count=count
+                    )
+                    ended = delivery.error if ends_it(delivery.error) else None
+                    broken = delivery if delivery.error else None
+                    yield delivery
+                    continue
+                before = sent_before(refits.message, recipient, account, book, of_one) if book else None
+                delivery = Delivery(
+                    recipient=recipient, message=refits.message, receipt=before, number=number, count=count
+                )
+                yield delivery if before else replace(delivery, error=_not_sent(delivery, broken, ended))
+
+
+def _key_of_one(key: str, message: Message, number: int, count: int) -> str:
+    """What the journal knows a message by: one of several by its place among them."""
+    if not key:
+        return message.sha256
+    return f"{key} {number}/{count}" if count > 1 else key
+
+
+def _not_sent(delivery: Delivery, broken: Delivery | None, ended: SendError | None) -> NotSent:
+    """Why a message was not tried: the one before it did not reach this recipient, or nobody can be reached."""
+    which = f"{delivery.which} " if delivery.which else ""
+    if broken is None:
+        return NotSent(f"{delivery.recipient}: {which}not sent, because it went wrong before: {ended}")
+    before = f"; of {broken.count} messages {broken.number - 1} went out" if broken.number > 1 else ""
+    return NotSent(f"{delivery.recipient}: {which}not sent, because {broken.which} went wrong{before}")
 
 
 def ends_it(error: SendError | None) -> bool:

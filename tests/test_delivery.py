@@ -46,6 +46,7 @@ from mmsprep.errors import (
     SendError,
     SendOutcomeUnknown,
     SendRejected,
+    UsageError,
 )
 from mmsprep.message import Message
 from mmsprep.pipeline.job import Job
@@ -429,3 +430,61 @@ def test_killed_at_any_point_nobody_gets_it_twice_and_nobody_is_lost(message: Me
     assert len(unknown) <= 3
     assert done.returncode == (12 if unknown else 0)
     assert len(done.stdout.split()) == len(accepted)
+
+
+# Several messages.
+@pytest.fixture(scope="module")
+def three(message: Message) -> list[Message]:
+    """Three that differ, as a split makes them: the text with the first."""
+    return [message, replace(message, text=""), replace(message, text="", subject="and more")]
+
+
+def test_each_recipient_gets_all_messages_in_order_before_the_next_one(three: list[Message]) -> None:
+    with gateway(succeeds()) as this:
+        done = run(this, three, [ONE, TWO])
+    assert [(one.recipient, one.number, one.count) for one in done] == [
+        (number, place, 3) for number in (ONE, TWO) for place in (1, 2, 3)
+    ]
+    assert all(one.receipt for one in done)
+    assert received(this) == [ONE] * 3 + [TWO] * 3
+    assert [request.fields.get("message", "") for request in this.requests[:3]] == ["Hello", "", ""]
+    assert this.requests[2].fields["subject"] == "and more"
+
+
+def test_what_is_behind_a_message_that_failed_is_not_sent_to_that_recipient_and_says_what_went_out(
+    three: list[Message],
+) -> None:
+    with gateway(succeeds(), answers(http("FAILURE: number unknown")), succeeds()) as this:
+        done = run(this, three, [ONE, TWO])
+    assert [type(one.error) for one in done[:3]] == [type(None), SendRejected, NotSent]
+    assert "message 3 of 3 not sent" in str(done[2].error)
+    assert "1 went out" in str(done[2].error)
+    assert all(one.receipt for one in done[3:])
+    assert received(this) == [ONE, ONE, TWO, TWO, TWO]
+
+
+def test_the_journal_knows_each_of_several_messages(three: list[Message], tmp_path: Path) -> None:
+    journal = tmp_path / "journal.db"
+    with gateway(succeeds("1111111111111111"), answers(http("FAILURE: number unknown")), succeeds()) as this:
+        first = run(this, three, [ONE], journal=journal, key="holiday")
+        again = run(this, three, [ONE], journal=journal, key="holiday")
+        whole = run(this, three, [ONE], journal=journal, key="holiday")
+    assert [one.receipt is not None for one in first] == [True, False, False]
+    assert [one.receipt is not None and one.receipt.earlier for one in again] == [True, False, False]
+    assert all(one.receipt and one.receipt.earlier for one in whole)
+    assert len(this.requests) == 4
+
+
+def test_a_gateway_that_nobody_reaches_ends_all_messages_to_everybody(three: list[Message]) -> None:
+    with gateway(succeeds(), answers(http("", 401))) as this:
+        done = run(this, three, [ONE, TWO])
+    assert [type(one.error) for one in done] == [type(None), AccountRefused, *[NotSent] * 4]
+    assert this.connections <= len(this.requests) == 2
+
+
+def test_several_messages_are_not_made_again_of_one_job(three: list[Message], sample_media: Path) -> None:
+    with gateway(succeeds()) as this, pytest.raises(UsageError, match="refit"):
+        run(this, three, [ONE], refit=Job(attachments=[sample_media / "formats/photo.jpg"]))
+    with pytest.raises(UsageError, match="there is none"):
+        run(this, [], [ONE])
+    assert this.requests == []

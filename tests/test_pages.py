@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from mmsprep.cli import app
 from mmsprep.errors import BelowFloor, MmsprepError
 from mmsprep.hook import pre_send
 from mmsprep.model import Action
+from mmsprep.pipeline import run
 from mmsprep.transcode.image.pages import edges_of, page_bounds
 
 _WORDS = ("we", "are", "going", "to", "the", "station", "tomorrow", "around", "eight", "bring", "tickets", "please")
@@ -39,7 +41,7 @@ def _chat(height_px: int, *, seed: int = 1) -> Image.Image:
         draw.rounded_rectangle((left, top, left + 370, top + height), 12, fill="white")
         for number, line in enumerate(lines):
             draw.text((left + 12, top + 10 + _LINE * number), line, font=font, fill=(20, 20, 20))
-        top += height + rnd.randint(8, 30)
+        top += height + rnd.randint(70, 120)
     return image
 
 
@@ -51,7 +53,7 @@ def _png(image: Image.Image) -> bytes:
 
 @pytest.fixture(scope="module")
 def chat() -> bytes:
-    """Of ten screens."""
+    """Of ten screens, so wide apart that its pages fit a message."""
     return _png(_chat(_HEIGHT))
 
 
@@ -126,7 +128,7 @@ def test_a_wide_picture_is_never_cut(chat: bytes) -> None:
 @pytest.mark.slow
 def test_a_chat_too_long_for_one_message_tells_of_split_which_sends_its_pages(chat: bytes) -> None:
     job = Job(attachments=[("chat.png", chat)], text="our chat", limit_bytes=60_000)
-    with pytest.raises(BelowFloor, match="messages it would fit"):
+    with pytest.raises(BelowFloor, match="messages or more it would fit"):
         prepare([("chat.png", chat)], text="our chat", limit_bytes=60_000)
     messages = split(job)
     assert len(messages) > 1
@@ -134,6 +136,69 @@ def test_a_chat_too_long_for_one_message_tells_of_split_which_sends_its_pages(ch
     assert all(one.total_bytes <= 60_000 for one in messages)
     _check_pages(messages, (_WIDTH, _HEIGHT))
     assert all(part.quality >= 35 for one in messages for part in one.parts)
+
+
+@pytest.mark.parametrize("asks", [run, forecast])
+def test_what_is_below_its_floor_in_pages_and_whole_is_an_error_that_says_what_helps(
+    chat: bytes, asks: Callable[[Job], object]
+) -> None:
+    with pytest.raises(BelowFloor) as raised:
+        asks(Job(attachments=[("chat.png", chat)], limit_bytes=25_000))
+    told = "\n".join(raised.value.lines)
+    assert "cannot be read in one part; its" in told
+    assert "messages or more it would fit (--split)" in told
+    assert "--best-effort" in told
+
+
+def test_best_effort_sends_what_is_below_its_floor_with_a_warning(chat: bytes) -> None:
+    message = prepare([("chat.png", chat)], limit_bytes=25_000, best_effort=True)
+    assert message.total_bytes <= 25_000
+    assert any("low or poor" in warning for warning in message.warnings)
+
+
+def test_without_pages_the_error_and_the_warning_tell_of_them(chat: bytes) -> None:
+    with pytest.raises(BelowFloor) as raised:
+        prepare([("chat.png", chat)], limit_bytes=25_000, pages=False)
+    assert "--pages cuts what is tall into pages" in "\n".join(raised.value.lines)
+    whole = prepare([("chat.png", chat)], limit_bytes=25_000, pages=False, best_effort=True)
+    assert any("--pages cuts what is tall into pages" in warning for warning in whole.warnings)
+
+
+def test_what_cannot_be_read_whole_and_would_be_too_many_pages_is_an_error_that_tells_of_split() -> None:
+    strip = _png(Image.new("RGB", (_WIDTH, 30_000), "white"))
+    with Image.open(BytesIO(strip)) as blank:
+        tall = blank.convert("RGB")
+    tall.paste(_chat(_HEIGHT))
+    tall.paste(_chat(_HEIGHT, seed=2), (0, 22_000))
+    with pytest.raises(BelowFloor, match="cannot be read in one part") as raised:
+        prepare([("strip.png", _png(tall))])
+    told = "\n".join(raised.value.lines)
+    assert "15 are allowed" in told
+    assert "messages or more it would fit (--split)" in told
+    sent = prepare([("strip.png", _png(tall))], best_effort=True)
+    assert [part.page for part in sent.parts] == [None]
+
+
+@pytest.mark.slow
+def test_a_quality_that_a_page_reaches_in_a_message_of_its_own_is_reached_by_a_split(chat: bytes) -> None:
+    """Where encodes fall short of what was foretold, a message is divided before less is settled for."""
+    alone = split(Job(attachments=[("chat.png", chat)], limit_bytes=40_000, quality=80))
+    assert any(len(message.parts) > 1 for message in alone)
+    assert all(part.quality >= 80 for message in alone for part in message.parts if len(message.parts) > 1)
+
+
+@pytest.mark.slow
+def test_pages_too_rich_for_a_message_of_their_own_are_made_smaller() -> None:
+    rnd = np.random.default_rng(3)
+    ink = Image.fromarray(rnd.integers(0, 2, (4_000, 400), dtype=np.uint8) * 255).convert("RGB")
+    paper = Image.new("RGB", ink.size, "white")
+    paper.paste(ink, mask=Image.fromarray((rnd.random((400, 40)) < 0.12).astype(np.uint8) * 255).resize(ink.size))
+    job = Job(attachments=[("dense.png", _png(paper))], limit_bytes=12_000)
+    messages = split(job)
+    _check_pages(messages, paper.size)
+    assert all(message.total_bytes <= 12_000 for message in messages)
+    heights = [part.page.bottom_px - part.page.top_px for one in messages for part in one.parts if part.page]
+    assert max(heights) <= paper.width
 
 
 def test_pages_stand_among_other_attachments_by_their_attachment(chat: bytes) -> None:

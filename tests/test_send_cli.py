@@ -302,3 +302,55 @@ def test_a_sandbox_that_a_terminal_started_stays_until_it_is_interrupted(
     arguments = ["--to", "61409317436", str(ready), "--sandbox"]
     shown, status = on_a_terminal(arguments, environment, question="Ctrl-C ends the sandbox", answer="\x03")
     assert "accepted" in shown and status == 0, shown
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two that do not fit one small message above their floor."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number in (1, 2):
+        Image.effect_noise((640, 480), 20 * number + 20).convert("RGB").save(folder / f"{number}.jpg", quality=90)
+    return sorted(folder.iterdir())
+
+
+def test_split_sends_all_messages_in_order_and_a_re_run_the_rest(run: Send, photos: list[Path], tmp_path: Path) -> None:
+    options = [
+        "--to",
+        "61400000001",
+        "--to",
+        "61400000002",
+        *photos,
+        "--split",
+        "--limit",
+        "50k",
+        "-m",
+        "Hello",
+        "--yes",
+    ]
+    options += ["--journal", tmp_path / "journal.db"]
+    with gateway(succeeds("1" * 16), answers(http("FAILURE: number unknown")), succeeds("3" * 16)) as this:
+        done = run(*options, "--gateway", this.url)
+        assert (done.returncode, done.stdout.split()) == (10, ["1" * 16, "3" * 16, "3" * 16]), done.stderr
+        assert "61400000001: message 1 of 2 accepted" in done.stderr
+        assert "61400000001: message 2 of 2 did not go out" in done.stderr
+        assert [request.recipient[-1] for request in this.requests] == ["1", "1", "2", "2"]
+        assert [request.fields.get("message", "") for request in this.requests] == ["Hello", "", "Hello", ""]
+        again = run(*options, "--json", "--gateway", this.url)
+    assert again.returncode == 0, again.stderr
+    told = json.loads(again.stdout)
+    assert len(told["messages"]) == 2 and told["message"] == told["messages"][0]
+    assert [(one["to"][-1], one["number"], one["count"]) for one in told["recipients"]] == [
+        ("1", 1, 2),
+        ("1", 2, 2),
+        ("2", 1, 2),
+        ("2", 2, 2),
+    ]
+    assert [one["earlier"] for one in told["recipients"]] == [True, False, True, True]
+
+
+def test_what_cannot_be_split_says_so_before_anything_is_sent(run: Send, ready: Path, photo: Path) -> None:
+    with gateway(succeeds()) as this:
+        for given, word in (([ready, "--split"], "sent as it is"), ([photo, "--split", "--refit"], "--refit")):
+            done = run("--to", "61400000001", *given, "--yes", "--gateway", this.url)
+            assert done.returncode == 2 and word in done.stderr
+    assert this.connections == 0

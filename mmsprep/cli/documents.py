@@ -44,14 +44,17 @@ def inspection_document(inspections: Iterable[Inspection], profile: Profile) -> 
     }
 
 
-def delivery_document(deliveries: Iterable[Delivery], message: Message, stopped: MmsprepError | None = None) -> Json:
-    """What ``send --json`` prints: the message as it was prepared, and what became of each recipient.
+def delivery_document(
+    deliveries: Iterable[Delivery], messages: Sequence[Message], stopped: MmsprepError | None = None
+) -> Json:
+    """What ``send --json`` prints: the messages as they were prepared, and what became of each for each recipient.
 
     ``stopped`` is what ended it before all recipients were reached.
     """
     return {
         "schema": SCHEMA,
-        "message": document(message),
+        "message": document(messages[0]),
+        "messages": [document(message) for message in messages],
         "recipients": [_delivery(one) for one in deliveries],
         "error": _error(stopped),
     }
@@ -66,6 +69,8 @@ def _delivery(delivery: Delivery) -> Json:
     told = receipt or error
     return {
         "to": delivery.recipient,
+        "number": delivery.number,
+        "count": delivery.count,
         "accepted": receipt is not None,
         "earlier": receipt is not None and receipt.earlier,
         "message_id": receipt.message_id if receipt else None,

@@ -120,6 +120,9 @@ GatewayOption = Annotated[
 SandboxFlag = Annotated[
     bool, typer.Option("--sandbox", help="Send to a sandbox on this machine; starts one where none is running.")
 ]
+SplitSendFlag = Annotated[
+    bool, typer.Option("--split", help="Make as few messages as needed; each recipient gets all of them, in order.")
+]
 KeepNamesFlag = Annotated[bool, typer.Option("--keep-names", help="Name the parts after the originals.")]
 
 

@@ -36,6 +36,7 @@ from mmsprep.cli.options import (
     SandboxFlag,
     SendDoor,
     SlidesFlag,
+    SplitSendFlag,
     SubjectOption,
     TextAtEndFlag,
     TextFileOption,
@@ -120,6 +121,7 @@ def send(
     on_error: OnErrorOption = OnError.FAIL,
     trim: TrimFlag = False,
     poster: PosterFlag = False,
+    split: SplitSendFlag = False,
     quality: QualityOption = "",
     best_effort: BestEffortFlag = False,
     slides: SlidesFlag = False,
@@ -131,7 +133,8 @@ def send(
     json_output: JsonFlag = False,
     verbose: VerboseFlag = 0,
 ) -> None:
-    """Make one message of FILES and send it to each recipient; a prepared folder is sent as it is.
+    """Make one message of FILES, or with --split several, and send it to each recipient; a prepared folder is sent as
+    it is.
 
     The account comes from SMSGLOBAL_USERNAME and SMSGLOBAL_PASSWORD or the settings file. Accepted message ids go
     to stdout, one a line.
@@ -180,10 +183,10 @@ def send(
         for note in notes:
             say(f"note: {note}")
         with account_for(gateway, sandbox) as account:
-            ready, same = _ready(folder, job, refit=refit, json_output=json_output)
+            ready, same = _ready(folder, job, split=split, refit=refit, json_output=json_output)
             if not json_output:
                 _show(ready, recipients, account, via.value, sender, verbose=bool(verbose))
-            if not (yes or sandbox or ask("Send it?")):
+            if not (yes or sandbox or ask("Send it?" if len(ready) == 1 else f"Send all {len(ready)}?")):
                 say("not sent")
                 raise typer.Exit(130)
             from mmsprep.delivery import deliver
@@ -256,16 +259,23 @@ def _prepared_folder(files: Sequence[str]) -> Path | None:
     return folders[0] if folders else None
 
 
-def _ready(folder: Path | None, job: Job, *, refit: bool, json_output: bool) -> tuple[Message, str]:
-    """The message, and what makes it the same send in another run."""
+def _ready(
+    folder: Path | None, job: Job, *, split: bool, refit: bool, json_output: bool
+) -> tuple[Sequence[Message], str]:
+    """The message or messages, and what makes it the same send in another run."""
     from mmsprep import pipeline
     from mmsprep.delivery import key_of
     from mmsprep.message import read_message
     from mmsprep.pipeline.job import Job
 
+    if split and refit:
+        raise UsageError("--refit prepares one message again; leave out --split, or --refit")
     if folder is None:
         with progress_bar(shown=not json_output) as progress:
-            return pipeline.run(job, progress=progress), key_of(job)
+            made = pipeline.split(job, progress=progress) if split else [pipeline.run(job, progress=progress)]
+            return made, key_of(job)
+    if split:
+        raise UsageError(f"{folder}: is a prepared message, which is sent as it is; --split is for prepare")
     if refit:
         raise UsageError("--refit prepares again from the originals: give those, not the prepared folder")
     if job != Job(attachments=()):
@@ -274,25 +284,30 @@ def _ready(folder: Path | None, job: Job, *, refit: bool, json_output: bool) -> 
             " were settled when it was prepared"
         )
     message = read_message(folder)
-    return message, message.sha256
+    return [message], message.sha256
 
 
 def _show(
-    message: Message, recipients: Sequence[str], account: Account, via: str, sender: str, *, verbose: bool
+    messages: Sequence[Message], recipients: Sequence[str], account: Account, via: str, sender: str, *, verbose: bool
 ) -> None:
     from mmsprep.cli.message_table import MessageTable, summary
 
     console = console_for(stderr=True)
-    console.print(MessageTable(message, verbose=verbose))
-    console.print(summary(message), style="bold")
-    say_words(message)
-    for warning in message.warnings:
-        say(f"note: {warning}")
+    for number, message in enumerate(messages, start=1):
+        if len(messages) > 1:
+            say(f"message {number} of {len(messages)}:")
+        console.print(MessageTable(message, verbose=verbose))
+        console.print(summary(message), style="bold")
+        say_words(message)
+        for warning in message.warnings:
+            say(f"note: {warning}")
     origin = f" from {sender}" if sender else ""
     say(f"to {', '.join(recipients)}{origin}, by {via} through {account.url} as {account.username}")
 
 
-def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequence[str], *, json_output: bool) -> int:
+def _report(
+    deliveries: Iterator[Delivery], messages: Sequence[Message], recipients: Sequence[str], *, json_output: bool
+) -> int:
     """Print each as it happens.
 
     Returns:
@@ -301,23 +316,21 @@ def _report(deliveries: Iterator[Delivery], message: Message, recipients: Sequen
     from mmsprep.cli.documents import delivery_document
 
     done: list[Delivery] = []
-    told = 0
     stopped: BaseException | None = None
     try:
         for delivery in deliveries:
-            done.append(delivery)
-            for step in delivery.steps[told:]:
+            for step in delivery.steps[len(done[-1].steps) if done else 0 :]:
                 say(step)
-            told = len(delivery.steps)
+            done.append(delivery)
             _tell(delivery, json_output=json_output)
     except BaseException as error:
         stopped = error
     problem = stopped if isinstance(stopped, MmsprepError) else None
     if json_output:
-        print_json(delivery_document(done, message, problem))
+        print_json(delivery_document(done, messages, problem))
     if stopped is None:
         return _exit_status(done)
-    _tell_left(recipients[len(done) :], interrupted=problem is None)
+    _tell_left(recipients[len(done) // len(messages) :], interrupted=problem is None)
     if isinstance(stopped, (KeyboardInterrupt, typer.Abort)):
         raise typer.Exit(128 + getattr(stopped, "signal", signal.SIGINT))
     if problem and json_output:
@@ -338,13 +351,17 @@ def _tell_left(left: Sequence[str], *, interrupted: bool) -> None:
 
 def _tell(delivery: Delivery, *, json_output: bool) -> None:
     if delivery.error is not None:
+        # What was not tried says so itself.
+        if delivery.which and delivery.which not in str(delivery.error):
+            say(f"{delivery.recipient}: {delivery.which} did not go out:")
         say_error(delivery.error)
         return
     receipt = delivery.receipt
     assert receipt is not None
     if not json_output:
         put(receipt.message_id)
-    how = "was accepted in an earlier run" if receipt.earlier else "accepted"
+    how = f"{delivery.which} " if delivery.which else ""
+    how += "was accepted in an earlier run" if receipt.earlier else "accepted"
     say(f"{receipt.recipient}: {how}, id {receipt.message_id}")
 
 

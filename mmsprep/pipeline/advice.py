@@ -11,8 +11,8 @@ from dataclasses import replace
 from mmsprep.model import Action, PartReport
 from mmsprep.pipeline.fit import floor_bytes
 from mmsprep.pipeline.job import QUALITY_WORDS
-from mmsprep.pipeline.pages import in_pages
-from mmsprep.pipeline.rescue import groups_in_order, is_moving, trimmed_to_fit
+from mmsprep.pipeline.pages import in_pages, is_tall_lettering
+from mmsprep.pipeline.rescue import IN_PAGES, groups_in_order, is_moving, trimmed_to_fit
 from mmsprep.pipeline.running import Entry, Run
 
 _MEDIUM = QUALITY_WORDS["medium"]
@@ -51,14 +51,15 @@ def _what_helps(this: Run, entries: Sequence[Entry], low: Sequence[int], budget_
     paged = in_pages(entries) or entries
     wanted = [replace(one, candidate=replace(one.ready, floor=_MEDIUM)) for one in paged]
     helps: list[str] = []
+    split = "" if splits else "--split "
     groups = groups_in_order(this, wanted)
     page_count = sum(one.page is not None for one in paged)
     count = len(groups) if groups else 0
     if page_count and count:
         # Lettering takes more bytes than foretold; where that was one message's, it was too much for one.
-        helps.append(f"--split --quality medium sends {page_count} pages in {max(2, count)} messages or more")
+        helps.append(f"{split}--quality medium sends {page_count} pages in {max(2, count)} messages or more")
     elif count > 1:
-        helps.append(f"{'' if splits else '--split '}--quality medium makes {count} messages")
+        helps.append(f"{split}--quality medium makes {count} messages")
     wanted = [replace(one, candidate=replace(one.ready, floor=_MEDIUM)) for one in entries]
     timed = [place for place in low if entries[place].ready.source().duration_s]
     shorter = trimmed_to_fit([one.ready for one in wanted], budget_bytes) if timed and not helps else None
@@ -74,6 +75,8 @@ def _what_helps(this: Run, entries: Sequence[Entry], low: Sequence[int], budget_
         helps.append("--slides shows its scenes as sharp pictures over its sound")
     if not helps and any(entries[place].lengths_s for place in low):
         helps.append("fewer seconds (--from, --to) would leave more for each slide")
+    if not helps and not this.job.pages and any(is_tall_lettering(entries[place]) for place in low):
+        helps.append(IN_PAGES)
     if not helps and all(floor_bytes(wanted[place].ready) <= budget_bytes for place in low) and len(entries) > 1:
         helps.append("fewer attachments would leave more for each")
     return "; ".join(helps) or "a message of this size cannot show more of it; crop it, or send it in pieces"

@@ -181,12 +181,6 @@ def floor_bytes(candidate: Candidate) -> int:
     return ask.size_at(ask.target(0))
 
 
-def quality_within(candidate: Candidate, size_bytes: int) -> float:
-    """The shown quality that ``size_bytes`` are foretold to buy for this one."""
-    ask = _ask(candidate, keep=False)
-    return ask.quality_at(size_bytes) * candidate.source().shown
-
-
 @dataclass(slots=True)
 class _Fitting:
     """Renditions on their way to what the set can be at best; ``lifts`` counts how often each was given more."""

@@ -9,6 +9,7 @@ file (each stage makes its own), and nothing is written: :meth:`mmsprep.message.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,8 +38,8 @@ from mmsprep.pipeline.compare import plan_after_listening
 from mmsprep.pipeline.fit import Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, Moment
 from mmsprep.pipeline.job import Inspection, Job, Quality
-from mmsprep.pipeline.pages import in_pages, pages_show_more, with_pages
-from mmsprep.pipeline.rescue import groups_in_order, inseparable, rescued
+from mmsprep.pipeline.pages import in_pages, pages_show_more, reads_whole, with_pages, with_smaller_pages
+from mmsprep.pipeline.rescue import groups_in_order, inseparable, rescued, too_many_pages
 from mmsprep.pipeline.running import Entry, Run, one_of, started
 from mmsprep.pipeline.slides import becomes_slides, most_parts, noted, slides_of
 from mmsprep.pipeline.understand import inspected, too_many
@@ -143,23 +144,34 @@ def split(job: Job, *, settings: Settings | None = None, progress: ProgressCallb
     """
     with started(job, settings, progress) as this:
         entries = _open(this, _understand(this, any_number=True), any_number=True)
-        entries = in_pages(entries) or entries
-        groups = _of_what_is_sound(this, entries, partial(_grouped, this)) or _nothing_left(this)
-        following = replace(this, text="")
-        runs = [this, *[following] * (len(groups) - 1)]
-        made = [
-            message for one, group in zip(runs, groups, strict=True) for message in _finish_group(one, following, group)
-        ]
-        return made or [_nothing_left(this)]
+        try:
+            return _finish_groups(this, in_pages(entries) or entries)
+        except BelowFloor:
+            for smaller in with_smaller_pages(this, entries):
+                with suppress(BelowFloor):
+                    return _finish_groups(this, in_pages(smaller) or smaller)
+            raise
+
+
+def _finish_groups(this: Run, entries: Sequence[Entry]) -> list[Message]:
+    """A message of each group, the text with the first."""
+    groups = _of_what_is_sound(this, entries, partial(_grouped, this)) or _nothing_left(this)
+    following = replace(this, text="")
+    runs = [this, *[following] * (len(groups) - 1)]
+    made = [
+        message for one, group in zip(runs, groups, strict=True) for message in _finish_group(one, following, group)
+    ]
+    return made or [_nothing_left(this)]
 
 
 def _finish_group(this: Run, following: Run, entries: Sequence[Entry]) -> list[Message]:
     """One message; two, where what was forecast falls short once it is encoded."""
+    units = inseparable(entries)
+    split_to_its_end = len(units) < 2
     try:
-        message = _of_what_is_sound(this, entries, partial(_finish, this, splits=True))
+        message = _of_what_is_sound(this, entries, partial(_finish, this, splits=True, at_last=split_to_its_end))
     except BelowFloor:
-        units = inseparable(entries)
-        if len(units) < 2:
+        if split_to_its_end:
             raise
         middle = units[len(units) // 2][0]
         first = _finish_group(this, following, entries[:middle])
@@ -289,15 +301,18 @@ def _above_floor(
     work: Callable[[Run, Sequence[Entry]], _Result],
     *,
     splits: bool = False,
+    at_last: bool = True,
 ) -> _Result:
     """``work`` with every part above its floor; where that cannot be, as good as can be if the job says so.
 
-    Once a set is split, nothing more can be done for a quality that was asked for: the profile's floors count then.
+    Once a set is split to its end (``at_last``), nothing more can be done for a quality that was asked for: the
+    profile's floors count then.
     """
     floors: list[float | None] = [this.floor]
-    floors += [None] if splits and this.floor else []
-    # What is below the floor in pages is sent whole.
-    floors += [0] if this.job.best_effort and (splits or not any(entry.page for entry in entries)) else []
+    floors += [None] if splits and at_last and this.floor else []
+    # In one message, what is below the floor in pages may be better whole.
+    goes_on = at_last if splits else all(entry.floor == 0 for entry in entries if entry.page)
+    floors += [0] if this.job.best_effort and goes_on else []
     for floor in floors[:-1]:
         try:
             return work(this, _with_floor(entries, floor))
@@ -371,23 +386,30 @@ def _of_what_is_sound(
 
 
 def _paged_first(this: Run, work: Callable[[Run, Sequence[Entry]], _Result], entries: Sequence[Entry]) -> _Result:
-    """``work`` with tall pictures in pages; with them whole where these are too many, or would show less."""
-    paged = in_pages(entries, this.profile.message.max_attachments)
-    if paged is None:
+    """``work`` with tall pictures in pages; with them whole where these do not fit and that can be read, too.
+
+    Where neither can be, it is below the floor as any picture: an error, or with ``best_effort`` what shows more.
+    """
+    if not any(entry.pages for entry in entries):
         return work(this, entries)
-    paged = _placed(paged)
+    paged = in_pages(entries, this.profile.message.max_attachments)
     try:
+        if paged is None:
+            raise too_many_pages(this, entries)
+        paged = _placed(paged)
         return work(this, paged)
     except BelowFloor:
-        if this.floor is not None or not pages_show_more(entries, paged, budget_bytes_of(this, paged)):
-            return work(this, entries)
-    # What they would be whole is no better, so that their floors do not matter.
-    return work(this, [replace(one, floor=0.0) if one.page else one for one in paged])
+        if not all(reads_whole(this, entry) for entry in entries):
+            if not this.job.best_effort:
+                raise
+            if paged and pages_show_more(entries, paged, budget_bytes_of(this, paged)):
+                return work(this, [replace(one, floor=0.0) if one.page else one for one in paged])
+    return work(this, entries)
 
 
-def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False) -> Message:
+def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_last: bool = True) -> Message:
     """Divide, encode, verify, assemble."""
-    entries, renditions = _above_floor(this, entries, _fitted, splits=splits)
+    entries, renditions = _above_floor(this, entries, _fitted, splits=splits, at_last=at_last)
 
     def check(work: tuple[int, Entry, Rendition]) -> Part:
         position, entry, rendition = work

@@ -16,12 +16,13 @@ from mmsprep.message.message import overhead_bytes
 from mmsprep.model import Kind
 from mmsprep.pipeline.assemble import HEADER_SLACK_BYTES, predict_part
 from mmsprep.pipeline.fit import Candidate, Shortfall, floor_bytes
-from mmsprep.pipeline.pages import in_pages
+from mmsprep.pipeline.pages import in_pages, is_tall_lettering
 from mmsprep.pipeline.running import Entry, OpenOnce, Run, already_open
 from mmsprep.transcode import open_poster
 
 SHORTEST_S = 1.0
 """Seconds that a clip or recording keeps at least. Set by hand."""
+IN_PAGES = "--pages cuts what is tall into pages that can be read; with --split, in as many messages as they need"
 _CUT_AT_LEAST = 0.95
 _TRIM_ROUNDS = 5
 _TRIM_MARGIN = 0.98
@@ -50,8 +51,6 @@ def is_moving(entry: Entry) -> bool:
 
 
 def _of_slides(entry: Entry) -> str:
-    if entry.page:
-        return f", page {entry.page.number}"
     if not entry.lengths_s:
         return ""
     return f", slide {entry.slide}" if entry.slide else ", its sound"
@@ -112,9 +111,11 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
         f"the set needs {at_floor:,} bytes to be worth looking at and listening to (the smallest reached is"
         f" {smallest:,}); the limit of {this.limit_bytes:,} leaves {budget_bytes:,} for attachments."
     )
-    advice = []
     shorter = _cut(entries, shortfall, budget_bytes)
+    advice = _needs_of_pages(this, entries, shortfall)
     for place, (entry, need) in enumerate(zip(entries, shortfall.floor_bytes, strict=True)):
+        if entry.page:
+            continue
         seconds = entry.ready.source().duration_s
         line = f"{this.label(entry.attachment.index)}{_of_slides(entry)}: needs {need:,} bytes"
         if seconds:
@@ -126,15 +127,53 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
         advice.append(line)
     if any(entry.lengths_s for entry in entries):
         advice.append("fewer seconds of the clip need less (--from, --to)")
-    paged = in_pages(entries)
-    groups = groups_in_order(this, paged) if paged else groups_in_order(this, entries, shortfall)
-    if groups and (len(groups) > 1 or paged):
-        pages = f", tall pictures in {sum(one.page is not None for one in paged)} pages" if paged else ""
-        advice.append(f"sent as {max(2, len(groups))} messages it would fit (prepare --split){pages}")
+    advice += _what_splits(this, entries, shortfall)
     if not this.job.best_effort:
         advice.append("--best-effort sends it as it is, below what is worth looking at")
     advice.append("or leave an attachment out, or give a larger --limit if the gateway takes it")
     return BelowFloor(problem, smallest, this.limit_bytes, tuple(advice))
+
+
+def too_many_pages(this: Run, entries: Sequence[Entry]) -> BelowFloor:
+    """The error of tall pictures that cannot be read in one part and would be more pages than a message has parts."""
+    worst = min((one for one in entries if one.pages), key=lambda one: one.whole_quality)
+    count, most = sum(max(1, len(one.pages)) for one in entries), this.profile.message.max_attachments
+    problem = (
+        f"{this.label(worst.attachment.index)} cannot be read in one part (its quality would be"
+        f" {worst.whole_quality:.0f} of 100), and in pages the message would have {count} parts; {most} are allowed"
+    )
+    smallest = sum(min(point.size_bytes for point in one.ready.source().curve().points) for one in entries)
+    advice = _what_splits(this, entries, None)
+    if not this.job.best_effort:
+        advice.append("--best-effort sends it as it is, below what is worth looking at")
+    return BelowFloor(problem, smallest, this.limit_bytes, tuple(advice))
+
+
+def _needs_of_pages(this: Run, entries: Sequence[Entry], shortfall: Shortfall) -> list[str]:
+    """A line for each picture that is in pages."""
+    needs: dict[int, list[int]] = {}
+    for entry, need in zip(entries, shortfall.floor_bytes, strict=True):
+        if entry.page:
+            needs.setdefault(entry.attachment.index, []).append(need)
+    return [
+        f"{this.label(index)}: cannot be read in one part; its {len(each)} pages need {sum(each):,} bytes"
+        for index, each in needs.items()
+    ]
+
+
+def _what_splits(this: Run, entries: Sequence[Entry], shortfall: Shortfall | None) -> list[str]:
+    """How many messages would hold it; pages that were too much for one take more than foretold."""
+    paged = in_pages(entries)
+    pages = [one for one in paged or entries if one.page]
+    groups = groups_in_order(this, paged) if paged else groups_in_order(this, entries, shortfall)
+    if not pages and groups and len(groups) > 1:
+        return [f"sent as {len(groups)} messages it would fit (--split)"]
+    if pages:
+        count = max(2, len(groups or ()))
+        return [f"sent as {count} messages or more it would fit (--split), tall pictures in {len(pages)} pages"]
+    if not this.job.pages and any(is_tall_lettering(one) for one in entries):
+        return [IN_PAGES]
+    return []
 
 
 def trimmed_to_fit(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Candidate, ...] | None:

@@ -46,8 +46,9 @@ class Entry:
     ``indexes`` are the attachments that it stands for, ``shown_at`` their places in the message's order; more than one
     where a duplicate shares its bytes. ``slide`` is the slide of its clip that this is the picture of, from 1;
     ``lengths_s`` are how long the slides stand that this is seen or, where it is none of them, heard on.
-    ``pages`` are what it can become in place of one part, ``page`` says which of them this is; ``floor`` is the quality
-    that it is to reach where the job asks for none (``None``: its source's).
+    ``pages`` are what it can become in place of one part, because that part would measure ``whole_quality`` even with
+    the message to itself; ``page`` says which of them this is; ``floor`` is the quality that it is to reach where the
+    job asks for none (``None``: its source's).
     """
 
     attachment: Attachment
@@ -61,6 +62,7 @@ class Entry:
     slide: int = 0
     lengths_s: tuple[float, ...] = ()
     pages: tuple[Entry, ...] = ()
+    whole_quality: float = 100.0
     page: Page | None = None
     floor: float | None = None
 

@@ -57,12 +57,12 @@ def open_slides(
 
 
 def open_pages(
-    attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace
+    attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace, halvings: int = 0
 ) -> tuple[tuple[int, int], list[OpenedPage]]:
     """A tall picture in pages; see :func:`mmsprep.transcode.image.still.open_pages`."""
     from mmsprep.transcode.image import still
 
-    return still.open_pages(attachment, info, profile, workspace)
+    return still.open_pages(attachment, info, profile, workspace, halvings)
 
 
 def open_poster(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Profile, workspace: Workspace) -> Source:

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_PAGE_RATIO, _PLANNED = 2.0, 0.93
-"""Of height to width of a page at most, which a screen of 1080 x 2340 shows between its bars; the share of that which
-pages are planned with, so that there is a choice of rows."""
+_PAGE_RATIO = 2.0
+"""Of height to width of a page at most, which a screen of 1080 x 2340 shows between its bars."""
+_PLANNED = 0.93
+"""The share of that which pages are planned with, so that there is a choice of rows."""
 _LEAST = 0.6
 """Of the height that pages of one height would have."""
 _MOST_PAGES = 64
@@ -58,15 +59,17 @@ class Pages:
     pages: tuple[Page, ...]
 
 
-def decode_pages(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings) -> Pages:
-    """Decode a tall picture, once, and cut it.
+def decode_pages(
+    attachment: Attachment, info: MediaInfo, rules: ImageRules, settings: Settings, halvings: int = 0
+) -> Pages:
+    """Decode a tall picture, once, and cut it; ``halvings`` says how often its pages are to be half as high as usual.
 
     Raises:
         Damaged, TypeNotAllowed, ToolMissing, Unreadable: as :func:`mmsprep.transcode.image.pixels.decode`.
         OverInputLimit: more pixels than the settings let in, or more pages than anybody reads.
     """
     image, notes = pixels.decode_whole(attachment, info, rules, settings)
-    bounds = page_bounds(edges_of(image), image.width)
+    bounds = page_bounds(edges_of(image), image.width, _PAGE_RATIO / 2**halvings)
     if len(bounds) > _MOST_PAGES:
         raise OverInputLimit(attachment.name, f"would become {len(bounds)} pages, over the limit of {_MOST_PAGES}")
     pages = [Page(*rows, pixels.sized(image.crop((0, rows[0], image.width, rows[1])), rules)) for rows in bounds]
@@ -94,14 +97,15 @@ def edges_of(image: Image.Image) -> NDArray[np.intp]:
     return np.concatenate(counts)
 
 
-def page_bounds(edges: NDArray[np.intp], width_px: int) -> list[tuple[int, int]]:
+def page_bounds(edges: NDArray[np.intp], width_px: int, ratio: float = _PAGE_RATIO) -> list[tuple[int, int]]:
     """The first row of each page and the one behind its last, from top to bottom; together they cover all rows.
 
     Args:
         edges: of every row, from :func:`edges_of`.
         width_px: of the picture.
+        ratio: of height to width of a page at most.
     """
-    height_px, most_px = len(edges), max(1, math.floor(_PAGE_RATIO * width_px))
+    height_px, most_px = len(edges), max(1, math.floor(ratio * width_px))
     bounds: list[tuple[int, int]] = []
     top = 0
     pages_left = math.ceil(height_px / max(1, _PLANNED * most_px))

@@ -5,7 +5,8 @@ they are given. Never: an enlarged picture, or a byte too many.
 
 Two probes tell what size and quantisation are worth (``rate_model.py``); where bytes are plenty, full size is the
 best without them. The size chosen is encoded with the tables that its coefficients say will fill the bytes
-(``spectrum.py``), and once more where that was off.
+(``spectrum.py``), and once more where that was off. Where bytes are few, so is the size next to it, and what
+is nearer to the picture stays.
 """
 
 from __future__ import annotations
@@ -153,6 +154,21 @@ class PhotoSource(Source):
     def render(self, max_bytes: int) -> Rendition:
         """The best JPEG within ``max_bytes``; when none is small enough, the smallest."""
         search = self._begin(max_bytes)
+        best, smallest = self._filled(search, max_bytes)
+        rival = self._rival(search, max_bytes) if best and search is not self._search else None
+        if rival:
+            other, _ = self._filled(rival, max_bytes)
+            if other and self.measure.error(_luma(other)) < self.measure.error(_luma(best)):
+                search, best = rival, other
+        self._search = search
+        if best or max(search.image.size) <= _SMALLEST_LONG_PX:
+            return self._rendition(best or smallest)
+        smaller = max(search.image.size) / max(self.reference.size) * _SMALLER
+        self._search = self._at_size(smaller, search.subsampling, max_bytes)
+        return self.render(max_bytes)
+
+    def _filled(self, search: _Search, max_bytes: int) -> tuple[bytes, bytes]:
+        """The largest encode within ``max_bytes``, empty where there is none, and the smallest of all."""
         best, smallest = b"", b""
         aim = _AIM
         for _ in range(_TRIALS):
@@ -166,12 +182,15 @@ class PhotoSource(Source):
             best = max(best, data, key=len) if len(data) <= max_bytes else best
             if len(best) >= max_bytes * _FILLED:
                 break
-        self._search = search
-        if best or max(search.image.size) <= _SMALLEST_LONG_PX:
-            return self._rendition(best or smallest)
-        smaller = max(search.image.size) / max(self.reference.size) * _SMALLER
-        self._search = self._at_size(smaller, search.subsampling, max_bytes)
-        return self.render(max_bytes)
+        return best, smallest
+
+    def _rival(self, search: _Search, max_bytes: int) -> _Search | None:
+        """The size that may be better than that of ``search``, where the model cannot be sure."""
+        if self._graphic or not self._probed or search.subsampling != SUBSAMPLED:
+            return None
+        factor = max(search.image.size) / max(self.reference.size)
+        rival = self.model.rival_of(factor, round(max_bytes * _AIM))
+        return self._at_size(rival, SUBSAMPLED, max_bytes) if rival else None
 
     def _begin(self, max_bytes: int) -> _Search:
         """The size for ``max_bytes``; near an earlier render of about as many bytes that one's is kept."""

@@ -7,11 +7,15 @@ Three numbers predict it best for their cost: how unevenly gradients are kept (G
 resolution, and how much edge is lost at half resolution. Each can only lower the score, so a candidate that
 is nearer to the reference never scores less. Half resolution beats full resolution: what the eye forgives
 is gone there.
+
+Between sizes of one picture at the same bytes it errs: it does not see single points and fine grain go. What ranks
+these is how far luma is off in the mean, at full size and where two, four and eight pixels are one.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -27,6 +31,10 @@ _C = 170.0
 """Of squared gradients of 8 bits: GMSD's own constant (Xue et al., 2014)."""
 _SMALLEST_HALVED_PX = 16
 """Pixels of the shortest side."""
+_AVERAGED_PX = (1, 2, 4, 8)
+_ERROR_WEIGHTS = (7.04, 8.79, 6.06, 2.30)
+"""Points of SSIMULACRA2 for each unit of the logarithm of the error where so many pixels are one. Fitted to differences
+between sizes of one picture, 37 photographs at 20, 40 and 100 kB; without the ninth that is judged they move by 0.3."""
 _Plane = npt.NDArray[np.float32]
 
 
@@ -40,13 +48,30 @@ class Reference:
     def _gradients(self) -> tuple[_Plane, _Plane]:
         return _gradients(self._image)
 
+    @cached_property
+    def _averages(self) -> tuple[_Plane, ...]:
+        return _averages(self._image)
+
+    def error(self, candidate: Image.Image) -> float:
+        """How far ``candidate`` is off, to rank encodes of this picture in different sizes: less is nearer."""
+        squares = (float(((mine - other) ** 2).mean()) for mine, other in self._beside(candidate))
+        roots = (max(_LEAST, math.sqrt(square)) for square in squares)
+        return sum(weight * math.log(root) for weight, root in zip(_ERROR_WEIGHTS, roots, strict=True))
+
+    def _beside(self, candidate: Image.Image) -> Iterator[tuple[_Plane, _Plane]]:
+        return zip(self._averages, _averages(self._grown(candidate)), strict=True)
+
+    def _grown(self, candidate: Image.Image) -> Image.Image:
+        """In luma, at the reference's size."""
+        candidate = candidate.convert("L")
+        if candidate.size == self._image.size:
+            return candidate
+        return candidate.resize(self._image.size, Image.Resampling.BICUBIC)
+
     def features(self, candidate: Image.Image) -> tuple[float, float, float]:
         """What the score is made of, for ``candidate`` grown to the reference's size."""
-        candidate = candidate.convert("L")
-        if candidate.size != self._image.size:
-            candidate = candidate.resize(self._image.size, Image.Resampling.BICUBIC)
         half, quarter = self._gradients
-        other_half, other_quarter = _gradients(candidate)
+        other_half, other_quarter = _gradients(self._grown(candidate))
         lost = np.maximum(1 - (1 + other_half) / (1 + half), 0)
         return _deviation(half, other_half), _deviation(quarter, other_quarter), float(lost.mean())
 
@@ -64,6 +89,12 @@ def quality_of(features: tuple[float, float, float]) -> float:
 
 def _deviation(mine: _Plane, other: _Plane) -> float:
     return float(((2 * mine * other + _C) / (mine * mine + other * other + _C)).std())
+
+
+def _averages(image: Image.Image) -> tuple[_Plane, ...]:
+    """Luma at full size, and where several pixels are one."""
+    luma = image.convert("L")
+    return tuple(np.asarray(luma.reduce(side) if side > 1 else luma, np.float32) for side in _AVERAGED_PX)
 
 
 def _gradients(image: Image.Image) -> tuple[_Plane, _Plane]:

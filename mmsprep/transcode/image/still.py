@@ -65,16 +65,18 @@ class OpenedPage:
 
 
 def open_pages(
-    attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace
+    attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace, halvings: int = 0
 ) -> tuple[tuple[int, int], list[OpenedPage]]:
     """Decode a tall picture once: its width and height, and its pages from top to bottom.
+
+    ``halvings`` says how often the pages are to be half as high as usual.
 
     Raises:
         Damaged: it does not decode to its end.
         OverInputLimit: it has more pixels than the settings let in, or would become more pages than anybody reads.
     """
     attachment, info = deepened(attachment, info, workspace)
-    found = isolated(workspace, pages.decode_pages, attachment, info, profile.image, workspace.settings)
+    found = isolated(workspace, pages.decode_pages, attachment, info, profile.image, workspace.settings, halvings)
     from mmsprep.transcode.image.rendered import source_of
 
     opened = [OpenedPage(page.top_px, page.bottom_px, source_of(page.picture, profile)) for page in found.pages]
