@@ -23,7 +23,7 @@ from mmsprep.batch.outcome import outcome_document
 from mmsprep.batch.storage import LocalStorage
 from mmsprep.batch.work import Assignment, Recipe, make, versions_here
 from mmsprep.errors import LedgerError, NotFound, Unreadable, UsageError
-from mmsprep.model import Span
+from mmsprep.model import Part, Span
 from mmsprep.profile import Profile
 from mmsprep.settings import Settings
 
@@ -390,10 +390,10 @@ def test_the_folders_of_a_split_message_are_nobody_elses(tmp_path: Path) -> None
     assert [outcome.error is None for outcome in found] == [True, False]
 
 
-@pytest.mark.parametrize("wish", ["slides", "split"])
-def test_what_makes_several_parts_of_a_file_is_refused_where_each_becomes_one(wish: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=f"{wish}: .*--each folder"):
-        Batch(source="in", target="out", **{wish: True})  # type: ignore[arg-type]
+@pytest.mark.parametrize("wish", [{"slides": True}, {"split": True}, {"priorities": {"a.jpg": 2}}])
+def test_what_makes_several_parts_of_a_file_is_refused_where_each_becomes_one(wish: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="--each folder"):
+        Batch(source="in", target="out", **wish)
 
 
 def test_every_wish_of_a_batch_makes_everything_again(tmp_path: Path) -> None:
@@ -410,9 +410,12 @@ def test_every_wish_of_a_batch_makes_everything_again(tmp_path: Path) -> None:
         "best_effort": True,
         "slides": True,
         "pages": False,
+        "from_s": 1,
+        "to_s": 2,
+        "priorities": {"cover.jpg": 2},
     }
     taken = {field.name for field in fields(Job)} - {"attachments", "text", "subject", "profile"}
-    assert taken - wishes.keys() == {"from_s", "to_s", "priorities"}, "which are an item's"
+    assert taken == wishes.keys()
     prints = {replace(recipe, job=replace(plain, **{name: value}).job).fingerprint for name, value in wishes.items()}
     assert len({*prints, recipe.fingerprint, replace(recipe, split=True).fingerprint}) == len(wishes) + 2
 
@@ -431,3 +434,46 @@ def test_a_row_takes_some_seconds_of_a_recording(tmp_path: Path, sample_media: P
     assert whole.duration_s and piece.duration_s and abs(piece.duration_s - 0.5) < 0.1 < whole.duration_s - 0.5
     foreseen = {one.id: one for one in foresee(Batch(source=str(root), target=str(tmp_path / "o"), each=str(manifest)))}
     assert foreseen["piece"].files[0].span == Span(0.2, 0.7)
+
+
+@pytest.mark.parametrize("each", ["file", "folder"])
+def test_seconds_of_a_batch_are_those_of_every_recording_that_does_not_say_its_own(
+    each: str, tmp_path: Path, sample_media: Path
+) -> None:
+    root, recording = tmp_path / "in", (sample_media / "formats/a-law.wav").read_bytes()
+    for name, data in (("a.wav", recording), ("b.wav", recording), ("c.png", picture(1)), ("d.txt", b"hello")):
+        put(root / "x" / name, data)
+    (one,) = {part.duration_s for part in _parts(run(root, tmp_path / "whole", each="folder"), tmp_path / "whole")[:1]}
+    assert one and one > 0.8
+    wanted: dict[str, Any] = {"each": each, "from_s": 0.2, "to_s": "0.7s"}
+    foreseen = list(foresee(Batch(source=str(root), target=str(tmp_path / "out"), **wanted)))
+    assert [file.span for one in foreseen for file in one.files] == [Span(0.2, 0.7)] * 2 + [None] * 2
+    outcomes = run(root, tmp_path / "out", **wanted)
+    assert all(outcome.error is None for outcome in outcomes)
+    if each == "folder":
+        parts = _parts(outcomes, tmp_path / "out")
+        assert [part.span for part in parts] == [Span(0.2, 0.7)] * 2 + [None] * 2
+    # What ends sooner goes up to its end; what is over before it begins is told as its own.
+    assert all(one.error is None for one in run(root, tmp_path / "long", **{**wanted, "to_s": 3600}))
+    late = run(root, tmp_path / "late", **{**wanted, "from_s": 600, "to_s": None})
+    assert any(one.error for one in late)
+
+
+def _parts(outcomes: list[ItemOutcome], target: Path) -> list[Part]:
+    return [part for one in outcomes for part in read_message(target / one.id).parts]
+
+
+def test_a_priority_counts_in_every_message_that_has_such_a_file(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    for folder, names in (("both", ("cover.png", "other.png")), ("none", ("other.png",))):
+        for seed, name in enumerate(names):
+            noise = Image.effect_noise((400, 300), 60 + seed).convert("RGB")
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            noise.save(root / folder / name)
+    plain, preferred = (
+        [*run(root, tmp_path / f"out{weight}", each="folder", limit_bytes=90_000, priorities=priorities)]
+        for weight, priorities in ((1, {}), (4, {"cover.png": 4.0}))
+    )
+    assert [one.error for one in (*plain, *preferred)] == [None] * 4
+    before, after = (read_message(tmp_path / name / "both").parts for name in ("out1", "out4"))
+    assert after[0].size_bytes > before[0].size_bytes

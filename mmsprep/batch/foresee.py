@@ -16,7 +16,7 @@ from mmsprep.batch.listing import Item
 from mmsprep.batch.outcome import SCHEMA, Json
 from mmsprep.batch.storage import Storage
 from mmsprep.batch.tree import Batch, open_batch
-from mmsprep.batch.work import Recipe, attachments_of
+from mmsprep.batch.work import Recipe, attachments_of, wanted_seconds
 from mmsprep.errors import MmsprepError
 from mmsprep.pipeline import inspect
 from mmsprep.pipeline.job import Inspection
@@ -82,7 +82,7 @@ def _looked_at(item: Item, recipe: Recipe, source: Storage) -> tuple[tuple[Inspe
         return (), item.error
     try:
         with ExitStack() as copies:
-            given = attachments_of(item.inputs, source, copies)
+            given = wanted_seconds(attachments_of(item.inputs, source, copies), recipe)
             files = tuple(inspect(given, profile=recipe.profile, settings=recipe.settings))
     except MmsprepError as error:
         return (), error

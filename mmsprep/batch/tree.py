@@ -12,10 +12,10 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -30,6 +30,7 @@ from mmsprep.batch.storage import Storage, StoredFile, check_apart, is_remote, o
 from mmsprep.batch.work import Assignment, Recipe
 from mmsprep.errors import LedgerError, MmsprepError, NotFound, UsageError
 from mmsprep.formats import FORMATS
+from mmsprep.pipeline.intake import Moment
 from mmsprep.pipeline.job import Job, Quality
 from mmsprep.profile import DEFAULT_PROFILE, Profile, load_profile
 from mmsprep.settings import Settings, load_settings
@@ -54,11 +55,13 @@ class Batch:
     ``source`` and ``target`` are folders or fsspec addresses. ``each`` is ``"file"`` (every file becomes one that
     conforms), ``"folder"`` (every folder becomes a message) or the path of a CSV or JSONL manifest (every row
     becomes a message). ``split``: a message that would fall below its floors becomes as few as it takes, in folders 1,
-    2, ... ``resume`` false makes everything again. The rest is as in :class:`mmsprep.Job`; ``slides``, ``pages``
-    and ``split`` are for messages, as each file becomes one file.
+    2, ... ``resume`` false makes everything again. ``from_s`` and ``to_s`` are the seconds that are wanted of every
+    recording and clip that does not say its own; ``priorities`` count where a message has a file of that name. The rest
+    is as in :class:`mmsprep.Job`; ``slides``, ``pages``, ``split`` and ``priorities`` are for messages, as each file
+    becomes one file.
 
     Raises:
-        UsageError: as :class:`mmsprep.Job`, or ``slides`` or ``split`` with ``each="file"``.
+        UsageError: as :class:`mmsprep.Job`, or ``slides``, ``split`` or ``priorities`` with ``each="file"``.
     """
 
     source: str
@@ -75,16 +78,22 @@ class Batch:
     slides: bool = False
     pages: bool = True
     split: bool = False
+    from_s: Moment | None = None
+    to_s: Moment | None = None
+    priorities: Mapping[str, float] = field(default_factory=dict)
     resume: bool = True
     fail_fast: bool = False
 
     def __post_init__(self) -> None:
         job = self.job
-        for name, wanted in (("slides", job.slides), ("split", self.split)):
+        for name, wanted, what in (
+            ("slides", job.slides, "makes several parts or messages"),
+            ("split", self.split, "makes several parts or messages"),
+            ("priority", bool(job.priorities), "divides a message's bytes over its parts"),
+        ):
             if wanted and self.each == EACH_FILE:
                 raise UsageError(
-                    f"{name}: makes several parts or messages, and each file becomes one file; with --each folder or"
-                    " a manifest it goes together"
+                    f"{name}: {what}, and each file becomes one file; with --each folder or a manifest it goes together"
                 )
 
     @property
@@ -102,6 +111,9 @@ class Batch:
             best_effort=self.best_effort,
             slides=self.slides,
             pages=self.pages and self.each != EACH_FILE,
+            from_s=self.from_s,
+            to_s=self.to_s,
+            priorities=self.priorities,
         )
 
 

@@ -229,11 +229,46 @@ def _prepare(work: Assignment, source: Storage, copies: ExitStack) -> list[Messa
     from mmsprep import pipeline
 
     recipe = work.recipe
-    attachments = attachments_of(work.inputs, source, copies)
-    job = replace(recipe.job, attachments=attachments, text=work.text, subject=work.subject, profile=recipe.profile)
+    attachments = wanted_seconds(attachments_of(work.inputs, source, copies), recipe)
+    job = replace(
+        recipe.job,
+        attachments=attachments,
+        text=work.text,
+        subject=work.subject,
+        profile=recipe.profile,
+        from_s=None,
+        to_s=None,
+        priorities=_priorities_of(work),
+    )
     if recipe.split and work.message:
         return pipeline.split(job, settings=recipe.settings)
     return [pipeline.run(job, settings=recipe.settings)]
+
+
+def wanted_seconds(attachments: tuple[AttachmentInput, ...], recipe: Recipe) -> tuple[AttachmentInput, ...]:
+    """The attachments, of every recording and clip among them the seconds that the batch asks for.
+
+    One that says its own seconds keeps them; one that ends sooner goes up to its end.
+    """
+    span = recipe.job.span
+    if span is None:
+        return attachments
+    from mmsprep import pipeline
+    from mmsprep.pipeline.excerpt import is_timed
+
+    wanted = list(attachments)
+    for found in pipeline.inspect(attachments, profile=recipe.profile, settings=recipe.settings):
+        given = attachments[found.index]
+        if found.info and is_timed(found.info) and not isinstance(given, Excerpt):
+            ends_sooner = span.to_s is not None and found.info.duration_s and found.info.duration_s < span.to_s
+            wanted[found.index] = Excerpt(given, span.from_s, None if ends_sooner else span.to_s)
+    return tuple(wanted)
+
+
+def _priorities_of(work: Assignment) -> dict[str | int, float]:
+    """Those that the batch gives to files which this item has."""
+    names = {name for given in work.inputs for name in (given.name, PurePosixPath(given.name).name)}
+    return {name: weight for name, weight in work.recipe.job.priorities.items() if name in names}
 
 
 def _check_unchanged(work: Assignment, source: Storage) -> None:

@@ -15,6 +15,9 @@ import typer
 
 from mmsprep.cli.options import (
     BestEffortFlag,
+    EachFromOption,
+    EachPriorityOption,
+    EachToOption,
     HtmlOption,
     KeepNamesFlag,
     LimitOption,
@@ -26,6 +29,8 @@ from mmsprep.cli.options import (
     SlidesFlag,
     SplitFlag,
     TrimFlag,
+    parse_moment,
+    parse_priorities,
     parse_quality,
     parse_size,
 )
@@ -76,6 +81,9 @@ def batch(
     best_effort: BestEffortFlag = False,
     slides: SlidesFlag = False,
     pages: PagesFlag = True,
+    cut_from: EachFromOption = "",
+    cut_to: EachToOption = "",
+    priority: EachPriorityOption = None,
     keep_names: KeepNamesFlag = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Start nothing new after the first failure.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write all outcomes into a file, one JSON object a line.")] = None,
@@ -110,6 +118,9 @@ def batch(
             best_effort=best_effort,
             slides=slides,
             pages=pages,
+            from_s=parse_moment(cut_from, "--from"),
+            to_s=parse_moment(cut_to, "--to"),
+            priorities=parse_priorities(priority or []),
             keep_names=keep_names,
             resume=resume,
             fail_fast=fail_fast,
@@ -208,6 +219,9 @@ def watch(
     best_effort: BestEffortFlag = False,
     slides: SlidesFlag = False,
     pages: PagesFlag = True,
+    cut_from: EachFromOption = "",
+    cut_to: EachToOption = "",
+    priority: EachPriorityOption = None,
     keep_names: KeepNamesFlag = False,
     json_output: Lines = False,
 ) -> None:
@@ -232,6 +246,9 @@ def watch(
             best_effort=best_effort,
             slides=slides,
             pages=pages,
+            from_s=parse_moment(cut_from, "--from"),
+            to_s=parse_moment(cut_to, "--to"),
+            priorities=parse_priorities(priority or []),
             keep_names=keep_names,
         )
         tell = _print if json_output else _tell

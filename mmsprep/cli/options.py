@@ -60,6 +60,11 @@ _CUT_FROM = "Send a clip or recording from here on: 12s, 1:05 or 1:02:03."
 _CUT_TO = "... and up to here; where there are several, say it for each: clip.mp4[0:12-0:20]."
 FromOption = Annotated[str, typer.Option("--from", "--cut-from", metavar="MOMENT", help=_CUT_FROM)]
 ToOption = Annotated[str, typer.Option("--to", "--cut-to", metavar="MOMENT", help=_CUT_TO)]
+_EACH_FROM = "Take every clip and recording from here on: 12s, 1:05; one that says so, clip.mp4[0:12-0:20], its own."
+EachFromOption = Annotated[str, typer.Option("--from", "--cut-from", metavar="MOMENT", help=_EACH_FROM)]
+EachToOption = Annotated[
+    str, typer.Option("--to", "--cut-to", metavar="MOMENT", help="... and up to here, or to its end.")
+]
 CutFromOption = Annotated[str, typer.Option("--cut-from", metavar="MOMENT", help=_CUT_FROM)]
 CutToOption = Annotated[str, typer.Option("--cut-to", metavar="MOMENT", help=_CUT_TO)]
 """Where ``--from`` and ``--to`` are numbers."""
@@ -74,6 +79,10 @@ PagesFlag = Annotated[
 PriorityOption = Annotated[
     list[str] | None,
     typer.Option("--priority", metavar="FILE=N", help="Give FILE more of the bytes; 2 asks for half the loss."),
+]
+EachPriorityOption = Annotated[
+    list[str] | None,
+    typer.Option("--priority", metavar="FILE=N", help="Give FILE more of the bytes in every message that has one."),
 ]
 QualityOption = Annotated[
     str,
@@ -171,9 +180,9 @@ def job_of(
         best_effort=best_effort,
         slides=slides,
         pages=pages,
-        from_s=_moment(cut_from, "--from"),
-        to_s=_moment(cut_to, "--to"),
-        priorities=_priorities(priority),
+        from_s=parse_moment(cut_from, "--from"),
+        to_s=parse_moment(cut_to, "--to"),
+        priorities=parse_priorities(priority),
     )
 
 
@@ -214,7 +223,12 @@ def refuse_moments(*numbers: tuple[str, str]) -> None:
             raise UsageError(f"{option} {value}: {option} takes a number here; --cut{option[1:]} cuts a recording")
 
 
-def _moment(text: str, option: str) -> float | None:
+def parse_moment(text: str, option: str) -> float | None:
+    """A place in a recording, in seconds; ``None`` for no text.
+
+    Raises:
+        UsageError: it is none; the message names ``option``.
+    """
     from mmsprep.pipeline.intake import as_moment
 
     return as_moment(text, option) if text else None
@@ -256,7 +270,12 @@ def _read_text(path: Path) -> str:
     return decoded[0]
 
 
-def _priorities(entries: Sequence[str]) -> dict[str, float]:
+def parse_priorities(entries: Sequence[str]) -> dict[str, float]:
+    """What ``FILE=N`` says for each file.
+
+    Raises:
+        UsageError: an entry says no such thing.
+    """
     priorities: dict[str, float] = {}
     for entry in entries:
         name, equals, value = entry.rpartition("=")
