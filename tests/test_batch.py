@@ -467,13 +467,13 @@ def test_a_priority_counts_in_every_message_that_has_such_a_file(tmp_path: Path)
     root = tmp_path / "in"
     for folder, names in (("both", ("cover.png", "other.png")), ("none", ("other.png",))):
         for seed, name in enumerate(names):
-            noise = Image.effect_noise((400, 300), 60 + seed).convert("RGB")
+            noise = Image.effect_noise((400, 300), 12 + seed).convert("RGB")
             (root / folder).mkdir(parents=True, exist_ok=True)
             noise.save(root / folder / name)
     plain, preferred = (
-        [*run(root, tmp_path / f"out{weight}", each="folder", limit_bytes=90_000, priorities=priorities)]
-        for weight, priorities in ((1, {}), (4, {"cover.png": 4.0}))
+        [*run(root, tmp_path / f"out{weight}", each="folder", limit_bytes=30_000, priorities=priorities)]
+        for weight, priorities in ((1, {}), (2, {"cover.png": 2.0}))
     )
     assert [one.error for one in (*plain, *preferred)] == [None] * 4
-    before, after = (read_message(tmp_path / name / "both").parts for name in ("out1", "out4"))
+    before, after = (read_message(tmp_path / name / "both").parts for name in ("out1", "out2"))
     assert after[0].size_bytes > before[0].size_bytes

@@ -6,6 +6,7 @@ import base64
 import re
 import socket
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
 
+from PIL import Image, ImageDraw, ImageFont
 from sandbox_client import (
     JPEG,
     NUMBER,
@@ -28,9 +30,13 @@ from sandbox_client import (
     submit_request,
 )
 
+from mmsprep import prepare, send
+from mmsprep.message import Message
 from mmsprep.message.mime import build_related
 from mmsprep.mm1 import unpack
 from mmsprep.sandbox import Sandbox
+from mmsprep.sender import Via
+from mmsprep.sender.account import sandbox_account
 
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 _WAIT_MS = 60_000
@@ -281,6 +287,50 @@ def test_slides_stand_in_the_order_of_the_presentation(page: Page, gateway: Sand
     page.wait_for_selector(".slide")
     assert page.locator(".slide .text").all_inner_texts() == ["third", "first", "second"]
     assert page.locator(".slide .turn").all_inner_texts()[0] == "1 / 3 · 4 s"
+
+
+@pytest.fixture(scope="module")
+def chat() -> Message:
+    """A tall chat in pages; a stripe along its side gets brighter from its top to its end."""
+    height_px, font = 10_600, ImageFont.load_default(18)
+    picture = Image.new("RGB", (500, height_px), "white")
+    drawn = ImageDraw.Draw(picture)
+    for top in range(0, height_px, 20):
+        drawn.rectangle((0, top, 20, top + 19), fill=(top // 20 * 250 // (height_px // 20), 0, 0))
+    for row in range(height_px // 80):
+        drawn.text((40, row * 80 + 6), f"{row}: bring the tickets", font=font, fill=(20, 20, 20))
+    file = BytesIO()
+    picture.save(file, "PNG")
+    return prepare([("chat.png", file.getvalue())], text="our chat")
+
+
+_TOPS = """() => [...document.querySelectorAll('.slide img')].map(image => {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    const context = canvas.getContext('2d');
+    context.drawImage(image, 0, 0);
+    const top = context.getImageData(2, 2, 1, 1).data[0];
+    const bottom = context.getImageData(2, canvas.height - 3, 1, 1).data[0];
+    return [image.naturalWidth, image.naturalHeight, top, bottom];
+})"""
+
+
+@pytest.mark.parametrize("via", list(Via))
+def test_the_pages_of_a_tall_picture_stand_in_their_order(
+    page: Page, gateway: Sandbox, chat: Message, via: Via
+) -> None:
+    assert len(chat.parts) > 2
+    send(chat, to=NUMBER, account=sandbox_account(gateway.url), via=via)
+    page.wait_for_function(
+        "count => { const all = [...document.querySelectorAll('.slide img')];"
+        " return all.length === count && all.every(one => one.complete && one.naturalWidth > 0); }",
+        arg=len(chat.parts),
+    )
+    shown = page.evaluate(_TOPS)
+    assert [(width, height) for width, height, *_ in shown] == [(part.width_px, part.height_px) for part in chat.parts]
+    ends = [bright for _, _, *both in shown for bright in both]
+    assert ends == sorted(ends) and ends[0] < 10 and ends[-1] > 230
+    assert page.inner_text(".slide .text") == "our chat"
 
 
 def test_the_slides_play_one_after_the_other(page: Page, gateway: Sandbox, make: Callable[[str, str], bytes]) -> None:

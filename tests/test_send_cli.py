@@ -309,7 +309,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two that do not fit one small message above their floor."""
     folder = tmp_path_factory.mktemp("photos")
     for number in (1, 2):
-        Image.effect_noise((640, 480), 20 * number + 20).convert("RGB").save(folder / f"{number}.jpg", quality=90)
+        Image.effect_noise((640, 480), 38 + 2 * number).convert("RGB").save(folder / f"{number}.jpg", quality=90)
     return sorted(folder.iterdir())
 
 
