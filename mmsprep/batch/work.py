@@ -254,12 +254,11 @@ def wanted_seconds(attachments: tuple[AttachmentInput, ...], recipe: Recipe) -> 
     if span is None:
         return attachments
     from mmsprep import pipeline
-    from mmsprep.pipeline.excerpt import is_timed
 
     wanted = list(attachments)
     for found in pipeline.inspect(attachments, profile=recipe.profile, settings=recipe.settings):
         given = attachments[found.index]
-        if found.info and is_timed(found.info) and not isinstance(given, Excerpt):
+        if found.info and found.is_timed and not isinstance(given, Excerpt):
             ends_sooner = span.to_s is not None and found.info.duration_s and found.info.duration_s < span.to_s
             wanted[found.index] = Excerpt(given, span.from_s, None if ends_sooner else span.to_s)
     return tuple(wanted)

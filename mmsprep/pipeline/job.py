@@ -15,6 +15,7 @@ from typing import Literal, SupportsIndex, cast
 
 from mmsprep.errors import MmsprepError, UsageError
 from mmsprep.model import QUALITY_BANDS, MediaInfo, Plan, Span
+from mmsprep.pipeline.excerpt import is_timed
 from mmsprep.pipeline.intake import Attachments, Excerpt, Moment, as_attachments, is_file, span_between
 from mmsprep.profile import DEFAULT_PROFILE, Profile
 
@@ -111,6 +112,11 @@ class Inspection:
     error: MmsprepError | None = None
     index: int = 0
     span: Span | None = None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether seconds of it can be chosen: a recording or a clip."""
+        return self.info is not None and is_timed(self.info)
 
 
 def check_type(value: object, argument: str, expected: type | tuple[type, ...], words: str) -> None:
