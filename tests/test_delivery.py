@@ -67,7 +67,7 @@ def account(this: Gateway) -> Account:
     return Account("ann", "hunter2-hunter2", this.url)
 
 
-def run(this: Gateway, message: Message, to: list[str], **options: Any) -> list[Delivery]:
+def run(this: Gateway, message: Message | list[Message], to: list[str], **options: Any) -> list[Delivery]:
     return list(deliver(message, to=to, account=account(this), patience=QUICK, **options))
 
 
