@@ -7,6 +7,7 @@ tag.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from mmsprep.transcode.video.model import (
     most_useful_kbps,
     plenty_kbps,
     plenty_kbps_as_tried,
+    predicted_vmaf,
     seen_quality,
     usual_long_px,
 )
@@ -323,11 +325,12 @@ class VideoSource(Source):
         """The step for the sound that together with the pictures is worth most."""
         if self._work.sound is None:
             return None
+        # By the model as trials have it, which the weight of sound beside pictures was set with.
         return best_step(
             self._rules.audio_ladder,
             self._work.heard,
             total_kbps,
-            lambda kbps: self._predicted_vmaf(max(_LOWEST_PICTURE_KBPS, min(kbps, self._most_kbps()))),
+            lambda kbps: self._vmaf(predicted_vmaf, max(_LOWEST_PICTURE_KBPS, min(kbps, self._most_kbps()))),
         )
 
     def _left_of(self, total_kbps: float, rung: AudioStep | None) -> float:
@@ -336,13 +339,14 @@ class VideoSource(Source):
         return max(_LOWEST_PICTURE_KBPS, min(total_kbps - sound_kbps, self._most_kbps()))
 
     def _predicted(self, picture_kbps: float) -> float:
-        return seen_quality(self._predicted_vmaf(picture_kbps), 1)
+        return seen_quality(self._vmaf(foreseen_vmaf, picture_kbps), 1)
 
-    def _predicted_vmaf(self, picture_kbps: float) -> float:
+    def _vmaf(self, model: Callable[[Hardness, float, int], float], picture_kbps: float) -> float:
+        """What ``model`` says of a rate, at the size that it leads to."""
         hard, fixed = self._work.hardness, fixed_px(self._rules)
         kbps = picture_kbps / self._cost
         long_px = max(fixed) if fixed else usual_long_px(hard, kbps, self._work.mezzanine.long_px)
-        return foreseen_vmaf(hard, kbps, long_px)
+        return model(hard, kbps, long_px)
 
     def _most_kbps(self) -> float:
         """The rate beyond which the profile, or the eye, has no use for more."""
