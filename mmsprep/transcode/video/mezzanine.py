@@ -46,8 +46,9 @@ _THREADS = 2
 _UNFILTERED = ((0.4, "bidir"), (0.6, "noref"))
 """Up to which share of the sides as they are shown which frames are decoded without deblocking: those that look both
 ways, or of them those that no other looks at. What the filter does to them is lost when they shrink. At a third VMAF
-and NEG of the mezzanine and of what is encoded from it stay what they are (three clips), for a sixth of the decode; at
-half NEG of a clip would fall by 0.3. Where no frame is filtered what is missing adds up: NEG falls by up to 4.
+and NEG of the mezzanine and of what is encoded from it stay what they are (within 0.3, five clips), for a sixth of the
+decode; at half NEG of a clip would fall by 0.3. Where no frame is filtered what is missing adds up: NEG falls by up
+to 4.
 """
 _MOST_PLAIN_BYTES = 400_000_000
 """Of a mezzanine without compression."""
