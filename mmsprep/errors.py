@@ -22,6 +22,7 @@ ever added to. The message is for people: which file, what was found, what was e
     │   ├── UnknownType            4   unknown_type
     │   ├── TypeNotAllowed         4   type_not_allowed
     │   ├── ProtectedMedia         4   protected_media
+    │   ├── Inaudible              4   inaudible
     │   └── UnsafeReference        4   unsafe_reference
     ├── OverBudget                 5   over_budget
     │   ├── TextOverBudget         5   text_over_budget
@@ -219,6 +220,12 @@ class ProtectedMedia(Rejected):
     """DRM or encryption."""
 
     code = "protected_media"
+
+
+class Inaudible(Rejected):
+    """What is heard in it lies outside of what the profile's sound formats carry."""
+
+    code = "inaudible"
 
 
 class UnsafeReference(Rejected):

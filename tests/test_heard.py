@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -20,13 +21,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from mmsprep import prepare
-from mmsprep.errors import Damaged, VerifyError
+from mmsprep.errors import BelowFloor, Damaged, Inaudible, VerifyError
 from mmsprep.hearing.channels import Mix, mixed, sums_safely
 from mmsprep.hearing.filters import filtered, high_pass
 from mmsprep.hearing.loudness import heard_lufs, integrated_lufs, true_peak_dbtp
 from mmsprep.hearing.samples import Decoded, decoded
 from mmsprep.model import Action, Part, Rendition
 from mmsprep.pipeline.compare import not_heard
+from mmsprep.profile import AudioStep
 from mmsprep.seeing.contrast import contrast
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
@@ -300,6 +302,10 @@ def test_a_limiter_holds_true_peaks_and_leaves_what_is_below() -> None:
     assert limited(levels, _HZ, 3.0) is levels
 
 
+def _rung(format_slug: Literal["mp3", "aac"]) -> AudioStep:
+    return AudioStep(format=format_slug, rate_kbps=96, sample_rate_hz=44_100)
+
+
 def test_what_an_encoder_adds_to_the_peaks_is_taken_back_by_encoding_again() -> None:
     mix = Mix(_voice()[:, None], None, _HZ, 1, integrated_lufs(_voice()[:, None], _HZ))
     tries: list[Levels] = []
@@ -308,7 +314,7 @@ def test_what_an_encoder_adds_to_the_peaks_is_taken_back_by_encoding_again() -> 
         tries.append(samples)
         return samples * np.float32(1.4)
 
-    made = Levelled(mix, Material.SPEECH).encoded(1, "mp3", overshooting, lambda one: Decoded(one, _HZ, ("FC",)))
+    made = Levelled(mix, Material.SPEECH).encoded(_rung("mp3"), overshooting, lambda one: Decoded(one, _HZ, ("FC",)))
     assert true_peak_dbtp(made, _HZ) <= PEAK_DBTP and len(tries) == 2
 
 
@@ -320,7 +326,7 @@ def test_an_encoder_that_takes_more_loudness_than_is_made_up_for_is_not_handed_t
         tries.append(samples)
         return samples * np.float32(0.5)
 
-    Levelled(mix, Material.SPEECH).encoded(1, "aac", dull, lambda one: Decoded(one, _HZ, ("FC",)))
+    Levelled(mix, Material.SPEECH).encoded(_rung("aac"), dull, lambda one: Decoded(one, _HZ, ("FC",)))
     assert len(tries) > 1
     assert not any(np.array_equal(before, after) for before, after in pairwise(tries))
 
@@ -521,3 +527,107 @@ def test_memory_is_taken_for_the_samples_that_there_are(sample_media: Path, work
     more_than_any_machine_has = 1 << 55
     back = decoded(sample_media / "formats/song.mp3", "mp3", workspace, max_bytes=more_than_any_machine_has)
     assert back.samples.size > 0
+
+
+def _seconds(count: float) -> NDArray[np.float64]:
+    return np.arange(round(count * _WIDE_HZ)) / _WIDE_HZ
+
+
+_WIDE_HZ = 44_100
+
+
+def _tone(hz: float, seconds: float = 4.0, level: float = 0.5) -> Levels:
+    return (level * np.sin(2 * np.pi * hz * _seconds(seconds))).astype(np.float32)
+
+
+def _clicks(every_s: float, seconds: float = 4.0) -> Levels:
+    samples = np.zeros(round(seconds * _WIDE_HZ), np.float32)
+    samples[round(0.5 * _WIDE_HZ) :: round(every_s * _WIDE_HZ)] = 0.9
+    return samples
+
+
+def _wide_voice(seconds: float = 4.0) -> Levels:
+    places = np.arange(round(seconds * _WIDE_HZ)) * (_HZ / _WIDE_HZ)
+    samples: Levels = np.interp(places, np.arange(len(_voice())), _voice()).astype(np.float32)
+    return samples
+
+
+@pytest.mark.parametrize("profile", ["legacy-gsm", "image-basic", "smsglobal-old"])
+@pytest.mark.parametrize(
+    ("hz", "side"), [(17_000, "above"), (5_000, "above"), (3_900, "above"), (30, "below"), (50, "below")]
+)
+def test_what_a_voice_coder_cannot_carry_is_refused_before_anything_is_encoded(
+    hz: float, side: str, profile: str
+) -> None:
+    flac = _as_flac(_tone(hz))
+    with pytest.raises(
+        Inaudible, match=rf"dial\.flac: what is heard in it lies {side} the 100 to 3,500 Hz that AMR carries"
+    ) as caught:
+        prepare([("dial.flac", flac)], profile=profile)
+    assert profile in str(caught.value) and caught.value.exit_status == 4
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        pytest.param(lambda: _clicks(0.25), id="clicks"),
+        pytest.param(lambda: _clicks(9.0), id="one click"),
+        pytest.param(lambda: _wide_voice() + _tone(17_000, level=0.4), id="voice beside a whistle"),
+        pytest.param(lambda: _wide_voice() + _tone(30, level=0.4), id="voice over a rumble"),
+        pytest.param(lambda: _tone(440), id="tone"),
+        pytest.param(lambda: _tone(100), id="hum"),
+        pytest.param(lambda: 0.4 * np.sign(_tone(50)), id="buzz"),
+    ],
+)
+def test_what_a_voice_coder_carries_is_heard_at_every_rate_of_it(sound: Callable[[], Levels], tmp_path: Path) -> None:
+    """The part that it carries is as loud as it may be, whatever lies beside it."""
+    samples = sound()
+    data = _as_flac(samples)
+    low_bytes = round(len(samples) / _WIDE_HZ * 5.2 * 125) + 1_700
+    for limit_bytes in (low_bytes, round(low_bytes * 1.6)):
+        (part,) = prepare([("sound.flac", data)], profile="legacy-gsm", best_effort=True, limit_bytes=limit_bytes).parts
+        assert part.format == "amr"
+        path = tmp_path / "part.amr"
+        path.write_bytes(part.data)
+        with Workspace(Settings()) as workspace:
+            made = decoded(path, "amr", workspace, max_bytes=10_000_000)
+        assert heard_lufs(made.samples, made.rate_hz) > -45
+
+
+def test_a_whistle_takes_the_rungs_that_carry_it_and_says_so_where_they_do_not_fit() -> None:
+    flac = _as_flac(_tone(15_000))
+    (part,) = prepare([("whistle.flac", flac)]).parts
+    assert part.format == "mp3"
+    with pytest.raises(BelowFloor, match="--trim"):
+        prepare([("whistle.flac", flac)], limit_bytes=25_000)
+
+
+def test_a_clip_goes_without_a_sound_that_its_profile_cannot_carry_and_says_so(
+    sample_media: Path, tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    command = [ffmpeg.executable(Settings()), "-v", "error", "-i", str(sample_media / "formats/mute.mp4")]
+    tone = ["-f", "lavfi", "-i", "sine=frequency=15000:sample_rate=44100", "-t", "2", "-c:v", "copy", "-c:a", "aac"]
+    subprocess.run([*command, *tone, "-b:a", "128k", str(clip)], check=True)
+    (part,) = prepare([clip], profile="legacy-gsm").parts
+    assert any("nothing that the profile's clips carry" in note for note in part.notes)
+    (part,) = prepare([clip]).parts
+    assert not any("left out" in note for note in part.notes)
+
+
+def _as_flac(samples: Levels) -> bytes:
+    command = [
+        ffmpeg.executable(Settings()),
+        "-v",
+        "error",
+        "-f",
+        "f32le",
+        "-ar",
+        str(_WIDE_HZ),
+        "-ac",
+        "1",
+        "-i",
+        "pipe:0",
+    ]
+    raw = np.clip(samples, -1, 1).astype("<f4").tobytes()
+    return subprocess.run([*command, "-f", "flac", "pipe:1"], input=raw, capture_output=True, check=True).stdout

@@ -18,7 +18,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsprep.hearing.filters import Levels, filtered, quarter_turn
+from mmsprep.hearing.filters import Levels, Response, filtered, quarter_turn
 from mmsprep.hearing.loudness import ONE_FOR_TWO_DB, SILENCE_LUFS, integrated_lufs, k_weighting
 from mmsprep.hearing.samples import Decoded
 
@@ -83,7 +83,18 @@ class Mix:
 
     def cut(self, first: int, last: int) -> Mix:
         """The samples from ``first`` up to ``last``."""
-        mono, stereo = self.mono[first:last], None if self.stereo is None else self.stereo[first:last]
+        return self._of(self.mono[first:last], None if self.stereo is None else self.stereo[first:last])
+
+    def hushed(self) -> Mix:
+        """As long a silence."""
+        return self._of(np.zeros_like(self.mono), None)
+
+    def through(self, response: Response) -> Mix:
+        """As a filter leaves it."""
+        stereo = None if self.stereo is None else filtered(self.stereo, self.rate_hz, response)
+        return self._of(filtered(self.mono, self.rate_hz, response), stereo)
+
+    def _of(self, mono: Levels, stereo: Levels | None) -> Mix:
         shared_db = ONE_FOR_TWO_DB if self.channels > 1 else 0.0
         return replace(self, mono=mono, stereo=stereo, source_lufs=integrated_lufs(mono, self.rate_hz) + shared_db)
 

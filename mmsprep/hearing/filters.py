@@ -21,6 +21,8 @@ Response = Callable[[Frequencies], Factors]
 
 _PIECE, _MARGIN = 1 << 17, 1 << 13
 _PEAK_PIECE, _PEAK_MARGIN, _ROWS_AT_ONCE = 3_584, 256, 64
+_FLANK_BELOW, _FLANK_ABOVE = 0.75, 1.06
+"""Times the edges of a band, where it is quite closed."""
 _HIGHEST_BETWEEN = 1.6
 """A peak between samples is hardly ever so many times higher than the samples."""
 _FINE_UP_TO_HZ = 16_000
@@ -60,6 +62,23 @@ def high_pass(edge_hz: float) -> Response:
         return np.asarray(power / (1 + power), np.complex128)
 
     return response
+
+
+def band_pass(low_hz: float, high_hz: float, rate_hz: int) -> Response:
+    """What lies between two frequencies, all of it; next to nothing from a little way outside; no phase is changed."""
+
+    def response(hz: Frequencies) -> Factors:
+        rising = _eased((hz / low_hz - _FLANK_BELOW) / (1 - _FLANK_BELOW)) if low_hz > 0 else np.ones_like(hz)
+        falling = _eased((_FLANK_ABOVE - hz / high_hz) / (_FLANK_ABOVE - 1)) if high_hz < rate_hz / 2 else 1.0
+        return np.asarray(rising * falling, np.complex128)
+
+    return response
+
+
+def _eased(share: Frequencies) -> Frequencies:
+    """0..1 from 0 to 1, without a corner at either end."""
+    eased: Frequencies = 0.5 - 0.5 * np.cos(np.pi * np.clip(share, 0, 1))
+    return eased
 
 
 def quarter_turn(hz: Frequencies) -> Factors:

@@ -30,12 +30,12 @@ from mmsprep.hearing.loudness import (
     true_peak_dbtp,
 )
 from mmsprep.hearing.samples import Decoded
+from mmsprep.profile import AudioStep
+from mmsprep.transcode.sound.carried import Band, Inside, band_hz, inside, is_silent
 from mmsprep.transcode.sound.speech import Material, material
 
 PEAK_DBTP = -1.0
 """EBU R 128 s2 and R 128: what codecs and converters downstream need."""
-SILENT_DBFS, _BELOW_PEAK_DB = -84.0, 70.0
-"""Below this, or so far below the peak, nothing is heard: the noise of 16 bits is."""
 FADE_S = 0.03
 """At a cut."""
 _SPEECH_LUFS = -17.5
@@ -71,20 +71,6 @@ def heard_in(mix: Mix) -> Material:
     return material(mix.mono[:, 0], mix.rate_hz)
 
 
-def silent_dbfs(samples: Levels) -> float:
-    """Up to which level a sound is taken for silence."""
-    return max(SILENT_DBFS, _dbfs(float(np.abs(samples).max(initial=0.0))) - _BELOW_PEAK_DB)
-
-
-def is_silent(samples: Levels) -> bool:
-    """Whether there is nothing to hear."""
-    return _dbfs(float(np.abs(samples).max(initial=0.0))) < SILENT_DBFS
-
-
-def _dbfs(level: float) -> float:
-    return 20 * float(np.log10(max(level, 1e-9)))
-
-
 @dataclass(slots=True)
 class Levelled:
     """A mix as it is encoded: at its loudness, with its peaks held where they have to be.
@@ -97,25 +83,38 @@ class Levelled:
     _raised: dict[int, tuple[Levels, float]] = field(default_factory=dict)
     _wanted: dict[int, float] = field(default_factory=dict)
     _held: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _carried: dict[Band, Inside] = field(default_factory=dict)
+    _inside: dict[Band, Levelled] = field(default_factory=dict)
 
-    @property
-    def heard_lufs(self) -> float | None:
-        """How loud the source is heard from a phone; ``None`` where nothing is."""
-        return None if is_silent(self.mix.mono) else self.mix.heard_lufs
+    def heard_lufs(self, step: AudioStep) -> float | None:
+        """How loud what a rung carries of the source is heard from a phone; ``None`` where nothing is."""
+        mix = self.carried(step).mix
+        return None if is_silent(mix.mono) else mix.heard_lufs
+
+    def carried(self, step: AudioStep) -> Inside:
+        """What a rung carries of the source."""
+        band = band_hz(step)
+        if band not in self._carried:
+            self._carried[band] = inside(self.mix, band)
+        return self._carried[band]
 
     def samples(self, channels: int, peak_dbtp: float = PEAK_DBTP, more_db: float = 0.0) -> Levels:
         """One channel or, where the mix has them, two; true peaks up to ``peak_dbtp``, ``more_db`` above its level."""
         clean, gain_db = self._clean(channels)
         return limited(clean * np.float32(10 ** ((gain_db + more_db) / 20)), self.mix.rate_hz, peak_dbtp)
 
-    def encoded(
-        self, channels: int, format_slug: str, encode: Callable[[Levels], _Made], read: Callable[[_Made], Decoded]
-    ) -> _Made:
-        """What ``encode`` makes of the samples, its peaks after decoding (``read``) at -1 dBTP at most.
+    def encoded(self, step: AudioStep, encode: Callable[[Levels], _Made], read: Callable[[_Made], Decoded]) -> _Made:
+        """What ``encode`` makes of the samples for a rung, its peaks after decoding (``read``) at -1 dBTP at most.
+
+        What the rung does not carry is taken away before, so that it takes no room from what is heard.
 
         Raises:
             ToolError: the encoder, or the decoder, failed.
         """
+        mix = self.carried(step).mix
+        if mix is not self.mix:
+            return self._inner(band_hz(step), mix).encoded(step, encode, read)
+        channels, format_slug = step.channels, step.format
         best: tuple[float, _Made] | None = None
         if channels not in self._wanted:
             self._wanted[channels] = integrated_lufs(self.samples(channels), self.mix.rate_hz)
@@ -141,6 +140,12 @@ class Levelled:
                 break
         assert best is not None
         return best[1]
+
+    def _inner(self, band: Band, mix: Mix) -> Levelled:
+        """The same of what a band carries, which is carried whole."""
+        if band not in self._inside:
+            self._inside[band] = Levelled(mix, self.heard, _carried={band: Inside(mix, True, 0.0)})
+        return self._inside[band]
 
     def _clean(self, channels: int) -> tuple[Levels, float]:
         """The samples without rumble, and the gain that they get."""

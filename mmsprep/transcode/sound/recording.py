@@ -17,7 +17,7 @@ import ffmpeg as graph
 import msgspec
 import numpy as np
 
-from mmsprep.errors import Damaged
+from mmsprep.errors import Damaged, Inaudible
 from mmsprep.formats import FORMATS
 from mmsprep.formats.amr import amr_bytes, amr_frame_bytes
 from mmsprep.hearing.channels import Mix, mixed
@@ -28,7 +28,8 @@ from mmsprep.profile import AudioStep, Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.sound import amr, mp3, wav
-from mmsprep.transcode.sound.level import FADE_S, Levelled, heard_in, is_silent, silent_dbfs
+from mmsprep.transcode.sound.carried import band_hz, is_silent, nothing_heard, side_of, silent_dbfs
+from mmsprep.transcode.sound.level import FADE_S, Levelled, heard_in
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.sound.speech import Material
 from mmsprep.transcode.sound.worth import ALIKE, rung_quality, side_share
@@ -40,6 +41,8 @@ _LEAST_SILENCE_S = 0.5
 _LONGEST_MARGIN, _LONGEST_MARGIN_S = 1.1, 60.0
 """Beyond what the limit could carry of the smallest rung so much is decoded, a ratio and seconds: silence may yet be
 taken out."""
+_TOLD_LU = 6.0
+"""By how much the whole is louder than what is carried of it, for that to be told."""
 _STEP_BETWEEN = 1.01
 """Ratio of the rates between two rungs."""
 
@@ -55,6 +58,7 @@ def open_source(
 
     Raises:
         Damaged: nothing in it can be decoded, or too little to hear.
+        Inaudible: all that is heard in it lies outside of what the profile's rungs carry.
     """
     pcm = decode_pcm(attachment, info, workspace, longest_s=_longest_s(profile))
     if pcm.duration_s < _LEAST_HEARD_S:
@@ -65,7 +69,10 @@ def open_source(
     mix, trimmed_s, silence = _without_silence(mixed(pcm.sound))
     duration_s = mix.duration_s if pcm.is_whole else pcm.duration_s - trimmed_s
     notes = (*pcm.notes, *mix.notes, *silence)
-    return AudioSource(_work(mix, duration_s, notes, info, profile), workspace)
+    work = _work(mix, duration_s, notes, info, profile)
+    if not work.rungs:
+        raise Inaudible(attachment.name, _not_carried(mix, profile))
+    return AudioSource(work, workspace)
 
 
 def open_in_step(attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace) -> AudioSource | None:
@@ -73,12 +80,15 @@ def open_in_step(attachment: Attachment, info: MediaInfo, profile: Profile, work
 
     Raises:
         Damaged: nothing in it can be decoded.
+        Inaudible: as :func:`open_source`.
     """
     pcm = decode_pcm(attachment, info, workspace, longest_s=_longest_s(profile))
     mix = mixed(pcm.sound)
-    if is_silent(mix.mono):
+    if nothing_heard(mix):
         return None
     work = _work(mix, pcm.duration_s, (*pcm.notes, *mix.notes), info, profile)
+    if not work.rungs:
+        raise Inaudible(attachment.name, _not_carried(mix, profile))
     return AudioSource(replace(work, apart=True), workspace)
 
 
@@ -89,14 +99,27 @@ def _work(mix: Mix, duration_s: float, notes: tuple[str, ...], info: MediaInfo, 
     channels = 2 if share >= ALIKE else 1
     ladder = [step for step in profile.audio.ladder if step.sample_rate_hz <= 3 * source_hz]
     ladder = [step for step in ladder if step.channels <= channels] or list(profile.audio.ladder)
+    sound = Levelled(mix, heard)
+    if not is_silent(mix.mono):
+        ladder = [step for step in ladder if sound.carried(step).is_heard]
     return _Work(
-        sound=Levelled(mix, heard),
+        sound=sound,
         duration_s=duration_s,
         rungs=tuple(ladder),
         steps=tuple(_steps(ladder)),
         side_share=share,
         floor_quality=profile.audio.floor_quality,
         notes=notes,
+    )
+
+
+def _not_carried(mix: Mix, profile: Profile) -> str:
+    widest = max(profile.audio.ladder, key=lambda step: band_hz(step)[1])
+    band = band_hz(widest)
+    title, low, high = FORMATS[format_slug(widest)].title, *band
+    return (
+        f"what is heard in it lies {side_of(mix, band)} the {low:,.0f} to {high:,.0f} Hz that {title} carries, which is"
+        f" what profile '{profile.name}' sends of a recording; choose a profile that sends more, or leave it out"
     )
 
 
@@ -109,8 +132,8 @@ def _longest_s(profile: Profile) -> float:
 def _without_silence(mix: Mix) -> tuple[Mix, float, tuple[str, ...]]:
     """The mix without silence at its ends, how many seconds were cut off, and what is said of it."""
     rate_hz = mix.rate_hz
-    if is_silent(mix.mono):
-        rest = mix.cut(0, rate_hz)
+    if nothing_heard(mix):
+        rest = mix.cut(0, rate_hz).hushed()
         cut_s = mix.duration_s - rest.duration_s
         return rest, cut_s, ("holds nothing but silence",)
     levels = np.abs(mix.mono[:, 0])
@@ -192,8 +215,16 @@ class AudioSource(Source):
         points = [CurvePoint(self._size(step), self._quality(step)) for step in self._work.steps]
         return Curve(tuple(sorted(points, key=lambda point: point.size_bytes)), steps=True)
 
+    def carried(self, step: AudioStep) -> Levels:
+        """Of :attr:`samples` what a rung carries."""
+        return self._work.sound.carried(step).mix.mono
+
     def render(self, max_bytes: int) -> Rendition:
         """The best step whose encode is within ``max_bytes``, an MP3 filling them; the smallest when none is."""
+        return self.rendered(max_bytes)[0]
+
+    def rendered(self, max_bytes: int) -> tuple[Rendition, AudioStep]:
+        """What :meth:`render` gives, and the step that it is."""
         steps = sorted(self._work.steps, key=lambda step: (self._quality(step), self._size(step)), reverse=True)
         smallest = min(steps, key=self._size)
         tried: set[tuple[object, ...]] = set()
@@ -206,7 +237,7 @@ class AudioSource(Source):
             rendition = self._encode(step, max_bytes)
             if rendition.size_bytes <= max_bytes:
                 break
-        return rendition
+        return rendition, step
 
     def trimmed(self, duration_s: float) -> AudioSource:
         """The first ``duration_s`` seconds, faded out at the cut."""
@@ -224,25 +255,24 @@ class AudioSource(Source):
         return sound_bytes(step, self.duration_s)
 
     def _encode(self, step: AudioStep, max_bytes: int) -> Rendition:
-        format_slug = "wav" if step.format.startswith("wav") else step.format
+        slug = format_slug(step)
         sound, workspace = self._work.sound, self._workspace
         # Beyond the highest rung nothing is gained, between two the whole room is used.
         most_bytes = min(max_bytes, math.ceil(self._size(step) * _STEP_BETWEEN))
         data = sound.encoded(
-            step.channels,
-            step.format,
+            step,
             lambda samples: self._made(samples, step, most_bytes),
-            lambda data: _read_back(data, format_slug, workspace),
+            lambda data: _read_back(data, slug, workspace),
         )
         return Rendition(
             data=data,
-            format=format_slug,
-            content_type=FORMATS[format_slug].content_type,
+            format=slug,
+            content_type=FORMATS[slug].content_type,
             action=Action.TRANSCODE,
             quality=self._quality(step),
             duration_s=self.duration_s,
-            heard_lufs=sound.heard_lufs,
-            notes=self._work.notes,
+            heard_lufs=sound.heard_lufs(step),
+            notes=(*self._work.notes, *_lost(sound.carried(step).lost_lu, step)),
         )
 
     def _made(self, samples: Levels, step: AudioStep, most_bytes: int) -> bytes:
@@ -271,6 +301,20 @@ class AudioSource(Source):
         return amr.joined(
             made, lambda: _encoded(samples, rate_hz, high, self._workspace), sizes, most_bytes, (samples, rate_hz)
         )
+
+
+def _lost(lost_lu: float, step: AudioStep) -> tuple[str, ...]:
+    if lost_lu < _TOLD_LU:
+        return ()
+    (low, high), title = band_hz(step), FORMATS[format_slug(step)].title
+    return (
+        f"what lies outside of {low:,.0f} to {high:,.0f} Hz is not carried by {title}: most of what is heard in it",
+    )
+
+
+def format_slug(step: AudioStep) -> str:
+    """The format of a rung's file."""
+    return "wav" if step.format.startswith("wav") else step.format
 
 
 def _encoded(samples: Levels, rate_hz: int, step: AudioStep, workspace: Workspace) -> bytes:

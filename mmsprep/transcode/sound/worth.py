@@ -24,7 +24,7 @@ and 32 kHz on six pieces of the eight with a share of 0.08 and more (4.6 and 4.6
 """
 ALIKE = min(share for share, _ in _STEREO_PAYS)
 """Below this share two channels are one."""
-_STEREO_COST = 1.9
+STEREO_COST = 1.9
 _STEREO_WORTH = 1.0
 """Bytes of two channels beside those of one that sounds as clean; points that they are worth more where they pay."""
 
@@ -90,7 +90,7 @@ def rung_quality(step: AudioStep, heard: Material, side: float = 0.0) -> float:
     bonus = 0.0
     if step.channels == 2 and not bits:
         pays = any(side >= share and rate_kbps >= least_kbps for share, least_kbps in _STEREO_PAYS)
-        rate_kbps, bonus = (rate_kbps, _STEREO_WORTH) if pays else (rate_kbps / _STEREO_COST, 0.0)
+        rate_kbps, bonus = (rate_kbps, _STEREO_WORTH) if pays else (rate_kbps / STEREO_COST, 0.0)
     rates, scores = zip(*_WORTH[heard][step.format], strict=True)
     return min(100.0, 100 * (float(np.interp(rate_kbps, rates, scores)) - 1) / (_BEST[heard] - 1) + bonus)
 

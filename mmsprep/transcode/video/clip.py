@@ -315,19 +315,22 @@ class VideoSource(Source):
             return decoded(path, slug, self._workspace, max_bytes=most_bytes)
 
         return sound.encoded(
-            rung.channels,
-            rung.format,
+            rung,
             lambda samples: encode_sound(samples[:count], rate_hz, rung, self._workspace),
             read,
         )
 
     def _rung(self, total_kbps: float) -> AudioStep | None:
         """The step for the sound that together with the pictures is worth most."""
-        if self._work.sound is None:
+        sound = self._work.sound
+        if sound is None:
+            return None
+        ladder = [step for step in self._rules.audio_ladder if sound.carried(step).is_heard]
+        if not ladder:
             return None
         # By the model as trials have it, which the weight of sound beside pictures was set with.
         return best_step(
-            self._rules.audio_ladder,
+            ladder,
             self._work.heard,
             total_kbps,
             lambda kbps: self._vmaf(predicted_vmaf, max(_LOWEST_PICTURE_KBPS, min(kbps, self._most_kbps()))),
@@ -387,7 +390,7 @@ class VideoSource(Source):
             width_px=settings.frame_px[0],
             height_px=settings.frame_px[1],
             duration_s=self._work.duration_s,
-            heard_lufs=self._work.sound.heard_lufs if self._work.sound and settings.rung else None,
+            heard_lufs=self._work.sound.heard_lufs(settings.rung) if self._work.sound and settings.rung else None,
             contrast=self._work.contrast,
             whole=settings.every == 1 and settings.frame_px == self._whole_px,
             notes=(*self._work.notes, *kept),

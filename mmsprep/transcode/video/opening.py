@@ -18,7 +18,8 @@ from mmsprep.profile import Profile, VideoRules
 from mmsprep.seeing.contrast import frames_contrast
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image.colour import ground_note
-from mmsprep.transcode.sound.level import Levelled, heard_in, is_silent
+from mmsprep.transcode.sound.carried import nothing_heard
+from mmsprep.transcode.sound.level import Levelled, heard_in
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.video.clip import Opened, VideoSource
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
@@ -91,9 +92,12 @@ def _sound_of(
     except (Damaged, ToolMissing, TypeNotAllowed):
         return None, (f"its sound track ({info.audio_codec}) does not decode and is left out",)
     mix = mixed(pcm.sound)
-    if is_silent(mix.mono):
+    if nothing_heard(mix):
         return None, ("its sound track is silent and left out",)
-    return Levelled(mix, heard_in(mix)), (*pcm.notes, *mix.notes)
+    sound = Levelled(mix, heard_in(mix))
+    if not any(sound.carried(step).is_heard for step in rules.audio_ladder):
+        return None, ("what is heard in its sound track is nothing that the profile's clips carry: left out",)
+    return sound, (*pcm.notes, *mix.notes)
 
 
 def _contrast(mezzanine: Mezzanine, workspace: Workspace) -> float:

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from mmsprep.errors import Damaged, ToolMissing, TypeNotAllowed
+from mmsprep.errors import Damaged, Inaudible, ToolMissing, TypeNotAllowed
 from mmsprep.hearing.filters import Levels
 from mmsprep.hearing.loudness import heard_lufs
 from mmsprep.model import Attachment, Curve, CurvePoint, MediaInfo, Rendition, Source
@@ -81,6 +81,8 @@ def _sound_of(
         return None, ()
     try:
         sound = recording.open_in_step(attachment, info, profile, workspace)
+    except Inaudible:
+        return None, ("what is heard in its sound track is nothing that the profile's recordings carry: left out",)
     except (Damaged, ToolMissing, TypeNotAllowed):
         return None, (f"its sound track ({info.audio_codec}) does not decode and is left out",)
     return (sound, ()) if sound else (None, ("its sound track is silent and left out",))
@@ -142,23 +144,24 @@ class SlideSound(Source):
 
     def render(self, max_bytes: int) -> Rendition:
         """The whole at the best rung within ``max_bytes``, in pieces."""
-        whole = self._whole.render(max(1, max_bytes - pieces.HEADER_BYTES * self.count))
+        whole, step = self._whole.rendered(max(1, max_bytes - pieces.HEADER_BYTES * self.count))
+        carried = self._whole.carried(step)
         made = tuple(
             replace(
                 whole,
                 data=data,
                 duration_s=duration_s,
-                heard_lufs=self._heard_lufs(place, whole.heard_lufs),
+                heard_lufs=self._heard_lufs(place, whole.heard_lufs, carried),
                 notes=whole.notes if place == 0 else (),
             )
             for place, (data, duration_s) in enumerate(pieces.cut(whole.data, whole.format, self._bounds))
         )
         return replace(whole, data=b"", pieces=made)
 
-    def _heard_lufs(self, place: int, whole_lufs: float | None) -> float | None:
+    def _heard_lufs(self, place: int, whole_lufs: float | None, carried: Levels) -> float | None:
         """How loud a piece may be expected to be: as its source, but a burst is held down to what the whole is."""
         if whole_lufs is None:
             return None
-        samples, rate_hz = self._whole.samples, self._whole.rate_hz
+        rate_hz = self._whole.rate_hz
         first, last = (round(bound * rate_hz) for bound in self._bounds[place : place + 2])
-        return min(whole_lufs, heard_lufs(samples[first:last], rate_hz))
+        return min(whole_lufs, heard_lufs(carried[first:last], rate_hz))
