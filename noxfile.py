@@ -43,7 +43,7 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
-@nox.session(python="3.13")
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Which branches the tests take. Cages write no files: what runs there is run uncaged once more to be counted."""
     session.install("-e", ".[test]", "coverage>=7.10")

@@ -45,7 +45,9 @@ class PowerCut:
         """The variables of a process whose syncs count."""
         preloaded = {"LD_PRELOAD": str(self._library)}
         places = {"POWERCUT_ROOT": self.root, "POWERCUT_KEPT": self._kept, "POWERCUT_START": self._start}
-        return {**os.environ, **preloaded, **{name: str(path) for name, path in places.items()}}
+        # What counts coverage would be counted, and cut, too.
+        own = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+        return {**own, **preloaded, **{name: str(path) for name, path in places.items()}}
 
     def cut(self) -> None:
         """``root`` becomes what was synced of it; its processes have ended, and the machine has started anew.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,18 @@ def test_a_name_that_lies_costs_nothing_but_time(tmp_path: Path) -> None:
         done = mmsprep("prepare", tmp_path / name, "-o", tmp_path / "out", "--json", "--force")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["parts"][0]["content_type"].startswith("image/")
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("mmsprep prepa", ["prepare"]), ("mmsprep prepare --prof", ["--profile"]), ("mmsprep inbox nothing-like-it", [])],
+)
+def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]) -> None:
+    program = shutil.which("mmsprep", path=str(Path(sys.executable).parent))
+    assert program is not None
+    told = {"_MMSPREP_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    done = subprocess.run([program], env={**os.environ, **told}, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == completed
 
 
 def test_settings_that_make_no_sense_are_told_although_a_worker_should_have_been_started(

@@ -75,6 +75,7 @@ def _start(
     limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({file_bytes}, {file_bytes}))\n" if file_bytes else ""
     code = f"{limit}from mmsprep.cli import main; main()"
     if file_bytes:
+        environment.pop("COVERAGE_PROCESS_CONFIG", None)  # nor could what counts coverage write its file
         environment["PYTHONDONTWRITEBYTECODE"] = "1"  # Python 3.11 keeps modules whose compiled form was cut off there
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
