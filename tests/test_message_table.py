@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from typer.testing import CliRunner
 
+from mmsprep.cli import app
 from mmsprep.cli.console import PlainConsole
 from mmsprep.cli.message_table import MessageTable
 from mmsprep.cli.printing import time_left
@@ -158,3 +161,27 @@ def test_the_word_for_a_quality_is_that_of_the_number_beside_it(quality: float) 
 )
 def test_the_time_left_is_told_once_it_can_be_known(passed_s: float, done: float, words: str) -> None:
     assert time_left(passed_s, done) == words
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize(
+    ("command", "whole"),
+    [
+        (["inspect", "message/song.m4a", "message/IMG_20260613_101502.jpg"], ["song.m4a", "convert", "M4A"]),
+        (["profiles", "show", "smsglobal"], ["image/vnd.wap.wbmp", "varies", "converted"]),
+        (["profiles", "suggest", "AU"], ["Vodafone", "505-03"]),
+        (["status"], ["4006", "server"]),
+    ],
+)
+def test_what_is_looked_at_stays_in_the_terminal_and_no_word_is_broken(
+    command: list[str], whole: list[str], width: int, sample_media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Narrower than its columns need, a table is a block for each row."""
+    monkeypatch.chdir(sample_media)
+    monkeypatch.setenv("COLUMNS", str(width))
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert max(map(len, done.stdout.splitlines())) <= width
+    assert all(word in done.stdout.split() or f"{word}:" in done.stdout for word in whole), done.stdout
+    if width >= 100 and command != ["status"]:
+        assert {"File,", "Row,", "Network"} & set(done.stdout.split())

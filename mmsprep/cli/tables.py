@@ -17,7 +17,8 @@ from mmsprep.printable import printable
 from mmsprep.profile import SOURCES, Profile, Suggestion
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
     from rich.text import Text
 
     from mmsprep.doctor import Check
@@ -28,12 +29,38 @@ if TYPE_CHECKING:
 _LONGEST_TEXT = 2_000
 _LONGEST_CELL = 400
 """Characters of a name or a remark that a table shows."""
+_NARROWEST, _NARROWEST_OF_NETWORKS = 70, 100
+"""Columns of a terminal below which a table's own columns would have a word each. Looked at."""
 _ADVICE_WORDS = {
     Advice.NOTHING: "Nothing",
     Advice.RESEND: "Resend",
     Advice.FIX: "Fix",
     Advice.GIVE_UP: "Give up",
 }
+
+
+class _AsWideAsItGets:
+    """A table where its columns have room; in a narrower terminal a block for each row, its cells below one another.
+
+    ``labels`` stand before the cells of a block, one a column; none before a cell that says itself what it is.
+    """
+
+    def __init__(self, table: Table, narrowest: int, labels: Sequence[str]) -> None:
+        self._table, self._narrowest, self._labels = table, narrowest, labels
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.padding import Padding
+        from rich.text import Text
+
+        if options.max_width >= self._narrowest:
+            yield self._table
+            return
+        for cells in zip(*(column.cells for column in self._table.columns), strict=True):
+            for place, (label, cell) in enumerate(zip(self._labels, cells, strict=True)):
+                text = cell if isinstance(cell, Text) else Text(str(cell))
+                if text.plain not in ("", "-"):
+                    text = Text.assemble(f"{label}: " if label else "", text, overflow="fold")
+                    yield Padding(text, (0, 0, 0, 2 if place else 0))
 
 
 def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
@@ -43,7 +70,7 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
     table = Table(header_style="bold", pad_edge=False, box=None, padding=(0, 2, 0, 0))
     table.add_column("File, and what it is", overflow="fold", max_width=30)
     table.add_column("Size", justify="right", no_wrap=True)
-    table.add_column("Table row: support", overflow="fold", max_width=24)
+    table.add_column("Table row: support", overflow="fold", max_width=18)
     table.add_column("What prepare would do, and why", overflow="fold")
     names = labels({one.index: short_name(one.name) for one in inspections})
     for one in inspections:
@@ -54,7 +81,7 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
             f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-",
             two_lines(_planned(one.plan), _found(one)) if one.plan else two_lines("refuse", problem),
         )
-    return table
+    return _AsWideAsItGets(table, _NARROWEST, ("", "", "support", ""))
 
 
 def _found(one: Inspection) -> str:
@@ -97,14 +124,14 @@ def profile_table(profile: Profile) -> RenderableType:
             continue
         facts.add_row(key, printable(value, most=_LONGEST_CELL))
     table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("Row", "Type", "Support", "Such a file is", "Remark"):
+    for column in ("Row, and its type", "Support", "Such a file is", "Remark"):
         table.add_column(column, overflow="fold")
     words = {"keep": "kept", "convert": "converted", "refuse": "refused"}
     for row in profile.table:
-        table.add_row(row.row, row.content_type or "-", row.support, words[row.use], row.remark)
-    return Group(
-        Text(printable(f"{profile.name}: {profile.title}", most=_LONGEST_CELL), style="bold"), "", facts, "", table
-    )
+        table.add_row(two_lines(row.row, row.content_type), row.support, words[row.use], row.remark)
+    rows = _AsWideAsItGets(table, _NARROWEST, ("", "support", "such a file is", ""))
+    title = Text(printable(f"{profile.name}: {profile.title}", most=_LONGEST_CELL), style="bold")
+    return Group(title, "", facts, "", rows)
 
 
 def suggestions_table(found: Sequence[Suggestion]) -> RenderableType:
@@ -124,7 +151,8 @@ def suggestions_table(found: Sequence[Suggestion]) -> RenderableType:
             one.profile or "-",
             SOURCES[one.source],
         )
-    return table
+    labels_below = ("", "MCC-MNC", "message", "pictures", "subject", "profile", "")
+    return _AsWideAsItGets(table, _NARROWEST_OF_NETWORKS, labels_below)
 
 
 def status_table(statuses: Sequence[Status]) -> RenderableType:
@@ -138,7 +166,7 @@ def status_table(statuses: Sequence[Status]) -> RenderableType:
             table.add_column(column, overflow="fold")
         for one in statuses:
             table.add_row(str(one.code), one.text, one.status_class, f"{_ADVICE_WORDS[one.advice]}: {one.next_step}")
-        return table
+        return _AsWideAsItGets(table, _NARROWEST, ("", "", "class", ""))
     one = statuses[0]
     for key, value in (
         ("Status", f"{one.code} {one.text}"),
