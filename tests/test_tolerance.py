@@ -405,3 +405,12 @@ def test_a_wav_of_the_extensible_kind_becomes_a_plain_one(tmp_path: Path) -> Non
     _, message = told_and_played(b"RIFF" + struct.pack("<I", len(data)) + data, "a.wav", tmp_path)
     (part,) = message.parts
     assert part.action is Action.REWRAP and part.data[20:22] == b"\1\0" and part.data.endswith(samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("song.wma", "WMA"), ("windows.wmv", "WMV"), ("song.mka", "Matroska audio")]
+)
+def test_what_was_cut_short_is_called_by_the_streams_that_it_has(sample_media: Path, name: str, title: str) -> None:
+    data = (sample_media / "formats" / name).read_bytes()
+    (report,) = inspect([(name, data[: len(data) // 2])])
+    assert f"is {title} that was cut short" in str(report.error)

@@ -196,6 +196,13 @@ def by_text() -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(start, flags), entry.slug) for entry in entries for start in entry.text_starts)
 
 
+def by_its_streams(content: Content, entry: Format) -> Format:
+    """The format that a file is by what its container says it holds: sound alone has another name than pictures."""
+    if not entry.has_pictures:
+        return entry
+    return FORMATS[(entry.with_pictures if entry.has_pictures(content) else entry.sound_only) or entry.slug]
+
+
 def described(content: Content, slug: str, **facts: Any) -> MediaInfo:
     """The facts about content of the format ``slug``; ``facts`` are more fields of :class:`MediaInfo`."""
     entry = FORMATS[slug]

@@ -28,7 +28,7 @@ from mmsprep.formats import FORMATS, Format
 from mmsprep.formats import text as plaintext
 from mmsprep.formats.content import Content
 from mmsprep.formats.mp3 import find_run
-from mmsprep.formats.registry import described
+from mmsprep.formats.registry import by_its_streams, described
 from mmsprep.formats.signatures import foreign_format, recognised
 from mmsprep.formats.tagged import extent_of, tag_names
 from mmsprep.model import Attachment, Kind, MediaInfo
@@ -115,10 +115,7 @@ def identify(attachment: Attachment) -> Format:
     with content_of(attachment) as content:
         if not content.size_bytes:
             raise Empty(content.name, "is empty (0 bytes)")
-        entry = FORMATS[recognised(content) or _other_format(content)]
-        if entry.has_pictures:
-            return FORMATS[(entry.with_pictures if entry.has_pictures(content) else entry.sound_only) or entry.slug]
-        return entry
+        return by_its_streams(content, FORMATS[recognised(content) or _other_format(content)])
 
 
 def _binary_info(content: Content, slug: str, attachment: Attachment, settings: Settings) -> MediaInfo:

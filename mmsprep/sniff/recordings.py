@@ -20,7 +20,7 @@ from mmsprep.formats.content import Content
 from mmsprep.formats.isobmff import Movie, read_movie
 from mmsprep.formats.matroska import Matroska, read_matroska
 from mmsprep.formats.orientation import UPRIGHT, Orientation, coded_orientation
-from mmsprep.formats.registry import described
+from mmsprep.formats.registry import by_its_streams, described
 from mmsprep.model import Attachment, ColourCoding, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
@@ -227,7 +227,7 @@ def _check_whole(content: Content, entry: Format) -> None:
     """Refuse a file that ends well before what its container knows; what it does not know is no evidence."""
     end = entry.known_end(content) if entry.known_end else None
     if end is not None and end - content.size_bytes > max(_SLIPPED_BYTES, content.size_bytes // _SLIPPED_SHARE):
-        raise Damaged(content.name, f"is {entry.title} that was cut short; get the file again")
+        raise Damaged(content.name, f"is {by_its_streams(content, entry).title} that was cut short; get the file again")
 
 
 def _number(value: object) -> float | None:
