@@ -3,7 +3,8 @@
     python benchmarks/speed.py [--photo FILE] [--clip FILE ...] [--runs N]
 
 - a photo against its floor: a scaled decode, one resize, one encode (Pillow), once in a program that runs already
-  and once as a command from a cold start, against a bare Python script (``plain.py``);
+  and once as a command from a cold start, against two bare Python scripts (``plain.py``): one that decodes at half
+  the size as the floor does, and one that decodes every pixel, as most people write it;
 - a clip against one plain ffmpeg decode of it, and against the two-pass script that people use (``clip_script.py``, 480
   px wide), by the clock and in processor seconds, which a loaded machine changes less;
 - six photos on the cores there are against six floors divided by those cores.
@@ -70,20 +71,23 @@ def main() -> None:
 
 
 def _compare_start(photo: Path, out: Path, runs: int) -> None:
-    """The command against a bare script, both from a cold start."""
+    """The command against bare scripts, all from a cold start."""
     # As they are installed: modules are compiled, not read anew.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     ours = [sys.executable, "-m", "mmsprep", "prepare", str(photo), "-o", str(out), "--force"]
     bare = [sys.executable, str(Path(__file__).with_name("plain.py")), str(photo)]
+    commands = {"": ours, "half-size decode": bare, "whole decode": [*bare, "--whole"]}
 
     def run(command: list[str]) -> None:
         subprocess.run(command, env=environment, capture_output=True, check=True)
 
     run(ours)
-    times = [[cost(partial(run, command))[1:] for command in (ours, bare)] for _ in range(runs)]
-    for kind, name in enumerate(("CPU", "clock")):
-        mine_s, its_s = (statistics.median(run[who][kind] for run in times) for who in (0, 1))
-        print(f"{'one photo, cold start, ' + name:44}{mine_s:8.2f}s{its_s:8.2f}s{mine_s / its_s:7.2f}{1.8:8.1f}")
+    times = [[cost(partial(run, command))[1:] for command in commands.values()] for _ in range(runs)]
+    for place, script in enumerate(commands):
+        for kind, name in enumerate(("CPU", "clock")) if place else ():
+            mine_s, its_s = (statistics.median(run[who][kind] for run in times) for who in (0, place))
+            label = f"one photo, cold, {script}, {name}"
+            print(f"{label:44}{mine_s:8.2f}s{its_s:8.2f}s{mine_s / its_s:7.2f}{1.8:8.1f}")
 
 
 def _compare_clip(path: Path, runs: int, workspace: Workspace) -> None:
