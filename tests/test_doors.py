@@ -30,8 +30,6 @@ _OPTIONS = {
     "to_s": "--cut-to",
     "priorities": "--priority",
 }
-_OF_ONE = {"from_s", "to_s", "priorities"}
-"""Wishes about one attachment of a message: where many messages are made, a manifest's row says them."""
 
 
 def _command(name: str) -> Any:
@@ -68,21 +66,29 @@ def test_the_hook_takes_every_wish_but_to_leave_something_out(hook: Any) -> None
     assert taken == _defaults(pre_send)
 
 
-def test_a_batch_takes_every_wish_but_those_about_one_attachment() -> None:
-    assert _WISHES - {field.name for field in fields(Batch)} == _OF_ONE
+def test_a_batch_takes_every_wish() -> None:
+    assert {field.name for field in fields(Batch)} >= _WISHES
     assert Batch(source="", target="", each="folder").job == Job(attachments=())
     assert Batch(source="", target="", each="file").job == Job(attachments=(), pages=False)
 
 
 @pytest.mark.parametrize("name", ["prepare", "send", "campaign", "batch", "watch"])
 def test_every_command_that_makes_messages_has_every_wish(name: str) -> None:
-    wished = _WISHES - (_OF_ONE if name in ("batch", "watch") else set())
-    assert {_OPTIONS[wish] for wish in wished} | {"--for"} <= _options(name).keys()
+    assert {_OPTIONS[wish] for wish in _WISHES} | {"--for"} <= _options(name).keys()
 
 
 def test_an_option_is_the_same_in_every_command() -> None:
     """Its short forms, what it takes and its help; but for those that mean another thing there."""
-    other = {"--on-error": {"campaign"}, "--from": {"send", "campaign"}}
+    every_clip = {"batch", "watch"}
+    other = {
+        "--on-error": {"campaign"},
+        "--split": {"send"},
+        "--from": {"send", "campaign"} | every_clip,
+        "--to": every_clip,
+        "--cut-from": every_clip,
+        "--cut-to": every_clip,
+        "--priority": every_clip,
+    }
     known: dict[str, tuple[object, ...]] = {}
     for name in ("prepare", "send", "campaign", "batch", "watch"):
         for option in _command(name).params:
@@ -96,6 +102,6 @@ def test_a_look_is_of_the_same_profile_and_phones() -> None:
     assert {"--profile", "--for"} <= _options("inspect").keys()
 
 
-@pytest.mark.parametrize("name", ["prepare", "batch", "watch"])
-def test_where_results_are_written_a_message_may_become_several(name: str) -> None:
+@pytest.mark.parametrize("name", ["prepare", "send", "batch", "watch"])
+def test_a_message_may_become_several(name: str) -> None:
     assert "--split" in _options(name)

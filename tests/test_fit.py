@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations_with_replacement, pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
@@ -350,6 +350,17 @@ def _as_is(source: MisjudgedSource) -> MisjudgedSource:
     return source
 
 
+_SLOPE = [(250, 12.0), (500, 24.0), (1000, 36.0), (2000, 48.0), (4000, 60.0)]
+
+
+@example(
+    [
+        MisjudgedSource(_SLOPE, 0.0, 200, 20_000),
+        MisjudgedSource(_SLOPE, 0.0, 18_795, 20_000),
+        MisjudgedSource(_SLOPE, 201.0, 200, 20_000),
+    ],
+    300,
+)
 @given(st.lists(misjudged, min_size=1, max_size=5), st.integers(300, 3_000))
 def test_where_bytes_are_free_nothing_is_worse_than_its_best_whatever_was_foretold(
     sources: list[MisjudgedSource], source_bytes: int

@@ -224,8 +224,10 @@ class _Fitting:
             return False
         if _is_poor(candidate, made):
             return self.lifts[place] < _LIFTS_TO_FLOOR
-        if self.lifts[place] >= _LIFTS or _is_enough(made) or self.sizes[place] < ask.points[-1].size_bytes:
+        if self.lifts[place] >= _LIFTS or _is_enough(made):
             return False
+        if self.sizes[place] < ask.points[-1].size_bytes:
+            return self.slack_bytes >= self.sizes[place]
         is_cut = self._whole_ask(place).points[-1].size_bytes > ask.points[-1].size_bytes
         return is_cut or made.size_bytes >= self.sizes[place] * _SATURATED
 
@@ -244,7 +246,7 @@ class _Fitting:
             self.lifts[place] += 1
         wanted = {place: self.asks[place].points[-1].size_bytes for place in short}
         if sum(wanted[place] - self.renditions[place].size_bytes for place in short) > self.slack_bytes:
-            divided = divide_asks(self.asks, self.budget_bytes) if misled else self.sizes
+            divided = divide_asks(self.asks, self.budget_bytes) if misled else self._with_what_is_left(short)
             if divided is None:
                 return False
             smaller = {place: size for place, size in enumerate(divided) if size < self.renditions[place].size_bytes}
@@ -255,6 +257,14 @@ class _Fitting:
                 self.lifts[place] = _LIFTS_TO_FLOOR
         self._render_anew(changed)
         return True
+
+    def _with_what_is_left(self, short: Sequence[int]) -> list[int]:
+        """The sizes, with an equal share of what is left where that doubles one; less goes to whoever gains most."""
+        more = self.slack_bytes // len(short)
+        return [
+            self.renditions[place].size_bytes + more if place in short and more >= size else size
+            for place, size in enumerate(self.sizes)
+        ]
 
     def _is_misled(self, place: int) -> bool:
         """Whether the division went by a quality that is far from the real one."""

@@ -66,6 +66,8 @@ def load_vips() -> Any:
         if unset:
             del os.environ[_THREADS]
     pyvips.cache_set_max(0)
+    # It is called after each operation, and an interrupt or the end of a worker that arrives in it would be swallowed.
+    pyvips._remove_log_handler()
     return pyvips
 
 
