@@ -198,6 +198,18 @@ def gateway() -> Iterator[tuple[str, Counter[str]]]:
         server.server_close()
 
 
+def _cut_off(
+    power: PowerCut, command: list[str], environment: dict[str, str], seen: Counter[str], enough: float
+) -> None:
+    """Run ``command`` until the gateway has ``seen`` enough, and cut the power under it."""
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while child.poll() is None and sum(seen.values()) < enough:
+        time.sleep(0.002)
+    child.kill()
+    child.communicate()
+    power.cut()
+
+
 @pytest.mark.parametrize(
     ("recipients", "cuts"), [(12, 3), pytest.param(200, 20, marks=pytest.mark.slow)], ids=["a few", "many"]
 )
@@ -218,12 +230,7 @@ def test_nobody_is_sent_a_message_twice_after_power_cuts(
         command += ["--journal", str(power.root / "journal"), *(word for one in numbers for word in ("--to", one))]
         for number in range(cuts):
             enough = (number + chance.random()) * recipients / cuts
-            child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            while child.poll() is None and sum(seen.values()) < enough:
-                time.sleep(0.002)
-            child.kill()
-            child.communicate()
-            power.cut()
+            _cut_off(power, command, environment, seen, enough)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert max(seen.values()) == 1, f"seed {seed}: {[one for one, times in seen.items() if times > 1]}"
         unknown = [one for one in numbers if one not in seen]
@@ -269,12 +276,7 @@ def test_a_campaign_reaches_nobody_twice_and_loses_nobody_by_power_cuts(
         slowly = [*command, "--per-second", str(ahead)]
         for number in range(cuts):
             enough = (number + chance.random()) * people / cuts
-            child = subprocess.Popen(slowly, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            while child.poll() is None and sum(seen.values()) < enough:
-                time.sleep(0.002)
-            child.kill()
-            child.communicate()
-            power.cut()
+            _cut_off(power, slowly, environment, seen, enough)
         with closing(sqlite3.connect(power.root / "journal")) as journal, journal:
             # Until then another machine could be at it.
             journal.execute("UPDATE attempts SET expires_at_s = expires_at_s - 300 WHERE owner <> ''")

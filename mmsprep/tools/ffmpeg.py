@@ -321,8 +321,8 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Com
                 hear=ear,
             )
         except ToolError as error:
-            raise _meaning(type(error)(_in_words(str(error), handed)), settings, arguments) from error
-    complaints = _in_words(done.stderr.decode("utf-8", "replace"), handed).encode()
+            raise _meaning(type(error)(_by_name(str(error), handed)), settings, arguments) from error
+    complaints = _by_name(done.stderr.decode("utf-8", "replace"), handed).encode()
     return Completed(done.stdout, complaints, ear.frame_count)
 
 
@@ -331,7 +331,7 @@ def _place_of(descriptor: int, path: str) -> str:
     return f"/proc/self/fd/{descriptor}" if _HANDS_OVER else path
 
 
-def _in_words(words: str, handed: dict[int, str]) -> str:
+def _by_name(words: str, handed: dict[int, str]) -> str:
     """What ffmpeg says, with the names of its inputs, without where its parts lie in memory: that differs each time."""
     words = re.sub(r"/proc/self/fd/(\d+)", lambda found: handed.get(int(found[1]), found[0]), words)
     for aside in _ASIDES:

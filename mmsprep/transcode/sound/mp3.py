@@ -19,7 +19,7 @@ import ffmpeg as graph
 from mmsprep.profile import AudioStep
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.sound.spliced import Tried
+from mmsprep.transcode.sound.spliced import FILLED, Tried
 
 CONSTANT_KBPS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128)
 """The rates that every MP3 frame may have, whatever its sampling rate, and those of 32 kHz and more."""
@@ -27,8 +27,8 @@ _VARIABLE_FROM_BITS = 1.3
 """Bits a sample, as said above."""
 _TRIES = 5
 """Encodes of one render at most."""
-_FILLED, _AIM_BELOW, _AIM_ABOVE = 0.985, 0.98, 1.02
-"""Shares of the bytes allowed: enough, and what the next encode aims at."""
+_AIM_BELOW, _AIM_ABOVE = 0.98, 1.02
+"""Shares of the bytes allowed that the next encode aims at."""
 _FIRST_QUALITY, _BEST_QUALITY, _WORST_QUALITY = 6.0, 0.0, 9.9
 """LAME's -V."""
 _OCTAVES_A_QUALITY = -0.17
@@ -83,7 +83,7 @@ def encode(
     made = [b""]
 
     def is_filled() -> bool:
-        return len(made[-1]) >= max_bytes * _FILLED
+        return len(made[-1]) >= max_bytes * FILLED
 
     if landing.is_first:
         made.append(_constant(sound, step, workspace))

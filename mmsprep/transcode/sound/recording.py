@@ -69,10 +69,7 @@ def open_source(
     mix, trimmed_s, silence = _without_silence(mixed(pcm.sound))
     duration_s = mix.duration_s if pcm.is_whole else pcm.duration_s - trimmed_s
     notes = (*pcm.notes, *mix.notes, *silence)
-    work = _work(mix, duration_s, notes, info, profile)
-    if not work.rungs:
-        raise Inaudible(attachment.name, _not_carried(mix, profile))
-    return AudioSource(work, workspace)
+    return AudioSource(_work(mix, duration_s, notes, attachment.name, info, profile), workspace)
 
 
 def open_in_step(attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace) -> AudioSource | None:
@@ -86,13 +83,11 @@ def open_in_step(attachment: Attachment, info: MediaInfo, profile: Profile, work
     mix = mixed(pcm.sound)
     if nothing_heard(mix):
         return None
-    work = _work(mix, pcm.duration_s, (*pcm.notes, *mix.notes), info, profile)
-    if not work.rungs:
-        raise Inaudible(attachment.name, _not_carried(mix, profile))
+    work = _work(mix, pcm.duration_s, (*pcm.notes, *mix.notes), attachment.name, info, profile)
     return AudioSource(replace(work, apart=True), workspace)
 
 
-def _work(mix: Mix, duration_s: float, notes: tuple[str, ...], info: MediaInfo, profile: Profile) -> _Work:
+def _work(mix: Mix, duration_s: float, notes: tuple[str, ...], name: str, info: MediaInfo, profile: Profile) -> _Work:
     heard = heard_in(mix)
     source_hz = info.sample_rate_hz or mix.rate_hz
     share = 0.0 if mix.stereo is None or heard is not Material.MUSIC else side_share(mix.stereo)
@@ -102,6 +97,8 @@ def _work(mix: Mix, duration_s: float, notes: tuple[str, ...], info: MediaInfo, 
     sound = Levelled(mix, heard)
     if not is_silent(mix.mono):
         ladder = [step for step in ladder if sound.carried(step).is_heard]
+    if not ladder:
+        raise Inaudible(name, _not_carried(mix, profile))
     return _Work(
         sound=sound,
         duration_s=duration_s,

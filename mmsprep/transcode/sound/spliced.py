@@ -18,7 +18,7 @@ from itertools import accumulate
 
 from mmsprep.formats.mp3 import body_at, borrowed_bytes, frames_in_turn, mpeg_audio_frame
 
-_FILLED = 0.985
+FILLED = 0.985
 _ALIKE = 1.12
 """Of the bytes allowed: what is enough. How much larger the better one may be: nobody hears where it ends."""
 _MOST_BORROWED_BYTES = 511
@@ -38,7 +38,7 @@ class Tried:
     @property
     def is_filled(self) -> bool:
         """Whether the best so far is as large as anybody could ask for."""
-        return len(self.best) >= self.max_bytes * _FILLED
+        return len(self.best) >= self.max_bytes * FILLED
 
     def add(self, made: bytes) -> int:
         """Keep an encode without a header frame where it is the closest; how many bytes it has with one."""
