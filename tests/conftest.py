@@ -38,6 +38,13 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("here")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes is given an hour."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """What Windows does not have is not asked of it; ``@pytest.mark.posix(what)`` says what a test needs."""
     needed = item.get_closest_marker("posix")

@@ -28,6 +28,8 @@ from test_receive_kill import load
 
 from mmsprep.receive import open_store
 
+_DEADLINE_S = 500
+
 
 @pytest.fixture
 def power(tmp_path: Path) -> PowerCut:
@@ -111,12 +113,12 @@ def test_every_push_that_got_ok_is_there_after_power_cuts(
     accepted: dict[str, str] = {}
     made = [load.make_push(index, seed, 2_000, 30_000) for index in range(pushes)]
     waiting = list(made)
-    lock = threading.Lock()
+    lock, given_up = threading.Lock(), threading.Event()
 
     def client() -> None:
         import httpx
 
-        while True:
+        while not given_up.is_set():
             with lock:
                 if not waiting:
                     return
@@ -157,11 +159,12 @@ def test_every_push_that_got_ok_is_there_after_power_cuts(
             assert set(stored.values()) <= {1}
             receiver.start()
         for thread in clients:
-            thread.join(600)
+            thread.join(_DEADLINE_S)
+            assert not thread.is_alive()
         assert receiver.stop() in (0, 143)
     finally:
+        given_up.set()
         receiver.kill()
-        waiting.clear()
     with open_store(inbox) as store:
         kept = store.messages(limit=pushes * 2)
         assert sorted(message.id for message in kept) == sorted(push.id for push in made)
@@ -202,11 +205,13 @@ def _cut_off(
     power: PowerCut, command: list[str], environment: dict[str, str], seen: Counter[str], enough: float
 ) -> None:
     """Run ``command`` until the gateway has ``seen`` enough, and cut the power under it."""
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ends_at = time.monotonic() + _DEADLINE_S
     while child.poll() is None and sum(seen.values()) < enough:
+        assert time.monotonic() < ends_at, f"{sum(seen.values())} of {enough} went out"
         time.sleep(0.002)
     child.kill()
-    child.communicate()
+    child.wait(_DEADLINE_S)
     power.cut()
 
 
@@ -231,7 +236,9 @@ def test_nobody_is_sent_a_message_twice_after_power_cuts(
         for number in range(cuts):
             enough = (number + chance.random()) * recipients / cuts
             _cut_off(power, command, environment, seen, enough)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=_DEADLINE_S
+        )
         assert max(seen.values()) == 1, f"seed {seed}: {[one for one, times in seen.items() if times > 1]}"
         unknown = [one for one in numbers if one not in seen]
         # Whoever was not reached is one whose exchange a cut interrupted, and is told so.
@@ -280,7 +287,9 @@ def test_a_campaign_reaches_nobody_twice_and_loses_nobody_by_power_cuts(
         with closing(sqlite3.connect(power.root / "journal")) as journal, journal:
             # Until then another machine could be at it.
             journal.execute("UPDATE attempts SET expires_at_s = expires_at_s - 300 WHERE owner <> ''")
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=_DEADLINE_S
+        )
         assert done.returncode in (0, 12), f"seed {seed}: {done.stderr[-500:]}"
     assert max(seen.values()) == 1, f"seed {seed}: {[one for one, times in seen.items() if times > 1]}"
     with report.open(encoding="utf-8-sig", newline="") as file:

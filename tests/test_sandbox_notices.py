@@ -168,6 +168,23 @@ def test_a_notice_is_pushed_again_until_it_is_taken(gateway: Sandbox) -> None:
         assert set(script.forms[0]) == {"msgid", "dlrstatus", "dlr_err", "donedate"}
 
 
+def test_a_push_under_way_is_forgotten_with_all_others(gateway: Sandbox) -> None:
+    with script_running() as script:
+        script.answers = [(500, "busy"), (200, "OK")]
+        gateway.notify(script.url, sent_by_form(gateway))
+        ends_at = time.monotonic() + _WAIT_S
+        while not gateway.traffic.deliveries:
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
+        gateway.clear()
+        while len(script.forms) < 2:
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
+        gateway.notify(script.url, sent_by_form(gateway))
+        assert len(gateway.told(1)) == 1
+        assert len(gateway.traffic.deliveries) == 1
+
+
 def test_a_form_answer_does_not_take_a_report_of_mm7(gateway: Sandbox) -> None:
     with script_running() as script:
         gateway.notify(script.url, sent_by_mm7(gateway, delivery_report=True))

@@ -87,7 +87,14 @@ _COMMON_LEAD_BYTES = {
 """Lead bytes of the characters in everyday use (JIS and GB 2312 level 1, frequent Big5, KS X 1001 Hangul)."""
 _PUNCTUATION = frozenset("’‘‚”“„«»‹›…–—·•€£§°©®™¡¿№ªº²³½¼×\u00a0\u00ad،؛؟׳״ʼ΄")
 _OPENING, _PARTS_OF_WORDS, _FINAL = "¡¿„‚‘“«", "’·\u00adʼ", "ךםןףץ"
+_PLAIN = frozenset(" \t\r\n.,;:!?'\"()[]/-_’‘‚”“„«»‹›…–—\u00a0،؛؟׳״ʼ")
+_BESIDE_WORDS = _PLAIN | _PUNCTUATION | frozenset("<>{}|=*#~")
+"""What a letter that stands alone may have on both sides: anything else is no sentence's."""
+_ENDS_OF_PAGES = "\v\f\x1a"
 _RARE_COST, _LATE_COST, _SHOUT_COST, _ORDER_COST = 1.0, 0.15, 0.12, 0.002
+_ALONE_COST, _HEAP_COST, _CLUTTER_COST = 1.0, 0.5, 0.1
+_MOST_CLUTTER, _LONG_ENOUGH = 3, 64
+"""So many signs that are no punctuation has a sentence; a long text may be a program or a table."""
 _RARITY = {
     "cp1255": -0.12,
     **dict.fromkeys(("cp1257", "cp874", "iso8859-2", "iso8859-5", "iso8859-6"), 0.08),
@@ -119,6 +126,8 @@ def decode_legacy(data: bytes, *, whole: bool) -> tuple[str, str] | None:
         found.append((count(sample, encoding) + _ORDER_COST * place, encoding, text))
     strangeness, encoding, text = min(found, default=(1.0, "", ""))
     is_short = sum(byte >= 128 for byte in data[:_SAMPLE_BYTES]) < _FEW_LETTERS
+    if not is_short:
+        strangeness += _noise(text[:_SAMPLE_CHARACTERS])
     return (text, encoding) if strangeness < (_MAX_STRANGENESS_OF_A_WORD if is_short else _MAX_STRANGENESS) else None
 
 
@@ -202,6 +211,36 @@ def _misplaced(before: str, previous: str, char: str, *, is_latin: bool) -> floa
     strange += not is_latin and char.isascii() != previous.isascii()
     strange += char.islower() and before.isupper() and previous.isupper() and not (before + previous).isascii()
     return strange + _SHOUT_COST * (char.isupper() and previous.isupper() and not char.isascii())
+
+
+def _noise(text: str) -> float:
+    """What speaks against any text, whichever the language: letters strewn between signs of all kinds."""
+    foreign = max(1, sum(not char.isascii() for char in text))
+    lost = sum(_is_lost(*three) for three in zip(f" {text}", text, f"{text[1:]} ", strict=False))
+    heaps = sum(map(_is_heap, f"  {text}", f" {text}", text))
+    clutter = 0 if len(text) > _LONG_ENOUGH else len({char for char in text if _is_clutter(char)}) - _MOST_CLUTTER
+    return (_ALONE_COST * lost + _HEAP_COST * heaps) / foreign + _CLUTTER_COST * max(0, clutter)
+
+
+def _is_lost(previous: str, char: str, following: str) -> bool:
+    """Whether ``char`` is a foreign letter by itself between signs, or a page's end within a line."""
+    if char in _ENDS_OF_PAGES:
+        return not (previous.isspace() or following.isspace())
+    if char.isascii() or not char.isalpha():
+        return False
+    around = (previous, following)
+    if any(one.isalpha() or _is_mark(one) for one in around):
+        return False
+    return not all(one in _BESIDE_WORDS or one.isdigit() for one in around)
+
+
+def _is_clutter(char: str) -> bool:
+    return not (char in _PLAIN or char.isalnum() or _is_mark(char))
+
+
+def _is_heap(*signs: str) -> bool:
+    """Whether these are foreign signs that are not all the same."""
+    return len(set(signs)) > 1 and not any(one.isascii() or one.isalpha() or _is_mark(one) for one in signs)
 
 
 def _is_mark(char: str) -> bool:

@@ -36,7 +36,7 @@ _BOMS = (
 )
 CERTAIN = frozenset(("ascii", "utf-8", "utf-8-sig", "utf-16", "utf-32"))
 """Encodings that nothing but text is in: the others take any bytes for letters."""
-_CJK_CHARSETS = ("gb2312", "shift_jis", "euc_kr", "big5")
+_CJK_CHARSETS, _KOREAN_CHARSET = ("gb2312", "shift_jis", "euc_kr", "big5"), "euc_kr"
 _WIDE = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
 _EAST_ASIAN = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "BOPOMOFO", "HANGUL"))
 _STRANGE = "?"
@@ -78,7 +78,7 @@ def _decode_with_stray_zeros(data: bytes, *, whole: bool) -> tuple[str, str] | N
     if len(data) < _LEAST_WITH_STRAY_ZERO or data.count(0) > max(1, len(data) // _LETTERS_A_STRAY_ZERO):
         return None
     found = decode(data.replace(b"\x00", b""), whole=whole)
-    if found is None:
+    if found is None or (found[1] not in CERTAIN and len(data) < _LETTERS_A_STRAY_ZERO):
         return None
     return (try_decode(data, found[1], whole=whole) or f"{found[0]}\x00"), found[1]
 
@@ -101,13 +101,18 @@ def _decode_wide(data: bytes, *, whole: bool) -> tuple[str, str] | None:
 
 
 def _share_of_one_writing(text: str) -> float:
-    """Which share of the characters belongs to one writing, or to what all writings share; 0: too few for a text."""
+    """Which share of the characters belongs to one writing, or to what all writings share; 0: too few for a text.
+
+    Beside Hangul only the ideographs of Korean texts count.
+    """
     counts = Counter(map(_writing, text))
     shared, latin = counts.pop("", 0), counts.pop("LATIN", 0)
     counts.pop(_STRANGE, 0)
+    if counts["HANGUL"]:
+        counts["CJK"] = sum(_writing(char) == "CJK" and bool(char.encode(_KOREAN_CHARSET, "ignore")) for char in text)
     main = max(counts, key=counts.__getitem__, default="")
     together = _EAST_ASIAN if main in _EAST_ASIAN else {main}
-    if not counts and latin and sum(map(str.isascii, text)) < _LEAST_ASCII * len(text):
+    if not any(counts.values()) and latin and sum(map(str.isascii, text)) < _LEAST_ASCII * len(text):
         return 0.0
     share = (shared + latin + sum(counts[name] for name in together)) / len(text)
     return share if share >= _LEAST_OF_ONE_WRITING else 0.0

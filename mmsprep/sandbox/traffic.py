@@ -36,7 +36,7 @@ class Traffic:
         self._lock = threading.Lock()
         self._exchanges: dict[int, Exchange] = {}
         self._deliveries: dict[int, PushDelivery] = {}
-        self._last_number = 0
+        self._last_number = self._last_forgotten = 0
         self._seen = 0
         self._listeners: set[asyncio.Queue[str]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,6 +103,8 @@ class Traffic:
             files = tuple(replace(file, data=b"") for file in delivery.pushed.files)
             delivery = replace(delivery, pushed=replace(delivery.pushed, files=files))
         with self._lock:
+            if delivery.number <= self._last_forgotten:
+                return
             self._deliveries[delivery.number] = delivery
             for number in list(self._deliveries)[: -self._keep]:
                 del self._deliveries[number]
@@ -114,6 +116,8 @@ class Traffic:
             old = list(self._exchanges)
             self._seen = 0
             self._exchanges.clear()
+            # What is under way now is not to come back with news of itself.
+            self._last_forgotten = self._last_number
             self._deliveries.clear()
         for number in old:
             shutil.rmtree(self._folder_of(number), ignore_errors=True)
