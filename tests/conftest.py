@@ -124,7 +124,7 @@ def make(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Callab
     def made(arguments: str, extension: str) -> bytes:
         path = folder / f"made.{extension}"
         command = [ffmpeg.executable(settings), "-v", "error", "-y", "-nostdin", *arguments.split(), str(path)]
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, timeout=300)
         return path.read_bytes()
 
     return made

@@ -6,13 +6,19 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
+from deadlines import meanwhile
+
 from mmsprep import mm7
 from mmsprep.message.mime import Entity, parse_multipart
+
+_MOST_S = 120.0
+"""Beyond the minute that a deed waits for its client."""
 
 
 @dataclass
@@ -77,6 +83,7 @@ class Gateway:
 def gateway(*deeds: Deed, tls: ssl.SSLContext | None = None) -> Iterator[Gateway]:
     """A gateway that is there for the block, with TLS if asked for; every connection has a thread of its own."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=50)
+    held: set[socket.socket] = set()
     scheme = "https" if tls else "http"
     this = Gateway(list(deeds), f"{scheme}://127.0.0.1:{listener.getsockname()[1]}")
     threads: list[threading.Thread] = []
@@ -85,6 +92,7 @@ def gateway(*deeds: Deed, tls: ssl.SSLContext | None = None) -> Iterator[Gateway
         with connection:
             connection.settimeout(60)
             with suppress(OSError), tls.wrap_socket(connection, server_side=True) if tls else connection as channel:
+                held.add(channel)
                 this.next_deed()(channel, this)
 
     def accept() -> None:
@@ -93,19 +101,23 @@ def gateway(*deeds: Deed, tls: ssl.SSLContext | None = None) -> Iterator[Gateway
                 connection, _ = listener.accept()
             except OSError:
                 return
-            threads.append(threading.Thread(target=serve, args=(connection,)))
+            threads.append(threading.Thread(target=serve, args=(connection,), daemon=True))
             threads[-1].start()
 
-    acceptor = threading.Thread(target=accept)
-    acceptor.start()
-    try:
-        yield this
-    finally:
+    def stop() -> None:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        acceptor.join()
-        for thread in threads:
-            thread.join()
+
+    with meanwhile(accept, stop):
+        yield this
+    ends_at = time.monotonic() + _MOST_S
+    for thread in threads:
+        thread.join(max(0.0, ends_at - time.monotonic()))
+    left = sum(thread.is_alive() for thread in threads)
+    for connection in held if left else ():
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+    assert not left, f"the client left {left} connections open"
 
 
 def read_request(connection: socket.socket, most_body_bytes: int | None = None) -> Request:

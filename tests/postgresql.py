@@ -47,7 +47,9 @@ class Server:
             "--locale=C",
             "--no-sync",
         ]
-        done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, **_as_nobody())
+        done = subprocess.run(
+            [*map(str, command)], capture_output=True, text=True, check=False, timeout=_START_S, **_as_nobody()
+        )
         if done.returncode:
             raise RuntimeError(f"initdb: {done.stderr.strip()[-300:]}")
 
@@ -76,7 +78,7 @@ class Server:
 
         self._databases += 1
         name = f"inbox{self._databases}"
-        with psycopg.connect(self.url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True, connect_timeout=60) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return self.url.rpartition("/")[0] + f"/{name}"
 
@@ -107,7 +109,7 @@ def running(*, synced: bool = False) -> Iterator[Server]:
         try:
             server.init()
             server.start()
-        except (OSError, RuntimeError, ImportError) as error:
+        except (OSError, RuntimeError, ImportError, subprocess.TimeoutExpired) as error:
             raise LookupError(f"PostgreSQL cannot run here: {error}") from error
         try:
             yield server

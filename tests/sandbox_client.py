@@ -7,11 +7,13 @@ import io
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
+from deadlines import meanwhile
 from PIL import Image
 
 from mmsprep import mm7
@@ -134,11 +136,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def script_running() -> Iterator[Script]:
     """A customer's script on a free port."""
-    with Script() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with Script() as server, meanwhile(partial(server.serve_forever, 0.02), server.shutdown):
+        yield server

@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
+from deadlines import at_once
 from loopback import Gateway, Request, gateway, http, read_request
 
 from mmsprep import Account, prepare
@@ -164,10 +166,6 @@ def test_many_threads_share_them_and_none_gets_the_answer_of_another(message: Me
             found[to] = send(message, to=to, account=kept.account, connections=connections).message_id
 
     with keeping() as kept, Connections() as connections:
-        threads = [threading.Thread(target=some, args=(100 * place,)) for place in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once([partial(some, 100 * place) for place in range(6)])
     assert len(found) == 150 and all(message_id == f"{to}00000" for to, message_id in found.items())
     assert len(kept.requests) <= 6

@@ -7,7 +7,6 @@ import io
 import os
 import subprocess
 import sys
-import threading
 import tomllib
 from email.mime.image import MIMEImage
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 import phonenumbers
 import pytest
+from deadlines import serving
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
 
@@ -143,20 +143,14 @@ def test_fastapi_under_a_real_server_sends_an_upload(mms_gateway: Sandbox) -> No
     from mmsprep.receive.serve import listen, make_server
 
     server = make_server(example("fastapi_endpoint").app)
-    with listen("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            done = httpx.post(
-                f"http://127.0.0.1:{listener.getsockname()[1]}/mms",
-                data={"to": "0409 317 436", "text": "Hello"},
-                files={"files": ("photo.webp", picture(), "image/webp")},
-                timeout=120,
-                trust_env=False,
-            )
-        finally:
-            server.should_exit = True
-            thread.join(60)
+    with listen("127.0.0.1", 0) as listener, serving(server, listener):
+        done = httpx.post(
+            f"http://127.0.0.1:{listener.getsockname()[1]}/mms",
+            data={"to": "0409 317 436", "text": "Hello"},
+            files={"files": ("photo.webp", picture(), "image/webp")},
+            timeout=120,
+            trust_env=False,
+        )
     assert done.status_code == 200, done.text
     assert done.json()["message_id"] == mms_gateway.accepted[0].judgement.message_id
 

@@ -13,10 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
+from deadlines import at_once
 from PIL import Image
 
 from mmsprep import inspect, prepare
@@ -279,11 +281,7 @@ def test_no_more_workers_stay_than_this_process_has_processors(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    threads = [threading.Thread(target=isolated, args=(workspace, nap, _SOME)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once([partial(isolated, workspace, nap, _SOME)] * 3)
     assert len(_idle_workers()) == 1
     assert Settings().worker_count == 1
 
@@ -412,11 +410,7 @@ def test_threads_each_get_their_own_answer(workspace: Workspace) -> None:
     def work(number: int) -> None:
         answers[number] = isolated(workspace, answer, _SOME, number)[2]
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once([partial(work, number) for number in range(12)])
     assert answers == {number: number for number in range(12)}
 
 

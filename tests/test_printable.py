@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from deadlines import program
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import answers, gateway, http
@@ -286,7 +287,7 @@ def test_batch_and_watch(run: Run, environment: dict[str, str], photo: Path, und
     assert done.returncode in (3, 10), done.stderr
     check(done.stderr)
     command = [sys.executable, "-m", "mmsprep", "watch", "in", "watched", "--settle", "0.1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, cwd=tmp_path) as process:
+    with program(command, stderr=subprocess.PIPE, env=environment, cwd=tmp_path) as process:
         assert process.stderr is not None
         lines = [process.stderr.readline() for _ in range(4)]
         process.send_signal(signal.SIGINT)
@@ -315,7 +316,7 @@ def test_what_was_pushed(run: Run, environment: dict[str, str], tmp_path: Path) 
     command = [sys.executable, "-m", "mmsprep", "receive", "--port", "0", "--store", "inbox", "--forward", "false"]
     form = {"id": HOSTILE, "from": HOSTILE, "subject": HOSTILE, "message": HOSTILE, HOSTILE: HOSTILE}
     form |= {"attachment0": base64.b64encode(_jpeg()).decode(), "content_name0": HOSTILE, "content_type0": HOSTILE}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, cwd=tmp_path) as process:
+    with program(command, stderr=subprocess.PIPE, env=environment, cwd=tmp_path) as process:
         assert process.stderr is not None
         first = process.stderr.readline()
         address = re.search(rb"http://[0-9.:]+", first)
@@ -379,8 +380,15 @@ def on_a_terminal(environment: dict[str, str], tmp_path: Path) -> Iterator[Calla
         ours, theirs = pty.openpty()
         command = [sys.executable, "-m", "mmsprep", *map(os.fsdecode, arguments)]
         terminal = environment | {"TERM": "xterm-256color"}
-        with subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=terminal, cwd=tmp_path, start_new_session=True
+        with program(
+            command,
+            most_s=400,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=terminal,
+            cwd=tmp_path,
+            start_new_session=True,
         ) as process:
             os.close(theirs)
             written = b""

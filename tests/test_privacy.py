@@ -169,7 +169,7 @@ def test_no_mark_is_left_in_any_output(name: str, profile: str, marked: Callable
 
 def _assert_nothing_told(path: Path) -> None:
     command = ["exiftool", "-json", "-G0", "-a", "-u", "-ee", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     told = {
         tag: value
         for key, value in json.loads(done.stdout)[0].items()

@@ -9,7 +9,6 @@ import json
 import logging
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from deadlines import serving
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -58,14 +58,7 @@ def serve(store: Store) -> Iterator[Serve]:
         def served(proxies: tuple[str, ...] = (), app: Any = None, **options: Any) -> str:
             server = make_server(app or create_app(store, **options), proxies=proxies)
             listener = stack.enter_context(listen("127.0.0.1", 0))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-
-            def stop() -> None:
-                server.should_exit = True
-                thread.join(60)
-
-            thread.start()
-            stack.callback(stop)
+            stack.enter_context(serving(server, listener))
             return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         yield served

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
+from deadlines import until
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -226,9 +227,7 @@ def test_health_says_so_while_a_push_would_not_be_stored(serve: Serve, store: St
         time.sleep(1.1)
         answer = get(f"{url}/health")
         assert (answer.status_code, answer.text) == (503, "unhealthy")
-    until_healthy_s = time.monotonic() + 60
-    while get(f"{url}/health").status_code != 200:
-        assert time.monotonic() < until_healthy_s
+    until(lambda: get(f"{url}/health").status_code == 200)
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot take room without writing")

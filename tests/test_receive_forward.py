@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import postgresql
 import pytest
+from deadlines import at_once, meanwhile, until
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,21 +67,8 @@ def customer(decide: Callable[[dict[str, Any]], int]) -> Iterator[tuple[str, lis
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with server, meanwhile(partial(server.serve_forever, 0.01), server.shutdown):
         yield f"http://127.0.0.1:{server.server_port}/mms", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def until(done: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < end_s, "waited for a minute"
-        time.sleep(0.01)
 
 
 def states(store: Store) -> dict[str, ForwardState]:
@@ -222,18 +211,15 @@ def test_many_forwarders_on_postgresql_never_hold_the_same_message(
         order: list[tuple[str, int]] = []
 
         def work() -> None:
-            while store.count(ForwardState.PENDING):
+            ends_at = time.monotonic() + 120
+            while store.count(ForwardState.PENDING) and time.monotonic() < ends_at:
                 message = lend(store, lease_s=60)
                 if message:
                     with lock:
                         order.append((message.sender, int(message.id)))
                     settle(store, message, Outcome(), Retry())
 
-        threads = [threading.Thread(target=work) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(120)
+        at_once([work] * 6)
         assert len(order) == len(set(order)) == 40
         for sender in {sender for sender, _ in order}:
             numbers = [number for who, number in order if who == sender]
@@ -371,15 +357,9 @@ def test_what_a_url_gets_can_be_checked_as_standard_webhooks_says(store: Store) 
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with server, meanwhile(partial(server.serve_forever, 0.01), server.shutdown):
         url = f"http://127.0.0.1:{server.server_port}/"
         assert Forwarder(store, url, secret=secret).once() == Tally(done=1)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
     ((headers, body),) = heard
     assert headers["webhook-id"] == store.find("1").key
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 300

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import postgresql
 import pytest
+from deadlines import program
 from typer.testing import CliRunner
 
 from mmsprep.cli import app
@@ -97,16 +98,16 @@ def test_the_operating_system_is_told_to_sync_file_folder_and_database_before_ok
     calls = "trace=fsync,fdatasync,rename,renameat,renameat2,sendto,write,pwrite64"
     with load.Receiver(tmp_path / "inbox") as receiver:
         command = ["strace", "-f", "-y", "-e", calls, "-o", str(trace), "-p", str(receiver.pid)]
-        tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert tracer.stderr
-        line = tracer.stderr.readline()
-        if "attached" not in line:
-            tracer.communicate(timeout=60)
-            pytest.skip(f"strace may not look: {line.strip()}")
-        answer = httpx.post(receiver.url, content=push.body, headers={"Content-Type": push.content_type})
-        assert answer.text == "OK"
-        tracer.terminate()
-        tracer.communicate(timeout=60)
+        with program(command, stderr=subprocess.PIPE, text=True) as tracer:
+            assert tracer.stderr
+            line = tracer.stderr.readline()
+            if "attached" not in line:
+                tracer.kill()
+                pytest.skip(f"strace may not look: {line.strip()}")
+            answer = httpx.post(receiver.url, content=push.body, headers={"Content-Type": push.content_type})
+            assert answer.text == "OK"
+            tracer.terminate()
+            tracer.stderr.read()
     told = trace.read_text(errors="replace")
     sent = told.index("HTTP/1.1 200 OK")
     before = told[:sent]

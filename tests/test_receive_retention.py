@@ -11,6 +11,7 @@ from pathlib import Path
 
 import postgresql
 import pytest
+from deadlines import meanwhile
 
 from mmsprep.errors import UsageError
 from mmsprep.receive import Retention, open_store, schema
@@ -75,16 +76,11 @@ def test_what_is_pushed_while_somebody_collects_is_never_without_its_bytes(open_
             while not stop.is_set():
                 other.collect(list(_names(other)))
 
-        thread = threading.Thread(target=collect)
-        thread.start()
-        try:
+        with meanwhile(collect, stop.set):
             for number in range(40):
                 add(store, str(number), b"%d" % (number % 7), done=False)
                 if number % 3 == 0:
                     prune(store, 0.0, waiting_too=True)
-        finally:
-            stop.set()
-            thread.join(60)
         for found in store.messages():
             assert [len(store.read(part)) for part in found.parts] == [1]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import serving
 from sandbox_client import JPEG, NUMBER, fields, post_form
 from typer.testing import CliRunner
 
@@ -31,12 +31,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def url(store: Store) -> Iterator[str]:
     """A receiver with a secret path."""
     server = make_server(create_app(store, secret=SECRET))
-    with listen("127.0.0.1", 0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
+    with listen("127.0.0.1", 0) as listener, serving(server, listener):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}{SECRET}"
-        server.should_exit = True
-        thread.join(60)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from deadlines import at_once
 
 from mmsprep import Journal
 from mmsprep.errors import ContentRefused, JournalError, SendOutcomeUnknown
@@ -164,7 +165,7 @@ def test_of_any_number_who_reserve_and_claim_the_same_one_begins(tmp_path: Path)
     def contend() -> None:
         with Journal(tmp_path / "j.db", wait_s=60) as journal, places_in(journal) as book:
             book.reserve(EVERYBODY)
-            together.wait()
+            together.wait(120)
             for recipient in EVERYBODY:
                 claim = claim_of(recipient)
                 if book.claim(claim) is None:
@@ -172,11 +173,7 @@ def test_of_any_number_who_reserve_and_claim_the_same_one_begins(tmp_path: Path)
                     book.settle(claim, receipt_of(claim))
 
     together = threading.Barrier(4)
-    threads = [threading.Thread(target=contend) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once([contend] * 4)
     assert sorted(won) == sorted(set(won)), "nobody twice"
     with Journal(tmp_path / "j.db") as journal:
         assert [entry.recipient for entry in journal.entries()] == sorted(won)

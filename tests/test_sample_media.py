@@ -63,7 +63,7 @@ def _formats(path: str, *track_types: str) -> tuple[str, ...]:
 
 def _decodes(path: str, demuxer: str) -> bool:
     command = [executable(Settings()), "-v", "error", "-f", demuxer, "-i", str(_FOLDER / path), "-f", "null"]
-    return subprocess.run([*command, "-"], capture_output=True, check=False).returncode == 0
+    return subprocess.run([*command, "-"], capture_output=True, check=False, timeout=120).returncode == 0
 
 
 def test_the_manifest_and_the_folder_agree_both_ways() -> None:
@@ -89,7 +89,7 @@ def test_every_entry_is_complete_and_names_a_known_format_or_error() -> None:
 
 def test_the_manifest_is_what_the_recipes_say() -> None:
     code = f"import sys; sys.path.insert(0, {str(_FOLDER)!r}); import make; sys.stdout.write(make.manifest())"
-    written = subprocess.run([sys.executable, "-X", "utf8", "-c", code], capture_output=True, check=True)
+    written = subprocess.run([sys.executable, "-X", "utf8", "-c", code], capture_output=True, check=True, timeout=300)
     assert written.stdout.decode().replace("\r\n", "\n") == (_FOLDER / "MANIFEST.toml").read_text("utf-8")
 
 
@@ -274,7 +274,7 @@ def _is_variable_rate() -> bool:
 
 def _has_silent_track() -> bool:
     command = [executable(Settings()), "-v", "error", "-i", str(_FOLDER / "formats/silent-track.mp4")]
-    told = subprocess.run([*command, "-vn", "-f", "s16le", "-"], capture_output=True, check=True).stdout
+    told = subprocess.run([*command, "-vn", "-f", "s16le", "-"], capture_output=True, check=True, timeout=300).stdout
     return len(told) > 10_000 and not any(told)
 
 

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from deadlines import program, until
 from typer.testing import CliRunner
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
@@ -28,14 +29,11 @@ def running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str]
     """The command in a process of its own, and its address."""
     environment = {**os.environ, "TMPDIR": str(folder), "MMSPREP_SANDBOX_PASSWORD": "other"}
     command = [sys.executable, "-m", "mmsprep", "sandbox", "--port", "0", *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            assert process.stderr is not None
-            address = re.search(r"http://\S+", process.stderr.readline())
-            assert address
-            yield process, address[0]
-        finally:
-            process.kill()
+    with program(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr
+        address = re.search(r"http://\S+", process.stderr.readline())
+        assert address
+        yield process, address[0]
 
 
 @pytest.mark.posix("signals")
@@ -45,13 +43,15 @@ def test_it_runs_until_it_is_told_to_end_and_leaves_nothing(tmp_path: Path, numb
         door = f"{address}/mms/sendmms.php"
         form = fields(username="me", password="other")
         with httpx.Client(trust_env=False, timeout=60) as client:
-            while True:
-                try:
-                    first = client.post(door, data=form)
-                    break
-                except httpx.ConnectError:
-                    continue
-            assert first.status_code == 503
+            answered: list[httpx.Response] = []
+
+            def answers() -> bool:
+                with suppress(httpx.ConnectError):
+                    answered.append(client.post(door, data=form))
+                return bool(answered)
+
+            until(answers)
+            assert answered[0].status_code == 503
             assert client.post(door, data=form).text.startswith("Success")
             assert "61409317436" in client.get(address).text
             assert "other" not in client.get(address).text

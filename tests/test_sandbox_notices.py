@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from deadlines import program, until
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
 
@@ -34,14 +34,14 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pa
     """``mmsprep receive`` as a process of its own: its address and its store."""
     folder = tmp_path_factory.mktemp("receiver") / "inbox"
     command = [sys.executable, "-m", "mmsprep", "receive", "--store", str(folder), "--port", "0", "--secret", SECRET]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        try:
-            address = next(found[0] for line in process.stderr if (found := re.search(r"http://[0-9.]+:[0-9]+", line)))
-            yield f"{address}{SECRET}", folder
-        finally:
-            process.terminate()
-            process.stderr.read()
+    # Nobody reads its log meanwhile: in a file it cannot fill a pipe.
+    log = folder.with_name("log")
+    with log.open("wb") as file, program(command, most_s=1800, stderr=file) as process:
+        until(lambda: process.poll() is not None or re.search(r"http://[0-9.]+:[0-9]+", log.read_text()))
+        address = re.search(r"http://[0-9.]+:[0-9]+", log.read_text())
+        assert address, log.read_text()
+        yield f"{address[0]}{SECRET}", folder
+        process.terminate()
 
 
 @pytest.fixture

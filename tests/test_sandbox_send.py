@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from pathlib import Path
 
 import pytest
+from deadlines import serving
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
 
@@ -93,15 +93,10 @@ def test_what_the_handset_replies_is_received_and_stored(gateway: Sandbox, tmp_p
     photo = (sample_media / "formats" / "photo.jpg").read_bytes()
     with open_store(tmp_path / "inbox") as store, listen("127.0.0.1", 0) as listener:
         server = make_server(create_app(store, secret="/a-path-that-nobody-guesses"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
+        with serving(server, listener):
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/a-path-that-nobody-guesses"
             files = [("photo.jpg", "image/jpeg", photo)]
             delivery = gateway.push(url, sender=NUMBER, subject="Für dich", message="a & b", files=files)
-        finally:
-            server.should_exit = True
-            thread.join()
         assert delivery.ok, delivery.attempts
         (stored,) = store.messages()
     assert (stored.sender, stored.subject, stored.text) == (NUMBER, "Für dich", "a & b")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import serving
 from loopback import gateway, succeeds
 from typer.testing import CliRunner
 
@@ -133,28 +134,20 @@ def test_a_name_is_no_sender() -> None:
 
 
 def test_the_command_asks_and_the_reports_come_to_the_receiver_by_message_id(tmp_path: Path) -> None:
-    import threading
-
     from mmsprep.receive import create_app
     from mmsprep.receive.serve import listen, make_server
 
     with open_store(tmp_path / "inbox") as store, listen("127.0.0.1", 0) as listener:
         server = make_server(create_app(store, secret="/in/a-secret-path-of-mine"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/in/a-secret-path-of-mine"
-        try:
-            with Sandbox(notify=url) as running:
-                environment = {"SMSGLOBAL_USERNAME": "sandbox", "SMSGLOBAL_PASSWORD": "sandbox"}
-                arguments = ["send", "--to", TO, "-m", "Hello", "--via", "mm7", "--from", "19197", "--yes"]
-                arguments += ["--report", "delivery,read", "--expiry", "2d", "--priority-class", "low"]
-                done = CliRunner().invoke(app, [*arguments, "--gateway", running.url], env=environment)
-                assert done.exit_code == 0, done.output
-                running.told(2)
-                message_id = running.accepted[0].judgement.message_id
-        finally:
-            server.should_exit = True
-            thread.join(60)
+        with serving(server, listener), Sandbox(notify=url) as running:
+            environment = {"SMSGLOBAL_USERNAME": "sandbox", "SMSGLOBAL_PASSWORD": "sandbox"}
+            arguments = ["send", "--to", TO, "-m", "Hello", "--via", "mm7", "--from", "19197", "--yes"]
+            arguments += ["--report", "delivery,read", "--expiry", "2d", "--priority-class", "low"]
+            done = CliRunner().invoke(app, [*arguments, "--gateway", running.url], env=environment)
+            assert done.exit_code == 0, done.output
+            running.told(2)
+            message_id = running.accepted[0].judgement.message_id
         found = store.messages()
     assert {(one.what, one.status, one.about_id) for one in found} == {
         (What.DELIVERY_REPORT, "Retrieved", message_id),

@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import postgresql
 import pytest
+from deadlines import at_once
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import answers, gateway, http, resets_before_the_reply, succeeds
@@ -222,16 +224,12 @@ def test_of_two_who_settle_at_once_one_does(journal: str) -> None:
         barrier = threading.Barrier(4)
 
         def decide(number: int) -> None:
-            barrier.wait()
+            barrier.wait(120)
             with suppress(UsageError):
                 book.decide(entry, arrived=bool(number % 2), person=str(number))
                 outcomes.append(True)
 
-        threads = [threading.Thread(target=decide, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once([partial(decide, number) for number in range(4)])
     assert outcomes == [True]
 
 
