@@ -18,7 +18,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from deadlines import at_once
 from PIL import Image
 
 from mmsprep import inspect, prepare
@@ -281,6 +280,8 @@ def test_no_more_workers_stay_than_this_process_has_processors(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    from deadlines import at_once
+
     at_once([partial(isolated, workspace, nap, _SOME)] * 3)
     assert len(_idle_workers()) == 1
     assert Settings().worker_count == 1
@@ -409,6 +410,8 @@ def test_threads_each_get_their_own_answer(workspace: Workspace) -> None:
 
     def work(number: int) -> None:
         answers[number] = isolated(workspace, answer, _SOME, number)[2]
+
+    from deadlines import at_once
 
     at_once([partial(work, number) for number in range(12)])
     assert answers == {number: number for number in range(12)}
