@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mmsprep.hook import pre_send, pre_send_async
     from mmsprep.message import Forecast, Message, read_message
     from mmsprep.model import Part, Progress
-    from mmsprep.pipeline import forecast, inspect, prepare, split
+    from mmsprep.pipeline import forecast, forecast_split, inspect, prepare, split
     from mmsprep.pipeline.intake import Excerpt
     from mmsprep.pipeline.job import Inspection, Job
     from mmsprep.profile import Profile, load_profile
@@ -54,6 +54,7 @@ _PLACES = {
     "Tracked": "tracking",
     "deliver": "delivery",
     "forecast": "pipeline",
+    "forecast_split": "pipeline",
     "inspect": "pipeline",
     "load_account": "sender",
     "load_profile": "profile",
@@ -92,6 +93,7 @@ __all__ = [
     "__version__",
     "deliver",
     "forecast",
+    "forecast_split",
     "inspect",
     "load_account",
     "load_profile",

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from mmsprep import Job, read_message
 from mmsprep.batch import Batch, ItemOutcome, Status, run_batch
@@ -22,6 +23,7 @@ from mmsprep.batch.listing import InputFile
 from mmsprep.batch.outcome import outcome_document
 from mmsprep.batch.storage import LocalStorage
 from mmsprep.batch.work import Assignment, Recipe, make, versions_here
+from mmsprep.cli import app
 from mmsprep.errors import LedgerError, NotFound, Unreadable, UsageError
 from mmsprep.model import Part, Span
 from mmsprep.profile import Profile
@@ -477,3 +479,45 @@ def test_a_priority_counts_in_every_message_that_has_such_a_file(tmp_path: Path)
     assert [one.error for one in (*plain, *preferred)] == [None] * 4
     before, after = (read_message(tmp_path / name / "both").parts for name in ("out1", "out2"))
     assert after[0].size_bytes > before[0].size_bytes
+
+
+def test_a_priority_may_name_a_file_by_its_place_below_the_input(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    for folder in ("a", "b"):
+        for seed, name in enumerate(("cover.png", "other.png")):
+            data = io.BytesIO()
+            Image.effect_noise((400, 300), 12 + seed).convert("RGB").save(data, "PNG")
+            put(root / folder / name, data.getvalue())
+    outcomes = run(root, tmp_path / "out", each="folder", limit_bytes=30_000, priorities={"a/cover.png": 3.0})
+    assert [one.error for one in outcomes] == [None, None]
+    preferred, plain = (read_message(tmp_path / "out" / name).parts[0] for name in ("a", "b"))
+    assert preferred.size_bytes > plain.size_bytes * 1.1
+
+
+@pytest.mark.parametrize("each", ["folder", "rows.csv"])
+def test_a_priority_for_no_file_is_told_before_anything_is_made(each: str, tmp_path: Path) -> None:
+    """A slip in a name would be lost without a word: the same error as of one message."""
+    root = tmp_path / "in"
+    put(root / "x/a.png", picture(1))
+    (tmp_path / "rows.csv").write_text("id,files\none,x/a.png\n")
+    wanted: dict[str, Any] = {"each": each if each == "folder" else str(tmp_path / each)}
+    for priorities in ({"b.png": 2.0}, {"a.png": 2.0, "y/a.png": 2.0}):
+        with pytest.raises(UsageError, match=r"a priority is given for '(b|y/a)\.png', which is none of the files"):
+            run(root, tmp_path / "out", **wanted, priorities=priorities)
+        with pytest.raises(UsageError, match="none of the files"):
+            list(foresee(Batch(source=str(root), target=str(tmp_path / "out"), **wanted, priorities=priorities)))
+        assert not (tmp_path / "out").exists()
+    assert run(root, tmp_path / "out", **wanted, priorities={"a.png": 2.0})[0].error is None
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_seconds_of_a_batch_without_a_recording_are_told(
+    dry: tuple[str, ...], tmp_path: Path, sample_media: Path
+) -> None:
+    source, out = tmp_path / "in", str(tmp_path / "out")
+    put(source / "a.png", picture(1))
+    command = ["batch", str(source), out, "--executor", "serial", "--to", "0.5s", *dry]
+    assert "--from and --to changed nothing" in CliRunner().invoke(app, command).stderr
+    put(source / "b.wav", (sample_media / "formats/a-law.wav").read_bytes())
+    told = CliRunner().invoke(app, command)
+    assert told.exit_code == 0 and "changed nothing" not in told.stderr

@@ -311,6 +311,25 @@ def test_a_file_rests_when_it_was_seen_unchanged_long_enough(tmp_path: Path) -> 
     assert path not in unrest
 
 
+def test_a_watch_tells_of_a_priority_for_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
+    pytest.importorskip("watchfiles", reason="needs the extra 'watch'")
+    from threading import Event
+
+    put(tmp_path / "in/a.png", picture(1))
+    told: list[str] = []
+    batch = Batch(
+        source=str(tmp_path / "in"),
+        target=str(tmp_path / "out"),
+        each="folder",
+        priorities={"a.png": 2, "late.png": 2},
+    )
+    stop = Event()
+    for outcome in watch(batch, settle_s=0.2, executor="serial", stop=stop, note=told.append):
+        assert outcome.error is None
+        stop.set()
+    assert len(told) == 1 and "'late.png', which is none of the files" in told[0] and "'a.png'" not in told[0]
+
+
 def test_a_drop_folder_converts_what_appears_and_leaves_what_is_still_written(tmp_path: Path) -> None:
     pytest.importorskip("watchfiles", reason="needs the extra 'watch'")
     from threading import Event
@@ -320,7 +339,7 @@ def test_a_drop_folder_converts_what_appears_and_leaves_what_is_still_written(tm
     batch = Batch(source=str(source), target=str(out))
     stop = Event()
     seen: list[str] = []
-    for outcome in watch(batch, settle_s=0.5, executor="serial", stop=stop):
+    for outcome in watch(batch, settle_s=0.5, executor="serial", stop=stop, note=pytest.fail):
         seen.append(outcome.id)
         assert outcome.index == len(seen) - 1
         if outcome.id == "before.png":

@@ -118,6 +118,18 @@ def test_a_dry_run_writes_nothing(sample_media: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dry_run_of_a_split_tells_each_message(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.effect_noise((300, 200), 12 + number).convert("RGB").save(tmp_path / f"{number}.png")
+    options = ("--split", "--limit", "5000", "-m", "hello", "--json", "-o", tmp_path / "out")
+    told = mmsprep("prepare", *sorted(tmp_path.glob("*.png")), *options, "--dry-run")
+    messages = json.loads(told.stdout)["messages"]
+    assert [one["text"] for one in messages] == ["hello", ""]
+    assert all(one["predicted"] and one["total_bytes"] <= 5_000 for one in messages)
+    assert sum(len(one["parts"]) for one in messages) == 3
+    assert not (tmp_path / "out").exists()
+
+
 def test_inspect_says_what_a_renamed_file_is(sample_media: Path, tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes((sample_media / "formats/clip.mp4").read_bytes())
     done = mmsprep("inspect", tmp_path, "--json")

@@ -241,6 +241,9 @@ def test_two_excerpts_of_one_clip_are_two_parts_each_with_its_own_seconds(media:
 
 def test_seconds_for_the_whole_job_are_the_one_recordings_and_never_guessed(media: Path, sample_media: Path) -> None:
     photo = min((sample_media / "formats").glob("*.jpg"))
+    broken = ("broken.jpg", b"\xff\xd8\xff\xe0 no picture")
+    (left,) = prepare([broken, media / "b.wav"], from_s=1, to_s=2, on_error="skip").parts
+    assert left.span == Span(1.0, 2.0), "what is left out takes no wish with it"
     message = prepare([photo, media / "b.wav"], from_s="0:01", to_s="0:02")
     assert [part.span for part in message.parts] == [None, Span(1, 2)]
     with pytest.raises(UsageError, match=r"2 recordings and clips .*\[0:05-0:20\]"):

@@ -198,6 +198,21 @@ def test_priority_moves_quality_towards_the_one_that_has_it() -> None:
     assert shifted[1] < plain[1]
 
 
+@given(sources, st.integers(1_000, 400_000), st.lists(st.sampled_from([0.01, 0.5, 1, 2, 4, 100]), min_size=8))
+def test_no_priority_makes_a_set_impossible_that_fits_without(
+    sources: list[TableSource], budget: int, priorities: list[float]
+) -> None:
+    plain = [Candidate(partial(_same, source)) for source in sources]
+    wished = [replace(one, priority=priority) for one, priority in zip(plain, priorities, strict=False)]
+    without, with_them = divide(plain, budget), divide(wished, budget)
+    assert isinstance(with_them, Shortfall) == isinstance(without, Shortfall)
+    if isinstance(with_them, Shortfall):
+        assert with_them == without
+    else:
+        floors = [source.floor_quality for source in sources]
+        assert all(share.quality >= floor - 1e-9 for share, floor in zip(with_them, floors, strict=True))
+
+
 def test_below_everyones_floor_is_a_shortfall_that_says_what_is_needed() -> None:
     clip = TableSource([(100_000, 10), (400_000, 40)], floor_quality=25)
     result = _run([clip], 150_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 from typer.testing import CliRunner
 
-from mmsprep import Job, Message, forecast, prepare, split
+from mmsprep import Job, Message, forecast, forecast_split, prepare, split
 from mmsprep.cli import app
 from mmsprep.errors import BelowFloor, MmsprepError
 from mmsprep.hook import pre_send
@@ -132,6 +133,11 @@ def test_a_chat_too_long_for_one_message_tells_of_split_which_sends_its_pages(ch
         prepare([("chat.png", chat)], text="our chat", limit_bytes=60_000)
     messages = split(job)
     assert len(messages) > 1
+    foreseen = forecast_split(job)
+    assert len(foreseen) > 1
+    assert [one.text for one in foreseen] == ["our chat", *[""] * (len(foreseen) - 1)]
+    pages = [[part.page for one in several for part in one.parts] for several in (messages, foreseen)]
+    assert pages[0] == pages[1]
     assert [one.text for one in messages] == ["our chat", *[""] * (len(messages) - 1)]
     assert all(one.total_bytes <= 60_000 for one in messages)
     _check_pages(messages, (_WIDTH, _HEIGHT))
@@ -194,11 +200,12 @@ def test_pages_too_rich_for_a_message_of_their_own_are_made_smaller() -> None:
     paper = Image.new("RGB", ink.size, "white")
     paper.paste(ink, mask=Image.fromarray((rnd.random((400, 40)) < 0.12).astype(np.uint8) * 255).resize(ink.size))
     job = Job(attachments=[("dense.png", _png(paper))], limit_bytes=12_000)
-    messages = split(job)
-    _check_pages(messages, paper.size)
-    assert all(message.total_bytes <= 12_000 for message in messages)
-    heights = [part.page.bottom_px - part.page.top_px for one in messages for part in one.parts if part.page]
-    assert max(heights) <= paper.width
+    for wanted in (job, replace(job, best_effort=True)):
+        messages = split(wanted)
+        _check_pages(messages, paper.size)
+        assert all(message.total_bytes <= 12_000 for message in messages)
+        heights = [part.page.bottom_px - part.page.top_px for one in messages for part in one.parts if part.page]
+        assert max(heights) <= paper.width
 
 
 def test_pages_stand_among_other_attachments_by_their_attachment(chat: bytes) -> None:

@@ -201,6 +201,21 @@ def test_priority_gives_a_picture_more_of_the_bytes() -> None:
     assert shifted.parts[0].size_bytes > plain.parts[0].size_bytes * 1.1
 
 
+@pytest.mark.parametrize("weight", [0.01, 4, 100])
+def test_a_wish_yields_to_the_floors_of_the_others(weight: float) -> None:
+    """Noise costs so much that nobody can have what a high priority asks for."""
+    inputs = []
+    for number in range(2):
+        out = io.BytesIO()
+        Image.effect_noise((300, 200), 12 + number).convert("RGB").save(out, "PNG")
+        inputs.append((f"{number}.png", out.getvalue()))
+    assert forecast(Job(attachments=inputs, limit_bytes=9_000, priorities={0: weight})).total_bytes <= 9_000
+    message = prepare(inputs, limit_bytes=9_000, priorities={0: weight})
+    wished, other = message.parts
+    assert (wished.size_bytes > other.size_bytes) == (weight > 1)
+    assert min(wished.quality, other.quality) >= 19
+
+
 def test_a_priority_finds_a_file_without_its_folder_and_refuses_a_stranger(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(_photo(30))
     (tmp_path / "b.jpg").write_bytes(_photo(31))

@@ -138,7 +138,8 @@ def run_batch(
         An outcome for each item, in the order of the listing.
 
     Raises:
-        UsageError: the two locations overlap so that results would become inputs; no such executor.
+        UsageError: the two locations overlap so that results would become inputs; no such executor; a priority is for
+            a file that no message has.
         LedgerError: another run is at work in the output.
         MmsprepError: the listing or the output cannot be used at all.
     """
@@ -154,10 +155,12 @@ def open_batch(
     worker_count: int | None = None,
     settings: Settings | None = None,
     look_only: bool = False,
+    growing: bool = False,
 ) -> Iterator[OpenBatch]:
     """Ledger and workers, for one or several rounds over the same output; raises as :func:`run_batch`.
 
-    ``look_only``: a copy of the ledger, and nothing is written.
+    ``look_only``: a copy of the ledger, and nothing is written. ``growing``: a priority may be for a file that is not
+    there yet.
     """
     settings = settings or load_settings()
     profile = batch.profile if isinstance(batch.profile, Profile) else load_profile(batch.profile)
@@ -167,6 +170,8 @@ def open_batch(
         if Path(source.location).exists():
             raise NotFound(batch.source, "is a file, no folder; give its folder, or prepare the file by itself")
         raise NotFound(batch.source, "there is no such folder")
+    if not growing and (problem := strange_priorities(batch)):
+        raise UsageError(problem)
     opened_ledger = copied_ledger(target) if look_only else open_ledger(target)
     with open_executor(executor, worker_count, settings) as workforce, opened_ledger as ledger:
         if not batch.resume:
@@ -182,6 +187,27 @@ def open_batch(
             split=batch.split,
         )
         yield OpenBatch(batch, source, target, recipe, ledger, workforce, leave_out)
+
+
+def strange_priorities(batch: Batch) -> str:
+    """What to say of priorities for names that no file of ``batch`` has, which nobody would hear of; else empty."""
+    strangers = dict.fromkeys(batch.priorities)
+    items = _listed(batch, open_storage(batch.source), check_apart(batch.source, batch.target)) if strangers else ()
+    for given in (given for item in items for given in item.inputs):
+        for name in work.names_of(given) & strangers.keys():
+            del strangers[name]
+        if not strangers:
+            return ""
+    names = ", ".join(map(repr, strangers))
+    return f"a priority is given for {names}, which is none of the files in {batch.source}" if strangers else ""
+
+
+def _listed(batch: Batch, source: Storage, leave_out: str, folder: str = "", *, deep: bool = True) -> Iterator[Item]:
+    if batch.each == EACH_FILE:
+        return list_files(source, leave_out, folder, deep=deep)
+    if batch.each == EACH_FOLDER:
+        return list_folders(source, leave_out, folder, deep=deep)
+    return list_manifest(Path(batch.each), source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +268,7 @@ class OpenBatch:
 
     def items(self, folder: str = "", *, deep: bool = True) -> Iterator[Item]:
         """What is to be made of ``folder`` (default: of everything)."""
-        if self._batch.each == EACH_FILE:
-            return list_files(self.source, self._leave_out, folder, deep=deep)
-        if self._batch.each == EACH_FOLDER:
-            items = list_folders(self.source, self._leave_out, folder, deep=deep)
-        else:
-            items = list_manifest(Path(self._batch.each), self.source)
+        items = _listed(self._batch, self.source, self._leave_out, folder, deep=deep)
         return map(self._room_to_split.checked, items) if self._batch.split else items
 
     def outcomes(

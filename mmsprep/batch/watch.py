@@ -20,7 +20,7 @@ from mmsprep.batch.executors import LOCAL
 from mmsprep.batch.listing import Item
 from mmsprep.batch.outcome import ItemOutcome, Status
 from mmsprep.batch.storage import check_apart, is_remote
-from mmsprep.batch.tree import EACH_FILE, EACH_FOLDER, Batch, OpenBatch, open_batch
+from mmsprep.batch.tree import EACH_FILE, EACH_FOLDER, Batch, OpenBatch, open_batch, strange_priorities
 from mmsprep.errors import InputError, NotFound, ToolMissing, UsageError
 from mmsprep.settings import Settings
 from mmsprep.tools.extras import install_command
@@ -77,6 +77,7 @@ def watch(
     settings: Settings | None = None,
     stop: threading.Event | None = None,
     begun: Callable[[], object] | None = None,
+    note: Callable[[str], object] | None = None,
 ) -> Iterator[ItemOutcome]:
     """Do what is in the batch's input now, then whatever appears in it, until ``stop`` is set.
 
@@ -88,6 +89,7 @@ def watch(
         executor, worker_count, settings: as in :func:`mmsprep.batch.run_batch`.
         stop: ends the watch.
         begun: called once everything is seen that appears.
+        note: called with what may be a slip: a priority for a file that is not there, or not yet.
 
     Raises:
         UsageError: the input is no local folder, or a manifest was given.
@@ -103,7 +105,9 @@ def watch(
         import watchfiles
     except ImportError:
         raise ToolMissing(f"watch: needs watchfiles; {install_command('watch')}") from None
-    with open_batch(batch, executor=executor, worker_count=worker_count, settings=settings) as opened:
+    with open_batch(batch, executor=executor, worker_count=worker_count, settings=settings, growing=True) as opened:
+        if note and (problem := strange_priorities(batch)):
+            note(f"{problem}; it counts where one of that name appears")
         root = Path(batch.source).resolve()
         rounds = _Rounds(opened, root, check_apart(batch.source, batch.target), settle_s)
         # The watcher is at work before the first look, so that nothing can appear between the two.

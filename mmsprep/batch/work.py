@@ -265,9 +265,22 @@ def wanted_seconds(attachments: tuple[AttachmentInput, ...], recipe: Recipe) -> 
 
 
 def _priorities_of(work: Assignment) -> dict[str | int, float]:
-    """Those that the batch gives to files which this item has."""
-    names = {name for given in work.inputs for name in (given.name, PurePosixPath(given.name).name)}
-    return {name: weight for name, weight in work.recipe.job.priorities.items() if name in names}
+    """Those that the batch gives to files which this item has; by index where the place in the source is meant."""
+    wished: dict[str | int, float] = {}
+    for called, weight in work.recipe.job.priorities.items():
+        for index, given in enumerate(work.inputs):
+            if called in names_of(given):
+                wished[called if called in _own_names(given) else index] = weight
+    return wished
+
+
+def names_of(given: InputFile) -> set[str]:
+    """What a wish for one file may call it: as its message does, without its folder, or by its place in the source."""
+    return _own_names(given) | {given.file.name}
+
+
+def _own_names(given: InputFile) -> set[str]:
+    return {given.name, PurePosixPath(given.name).name}
 
 
 def _check_unchanged(work: Assignment, source: Storage) -> None:

@@ -137,6 +137,7 @@ def batch(
 def _foresee(wanted: Batch, *, json_output: bool) -> int:
     from mmsprep.batch.foresee import Foresight, foresee, foreseen_document
     from mmsprep.cli.batch_foreseen import foreseen_lines, foreseen_summary
+    from mmsprep.cli.batch_progress import NOTHING_TO_CUT
 
     found = []
     for one in foresee(wanted):
@@ -150,6 +151,9 @@ def _foresee(wanted: Batch, *, json_output: bool) -> int:
         raise EmptyFolder(wanted.source, "there is nothing in it to convert")
     if not json_output:
         say(foreseen_summary(found))
+        looked_at = [file for one in found for file in one.files]
+        if wanted.job.span and looked_at and not any(file.is_timed for file in looked_at):
+            say(NOTHING_TO_CUT)
     return _SOME_FAILED if any(one.status is Foresight.REFUSE for one in found) else 0
 
 
@@ -194,7 +198,7 @@ def _run(
     if not json_output:
         console.print(tally.table())
         console.print(tally.summary(wanted.target), style="bold", soft_wrap=True)
-        for line in (*tally.problems(), *tally.remarks()):
+        for line in (*tally.problems(), *tally.remarks(cuts=wanted.job.span is not None)):
             say(line)
     return _SOME_FAILED if tally.failed else 0
 
@@ -254,7 +258,14 @@ def watch(
         tell = _print if json_output else _tell
         begun = None if json_output else lambda: say("watching; Ctrl-C stops")
         with suppress(KeyboardInterrupt):
-            for outcome in watched(wanted, settle_s=settle, executor=executor, worker_count=jobs, begun=begun):
+            for outcome in watched(
+                wanted,
+                settle_s=settle,
+                executor=executor,
+                worker_count=jobs,
+                begun=begun,
+                note=lambda words: say(f"note: {words}"),
+            ):
                 tell(outcome)
 
 

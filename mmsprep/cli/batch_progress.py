@@ -16,6 +16,7 @@ from mmsprep.batch.outcome import ItemOutcome, Made, Status
 from mmsprep.batch.tree import AtWork, OpenBatch
 from mmsprep.cli.printing import console_for
 from mmsprep.errors import AttachmentError, MmsprepError
+from mmsprep.formats import FORMATS
 from mmsprep.message.wording import duration_words, short_name, size_words
 from mmsprep.model import QUALITY_BANDS, Action
 from mmsprep.printable import printable
@@ -28,6 +29,7 @@ _PROBLEMS_SHOWN = 10
 _WORKERS_SHOWN = 16
 _REMARKS_SHOWN = 10
 _LONG_S = 2.0
+NOTHING_TO_CUT = "note: --from and --to changed nothing: none of the files is a recording or clip"
 
 
 class Tally:
@@ -42,7 +44,7 @@ class Tally:
         self._codes: Counter[str] = Counter()
         self._shown: list[str] = []
         self._low: list[tuple[float, str]] = []
-        self._low_count = self._part_count = self._told_count = 0
+        self._low_count = self._part_count = self._told_count = self._timed_count = 0
         self._told: list[str] = []
         self._recent: deque[float] = deque(maxlen=2_000)
         self._workers: dict[str, tuple[int, float, str]] = {}
@@ -80,6 +82,7 @@ class Tally:
         """Keep the worst of what is low, and the first warnings."""
         for part in made.parts:
             self._part_count += 1
+            self._timed_count += FORMATS[part["source"]["format"]].is_timed
             if part["action"] == Action.TRANSCODE and round(part["quality"]) < QUALITY_BANDS["medium"]:
                 self._low_count += 1
                 self._low.append((part["quality"], item_id))
@@ -162,8 +165,13 @@ class Tally:
             codes = ", ".join(f"{count:,} {code}" for code, count in self._codes.most_common())
             yield f"{self.failed:,} failed in all ({codes}); --report FILE lists them"
 
-    def remarks(self) -> Iterator[str]:
-        """What is low, the worst first, and what was warned of; the first of each, and how many there are."""
+    def remarks(self, *, cuts: bool) -> Iterator[str]:
+        """What is low, the worst first, and what was warned of; the first of each, and how many there are.
+
+        Before that, where seconds were asked for (``cuts``), that nothing has any.
+        """
+        if cuts and self._part_count and not self._timed_count:
+            yield NOTHING_TO_CUT
         if self._low_count:
             worst = ", ".join(f"{name} ({round(quality)})" for quality, name in self._low)
             more = f" and {self._low_count - len(self._low):,} more" if self._low_count > len(self._low) else ""

@@ -123,9 +123,10 @@ def _made(job: Job, files: Sequence[str], *, dry_run: bool, split: bool, shown: 
 
     with progress_bar(shown=shown) as bar:
         progress = load_beside(files, bar)
-        if dry_run:
-            return [pipeline.forecast(job, progress=progress)]
-        return pipeline.split(job, progress=progress) if split else [pipeline.run(job, progress=progress)]
+        if split:
+            make = pipeline.forecast_split if dry_run else pipeline.split
+            return make(job, progress=progress)
+        return [(pipeline.forecast if dry_run else pipeline.run)(job, progress=progress)]
 
 
 def _written(results: Sequence[Message | Forecast], output: Path, *, force: bool) -> Sequence[Path | None]:

@@ -98,6 +98,11 @@ class Format:
     advice: str = ""
 
     @property
+    def is_timed(self) -> bool:
+        """Whether it can be a recording or clip, of which some seconds can be chosen."""
+        return self.kind in (Kind.AUDIO, Kind.VIDEO) and (self.demuxer is not None or self.slug == "evrc")
+
+    @property
     def extensions(self) -> frozenset[str]:
         """Every extension that is honest for this format, in small letters, without the dot."""
         return frozenset((self.extension, *self.also_named.split()))

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mmsprep.pipeline.order import forecast, inspect, prepare, run, split
+    from mmsprep.pipeline.order import forecast, forecast_split, inspect, prepare, run, split
 
-__all__ = ["forecast", "inspect", "prepare", "run", "split"]
+__all__ = ["forecast", "forecast_split", "inspect", "prepare", "run", "split"]
 
 
 def __getattr__(name: str) -> object:

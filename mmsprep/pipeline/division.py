@@ -114,6 +114,11 @@ class Ask:
         """The level of a set in which this one has ``quality``, the inverse of :meth:`target`."""
         return PERFECT - (PERFECT - quality) * self.priority
 
+    @property
+    def least(self) -> float:
+        """The quality that it must have: its floor, or all there is."""
+        return min(self.floor, self.best)
+
     def target(self, level: float) -> float:
         """The quality this one is brought to when the set is at ``level``."""
         wanted = PERFECT - (PERFECT - level) / self.priority
@@ -138,10 +143,14 @@ def _without_loss(points: Sequence[CurvePoint]) -> tuple[CurvePoint, ...]:
 
 
 def divide_asks(asks: Sequence[Ask], budget_bytes: int, least: float = 0.0) -> list[int] | None:
-    """Bytes for each ask, or ``None`` when not even the floors fit; none below ``least``, a level, if that can be."""
-    if sum(ask.size_at(ask.target(0)) for ask in asks) > budget_bytes:
+    """Bytes for each ask, or ``None`` when not even the floors fit; none below ``least``, a level, if that can be.
+
+    Floors go before priorities: where there is not enough for both, the level is one at which nobody has more than its
+    floor.
+    """
+    if sum(ask.size_at(ask.least) for ask in asks) > budget_bytes:
         return None
-    low, high = 0.0, PERFECT
+    low, high = min((ask.level(0) for ask in asks), default=0.0), PERFECT
     for _ in range(_BISECTIONS):
         level = (low + high) / 2
         fits = sum(ask.size_at(ask.target(level)) for ask in asks) <= budget_bytes

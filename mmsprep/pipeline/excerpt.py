@@ -27,7 +27,7 @@ hand."""
 
 def is_timed(info: MediaInfo) -> bool:
     """Whether seconds of it can be sent: recordings and clips, but no melodies, animations and stills."""
-    return (info.kind in (Kind.AUDIO, Kind.VIDEO) and FORMATS[info.format].demuxer is not None) or info.format == "evrc"
+    return info.kind in (Kind.AUDIO, Kind.VIDEO) and FORMATS[info.format].is_timed
 
 
 def the_timed_one(found: Sequence[tuple[Attachment, MediaInfo]]) -> int:

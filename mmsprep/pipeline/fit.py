@@ -178,7 +178,7 @@ def fit(
 def floor_bytes(candidate: Candidate) -> int:
     """The least bytes at which this one is worth sending."""
     ask = _ask(candidate, keep=False)
-    return ask.size_at(ask.target(0))
+    return ask.size_at(ask.least)
 
 
 @dataclass(slots=True)
@@ -378,7 +378,7 @@ class _Fitting:
         if not any(poor):
             return None
         needs = [
-            ask.learnt(made).size_at(ask.floor) if is_poor else ask.size_at(ask.target(0))
+            ask.learnt(made).size_at(ask.floor) if is_poor else ask.size_at(ask.least)
             for ask, made, is_poor in zip(self.asks, self.renditions, poor, strict=True)
         ]
         # No lift reached it: it takes more than there is, whatever the curve says.
@@ -423,7 +423,7 @@ def _total(renditions: Sequence[Rendition]) -> int:
 
 
 def _shortfall(asks: Sequence[Ask]) -> Shortfall:
-    return Shortfall(tuple(ask.size_at(ask.target(0)) for ask in asks), tuple(ask.points[0].size_bytes for ask in asks))
+    return Shortfall(tuple(ask.size_at(ask.least) for ask in asks), tuple(ask.points[0].size_bytes for ask in asks))
 
 
 def _ask(candidate: Candidate, keep: bool) -> Ask:

@@ -9,9 +9,9 @@ file (each stage makes its own), and nothing is written: :meth:`mmsprep.message.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NoReturn, TypeVar
 
@@ -38,7 +38,14 @@ from mmsprep.pipeline.compare import plan_after_listening
 from mmsprep.pipeline.fit import Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, Moment
 from mmsprep.pipeline.job import Inspection, Job, Quality
-from mmsprep.pipeline.pages import in_pages, pages_show_more, reads_whole, with_pages, with_smaller_pages
+from mmsprep.pipeline.pages import (
+    in_pages,
+    is_read_without_effort,
+    pages_show_more,
+    reads_whole,
+    with_pages,
+    with_smaller_pages,
+)
 from mmsprep.pipeline.rescue import groups_in_order, inseparable, rescued, too_many_pages
 from mmsprep.pipeline.running import Entry, Run, one_of, started
 from mmsprep.pipeline.slides import becomes_slides, most_parts, noted, slides_of
@@ -48,6 +55,7 @@ from mmsprep.profile import DEFAULT_PROFILE, Profile
 from mmsprep.settings import Settings
 
 _Result = TypeVar("_Result")
+_Told = TypeVar("_Told", bound=Message | Forecast)
 
 
 def prepare(
@@ -143,40 +151,7 @@ def split(job: Job, *, settings: Settings | None = None, progress: ProgressCallb
         MmsprepError: as :func:`prepare`; also when one attachment alone does not fit a message.
     """
     with started(job, settings, progress) as this:
-        entries = _open(this, _understand(this, any_number=True), any_number=True)
-        try:
-            return _finish_groups(this, in_pages(entries) or entries)
-        except BelowFloor:
-            for smaller in with_smaller_pages(this, entries):
-                with suppress(BelowFloor):
-                    return _finish_groups(this, in_pages(smaller) or smaller)
-            raise
-
-
-def _finish_groups(this: Run, entries: Sequence[Entry]) -> list[Message]:
-    """A message of each group, the text with the first."""
-    groups = _of_what_is_sound(this, entries, partial(_grouped, this)) or _nothing_left(this)
-    following = replace(this, text="")
-    runs = [this, *[following] * (len(groups) - 1)]
-    made = [
-        message for one, group in zip(runs, groups, strict=True) for message in _finish_group(one, following, group)
-    ]
-    return made or [_nothing_left(this)]
-
-
-def _finish_group(this: Run, following: Run, entries: Sequence[Entry]) -> list[Message]:
-    """One message; two, where what was forecast falls short once it is encoded."""
-    units = inseparable(entries)
-    split_to_its_end = len(units) < 2
-    try:
-        message = _of_what_is_sound(this, entries, partial(_finish, this, splits=True, at_last=split_to_its_end))
-    except BelowFloor:
-        if split_to_its_end:
-            raise
-        middle = units[len(units) // 2][0]
-        first = _finish_group(this, following, entries[:middle])
-        return [*first, *_finish_group(following if first else this, following, entries[middle:])]
-    return [message] if message else []
+        return _split(this, _finish)
 
 
 def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCallback | None = None) -> Forecast:
@@ -186,24 +161,20 @@ def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCa
         MmsprepError: as :func:`prepare`.
     """
     with started(job, settings, progress) as this:
-        entries = _open(this, _understand(this))
-        divided, shares = _of_what_is_sound(
-            this, entries, partial(_paged_first, this, partial(_above_floor, work=_divided))
-        ) or _nothing_left(this)
-        parts = predict_parts(this, divided, shares)
-        told = [predict_part(this, 1, *of) for of in zip(divided, shares, strict=True)]
-        overhead = overhead_bytes(parts, this.text, this.subject)
-        return Forecast(
-            profile=this.profile.name,
-            limit_bytes=this.limit_bytes,
-            total_bytes=overhead + sum(part.size_bytes for part in parts),
-            overhead_bytes=overhead,
-            parts=tuple(parts),
-            text=this.text,
-            subject=this.subject,
-            rejected=_rejections(this),
-            warnings=(*_warnings(this, parts), *advice(this, divided, told, budget_bytes_of(this, divided))),
-        )
+        message = _of_what_is_sound(this, _open(this, _understand(this)), partial(_paged_first, this, _foreseen))
+        return message or _nothing_left(this)
+
+
+def forecast_split(
+    job: Job, *, settings: Settings | None = None, progress: ProgressCallback | None = None
+) -> list[Forecast]:
+    """Predict the messages that :func:`split` would make of ``job``, without the final encodes.
+
+    Raises:
+        MmsprepError: as :func:`split`.
+    """
+    with started(job, settings, progress) as this:
+        return _split(this, _foreseen)
 
 
 def inspect(
@@ -223,6 +194,56 @@ def inspect(
     job = Job(attachments=attachments, profile=profile, on_error="skip")
     with started(job, settings, None) as this:
         return inspected(this)[1]
+
+
+def _split(this: Run, finish: Callable[..., _Told]) -> list[_Told]:
+    """As few as it takes; where a page cannot be read even so, of smaller ones, as far as these show more."""
+    entries = _open(this, _understand(this, any_number=True), any_number=True)
+    made: list[list[_Told]] = []
+    problem: BelowFloor | None = None
+    for cut in chain([entries], with_smaller_pages(this, entries)):
+        try:
+            made.append(_finish_groups(this, in_pages(cut) or cut, finish))
+        except BelowFloor as error:
+            problem = problem or error
+            continue
+        if not this.job.best_effort or is_read_without_effort(_worst_page(made[-1])):
+            break
+    if problem and not made:
+        raise problem
+    return max(made, key=_worst_page)
+
+
+def _worst_page(messages: Sequence[Message | Forecast]) -> float:
+    return min((part.quality for message in messages for part in message.parts if part.page), default=100.0)
+
+
+def _finish_groups(this: Run, entries: Sequence[Entry], finish: Callable[..., _Told]) -> list[_Told]:
+    """A message of each group, the text with the first."""
+    groups = _of_what_is_sound(this, entries, partial(_grouped, this)) or _nothing_left(this)
+    following = replace(this, text="")
+    runs = [this, *[following] * (len(groups) - 1)]
+    made = [
+        message
+        for one, group in zip(runs, groups, strict=True)
+        for message in _finish_group(one, following, group, finish)
+    ]
+    return made or [_nothing_left(this)]
+
+
+def _finish_group(this: Run, following: Run, entries: Sequence[Entry], finish: Callable[..., _Told]) -> list[_Told]:
+    """One message; two, where what was forecast falls short once it is encoded."""
+    units = inseparable(entries)
+    split_to_its_end = len(units) < 2
+    try:
+        message = _of_what_is_sound(this, entries, partial(finish, this, splits=True, at_last=split_to_its_end))
+    except BelowFloor:
+        if split_to_its_end:
+            raise
+        middle = units[len(units) // 2][0]
+        first = _finish_group(this, following, entries[:middle], finish)
+        return first + _finish_group(following if first else this, following, entries[middle:], finish)
+    return [message] if message else []
 
 
 def _understand(this: Run, *, any_number: bool = False) -> list[Entry]:
@@ -357,7 +378,21 @@ def _fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[
         renditions = fit([entry.ready for entry in entries], shares, budget_bytes, render_all)
         if not isinstance(renditions, Shortfall):
             return entries, renditions
+        if any(entry.ready.priority != 1 for entry in entries):
+            entries = _without_priorities(entries)
+            continue
         entries = rescued(this, entries, renditions, budget_bytes)
+
+
+def _without_priorities(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, all alike: no wish makes a set impossible that fits without it."""
+    told = "its priority does not count: with it another part would fall below its floor"
+    return [
+        entry
+        if entry.ready.priority == 1
+        else replace(entry, candidate=replace(entry.ready, priority=1.0), notes=(*entry.notes, told))
+        for entry in entries
+    ]
 
 
 def _placed(entries: Sequence[Entry]) -> list[Entry]:
@@ -438,6 +473,26 @@ def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_las
             " this is a bug in mmsprep, nothing was written"
         )
     return message
+
+
+def _foreseen(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_last: bool = True) -> Forecast:
+    """Divide, and tell what that promises."""
+    entries, shares = _above_floor(this, entries, _divided, splits=splits, at_last=at_last)
+    parts = predict_parts(this, entries, shares)
+    told = [predict_part(this, 1, *of) for of in zip(entries, shares, strict=True)]
+    helpful = advice(this, entries, told, budget_bytes_of(this, entries), splits=splits)
+    overhead = overhead_bytes(parts, this.text, this.subject)
+    return Forecast(
+        profile=this.profile.name,
+        limit_bytes=this.limit_bytes,
+        total_bytes=overhead + sum(part.size_bytes for part in parts),
+        overhead_bytes=overhead,
+        parts=tuple(parts),
+        text=this.text,
+        subject=this.subject,
+        rejected=_rejections(this),
+        warnings=(*_warnings(this, parts), *helpful),
+    )
 
 
 def _rejections(this: Run) -> tuple[Rejection, ...]:

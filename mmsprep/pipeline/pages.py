@@ -107,6 +107,11 @@ def _pages_of(this: Run, entry: Entry, floor: float | None, halvings: int = 0) -
     return tuple(pages)
 
 
+def is_read_without_effort(quality: float) -> bool:
+    """Whether a page of ``quality`` (0..100) is, so that it need not be made smaller."""
+    return quality >= _PAGE_FLOOR
+
+
 def in_pages(entries: Sequence[Entry], most: int | None = None) -> list[Entry] | None:
     """The entries, those that have pages in these; ``None`` where none has, or there would be more than ``most``."""
     if not any(entry.pages for entry in entries):

@@ -12,7 +12,7 @@ from functools import partial
 from mmsprep.errors import MmsprepError, TooManyAttachments
 from mmsprep.model import Attachment, MediaInfo
 from mmsprep.pipeline.classify import classify
-from mmsprep.pipeline.excerpt import checked_span, the_timed_one
+from mmsprep.pipeline.excerpt import checked_span, is_timed, the_timed_one
 from mmsprep.pipeline.intake import take_in
 from mmsprep.pipeline.job import Inspection
 from mmsprep.pipeline.running import Run
@@ -61,7 +61,10 @@ def _with_asked_span(
     """The attachments, the one recording or clip among them with the seconds that the job asks for."""
     span = this.job.span
     known = [(one, info) for one, info in zip(taken, looked_at, strict=True) if isinstance(info, MediaInfo)]
-    if span is None or len(known) < len(taken):  # what cannot be read is told first
+    is_told_first = len(known) < len(taken)
+    if is_told_first and this.job.on_error == "skip":
+        is_told_first = not any(is_timed(info) for _, info in known)
+    if span is None or is_told_first:  # of what cannot be read
         return list(taken)
     index = the_timed_one(known)
     return [replace(one, span=span) if one.index == index else one for one in taken]
