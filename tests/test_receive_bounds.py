@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from deadlines import until
+from endless import hang
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -21,12 +22,12 @@ from test_receive_kill import load
 from mmsprep import mm7
 from mmsprep.errors import EnvelopeTooLarge, MalformedEnvelope, MalformedPush, PushTooLarge, StoreError
 from mmsprep.message.mime import Entity, parse_multipart
-from mmsprep.model import Attachment
 from mmsprep.receive import Limits, read
-from mmsprep.receive.incoming import RawPush
 from mmsprep.receive.parse_form import parse_form
 from mmsprep.receive.parse_mm7 import parse_mm7
 from mmsprep.receive.store import Store
+from mmsprep.receive.unreadable import listed
+from mmsprep.tools.libraries import share
 
 __all__ = ["serve", "store"]
 
@@ -152,15 +153,10 @@ def test_no_repeated_bytes_cost_more_than_their_number(content_type: str, pieces
     assert time.process_time() - begun_s < 2 * MOST_CPU_S
 
 
-def hang(attachment: Attachment, told: RawPush, limits: Limits) -> read.Read:
-    """A reader that never ends."""
-    while True:
-        time.sleep(0.01)
-
-
 def test_reading_that_takes_too_long_is_ended_and_the_push_is_kept(
     serve: Serve, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    share(hang.__module__)
     url = serve(limits=Limits(read_timeout_s=3))
     with monkeypatch.context() as changed:
         changed.setattr(read, "read_push", hang)
@@ -170,6 +166,8 @@ def test_reading_that_takes_too_long_is_ended_and_the_push_is_kept(
     assert store.count() == 0
     assert post(url, data=FORM).text == "OK"
     assert (store.count(), store.size().unreadable) == (1, 1)
+    (kept,) = listed(store, 10)
+    assert kept.reason == "reading it was given up (over_input_limit)"
 
 
 def test_a_page_cannot_push_where_there_is_no_secret(serve: Serve, store: Store) -> None:
