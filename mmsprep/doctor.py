@@ -5,16 +5,14 @@ Comes in: settings. Goes out: checks for ``mmsprep doctor``. Never: a change to 
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
 
 from mmsprep.errors import MmsprepError
 from mmsprep.settings import Settings, load_settings
-
-if TYPE_CHECKING:
-    pass
+from mmsprep.tools.extras import install, reinstall
 
 _ENCODERS = {
     "libx264": "H.264 clips",
@@ -24,20 +22,7 @@ _ENCODERS = {
     "h263": "clips for old handsets",
     "mpeg4": "clips for MPEG-4 handsets",
 }
-_PACKAGES = (
-    "pillow",
-    "pillow-heif",
-    "ffmpeg-python",
-    "filetype",
-    "pydub",
-    "pymediainfo",
-    "mido",
-    "numpy",
-    "pyvips-binary",
-)
-_GET_FFMPEG = (
-    "'pip install --force-reinstall imageio-ffmpeg' brings a complete ffmpeg; MMSPREP_FFMPEG names another one"
-)
+_REQUIRED = re.compile(r"([\w.-]+)[^;]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +40,34 @@ def diagnose(settings: Settings | None = None) -> list[Check]:
     """Look at everything that mmsprep stands on."""
     settings = settings or load_settings()
     checks = [Check("Python", sys.version.split()[0], sys.version_info >= (3, 11), True, "3.11 or newer")]
-    checks += [_package(name) for name in _PACKAGES]
+    checks += [_package(name) for name in _packages()]
     checks += _pillow()
     checks += _mediainfo()
     return checks + _ffmpeg(settings) + _defences(settings)
+
+
+def _packages() -> list[str]:
+    """What mmsprep requires wherever it runs, by its own metadata."""
+    try:
+        required = metadata.requires("mmsprep") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [found[1] for one in required if (found := _REQUIRED.fullmatch(one))]
 
 
 def _package(name: str) -> Check:
     try:
         return Check(name, metadata.version(name), True, True)
     except metadata.PackageNotFoundError:
-        return Check(name, "not installed", False, True, f"pip install {name}")
+        return Check(name, "not installed", False, True, install(name))
 
 
 def _pillow() -> list[Check]:
-    from PIL import features
-
-    advice = "'pip install --force-reinstall pillow' brings a complete one"
+    try:
+        from PIL import features
+    except ImportError:
+        return []  # It was just said that there is no Pillow.
+    advice = f"'{reinstall('pillow')}' brings a complete one"
     return [
         Check(f"Pillow: {title}", "yes" if ok else "no", ok, needed, advice)
         for name, title, needed in (
@@ -87,8 +83,10 @@ def _pillow() -> list[Check]:
 
 
 def _mediainfo() -> list[Check]:
-    from pymediainfo import MediaInfo
-
+    try:
+        from pymediainfo import MediaInfo
+    except ImportError:
+        return []
     ok = bool(MediaInfo.can_parse())
     advice = "install the system's libmediainfo (for example 'apt-get install libmediainfo0v5')"
     return [Check("libmediainfo", "yes" if ok else "no", ok, True, advice)]
@@ -118,13 +116,14 @@ def _defences(settings: Settings) -> list[Check]:
 def _ffmpeg(settings: Settings) -> list[Check]:
     from mmsprep.tools import ffmpeg
 
+    advice = f"'{reinstall('imageio-ffmpeg')}' brings a complete ffmpeg; MMSPREP_FFMPEG names another one"
     try:
         where, version = ffmpeg.executable(settings), ffmpeg.version(settings)
         available = ffmpeg.encoders(settings)
     except MmsprepError as error:
-        return [Check("ffmpeg", str(error), False, True, _GET_FFMPEG)]
+        return [Check("ffmpeg", str(error), False, True, advice)]
     checks = [Check("ffmpeg", f"{version} ({where})", True, True)]
     for encoder, use in _ENCODERS.items():
         ok = encoder in available
-        checks.append(Check(f"ffmpeg: {encoder}", use if ok else f"missing: no {use}", ok, False, _GET_FFMPEG))
+        checks.append(Check(f"ffmpeg: {encoder}", use if ok else f"missing: no {use}", ok, False, advice))
     return checks

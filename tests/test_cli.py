@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -37,7 +38,13 @@ def test_a_name_that_lies_costs_nothing_but_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "completed"),
-    [("mmsprep prepa", ["prepare"]), ("mmsprep prepare --prof", ["--profile"]), ("mmsprep inbox nothing-like-it", [])],
+    [
+        ("mmsprep prepa", ["prepare"]),
+        ("mmsprep prepare --prof", ["--profile"]),
+        ("mmsprep inbox nothing-like-it", []),
+        ("mmsprep prepare --profile spark", ["spark-nz"]),
+        ("mmsprep profiles show legacy", ["legacy-gsm"]),
+    ],
 )
 def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]) -> None:
     program = shutil.which("mmsprep", path=str(Path(sys.executable).parent))
@@ -45,6 +52,32 @@ def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]
     told = {"_MMSPREP_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     done = subprocess.run([program], env={**os.environ, **told}, capture_output=True, text=True, check=False)
     assert done.stdout.split() == completed
+
+
+def _all(command: Any, words: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    below = getattr(command, "commands", {}).items()
+    return [(words, command), *(found for name, one in below for found in _all(one, (*words, name)))]
+
+
+def test_the_manual_page_has_every_command_with_its_options_and_is_troff() -> None:
+    done = mmsprep("--man")
+    assert done.returncode == 0 and not done.stderr
+    page = done.stdout.decode()
+    sections = dict(
+        re.findall(r"^\.SS (mmsprep [a-z0-9 ]*[a-z0-9])[^\n]*\n(.*?)(?=^\.S[SH])", page, re.DOTALL | re.MULTILINE)
+    )
+    everything = _all(typer.main.get_command(app))
+    assert set(sections) == {" ".join(("mmsprep", *words)) for words, _ in everything if words}
+    for words, command in everything[1:]:
+        for option in (option for one in command.params for option in one.opts if option.startswith("--")):
+            assert option.replace("-", "\\-") in sections[" ".join(("mmsprep", *words))]
+    assert EXAMPLES["status"][0] in page
+    assert "12 sent with an unknown outcome" in page
+    if groff := shutil.which("groff"):
+        command = [groff, "-man", "-ww", "-Tutf8"]
+        shown = subprocess.run(command, input=done.stdout, capture_output=True, check=True, timeout=60)
+        assert not shown.stderr
+        assert b"gateway accepts" in shown.stdout
 
 
 def test_settings_that_make_no_sense_are_told_although_a_worker_should_have_been_started(

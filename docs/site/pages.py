@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,22 +169,3 @@ def _python() -> str:
             home = found.__module__ if inspect.isclass(found) or inspect.isfunction(found) else places[name]
             lines += [f"::: {home}.{name}", ""]
     return "\n".join(lines)
-
-
-def _manual() -> str:
-    """What ``man mmsprep`` shows: the commands' own words, in troff."""
-    lines = [f'.TH MMSPREP 1 "" "mmsprep {mmsprep.__version__}"', ".SH NAME", f"mmsprep \\- {app.info.help}"]
-    for words, text in _helps():
-        quoted = text.replace("\\", "\\e").replace("-", "\\-")
-        lines += [
-            f'.SH "{" ".join(["mmsprep", *words])}"',
-            ".nf",
-            *(f"\\&{line}" for line in quoted.splitlines()),
-            ".fi",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    # python docs/site/pages.py > mmsprep.1
-    sys.stdout.write(_manual())

@@ -86,7 +86,9 @@ def run(words: Sequence[str]) -> NoReturn:
 
 
 def _root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    man: Annotated[bool, typer.Option("--man", help="Print the manual page, for 'man -l -', and exit.")] = False,
     verbose: VerboseFlag = 0,
 ) -> None:
     log_as_asked(verbose)
@@ -94,6 +96,12 @@ def _root(
         from mmsprep import __version__
 
         put(f"mmsprep {__version__}")
+        raise typer.Exit
+    if man:
+        from mmsprep.cli.manual import manual
+
+        for line in manual(context.command).splitlines():
+            put(line)
         raise typer.Exit
     from mmsprep.tools.memory import keep_freed_memory
 

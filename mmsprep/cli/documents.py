@@ -9,16 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from mmsprep.doctor import Check
-from mmsprep.message.message import Message
-from mmsprep.mm7.status import Status
-from mmsprep.pipeline.job import Inspection
-from mmsprep.profile import Profile, Suggestion
+from mmsprep.message.document import SCHEMA, Json, document, info_document
 
 if TYPE_CHECKING:
     from mmsprep.delivery import Delivery
+    from mmsprep.doctor import Check
     from mmsprep.errors import MmsprepError
-from mmsprep.message.document import SCHEMA, Json, document, info_document
+    from mmsprep.message.message import Message
+    from mmsprep.mm7.status import Status
+    from mmsprep.pipeline.job import Inspection
+    from mmsprep.profile import Profile, Suggestion
 
 
 def inspection_document(inspections: Iterable[Inspection], profile: Profile) -> Json:

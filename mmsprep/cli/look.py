@@ -13,6 +13,7 @@ from mmsprep.cli.printing import (
     console_for,
     inputs_of,
     print_json,
+    profiles_that_begin,
     put,
     reported,
     say,
@@ -93,7 +94,9 @@ def profiles_suggest(
 
 
 @profiles_app.command("show")
-def profiles_show(name: Annotated[str, typer.Argument(help="A profile's name, or a .toml file.")]) -> None:
+def profiles_show(
+    name: Annotated[str, typer.Argument(help="A profile's name, or a .toml file.", autocompletion=profiles_that_begin)],
+) -> None:
     """Show a profile's limits, targets and compatibility table."""
     with reported():
         from mmsprep.cli.tables import profile_table
@@ -105,14 +108,17 @@ def profiles_show(name: Annotated[str, typer.Argument(help="A profile's name, or
 def doctor(json_output: JsonFlag = False) -> None:
     """Say what is installed, which ffmpeg is used, what is missing and how to get it."""
     with reported(json_output):
-        from mmsprep.cli.documents import diagnosis_document
-        from mmsprep.cli.tables import diagnosis_table
         from mmsprep.doctor import diagnose
 
         found = diagnose()
+        # Each is loaded where it is needed: this command is for when something is missing.
         if json_output:
+            from mmsprep.cli.documents import diagnosis_document
+
             print_json(diagnosis_document(found))
         else:
+            from mmsprep.cli.tables import diagnosis_table
+
             console_for().print(diagnosis_table(found))
         if any(not check.ok and check.needed for check in found):
             raise typer.Exit(7)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmsprep.errors import MmsprepError, OutputError, SeveralErrors, UsageError
+from mmsprep.errors import MmsprepError, OutputError, SeveralErrors, ToolMissing, UsageError
 from mmsprep.model import Phones
 from mmsprep.printable import json_text, printable
 
@@ -40,7 +40,23 @@ _Misuse: type[Exception] = typer.BadParameter.__mro__[2]
 """What typer raises for a command line that it cannot read; only some of its versions have a public name for it."""
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
-ProfileOption = Annotated[str, typer.Option("-p", "--profile", help="A profile's name, or the path of a .toml file.")]
+
+def profiles_that_begin(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from mmsprep.profile import network_names, profile_names
+
+    return [name for name in (*profile_names(), *network_names()) if name.startswith(incomplete)]
+
+
+ProfileOption = Annotated[
+    str,
+    typer.Option(
+        "-p",
+        "--profile",
+        help="A profile's name, or the path of a .toml file.",
+        autocompletion=profiles_that_begin,
+    ),
+]
 VerboseFlag = Annotated[
     int,
     typer.Option(
@@ -258,6 +274,9 @@ def reported(json_output: bool = False, *, one_line: bool = False) -> Iterator[N
             _drop_output()
             say(f"error: standard output cannot be written ({error.strerror})")
             raise typer.Exit(OutputError.exit_status) from None
+        if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("mmsprep"):
+            say(f"error: the Python package {error.name} is not installed here; 'mmsprep doctor' says how to get it")
+            raise typer.Exit(ToolMissing.exit_status) from None
         if os.environ.get("MMSPREP_DEBUG"):
             for line in traceback.format_exc().splitlines():
                 say(line)

@@ -169,9 +169,11 @@ class RemoteBlobs:
         try:
             import fsspec
         except ImportError as error:
+            from mmsprep.tools.extras import install_command
+
             raise ToolMissing(
                 f"attachments at {url.partition('://')[0]}:// need the package fsspec and the one for that store"
-                " (s3fs, gcsfs, adlfs, ...); pip install them"
+                f" (s3fs, gcsfs, adlfs, ...); {install_command('remote')} brings those of s3://"
             ) from error
         try:
             self._files: Any

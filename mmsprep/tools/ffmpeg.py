@@ -68,17 +68,18 @@ def executable(settings: Settings) -> str:
 
 @lru_cache(maxsize=1)
 def _bundled() -> str:
-    import imageio_ffmpeg
-
     try:
+        import imageio_ffmpeg
+
         return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError:
+    except (ImportError, RuntimeError):
         found = shutil.which("ffmpeg")
     if found:
         return found
+    from mmsprep.tools.extras import reinstall
+
     raise ToolMissing(
-        "ffmpeg: not found; 'pip install --force-reinstall imageio-ffmpeg' brings one,"
-        " or MMSPREP_FFMPEG names one that is installed"
+        f"ffmpeg: not found; '{reinstall('imageio-ffmpeg')}' brings one, or MMSPREP_FFMPEG names one that is installed"
     )
 
 

@@ -18,11 +18,6 @@ from mmsprep.tools.untrusted import content_of
 Track = dict[str, Any]
 """One track's facts, by pymediainfo's names; ``track_type`` is ``General``, ``Video``, ``Audio``, ..."""
 
-_ADVICE = (
-    "'pip install --force-reinstall pymediainfo' brings it for common systems, elsewhere install the system's"
-    " libmediainfo"
-)
-
 
 def read_tracks(attachment: Attachment) -> list[Track]:
     """Every track's facts, without those that are spelled out for people.
@@ -37,7 +32,12 @@ def read_tracks(attachment: Attachment) -> list[Track]:
         if not MediaInfo.can_parse():
             raise ImportError("the library cannot be loaded")
     except ImportError as error:
-        raise ToolMissing(f"MediaInfo: {error}; {_ADVICE}") from error
+        from mmsprep.tools.extras import reinstall
+
+        advice = (
+            f"'{reinstall('pymediainfo')}' brings it for common systems, elsewhere install the system's libmediainfo"
+        )
+        raise ToolMissing(f"MediaInfo: {error}; {advice}") from error
     with content_of(attachment) as content:
         try:
             found = MediaInfo.parse(content.rewound(), encoding_errors="replace")

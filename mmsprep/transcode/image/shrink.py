@@ -58,9 +58,10 @@ def load_vips() -> Any:
     try:
         import pyvips
     except (ImportError, OSError) as error:
+        from mmsprep.tools.extras import reinstall
+
         raise ToolMissing(
-            f"libvips, which makes pictures smaller, does not load ({error});"
-            " 'pip install --force-reinstall pyvips-binary' brings it"
+            f"libvips, which makes pictures smaller, does not load ({error}); '{reinstall('pyvips-binary')}' brings it"
         ) from error
     finally:
         if unset:
