@@ -94,7 +94,7 @@ class Receiver:
             except httpx.HTTPError:
                 pass
             if time.monotonic() > end_s or self._child.poll() is not None:
-                raise RuntimeError(f"the receiver did not start: {self.log()[-1000:]}")
+                raise RuntimeError(f"the receiver did not start (status {self._child.poll()}): {self.log()[-1000:]}")
             time.sleep(0.02)
 
     def kill(self) -> None:
