@@ -6,12 +6,18 @@ run, and nobody knows which test it was.
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import multiprocessing
+import os
+import signal
 import socket
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -89,3 +95,60 @@ def until(done: Callable[[], object], *, most_s: float = 60.0, every_s: float = 
     while not done():
         assert time.monotonic() < ends_at, f"not so after {most_s:g} s: {done}"
         time.sleep(every_s)
+
+
+async def until_async(done: Callable[[], object], *, most_s: float = 60.0) -> None:
+    """Wait in an event loop until ``done`` says so."""
+    async with asyncio.timeout(most_s):
+        while not done():
+            await asyncio.sleep(0.01)
+
+
+@contextmanager
+def processes(count: int, *, most_s: float = MOST_S) -> Iterator[Callable[..., list[Any]]]:
+    """``each(work, arguments)`` gives what ``work`` returns for all arguments, in new processes that exist already."""
+    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+
+    def each(work: Callable[[Any], Found], arguments: Sequence[Any]) -> list[Found]:
+        return list(pool.map(work, arguments, timeout=most_s))
+
+    try:
+        each(abs, range(count))
+        yield each
+    finally:
+        # Where one hangs, the others are not waited for either.
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        pool.shutdown(cancel_futures=True)
+
+
+def forked(work: Callable[[], object], *, most_s: float = MOST_S) -> int:
+    """The exit status of a fork of this process that does ``work`` and ends: 0, or 1 where that raises.
+
+    Where it hangs it says on standard error where it stands, and is killed. Nothing that earlier tests left behind is
+    disposed of in it: that would wait for threads which only the first process has.
+    """
+    gc.collect()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            gc.disable()
+            work()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    ends_at = time.monotonic() + most_s
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > ends_at:
+            os.kill(child, signal.SIGABRT)  # pytest's faulthandler says where it stands
+            time.sleep(1)
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise AssertionError(f"the forked process was killed after {most_s:g} s: {work}")
+        time.sleep(0.005)

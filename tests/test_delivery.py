@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import program, until, until_async
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import (
@@ -309,8 +310,7 @@ def test_a_task_that_is_cancelled_while_the_request_is_out_is_unknown(message: M
 
     async def cancelled(this: Gateway) -> None:
         task = asyncio.create_task(send_async(message, to=ONE, account=account(this), journal=path))
-        while not this.requests:
-            await asyncio.sleep(0.01)
+        await until_async(lambda: this.requests)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -414,13 +414,14 @@ def test_killed_at_any_point_nobody_gets_it_twice_and_nobody_is_lost(message: Me
         environment |= {"PYTHONPATH": ":".join(sys.path)}
         for _ in range(3):
             before, wanted = this.connections, chance.randint(1, 5)
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
-            with child:
-                while this.connections < before + wanted and child.poll() is None:
-                    time.sleep(0.001)
+            with program(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as child:
+                until(
+                    lambda: this.connections >= before + wanted or child.poll() is not None,  # noqa: B023 - at once
+                    every_s=0.001,
+                )
                 time.sleep(chance.random() * 0.03)
                 child.kill()
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
     counts = Counter(received(this))
     assert max(counts.values()) == 1, counts
     unknown = [to for to in numbers if f"error: {to}: not sent, because nobody knows" in done.stderr]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 import postgresql
 import pytest
+from deadlines import forked, processes, program, until, until_async
 from loopback import (
     Gateway,
     Request,
@@ -53,8 +53,6 @@ ONCE = Patience(attempts=1)
 MESSAGE = Message(profile="smsglobal", limit_bytes=300_000, parts=(), text="Hello there")
 SUBJECT = Subject(recipient=TO, key="k", content_sha256="c", gateway="g")
 RECEIPT = Receipt(recipient=TO, message_id="1234567890123456", transaction_id="t", via=Via.HTTP)
-FORK = multiprocessing.get_context("fork") if hasattr(os, "fork") else None
-SPAWN = multiprocessing.get_context("spawn")
 
 both_doors = pytest.mark.parametrize("via", list(Via))
 both_ways = pytest.mark.parametrize("wait", [False, True], ids=["blocking", "async"])
@@ -124,9 +122,8 @@ def _race(arguments: tuple[str, str, str, float]) -> list[str]:
 @both_doors
 def test_processes_that_send_the_same_send_it_once(place: str, via: str) -> None:
     """Each opens the journal for every send, as a task does, and all of them make it at the same moment."""
-    with gateway(slowly()) as this, SPAWN.Pool(4) as pool:
-        pool.map(abs, range(4))
-        found = pool.map(_race, [(this.url, place, via, time.time() + 2)] * 4, 1)
+    with gateway(slowly()) as this, processes(4) as each:
+        found = each(_race, [(this.url, place, via, time.time() + 2)] * 4)
         told = Counter(what for one_process in found for what in one_process)
     assert received(this) == Counter(f"6140000{n:04d}" for n in range(5))
     assert told["sent"] == 5
@@ -134,22 +131,13 @@ def test_processes_that_send_the_same_send_it_once(place: str, via: str) -> None
 
 
 @pytest.mark.posix("fork")
-def test_a_journal_that_was_opened_before_a_fork_works_in_both(place: str) -> None:
+def test_a_journal_that_was_opened_before_a_fork_works_in_both(place: str, tmp_path: Path) -> None:
     """As a prefork worker holds one: the parent's connections are left alone."""
-    assert FORK is not None
     with Journal(place) as journal, gateway(slowly()) as this:
         assert one(this.url, TO, journal) == "sent"
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                os.write(write, " ".join([one(this.url, TO, journal), one(this.url, "61400000002", journal)]).encode())
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
-        os.close(write)
-        with os.fdopen(read, "rb") as pipe:
-            assert pipe.read() == b"earlier sent"
+        told = tmp_path / "told"
+        assert forked(lambda: told.write_text(" ".join(one(this.url, to, journal) for to in (TO, "61400000002")))) == 0
+        assert told.read_text() == "earlier sent"
         assert one(this.url, "61400000002", journal) == "earlier"
         assert one(this.url, "61400000003", journal) == "sent"
     assert max(received(this).values()) == 1
@@ -215,8 +203,8 @@ def test_workers_do_not_wait_for_each_others_exchanges(tmp_path: Path) -> None:
         meet.wait(60)
         return http("Success. ID = 1234567890123456")
 
-    with gateway(answers(reply)) as this, SPAWN.Pool(4) as pool:
-        found = pool.map(_tasks, [(this.url, str(tmp_path / "journal.db"), n) for n in range(4)], 1)
+    with gateway(answers(reply)) as this, processes(4) as each:
+        found = each(_tasks, [(this.url, str(tmp_path / "journal.db"), n) for n in range(4)])
     assert found == [["sent"] * 4] * 4
     assert len(this.requests) == 16
 
@@ -238,8 +226,7 @@ def test_a_task_that_is_cancelled_before_its_body_went_out_has_not_sent(place: s
     async def cancelled(this: Gateway) -> None:
         there = Account("ann", "hunter2-hunter2", this.url.replace("http:", "https:"))
         task = asyncio.create_task(send_async(MESSAGE, to=TO, account=there, journal=place, via=via))
-        while not this.connections:
-            await asyncio.sleep(0.01)
+        await until_async(lambda: this.connections)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -280,8 +267,7 @@ def test_a_task_that_is_cancelled_after_its_body_went_out_is_unknown(place: str,
                 task = asyncio.ensure_future(
                     send_async(MESSAGE, to=TO, account=account(silent), journal=place, via=via)
                 )
-                while not silent.requests:
-                    await asyncio.sleep(0.01)
+                await until_async(lambda: silent.requests)
                 raise TimeoutError
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -304,24 +290,21 @@ def test_a_blocking_send_that_is_interrupted_says_what_it_knows(place: str, via:
     )
     with gateway(never_says_hello if tls else never_answers) as this:
         url = this.url.replace("http:", "https:") if tls else this.url
-        child = subprocess.Popen([sys.executable, "-c", code, url, place, via], stderr=subprocess.DEVNULL)
-        while not (this.connections if tls else this.requests):
-            time.sleep(0.01)
-        child.send_signal(2)
-        child.wait(60)
+        with program([sys.executable, "-c", code, url, place, via], stderr=subprocess.DEVNULL) as child:
+            until(lambda: this.connections if tls else this.requests)
+            child.send_signal(2)
     assert states(place) == [expected]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells that a process has gone")
 @both_doors
 def test_the_claim_of_a_killed_process_is_unknown_at_once_and_never_free(place: str, via: str, silent: Gateway) -> None:
-    worker = SPAWN.Process(target=one, args=(silent.url, TO, place, via))
+    worker = multiprocessing.get_context("spawn").Process(target=one, args=(silent.url, TO, place, via), daemon=True)
     worker.start()
-    while not silent.requests:
-        time.sleep(0.01)
+    until(lambda: silent.requests)
     assert one(silent.url, TO, place, via) == "send_in_progress"
     worker.kill()
-    worker.join()
+    worker.join(60)
     assert one(silent.url, TO, place, via) == "earlier_outcome_unknown"
     assert states(place) == [State.UNKNOWN]
     assert len(silent.requests) == 1
@@ -392,10 +375,10 @@ def test_a_retry_waits_without_holding_the_claim(place: str) -> None:
     """While one waits to try again, another one may send; the first then finds that it was sent."""
     busy = answers(http("FAILURE: 4006 Service unavailable"))
     with gateway(busy, succeeds()) as this, Journal(place) as journal, ThreadPoolExecutor(1) as pool:
-        patience = Patience(attempts=3, first_wait_s=3)
+        # Long enough for a machine that stands still for a moment to see it.
+        patience = Patience(attempts=3, first_wait_s=8)
         waiting = pool.submit(send, MESSAGE, to=TO, account=account(this), journal=journal, patience=patience)
-        while [entry.state for entry in journal.entries()] != [State.NOT_SENT]:
-            time.sleep(0.01)
+        until(lambda: [entry.state for entry in journal.entries()] == [State.NOT_SENT])
         assert one(this.url, TO, journal) == "sent"
         assert waiting.result(60).earlier
     assert len(this.requests) == 2
@@ -501,9 +484,8 @@ def test_processes_that_meet_a_journal_of_an_earlier_version_take_it_over_once(t
     path = tmp_path / "journal.db"
     with gateway(slowly()) as this:
         _version_1(path, (TO, this.url, "accepted", "1111111111111111"))
-        with SPAWN.Pool(4) as pool:
-            pool.map(abs, range(4))
-            pool.map(_race, [(this.url, str(path), "http", time.time() + 2)] * 4, 1)
+        with processes(4) as each:
+            each(_race, [(this.url, str(path), "http", time.time() + 2)] * 4)
     assert set(received(this).values()) == {1} and TO not in received(this)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from deadlines import forked
 
 from mmsprep import prepare, read_message
 from mmsprep.errors import Altered, MmsprepError, NotFound, OutputError, Unreadable
@@ -261,13 +262,14 @@ def test_a_run_that_is_killed_on_the_way_is_undone_by_the_next_one(tmp_path: Pat
     """At no moment is there a message.json beside parts that are not its own."""
     _message(["01-a.jpg", "02-b.jpg"]).write(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    process = os.fork()
-    if process == 0:
+
+    def killed_on_the_way() -> None:
         with pytest.MonkeyPatch.context() as patched:
             _interrupted(patched, after, lambda: os._exit(9))
             _message(["01-a.jpg", "03-c.jpg"]).write(tmp_path, overwrite=True)
         os._exit(9)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+
+    assert forked(killed_on_the_way) == 9
     if (tmp_path / "message.json").exists():
         read_message(tmp_path)
     with pytest.raises(OutputError, match="another message"):

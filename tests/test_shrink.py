@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from deadlines import forked
 from PIL import Image
 
 from mmsprep.errors import ToolMissing
 from mmsprep.transcode.image import shrink
 from mmsprep.transcode.image.shrink import shrunk
-
-DEADLINE_S = 30.0
 
 
 @pytest.fixture
@@ -72,18 +69,9 @@ def test_a_library_that_does_not_load_is_named_rather_than_the_picture_blamed(mo
 def test_a_process_forked_after_the_first_picture_makes_pictures_too(photo: Image.Image) -> None:
     """libvips waits for threads that a fork leaves behind; prefork servers fork whenever they like."""
     wanted = shrunk(photo, (500, 400))
-    child = os.fork()
-    if child == 0:
+
+    def made_there() -> None:
         made = shrunk(photo, (500, 400))
-        apart = np.abs(np.asarray(made, np.int16) - np.asarray(wanted, np.int16)).max()
-        os._exit(0 if apart <= 16 else 1)
-    deadline_s = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline_s:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            assert status == 0
-            return
-        time.sleep(0.02)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    pytest.fail("the forked process hangs")
+        assert np.abs(np.asarray(made, np.int16) - np.asarray(wanted, np.int16)).max() <= 16
+
+    assert forked(made_there) == 0
