@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mmsprep.cli.tables import two_lines
+from mmsprep.cli.layout import two_lines
 from mmsprep.handset import YEARS_SHOWN, Scene, Shares, Showing, Shown
 
 if TYPE_CHECKING:

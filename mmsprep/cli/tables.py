@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mmsprep.cli.layout import LONGEST_CELL, NARROWEST, AsWideAsItGets, two_lines
 from mmsprep.formats import FORMATS
 from mmsprep.message.message import labels
 from mmsprep.message.wording import media_words, reason_words, short_name, size_words
@@ -17,9 +18,7 @@ from mmsprep.printable import printable
 from mmsprep.profile import SOURCES, Profile, Suggestion
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from rich.table import Table
-    from rich.text import Text
+    from rich.console import RenderableType
 
     from mmsprep.doctor import Check
     from mmsprep.mm1.unpacked import Unpacked
@@ -27,40 +26,14 @@ if TYPE_CHECKING:
 
 
 _LONGEST_TEXT = 2_000
-_LONGEST_CELL = 400
-"""Characters of a name or a remark that a table shows."""
-_NARROWEST, _NARROWEST_OF_NETWORKS = 70, 100
-"""Columns of a terminal below which a table's own columns would have a word each. Looked at."""
+_NARROWEST_OF_NETWORKS = 100
+"""As :data:`NARROWEST`, of a table with more columns."""
 _ADVICE_WORDS = {
     Advice.NOTHING: "Nothing",
     Advice.RESEND: "Resend",
     Advice.FIX: "Fix",
     Advice.GIVE_UP: "Give up",
 }
-
-
-class _AsWideAsItGets:
-    """A table where its columns have room; in a narrower terminal a block for each row, its cells below one another.
-
-    ``labels`` stand before the cells of a block, one a column; none before a cell that says itself what it is.
-    """
-
-    def __init__(self, table: Table, narrowest: int, labels: Sequence[str]) -> None:
-        self._table, self._narrowest, self._labels = table, narrowest, labels
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.padding import Padding
-        from rich.text import Text
-
-        if options.max_width >= self._narrowest:
-            yield self._table
-            return
-        for cells in zip(*(column.cells for column in self._table.columns), strict=True):
-            for place, (label, cell) in enumerate(zip(self._labels, cells, strict=True)):
-                text = cell if isinstance(cell, Text) else Text(str(cell))
-                if text.plain not in ("", "-"):
-                    text = Text.assemble(f"{label}: " if label else "", text, overflow="fold")
-                    yield Padding(text, (0, 0, 0, 2 if place else 0))
 
 
 def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
@@ -81,7 +54,7 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
             f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-",
             two_lines(_planned(one.plan), _found(one)) if one.plan else two_lines("refuse", problem),
         )
-    return _AsWideAsItGets(table, _NARROWEST, ("", "", "support", ""))
+    return AsWideAsItGets(table, NARROWEST, ("", "", "support", ""))
 
 
 def _found(one: Inspection) -> str:
@@ -122,15 +95,15 @@ def profile_table(profile: Profile) -> RenderableType:
     ):
         if not value or value.startswith("cut after 0 "):
             continue
-        facts.add_row(key, printable(value, most=_LONGEST_CELL))
+        facts.add_row(key, printable(value, most=LONGEST_CELL))
     table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("Row, and its type", "Support", "Such a file is", "Remark"):
         table.add_column(column, overflow="fold")
     words = {"keep": "kept", "convert": "converted", "refuse": "refused"}
     for row in profile.table:
         table.add_row(two_lines(row.row, row.content_type), row.support, words[row.use], row.remark)
-    rows = _AsWideAsItGets(table, _NARROWEST, ("", "support", "such a file is", ""))
-    title = Text(printable(f"{profile.name}: {profile.title}", most=_LONGEST_CELL), style="bold")
+    rows = AsWideAsItGets(table, NARROWEST, ("", "support", "such a file is", ""))
+    title = Text(printable(f"{profile.name}: {profile.title}", most=LONGEST_CELL), style="bold")
     return Group(title, "", facts, "", rows)
 
 
@@ -152,7 +125,7 @@ def suggestions_table(found: Sequence[Suggestion]) -> RenderableType:
             SOURCES[one.source],
         )
     labels_below = ("", "MCC-MNC", "message", "pictures", "subject", "profile", "")
-    return _AsWideAsItGets(table, _NARROWEST_OF_NETWORKS, labels_below)
+    return AsWideAsItGets(table, _NARROWEST_OF_NETWORKS, labels_below)
 
 
 def status_table(statuses: Sequence[Status]) -> RenderableType:
@@ -166,7 +139,7 @@ def status_table(statuses: Sequence[Status]) -> RenderableType:
             table.add_column(column, overflow="fold")
         for one in statuses:
             table.add_row(str(one.code), one.text, one.status_class, f"{_ADVICE_WORDS[one.advice]}: {one.next_step}")
-        return _AsWideAsItGets(table, _NARROWEST, ("", "", "class", ""))
+        return AsWideAsItGets(table, NARROWEST, ("", "", "class", ""))
     one = statuses[0]
     for key, value in (
         ("Status", f"{one.code} {one.text}"),
@@ -181,14 +154,6 @@ def status_table(statuses: Sequence[Status]) -> RenderableType:
 def _planned(plan: Plan) -> str:
     words = {Action.KEEP: "keep as it is", Action.REWRAP: "keep, remove metadata"}
     return words.get(plan.action, f"convert to {FORMATS[plan.target].title}")
-
-
-def two_lines(first: str, second: str) -> Text:
-    """What is said first, and below it, dimmed, what may be skipped."""
-    from rich.text import Text
-
-    below = "\n" + printable(second, most=_LONGEST_CELL) if second else ""
-    return Text.assemble(printable(first, most=_LONGEST_CELL), (below, "dim"))
 
 
 def diagnosis_table(checks: Sequence[Check]) -> RenderableType:

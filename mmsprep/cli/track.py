@@ -38,7 +38,7 @@ JournalOption = Annotated[
     ),
 ]
 AttemptId = Annotated[
-    str, typer.Argument(metavar="ID", help="A message id, a transaction id, or the beginning of one (six or more).")
+    str, typer.Argument(metavar="ID", help="A message id, or the beginning of a transaction id (six letters or more).")
 ]
 ToOption = Annotated[str, typer.Option("--to", metavar="NUMBER", help="Only to this number.")]
 CountryOption = Annotated[str, typer.Option("--country", metavar="XX", help="Complete a national number, like AU.")]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from mmsprep.cli.layout import NARROWEST, AsWideAsItGets, two_lines
 from mmsprep.sender.entry import Entry, State, iso_time
 from mmsprep.tracking import Status, Tracked
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_ID_LETTERS = 12
+"""Enough of a transaction's id to find it by."""
 _STYLES = {
     Status.DELIVERED: "green",
     Status.READ: "green",
@@ -23,15 +29,20 @@ _STYLES = {
 }
 
 
-def tracked_table(found: Iterable[Tracked]) -> Table:
+def tracked_table(found: Iterable[Tracked]) -> RenderableType:
     """What became of each."""
-    table = _table("To", "Sent", "Status", "Since", "Id", "Why")
+    table = _table("To, and the id", "Sent, and changed", "Status", "Why")
     for one in found:
         sent = _time(one.sent_at_s) if one.sent_at_s is not None else ""
-        since = _time(one.changed_at_s) if one.changed_at_s else ""
+        changed = _time(one.changed_at_s) if one.changed_at_s else ""
         why = one.reason or (f"told: {one.said}" if one.said and one.status is Status.ACCEPTED else "")
-        table.add_row(one.recipient, sent, _coloured(one.status), since, one.message_id or one.transaction_id[:12], why)
-    return table
+        table.add_row(
+            two_lines(one.recipient, one.message_id or one.transaction_id[:_ID_LETTERS]),
+            two_lines(sent, "" if changed == sent else changed) if sent else changed,
+            _coloured(one.status),
+            why,
+        )
+    return AsWideAsItGets(table, NARROWEST, ("", "", "", ""))
 
 
 def tracked_details(one: Tracked) -> Table:
@@ -52,20 +63,18 @@ def tracked_details(one: Tracked) -> Table:
     return _details(rows)
 
 
-def attempts_table(found: Iterable[Entry]) -> Table:
+def attempts_table(found: Iterable[Entry]) -> RenderableType:
     """Attempts of the journal."""
-    table = _table("Id", "To", "Begun", "State", "Message id", "Why, or who says so")
+    table = _table("Id, and the message's", "To, and when", "State", "Why, or who says so")
     for entry in found:
         who = f"{entry.person or 'a person'} on {_time(entry.updated_at_s)}" if entry.settled_by == "person" else ""
         table.add_row(
-            entry.transaction_id[:12],
-            entry.recipient,
-            _time(entry.created_at_s),
+            two_lines(entry.transaction_id[:_ID_LETTERS], entry.message_id),
+            two_lines(entry.recipient, _time(entry.created_at_s)),
             _coloured(entry.state),
-            entry.message_id,
             "; ".join(filter(None, (entry.reason, who))),
         )
-    return table
+    return AsWideAsItGets(table, NARROWEST, ("", "", "", ""))
 
 
 def attempt_details(entry: Entry) -> Table:
@@ -112,7 +121,7 @@ def attempt_document(entry: Entry) -> dict[str, Any]:
 def _table(*headings: str) -> Table:
     table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
-        table.add_column(heading, no_wrap=heading != headings[-1])
+        table.add_column(heading, overflow="fold", no_wrap=heading != headings[-1])
     return table
 
 
@@ -120,7 +129,7 @@ def _details(rows: Sequence[tuple[str, str]]) -> Table:
     table = Table.grid(padding=(0, 2))
     for name, value in rows:
         if value:
-            table.add_row(Text(name, style="bold"), Text(value))
+            table.add_row(Text(name, style="bold"), Text(value, overflow="fold"))
     return table
 
 

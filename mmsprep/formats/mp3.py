@@ -17,7 +17,7 @@ from itertools import accumulate
 from mmsprep.formats.content import Content
 from mmsprep.formats.findings import Sound
 from mmsprep.formats.frames import Frame, starts_with_frames
-from mmsprep.formats.id3 import tag_bytes
+from mmsprep.formats.id3 import is_tag, tag_bytes
 from mmsprep.formats.registry import Format, described, register
 from mmsprep.model import Kind, MediaInfo
 
@@ -286,7 +286,11 @@ def _channels(header: bytes) -> int:
 
 
 def _is_surely_over(content: Content, max_bytes: int) -> bool:
-    frames = runs_of(content.read(0, 2 * max_bytes + _JUNK_BYTES))
+    start = 0
+    # Covers of albums are larger than a message.
+    while is_tag(header := content.read(start, 10)):
+        start += tag_bytes(header)
+    frames = runs_of(content.read(start, 2 * max_bytes + _JUNK_BYTES))
     return any(total > max_bytes for total in accumulate(frame.length_bytes for _, frame in frames))
 
 
