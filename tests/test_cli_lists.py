@@ -106,13 +106,14 @@ def test_one_of_them_is_shown_whole_in_any_terminal(journal: str, inbox: str, co
 def test_where_there_is_nothing_it_is_said_and_json_is_an_empty_list(tmp_path: Path) -> None:
     with Journal(tmp_path / "sent.db"), open_store(tmp_path / "inbox"):
         pass
-    for words, key in (
+    asked: list[tuple[list[str | Path], str]] = [
         (["track", "--journal", tmp_path / "sent.db"], "messages"),
         (["journal", "list", "--journal", tmp_path / "sent.db"], "attempts"),
         (["inbox", "list", "--store", tmp_path / "inbox"], "messages"),
         (["inbox", "list", "--dead", "--store", tmp_path / "inbox"], "messages"),
         (["inbox", "list", "--unreadable", "--store", tmp_path / "inbox"], "unreadable"),
-    ):
+    ]
+    for words, key in asked:
         done = run(*words)
         assert (done.exit_code, done.stdout, done.stderr) == (0, "", "nothing there\n")
         assert json.loads(run(*words, "--json").stdout) == {"schema": 1, key: []}
