@@ -55,3 +55,15 @@ def test_leaving_the_group_ends_what_runs_in_other_threads_and_starts_nothing_mo
     assert len(errors) == 1
     with pytest.raises(ToolError, match="cancelled"):
         group.run(_python("pass"))
+
+
+@pytest.mark.posix("setsid")
+@pytest.mark.parametrize("how", ["", "start_new_session=True"], ids=["in its group", "in a session of its own"])
+def test_what_a_program_leaves_behind_does_not_hold_up_its_end(how: str) -> None:
+    """It holds the program's pipes open, as what a script puts into the background does."""
+    left = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)'], {how})"
+    started_s = time.monotonic()
+    with ProcessGroup(60) as group:
+        done = group.run(_python(f"{left}; print(sys.stdin.read())"), stdin=b"taken")
+    assert done.stdout.strip() == b"taken"
+    assert time.monotonic() - started_s < 29

@@ -33,7 +33,7 @@ DEFAULT_PORT = 8765
 KEPT = 100
 """How many exchanges are kept by default."""
 
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S, _STOP_TIMEOUT_S = 30.0, 10.0
 
 
 class Sandbox:
@@ -246,7 +246,7 @@ class Sandbox:
         self._leave()
         if self._thread:
             self._server.should_exit = True
-            self._thread.join()
+            self._thread.join(_STOP_TIMEOUT_S)
             self._thread = None
         self._socket.close()
         self._folder.cleanup()

@@ -7,6 +7,7 @@ inherited standard input or secret, a child that outlives its :class:`ProcessGro
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -35,6 +36,8 @@ _LAST_WORDS_BYTES = 2_000
 _KEPT_COMPLAINTS_BYTES = 200_000
 _MAX_OUTPUT_BYTES = 2_000_000_000
 _CHUNK_BYTES = 1 << 18
+_LAST_WORDS_S = 5.0
+"""How long a pipe is heard after the child's end: only what it started and left behind holds it open for longer."""
 _WATCH_EVERY_S = 0.25
 _TOLD_TO_STOP = 255
 _ENVIRONMENT = frozenset(
@@ -313,6 +316,7 @@ class _Talk:
             subprocess.TimeoutExpired: it is past ``deadline_s``.
             ToolOverLimit: it said too much.
         """
+        ended_at_s = math.inf
         while True:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
@@ -329,15 +333,18 @@ class _Talk:
                     f"{program}: stopped after {self._max_output_bytes:,} bytes of decoded media;"
                     " MMSPREP_MAX_DECODED_BYTES allows more"
                 )
-            if hearing is None:
+            if self._child.poll() is not None:
+                ended_at_s = min(ended_at_s, time.monotonic())
+            if hearing is None or time.monotonic() > ended_at_s + _LAST_WORDS_S:
                 return
 
     def close(self) -> None:
-        """Wait for the threads; the child has ended, so there is nothing left to hear."""
+        """Wait for the threads, each of which closes its pipe; the child has ended.
+
+        What it started and left behind may hold a pipe open: that one is heard, by nobody, to its end.
+        """
         for thread in self._threads:
-            thread.join()
-        for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
-            _close(stream)
+            thread.join(_LAST_WORDS_S)
 
     def _hear(self) -> None:
         for chunk in _chunks(self._child.stdout):
@@ -354,17 +361,21 @@ class _Talk:
             del self._complaints[:-_KEPT_COMPLAINTS_BYTES]
 
     def _say(self) -> None:
+        assert self._child.stdin is not None
         with suppress(OSError, ValueError):  # it has heard enough, or has ended
-            assert self._child.stdin is not None
             self._child.stdin.write(self._stdin or b"")
-            self._child.stdin.close()
+        _close(self._child.stdin)
 
 
 def _chunks(stream: IO[bytes] | None) -> Iterable[bytes]:
+    """What comes from a pipe, which is closed at its end."""
     assert stream is not None
-    with suppress(OSError, ValueError):
-        while chunk := os.read(stream.fileno(), _CHUNK_BYTES):
-            yield chunk
+    try:
+        with suppress(OSError, ValueError):
+            while chunk := os.read(stream.fileno(), _CHUNK_BYTES):
+                yield chunk
+    finally:
+        _close(stream)
 
 
 def _check_status(program: str, status: int, complaints: bytes, cage: Cage | None) -> None:
