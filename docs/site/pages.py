@@ -103,8 +103,9 @@ def _settings() -> Iterator[str]:
     means = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE))
     for entry in dataclasses.fields(Settings):
         default = entry.default
+        # As it may be typed: Python's numbers take such lines between their digits.
         shown = (
-            f"{default:_}".replace("_", " ") if isinstance(default, int) and not isinstance(default, bool) else default
+            f"`{default:_g}`" if isinstance(default, float) else f"`{default:_}`" if type(default) is int else default
         )
         variable, meant = f"{ENVIRONMENT_PREFIX}{entry.name.upper()}", _cell(_prose(means[entry.name]))
         yield f"| `{variable}` | {shown!s} | {entry.type} | {meant} |"
