@@ -18,7 +18,7 @@ from mmsprep import prepare
 from mmsprep.errors import BelowFloor
 from mmsprep.formats.amr import AMR_MAGIC, amr_bytes, amr_frame_bytes, amr_frames
 from mmsprep.model import Attachment, MediaInfo, Part
-from mmsprep.profile import AudioStep, load_profile
+from mmsprep.profile import AudioStep, load_profile, profile_names
 from mmsprep.settings import Settings
 from mmsprep.sniff import sniff
 from mmsprep.tools import ffmpeg
@@ -310,6 +310,20 @@ def test_two_channels_win_where_they_differ_and_there_are_bytes_enough(
 ) -> None:
     one, two = (AudioStep(format="mp3", rate_kbps=rate_kbps, sample_rate_hz=32_000, channels=n) for n in (1, 2))
     assert (rung_quality(two, Material.MUSIC, side) > rung_quality(one, Material.MUSIC, side)) is wins
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_mp3_is_preferred_to_amr_wherever_a_profile_has_both_but_for_what_a_telephone_carried(name: str) -> None:
+    """Speech and music of 16 kbit/s and more; AMR loses nothing of what a telephone has cut off."""
+    ladder = [step for step in load_profile(name).audio.ladder if step.channels == 1]
+    lowest = min((step for step in ladder if step.format == "mp3"), key=lambda step: step.rate_kbps, default=None)
+    highest = max((step for step in ladder if step.format == "amr"), key=lambda step: step.rate_kbps, default=None)
+    if lowest is None or highest is None:
+        assert {step.format for step in ladder} < {"mp3", "amr", "wav", "wav-ima"}
+        return
+    assert lowest.rate_kbps <= 16
+    for heard, better in ((Material.SPEECH, lowest), (Material.MUSIC, lowest), (Material.NARROW_SPEECH, highest)):
+        assert max((lowest, highest), key=lambda step: rung_quality(step, heard)) is better
 
 
 def test_the_difference_of_two_channels_is_a_share_of_their_power() -> None:
