@@ -95,6 +95,31 @@ def test_a_song_is_music_however_loud_or_short(song: Levels) -> None:
     assert material(song[: 2 * _HZ], _HZ) is Material.MUSIC
 
 
+def _tune(notes_a_second: int, drums: float) -> Levels:
+    """Twelve seconds of plucked notes, a drum on each: a pitch where a voice has one, and never a long note."""
+    rng = np.random.default_rng(1)
+    time = np.arange(_HZ // notes_a_second) / _HZ
+    made = []
+    for hz in rng.choice([110, 131, 147, 165, 196, 220, 262, 294], 12 * notes_a_second):
+        note = sum(np.sin(2 * np.pi * hz * partial * time) / partial for partial in range(1, 20)) * np.exp(-6 * time)
+        made.append(note + drums * rng.standard_normal(len(time)) * np.exp(-40 * time))
+    return (np.concatenate(made) * 0.1).astype(np.float32)
+
+
+@pytest.mark.parametrize(("notes_a_second", "drums"), [(4, 0), (6, 0), (8, 0), (10, 0), (10, 4), (10, 8), (8, 8)])
+def test_a_quick_tune_and_what_is_played_over_loud_drums_are_music(notes_a_second: int, drums: float) -> None:
+    assert material(_tune(notes_a_second, drums), _HZ) is Material.MUSIC
+
+
+@pytest.mark.parametrize("noise_db", [-20, -10, -3])
+@pytest.mark.parametrize("height", [0.85, 1.0, 1.3, 1.6])
+def test_a_low_and_a_high_voice_in_noise_are_speech(voice: Levels, height: float, noise_db: float) -> None:
+    said = np.interp(np.arange(0, len(voice), height), np.arange(len(voice)), voice).astype(np.float32)
+    noisy = said + _noise(len(said), _loudness(said) * 10 ** (noise_db / 20))
+    assert material(noisy, _HZ) is not Material.MUSIC
+    assert material(noisy * 0.001, _HZ) is not Material.MUSIC
+
+
 def test_noise_bursts_with_pauses_and_beeps_are_not_speech() -> None:
     gate = np.repeat(np.tile([1.0, 0.0, 0.0], 20), 4_000).astype(np.float32)
     bursts = gate * _noise(len(gate), 0.3)
@@ -104,7 +129,7 @@ def test_noise_bursts_with_pauses_and_beeps_are_not_speech() -> None:
 
 
 def test_silence_and_next_to_nothing_are_measured_without_a_complaint() -> None:
-    assert measure(np.zeros(_HZ, np.float32), _HZ).voicing == 0
+    assert measure(np.zeros(_HZ, np.float32), _HZ).carried_pitch == 0
     assert measure(np.zeros(10, np.float32), _HZ).steadiness == 0
 
 

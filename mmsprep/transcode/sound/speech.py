@@ -2,16 +2,27 @@
 
 Comes in: samples. Goes out: a :class:`Material`. Never: a decode.
 
-Two measures tell them apart, each taken on 64 ms windows of what is not quiet:
+Three measures tell them apart, each taken on 64 ms windows, 20 ms apart, of what is not quiet:
 
-- *steadiness*: how alike the spectral peaks are 160 ms apart. Notes stay where they are, a voice glides.
-  Read speech, with noise, babble or music behind it, has 0.36..0.51; orchestras, songs and film music 0.53..0.9.
-- *voicing*: how many windows have a pitch between 70 and 400 Hz (a peak in the cepstrum). Speech has 0.35 and
-  more even at 0 dB in noise, bursts, drums and traffic have at most 0.2.
+- *pitch*: how many windows have a pitch between 70 and 400 Hz (a peak in the cepstrum) that goes on for 80 ms without
+  a leap, and, for 0.3 of what it counts, in how many pairs of pitched windows it has moved without one. Speech has 0.3
+  and more, in noise as loud as itself still 0.2; drums, bursts, traffic and what is played over drums have less than
+  0.2. A tune of single notes is known by a pitch that stands or leaps: it moves in less than 0.06, a voice's in 0.08
+  and more.
+- *steadiness*: how alike the spectral peaks of two windows with a pitch are, 160 ms apart. Notes stay where they are,
+  a voice glides. Speech with noise, babble or music behind it has 0.33..0.52; orchestras, songs and film music
+  0.54..0.9.
+- *pauses*: how many windows have less than half of the power of the second round them. Speech has 0.25 and more, at
+  3 dB in noise 0.1; music that never breathes is known by it where its steadiness alone leaves a doubt.
+
+Of 105 pieces of 15 and 20 s of music (rock, dance, orchestras, film music) none is speech by these; 19 were when any
+window with a pitch counted, however the next one was, and pauses did not. Of 135 recordings of 13 voices in six
+languages, clean, quiet, in noise to 0 dB, among others and over music, 4 are music; 7 were.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,15 +44,25 @@ _NEIGHBOURS = 9
 """Hz that peaks are compared in; places of the spectrum whose mean a peak stands above."""
 _PITCH_HZ = (70, 400)
 _PITCHED = 0.11
-_STEADY = 0.52
-_VOICED = 0.25
-"""Hz that a pitch may have; how high its peak in the cepstrum is; where steadiness and voicing part speech from the
-rest, between the figures above."""
+"""Hz that a pitch may have; how high its peak in the cepstrum is."""
+_LEAP_OCTAVES = 0.12
+_CARRIED_WINDOWS = 4
+"""From one window to the next a pitch goes no farther, and it goes on for so many."""
+_SECOND = round(1 / _HOP_S)
+_PAUSE = 0.5
+"""Windows of a second; of its mean power a pause has less."""
+_MOVING_COUNTS = 0.3
+_PITCH, _MOVING = 0.2, 0.06
+_STEADY, _STEADY_WITHOUT_PAUSES = 0.53, 0.45
+_PAUSES = 0.08
+"""What a moving pitch counts beside one that goes on; where the measures part speech from the rest, between the
+figures above."""
 _NARROW_HZ = (4_300, 7_500)
 _NARROW_SHARE = 1e-4
 """Hz that a telephone does not carry, and the share of the power that counts as nothing there."""
 
 Levels = NDArray[np.float32]
+_Marks = NDArray[np.bool_]
 
 
 class Material(StrEnum):
@@ -57,7 +78,9 @@ class Measures:
     """What is measured; ``high_share`` is the share of the power that a telephone would cut off."""
 
     steadiness: float
-    voicing: float
+    carried_pitch: float
+    moving_pitch: float
+    pauses: float
     high_share: float
 
 
@@ -69,7 +92,9 @@ def material(samples: Levels, rate_hz: int) -> Material:
         rate_hz: at least 8000.
     """
     measures = measure(samples, rate_hz)
-    if measures.voicing < _VOICED or measures.steadiness >= _STEADY:
+    steady = _STEADY if measures.pauses >= _PAUSES else _STEADY_WITHOUT_PAUSES
+    pitch = measures.carried_pitch + _MOVING_COUNTS * measures.moving_pitch
+    if pitch < _PITCH or measures.moving_pitch < _MOVING or measures.steadiness >= steady:
         return Material.MUSIC
     return Material.NARROW_SPEECH if measures.high_share < _NARROW_SHARE else Material.SPEECH
 
@@ -80,24 +105,32 @@ def measure(samples: Levels, rate_hz: int) -> Measures:
     power = sum(float(np.square(spectrum, dtype=np.float64).sum()) for spectrum in pieces)
     count = sum(len(spectrum) for spectrum in pieces)
     if not power or count <= _LAG:
-        return Measures(0.0, 0.0, 0.0)
+        return Measures(0.0, 0.0, 0.0, 0.0, 0.0)
     threshold = _ACTIVE * power / count
     steadiness: list[Levels] = []
-    pitches: list[Levels] = []
+    carried: list[_Marks] = []
+    moving: list[_Marks] = []
+    pauses: list[_Marks] = []
     high = 0.0
     for spectrum in pieces:
         energy = np.square(spectrum).sum(axis=1)
         active = energy > threshold
-        steadiness.append(_likeness(spectrum)[active[:-_LAG] & active[_LAG:]])
-        pitches.append(_pitch_strength(spectrum[active], rate_hz))
+        strength, pitch = _pitch(spectrum, rate_hz)
+        pitched = active & (strength > _PITCHED)
+        steadiness.append(_likeness(spectrum)[pitched[:-_LAG] & pitched[_LAG:]])
+        follows, moves = _followed(pitched, pitch)
+        carried.append(_carried(follows)[active])
+        moving.append((follows & moves)[pitched[:-1] & pitched[1:]])
+        pauses.append(energy < _PAUSE * _mean_around(energy))
         first, last = (round(hz * _WINDOW_S) for hz in _NARROW_HZ)
         high += float(np.square(spectrum[:, first:last], dtype=np.float64).sum())
-    steady, pitched = np.concatenate(steadiness), np.concatenate(pitches)
-    return Measures(
-        float(steady.mean()) if len(steady) else 0.0,
-        float((pitched > _PITCHED).mean()) if len(pitched) else 0.0,
-        high / power,
-    )
+    return Measures(_mean(steadiness), _mean(carried), _mean(moving), _mean(pauses), high / power)
+
+
+def _mean(pieces: Sequence[Levels | _Marks]) -> float:
+    """Of all the pieces' values; 0 where there are none."""
+    values = np.concatenate(pieces)
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _pieces(samples: Levels, rate_hz: int) -> list[Levels]:
@@ -133,12 +166,39 @@ def _likeness(spectrum: Levels) -> Levels:
     return likeness
 
 
-def _pitch_strength(spectrum: Levels, rate_hz: int) -> Levels:
-    """The highest point of each window's cepstrum where a voice's pitch would be."""
+def _pitch(spectrum: Levels, rate_hz: int) -> tuple[Levels, NDArray[np.intp]]:
+    """The highest point of each window's cepstrum where a voice's pitch would be, and its place: a time."""
     bins = min(spectrum.shape[1], round(_HIGHEST_HZ * _WINDOW_S) + 1)
     band = spectrum[:, :bins]
     logs = np.log(band + 1e-3 * band.max(axis=1, keepdims=True) + 1e-9) if len(band) else band
     cepstrum_hz = rate_hz * (bins - 1) / (spectrum.shape[1] - 1)
     shortest, longest = (round(cepstrum_hz / hz) for hz in reversed(_PITCH_HZ))
-    strength: Levels = np.fft.irfft(logs, axis=1)[:, shortest : longest + 1].max(axis=1)
-    return strength
+    cepstrum = np.fft.irfft(logs, axis=1)[:, shortest : longest + 1]
+    strength: Levels = cepstrum.max(axis=1)
+    return strength, cepstrum.argmax(axis=1) + shortest
+
+
+def _followed(pitched: _Marks, pitch: NDArray[np.intp]) -> tuple[_Marks, _Marks]:
+    """From which window to the next the pitch goes on without a leap, and between which it changes."""
+    octaves = np.abs(np.log2(pitch[1:] / pitch[:-1]))
+    return pitched[:-1] & pitched[1:] & (octaves < _LEAP_OCTAVES), octaves > 0
+
+
+def _carried(follows: _Marks) -> _Marks:
+    """Which windows have a pitch that goes on for long enough."""
+    carried = np.zeros(len(follows) + 1, bool)
+    count = _CARRIED_WINDOWS - 1
+    if len(follows) >= count:
+        starts = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(follows, count).all(axis=1))
+        for place in range(_CARRIED_WINDOWS):
+            carried[starts + place] = True
+    return carried
+
+
+def _mean_around(energy: Levels) -> Levels:
+    """The mean power of the second round each window, of what there is of it."""
+    before = _SECOND // 2
+    sums = np.concatenate(([0.0], np.cumsum(energy, dtype=np.float64)))
+    places = np.arange(len(energy))
+    first, last = np.maximum(places - before, 0), np.minimum(places + _SECOND - before, len(energy))
+    return np.asarray((sums[last] - sums[first]) / (last - first), np.float32)
