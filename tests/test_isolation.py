@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import ctypes
+import importlib
 import os
 import signal
 import socket
@@ -644,6 +645,17 @@ def test_no_worker_outlives_a_program_that_ends() -> None:
         worker = int(program.stdout.readline())
         assert program.wait(_DEADLINE_S) == 0
         _until(lambda: _is_gone(worker))
+
+
+def test_an_idle_worker_is_not_asked_for_what_was_shared_since(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isolated(workspace, answer, _SOME, 1)
+    hints = "from mmsprep.model import Attachment\n"
+    (tmp_path / "shared_later.py").write_text(f"{hints}def seven(attachment: Attachment) -> int:\n    return 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    share("shared_later")
+    assert isolated(workspace, importlib.import_module("shared_later").seven, _SOME) == 7
 
 
 @pytest.mark.posix("fork")

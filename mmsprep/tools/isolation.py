@@ -212,11 +212,11 @@ class _Workers:
         self._end_idle(lambda _: True)
 
     def _take(self, settings: Settings) -> Worker:
-        """An idle worker with these limits that still lives, or a new one."""
+        """An idle worker that suits and still lives, or a new one."""
         self._end_idle(lambda worker: worker.child.poll() is not None)
         with self._lock:
             for worker in reversed(self._idle):
-                if worker.memory_bytes == settings.max_memory_bytes:
+                if worker.suits(settings):
                     self._idle.remove(worker)
                     return worker
         return Worker(settings)

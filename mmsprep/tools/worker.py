@@ -24,7 +24,7 @@ from mmsprep.errors import Damaged, MmsprepError, OverInputLimit
 from mmsprep.settings import Settings
 from mmsprep.tools import process
 from mmsprep.tools.cage import Cage
-from mmsprep.tools.libraries import Libraries, libraries
+from mmsprep.tools.libraries import libraries
 from mmsprep.tools.wire import HANDS_OVER, Line, ask, receive
 
 _log = logging.getLogger(__name__)
@@ -71,8 +71,8 @@ class Worker:
         self.memory_bytes = settings.max_memory_bytes
         self.heard = self.late = self.cancelled = False
         self.idle_since_s = 0.0
-        self._found: Libraries | None = libraries()
-        found = self._found
+        found = self._libraries = libraries()
+        self._is_told = False
         cage = Cage(
             memory_bytes=settings.max_memory_bytes,
             # For all the files of a worker's life; each file's own share is set where it is known, in the child.
@@ -92,13 +92,17 @@ class Worker:
             assert self.child.stdin is not None
             self._line = self.child.stdin
 
+    def suits(self, settings: Settings) -> bool:
+        """Whether one that was started now, with these settings, would be allowed and know the same."""
+        return self.memory_bytes == settings.max_memory_bytes and self._libraries == libraries()
+
     def begin(self, load: Sequence[str] = ()) -> None:
         """Tell it where Python's modules lie, and which of ours (``module`` or ``module:function`` to be called) it
         should load while nothing is asked; once, by itself before the first question."""
-        if self._found is None:
+        if self._is_told:
             return
-        first = {"search": self._found.search, "packages": self._found.packages, "load": list(load)}
-        self._found = None
+        first = {"search": self._libraries.search, "packages": self._libraries.packages, "load": list(load)}
+        self._is_told = True
         with suppress(OSError, ValueError):  # one that does not start is noticed with the first question
             ask(self._line, json.dumps(first).encode())
 
