@@ -30,15 +30,14 @@ _STEREO_WORTH = 1.0
 
 _Table = tuple[tuple[float, float], ...]
 _WORTH: dict[Material, dict[str, _Table]] = {
-    # PESQ-WB, 1..4.64, from benchmarks/sound_quality.py; narrow: the same sentences through a telephone. MP3 of 16
-    # kbit/s is not where PESQ puts it: on six voices that is 0.29 below AMR 12.2 in the mean, from 0.67 below to 0.07
-    # above, and level at 19 kbit/s. Zimtohrli, which hears what AMR lacks above 3.4 kHz, has 0.72 more for it; ViSQOL,
-    # asked about one, the same for both. It is put just above AMR by hand.
+    # PESQ-WB, 1..4.64, from benchmarks/sound_quality.py; narrow: the same sentences through a telephone. On six voices
+    # MP3 of 16 kbit/s is 0.29 below AMR 12.2 in the mean, from 0.67 below to 0.07 above, and level at 19; Zimtohrli,
+    # which hears what AMR lacks above 3.4 kHz, has 0.72 more for it, ViSQOL, asked about one voice, the same for both.
     Material.SPEECH: {
         "amr": ((4.75, 1.95), (5.9, 2.07), (7.95, 2.19), (10.2, 2.35), (12.2, 2.42)),
         "mp3": (
-            (16, 2.45),
-            (20, 2.6),
+            (16, 2.2),
+            (20, 2.55),
             (22, 2.85),
             (24, 3.2),
             (32, 3.92),
