@@ -102,7 +102,8 @@ def test_programs_count_as_workers_do(small: Workspace) -> None:
         more = [pool.submit(isolated, small, hoard, _SOME, 260 * _MB, 0.5) for _ in range(2)]
         assert [one.result().stdout.strip() for one in work] == [b"260000000"] * 2
         assert [one.result() for one in more] == [260 * _MB] * 2
-    assert max(held) < _TOTAL_BYTES + 250 * _MB
+    # A third may have grown before a loaded machine looks at them; were programs not counted, there would be four.
+    assert max(held) < (3 * 260 + 60) * _MB
 
 
 def uncaged_reads(workspace: Workspace) -> Cage:

@@ -130,6 +130,23 @@ def test_processes_that_send_the_same_send_it_once(place: str, via: str) -> None
     assert set(told) <= {"sent", "earlier", "send_in_progress"}, told
 
 
+def _opened(arguments: tuple[str, float]) -> list[str]:
+    folder, starts_at_s = arguments
+    problems = []
+    for turn in range(12):
+        time.sleep(max(0.0, starts_at_s + turn / 4 - time.time()))
+        try:
+            Journal(f"{folder}/{turn}.db").close()
+        except MmsprepError as error:
+            problems.append(str(error))
+    return problems
+
+
+def test_processes_that_make_the_same_journal_at_the_same_moment_make_it_once(tmp_path: Path) -> None:
+    with processes(5) as each:
+        assert each(_opened, [(str(tmp_path), time.time() + 2)] * 5) == [[]] * 5
+
+
 @pytest.mark.posix("fork")
 def test_a_journal_that_was_opened_before_a_fork_works_in_both(place: str, tmp_path: Path) -> None:
     """As a prefork worker holds one: the parent's connections are left alone."""

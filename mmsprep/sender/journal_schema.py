@@ -114,7 +114,9 @@ def _look(engine: Engine) -> int:
     """The version of a journal's file, 0 for an empty one; nothing in it is changed, and no engine is built for it."""
     path = engine.url.database or ""
     try:
-        with closing(sqlite3.connect(path)) as plain:
+        with closing(sqlite3.connect(path, isolation_level=None)) as plain:
+            # All of one moment: another process may be making it.
+            plain.execute("BEGIN")
             application_id, version, tables = (
                 plain.execute(asked).fetchone()[0]
                 for asked in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")

@@ -7,9 +7,11 @@ SQLAlchemy, which takes long to load (:mod:`mmsprep.tools.database` is for those
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
+_ASK_AGAIN_S = 0.01
 _LASTING = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 """FULL: a commit in WAL mode is on disk when it returns, not at the next checkpoint."""
 _ALONE = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL")
@@ -53,5 +55,17 @@ def open_alone(path: Path, wait_s: float) -> sqlite3.Connection:
 
 
 def _set(connection: Any, pragmas: tuple[str, ...]) -> None:
+    """Set all of them, waiting for others as long as the connection does for a lock.
+
+    SQLite itself does not wait where several open a new file at the same moment and each makes it one with a log.
+    """
+    ends_at_s = time.monotonic() + connection.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
     for pragma in pragmas:
-        connection.execute(f"PRAGMA {pragma}").close()
+        while True:
+            try:
+                connection.execute(f"PRAGMA {pragma}").close()
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > ends_at_s:
+                    raise
+            time.sleep(_ASK_AGAIN_S)
