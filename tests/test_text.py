@@ -248,10 +248,18 @@ def test_hardly_any_short_noise_is_taken_for_a_text(kind: str) -> None:
         ("© 2024 Müller & Söhne™", "cp1252"),
         ("(я) 5м", "cp1251"),
         ("10€/m²", "cp1252"),
+        ("Schöne Grüße\vaus Köln\vund für Öffner\väußerst süß", "cp1252"),
+        ("Élève né à l'été,\fpage deux: forêt, hôtel.\fpage trois: où ça?", "cp1252"),
     ],
 )
 def test_signs_between_words_make_no_noise_of_a_text(text: str, encoding: str) -> None:
     assert characters(text.encode(encoding))[0] == text
+
+
+@pytest.mark.parametrize("text", ["Schöne Grüße aus Köln\x00", "Schöne Grüße \x00aus Köln am Rhein"])
+def test_a_zero_that_slipped_into_a_short_text_costs_nothing(text: str) -> None:
+    for encoding in ("utf-8", "cp1252"):
+        assert clean(characters(text.encode(encoding))[0], "lf") == text.replace("\x00", "")
 
 
 FOR_PROGRAMS = {

@@ -90,7 +90,7 @@ _OPENING, _PARTS_OF_WORDS, _FINAL = "¡¿„‚‘“«", "’·\u00adʼ", "ךם
 _PLAIN = frozenset(" \t\r\n.,;:!?'\"()[]/-_’‘‚”“„«»‹›…–—\u00a0،؛؟׳״ʼ")
 _BESIDE_WORDS = _PLAIN | _PUNCTUATION | frozenset("<>{}|=*#~")
 """What a letter that stands alone may have on both sides: anything else is no sentence's."""
-_ENDS_OF_PAGES = "\v\f\x1a"
+_END_OF_FILE = "\x1a"
 _RARE_COST, _LATE_COST, _SHOUT_COST, _ORDER_COST = 1.0, 0.15, 0.12, 0.002
 _ALONE_COST, _HEAP_COST, _CLUTTER_COST = 1.0, 0.5, 0.1
 _MOST_CLUTTER, _LONG_ENOUGH = 3, 64
@@ -223,8 +223,8 @@ def _noise(text: str) -> float:
 
 
 def _is_lost(previous: str, char: str, following: str) -> bool:
-    """Whether ``char`` is a foreign letter by itself between signs, or a page's end within a line."""
-    if char in _ENDS_OF_PAGES:
+    """Whether ``char`` is a foreign letter by itself between signs, or a file's end within a line."""
+    if char == _END_OF_FILE:
         return not (previous.isspace() or following.isspace())
     if char.isascii() or not char.isalpha():
         return False

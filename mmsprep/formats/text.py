@@ -78,7 +78,7 @@ def _decode_with_stray_zeros(data: bytes, *, whole: bool) -> tuple[str, str] | N
     if len(data) < _LEAST_WITH_STRAY_ZERO or data.count(0) > max(1, len(data) // _LETTERS_A_STRAY_ZERO):
         return None
     found = decode(data.replace(b"\x00", b""), whole=whole)
-    if found is None or (found[1] not in CERTAIN and len(data) < _LETTERS_A_STRAY_ZERO):
+    if found is None:
         return None
     return (try_decode(data, found[1], whole=whole) or f"{found[0]}\x00"), found[1]
 
@@ -105,11 +105,13 @@ def _share_of_one_writing(text: str) -> float:
 
     Beside Hangul only the ideographs of Korean texts count.
     """
-    counts = Counter(map(_writing, text))
+    writings = list(map(_writing, text))
+    counts = Counter(writings)
     shared, latin = counts.pop("", 0), counts.pop("LATIN", 0)
     counts.pop(_STRANGE, 0)
     if counts["HANGUL"]:
-        counts["CJK"] = sum(_writing(char) == "CJK" and bool(char.encode(_KOREAN_CHARSET, "ignore")) for char in text)
+        ideographs = (char for char, writing in zip(text, writings, strict=True) if writing == "CJK")
+        counts["CJK"] = sum(bool(char.encode(_KOREAN_CHARSET, "ignore")) for char in ideographs)
     main = max(counts, key=counts.__getitem__, default="")
     together = _EAST_ASIAN if main in _EAST_ASIAN else {main}
     if not any(counts.values()) and latin and sum(map(str.isascii, text)) < _LEAST_ASCII * len(text):
