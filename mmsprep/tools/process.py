@@ -7,7 +7,6 @@ inherited standard input or secret, a child that outlives its :class:`ProcessGro
 from __future__ import annotations
 
 import logging
-import math
 import os
 import signal
 import subprocess
@@ -18,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -316,7 +315,6 @@ class _Talk:
             subprocess.TimeoutExpired: it is past ``deadline_s``.
             ToolOverLimit: it said too much.
         """
-        ended_at_s = math.inf
         while True:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
@@ -333,9 +331,7 @@ class _Talk:
                     f"{program}: stopped after {self._max_output_bytes:,} bytes of decoded media;"
                     " MMSPREP_MAX_DECODED_BYTES allows more"
                 )
-            if self._child.poll() is not None:
-                ended_at_s = min(ended_at_s, time.monotonic())
-            if hearing is None or time.monotonic() > ended_at_s + _LAST_WORDS_S:
+            if hearing is None or (self._child.poll() is not None and time.monotonic() > self._deaf_at_s):
                 return
 
     def close(self) -> None:
@@ -344,7 +340,12 @@ class _Talk:
         What it started and left behind may hold a pipe open: that one is heard, by nobody, to its end.
         """
         for thread in self._threads:
-            thread.join(_LAST_WORDS_S)
+            thread.join(max(0.0, self._deaf_at_s - time.monotonic()))
+
+    @cached_property
+    def _deaf_at_s(self) -> float:
+        """Until when the pipes are heard; first asked for when the child has ended."""
+        return time.monotonic() + _LAST_WORDS_S
 
     def _hear(self) -> None:
         for chunk in _chunks(self._child.stdout):
