@@ -18,11 +18,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+from deadlines import meanwhile, until
 from powercut import PowerCut
 from test_receive_kill import load
 
@@ -191,14 +193,8 @@ def gateway() -> Iterator[tuple[str, Counter[str]]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with server, meanwhile(partial(server.serve_forever, 0.01), server.shutdown):
         yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _cut_off(
@@ -206,12 +202,11 @@ def _cut_off(
 ) -> None:
     """Run ``command`` until the gateway has ``seen`` enough, and cut the power under it."""
     child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    ends_at = time.monotonic() + _DEADLINE_S
-    while child.poll() is None and sum(seen.values()) < enough:
-        assert time.monotonic() < ends_at, f"{sum(seen.values())} of {enough} went out"
-        time.sleep(0.002)
-    child.kill()
-    child.wait(_DEADLINE_S)
+    with child:
+        try:
+            until(lambda: child.poll() is not None or sum(seen.values()) >= enough, most_s=_DEADLINE_S, every_s=0.002)
+        finally:
+            child.kill()
     power.cut()
 
 

@@ -172,14 +172,9 @@ def test_a_push_under_way_is_forgotten_with_all_others(gateway: Sandbox) -> None
     with script_running() as script:
         script.answers = [(500, "busy"), (200, "OK")]
         gateway.notify(script.url, sent_by_form(gateway))
-        ends_at = time.monotonic() + _WAIT_S
-        while not gateway.traffic.deliveries:
-            assert time.monotonic() < ends_at
-            time.sleep(0.01)
+        until(lambda: gateway.traffic.deliveries)
         gateway.clear()
-        while len(script.forms) < 2:
-            assert time.monotonic() < ends_at
-            time.sleep(0.01)
+        until(lambda: len(script.forms) >= 2)
         gateway.notify(script.url, sent_by_form(gateway))
         assert len(gateway.told(1)) == 1
         assert len(gateway.traffic.deliveries) == 1
@@ -190,10 +185,7 @@ def test_a_form_answer_does_not_take_a_report_of_mm7(gateway: Sandbox) -> None:
         gateway.notify(script.url, sent_by_mm7(gateway, delivery_report=True))
         with script.got_one:
             script.got_one.wait_for(lambda: False, timeout=0.01)
-        ends_at = time.monotonic() + _WAIT_S
-        while not gateway.traffic.deliveries or not gateway.traffic.deliveries[-1].attempts:
-            assert time.monotonic() < ends_at
-            time.sleep(0.02)
+        until(lambda: gateway.traffic.deliveries and gateway.traffic.deliveries[-1].attempts)
         assert not gateway.traffic.deliveries[-1].attempts[0].ok
 
 
