@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ import hypothesis
 import postgresql
 import pytest
 
+import mmsprep
 from mmsprep.model import Attachment, MediaInfo
 from mmsprep.profile import Profile, load_profile
 from mmsprep.settings import Settings
@@ -36,6 +39,12 @@ def pytest_configure() -> None:
     # How long an example takes says something about the machine, nothing about the code.
     hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
     hypothesis.settings.load_profile("here")
+    # pytest compiles the modules of what brings it a plugin by itself. Two threads that do so at once end in a
+    # SystemError (python/cpython#106905, before 3.11.8 and 3.12.2), and workers import what they need: here first.
+    for module in pkgutil.walk_packages(mmsprep.__path__, "mmsprep."):
+        if not module.name.endswith("__main__"):
+            with suppress(ImportError):  # of an extra that is not installed
+                importlib.import_module(module.name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
