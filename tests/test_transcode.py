@@ -143,6 +143,20 @@ def test_a_render_near_an_earlier_one_begins_where_that_ended() -> None:
     assert source.trial_encodes - before <= 2
 
 
+@pytest.mark.parametrize("side_px", [1, 4, 16, 24, 63, 64, 65, 130])
+@pytest.mark.parametrize("grain", [0, 8, 255])
+def test_a_tiny_picture_is_rendered_however_often_and_with_whatever_bytes(side_px: int, grain: int) -> None:
+    rows = random.Random(side_px)
+    pixels = bytes(min(255, (3 * place) % 251 + rows.randint(0, grain)) for place in range(side_px * side_px * 3))
+    source = PhotoSource(Image.frombytes("RGB", (side_px, side_px), pixels), floor_quality=20)
+    enough = source.render(300_000)
+    for max_bytes in (299_000, 50_000, 290_000, 1_000, 300_000):
+        made = source.render(max_bytes)
+        assert made.width_px == made.height_px and Image.open(io.BytesIO(made.data)).format == "JPEG"
+        if enough.size_bytes <= max_bytes:
+            assert made.width_px == side_px and made.quality >= enough.quality - 1
+
+
 _EVEN = (0, 200, 300, 300, 200)
 """How often halving loses 0, 1, 2, ... levels of a picture of grain: some everywhere."""
 _SHARP = (9_900, *[0] * 59, 100)

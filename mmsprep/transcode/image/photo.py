@@ -53,7 +53,7 @@ _SMALLER = 0.7
 
 @dataclass(slots=True)
 class _Search:
-    """One size of the picture, its coefficients, and what was encoded: tables to real bytes.
+    """One size of the picture, its coefficients, and what was encoded of it, by its tables.
 
     ``correction`` is what real bytes are of foretold ones before anything was encoded at this size.
     """
@@ -63,11 +63,11 @@ class _Search:
     spectrum: Spectrum
     wanted_bytes: int
     correction: float
-    tried: dict[Tables, int] = field(default_factory=dict)
+    tried: dict[Tables, bytes] = field(default_factory=dict)
 
     def tables_for(self, real_bytes: float) -> Tables:
         """What should come to ``real_bytes``, going by the nearest encode, or by those close by on both sides."""
-        real = self.tried
+        real = {tables: len(data) for tables, data in self.tried.items()}
         over = min((tables for tables in real if real[tables] > real_bytes), key=real.__getitem__, default=None)
         under = max((tables for tables in real if real[tables] <= real_bytes), key=real.__getitem__, default=None)
         if over and under and real[over] < real[under] * _CLOSE:
@@ -78,6 +78,10 @@ class _Search:
             return self.spectrum.tables_for(real_bytes / self.correction)
         nearest = min(sides, key=lambda tables: abs(math.log(real[tables] / real_bytes)))
         return self.spectrum.tables_for(self.spectrum.bytes_at(nearest) * real_bytes / real[nearest])
+
+    def best_within(self, max_bytes: int) -> bytes:
+        """The largest encode of at most ``max_bytes``; empty where there is none."""
+        return max((data for data in self.tried.values() if len(data) <= max_bytes), key=len, default=b"")
 
 
 class PhotoSource(Source):
@@ -104,7 +108,7 @@ class PhotoSource(Source):
         self._notes = notes
         self._search: _Search | None = None
         self._correction = _FINE_CORRECTION
-        self._probed: dict[tuple[int, int], int] = {}
+        self._probed: dict[tuple[int, int], bytes] = {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -119,7 +123,7 @@ class PhotoSource(Source):
         half_image = self._resized(0.5)
         full, half = (self._encode(image, tables, subsampling) for image in (self.reference, half_image))
         self._correction = len(half) / Spectrum(half_image, subsampling).bytes_at(tables)
-        self._probed = {image.size: len(data) for image, data in ((self.reference, full), (half_image, half))}
+        self._probed = {self.reference.size: full, half_image.size: half}
         scores = [self.measure.score(_luma(data)) for data in (full, half)]
         return RateModel(len(full), scores[0], len(half), scores[1], self._lost_at(half_image))
 
@@ -169,20 +173,16 @@ class PhotoSource(Source):
 
     def _filled(self, search: _Search, max_bytes: int) -> tuple[bytes, bytes]:
         """The largest encode within ``max_bytes``, empty where there is none, and the smallest of all."""
-        best, smallest = b"", b""
         aim = _AIM
         for _ in range(_TRIALS):
+            if len(search.best_within(max_bytes)) >= max_bytes * _FILLED:
+                break
             tables = search.tables_for(max_bytes * aim)
             if tables in search.tried:
                 aim -= 1 - _AIM
                 continue
-            data = self._encode(search.image, tables, search.subsampling)
-            search.tried[tables] = len(data)
-            smallest = min(smallest or data, data, key=len)
-            best = max(best, data, key=len) if len(data) <= max_bytes else best
-            if len(best) >= max_bytes * _FILLED:
-                break
-        return best, smallest
+            search.tried[tables] = self._encode(search.image, tables, search.subsampling)
+        return search.best_within(max_bytes), min(search.tried.values(), key=len)
 
     def _rival(self, search: _Search, max_bytes: int) -> _Search | None:
         """The size that may be better than that of ``search``, where the model cannot be sure."""
