@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def main() -> None:
     reserve = load_profile("smsglobal").message.reserve_bytes
     paths = sorted(path for path in options.folder.rglob("*") if path.is_file() and "bad" not in path.parts)
     files = [path for path, found in zip(paths, inspect(paths), strict=True) if found.plan]
+    if not files:
+        sys.exit(f"{options.folder}: no files that can be sent")
     used: list[float] = []
     overshoots = errors = short = 0
     for number in range(options.sets):
@@ -64,6 +67,8 @@ def main() -> None:
                 names = ", ".join(f"{path.name}" for path in chosen)
                 print(f"set {number}: {share:.1%} of {limit:,} used ({names})")
     used.sort()
+    if not used:
+        sys.exit(f"{options.sets} sets, none fillable; {short} did not fit and said so; {errors} other errors")
     print(
         f"{options.sets} sets, {len(used)} fillable: least {used[0]:.2%}, median {used[len(used) // 2]:.2%} used,"
         f" {sum(share >= _TARGET for share in used)} at {_TARGET:.1%} or more;"

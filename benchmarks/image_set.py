@@ -23,14 +23,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from exhaustive import best_within
-from photos import SAMPLES, load_photos, opened
+from photos import SAMPLES, opened, photos_of
 from PIL import Image
 from ssimulacra import Judge
 
 from mmsprep.model import Rendition
 from mmsprep.pipeline.fit import Candidate, Shortfall, divide, fit
 from mmsprep.transcode.image.photo import PhotoSource
-from mmsprep.transcode.image.viewing import is_graphic
 
 BUDGET_BYTES = 290_000
 _TOGETHER = 6
@@ -59,10 +58,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    photos = {name: image for folder in options.folder for name, image in load_photos(folder).items()}
-    photos = {name: image for name, image in photos.items() if not is_graphic(image)}
-    together = min(_TOGETHER, len(photos))
-    every = list(combinations(sorted(photos), together))
+    photos = photos_of(options.folder, fewest=2)
+    every = list(combinations(sorted(photos), min(_TOGETHER, len(photos))))
     chosen = random.Random(options.seed).sample(every, min(options.sets, len(every)))
     judges = {name: Judge(image) for name, image in photos.items()}
     with ProcessPoolExecutor(options.workers) as pool:

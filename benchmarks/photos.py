@@ -7,7 +7,8 @@ picture smaller than 320 px, or the same one twice (sample folders hold one phot
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -17,9 +18,10 @@ from mmsprep.model import Attachment, Kind
 from mmsprep.profile import load_profile
 from mmsprep.settings import load_settings
 from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image.viewing import is_graphic
 
 SAMPLES = Path(__file__).parent.parent / "sample_media"
-_SMALLEST_PX = 320
+SMALLEST_PX = 320
 
 
 def photo_paths(folder: Path) -> list[Path]:
@@ -32,7 +34,7 @@ def photo_paths(folder: Path) -> list[Path]:
         and found.info
         and found.info.kind is Kind.IMAGE
         and (found.info.frame_count or 1) == 1
-        and min(found.info.width_px or 0, found.info.height_px or 0) >= _SMALLEST_PX
+        and min(found.info.width_px or 0, found.info.height_px or 0) >= SMALLEST_PX
     ]
 
 
@@ -51,6 +53,26 @@ def load_photos(folder: Path) -> dict[str, Image.Image]:
             seen.add(look)
             photos[path.stem] = image
     return photos
+
+
+def photos_of(
+    folders: Sequence[Path], *, words: Sequence[str] = ("",), fewest: int = 1, drawn: bool = False
+) -> dict[str, Image.Image]:
+    """The distinct pictures of all ``folders`` whose names have one of ``words``; ``drawn`` ones only if asked for.
+
+    Ends the program, with a sentence, where there are fewer than ``fewest``.
+    """
+    photos = {name: image for folder in folders for name, image in load_photos(folder).items()}
+    photos = {name: image for name, image in photos.items() if any(word in name for word in words)}
+    left_out = set() if drawn else {name for name, image in photos.items() if is_graphic(image)}
+    if left_out:
+        print(f"drawn, left out (a score for photos says little about lettering): {', '.join(sorted(left_out))}")
+    if len(photos) - len(left_out) < fewest:
+        sys.exit(
+            f"{', '.join(map(str, folders))}: {len(photos) - len(left_out)} photographs of {SMALLEST_PX} px and more"
+            f"{'' if '' in words else ' by that name'}; it takes {fewest} at least"
+        )
+    return {name: image for name, image in photos.items() if name not in left_out}
 
 
 def shrunk(image: Image.Image, factor: float) -> Image.Image:

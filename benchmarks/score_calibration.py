@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from photos import SAMPLES, gif_of, load_photos, opened, shrunk
+from photos import SAMPLES, gif_of, opened, photos_of, shrunk
 from PIL import Image
 from scipy.optimize import least_squares
 from ssimulacra import Judge
@@ -54,9 +54,9 @@ def main() -> None:
     parser.add_argument("folder", nargs="*", type=Path, default=[SAMPLES])
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    photos = [item for folder in options.folder for item in load_photos(folder).items()]
+    photos = photos_of(options.folder, fewest=2, drawn=True)
     with ProcessPoolExecutor(options.workers) as pool:
-        samples = [sample for found in pool.map(measure, *zip(*photos, strict=True)) for sample in found]
+        samples = [sample for found in pool.map(measure, photos, photos.values()) for sample in found]
     natural = [sample for sample in samples if not sample.drawn]
     _report("photos, left out of the fit", natural, _left_out(natural))
     print(f"the constants in use: RMSE {_rmse(_in_use(natural), natural):.2f}")

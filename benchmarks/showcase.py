@@ -13,13 +13,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 from image_set import BUDGET_BYTES, divided
-from photos import load_photos, opened
+from photos import opened, photos_of
 from PIL import Image
 from plain import plain_loop
 from ssimulacra import Judge
 
 from mmsprep.transcode.image.photo import PhotoSource
-from mmsprep.transcode.image.viewing import is_graphic
 
 mpl.use("Agg")
 
@@ -40,7 +39,7 @@ def main() -> None:
     parser.add_argument("--names", help="the six of the set (default: the first six)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "images")
     options = parser.parse_args()
-    photos = {name: image for name, image in load_photos(options.folder).items() if not is_graphic(image)}
+    photos = photos_of([options.folder], fewest=_TOGETHER)
     names = options.names.split(",") if options.names else list(photos)[:_TOGETHER]
     shown = options.photo or names[0]
     crop = [int(part) / 1000 for part in (options.crop or "250,250,500,500").split(",")]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from photos import SAMPLES, load_photos, shrunk
+from photos import SAMPLES, photos_of, shrunk
 from PIL import Image
 
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
@@ -49,10 +49,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="*", type=Path, default=[SAMPLES])
     options = parser.parse_args()
     samples = [
-        sample
-        for folder in options.folder
-        for name, image in load_photos(folder).items()
-        for sample in measure(name, image)
+        sample for name, image in photos_of(options.folder, drawn=True).items() for sample in measure(name, image)
     ]
     *weights, file_bytes = fitted(samples)
     print(f"WEIGHTS = ({', '.join(f'{weight:.3f}' for weight in weights)})")
