@@ -6,23 +6,22 @@ program that is running, a project's own folder, or anything of /opt that is not
 
 from __future__ import annotations
 
+import re
 import site
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 import mmsprep
 
-_NEEDED = (
-    *("PIL", "_cffi_backend", "cffi", "chardet", "charset_normalizer", "defusedxml", "filetype", "mido", "msgspec"),
-    *("numpy", "packaging", "pi_heif", "pillow_heif", "pillow_jxl", "pkg_resources", "pycparser", "pymediainfo"),
-    *("pyvips", "_libvips", "typing_extensions"),
-)
-"""What sniffing and decoding import, directly or not; most of it lies in Python's own folders."""
+_REQUIRED = re.compile(r"[^\w.-]")
+_METADATA, _NO_CODE = (".dist-info", ".egg-info", ".data"), ("bin", "__pycache__")
 _shared: list[str] = []
 
 
@@ -48,14 +47,42 @@ def share(package: str) -> None:
 def libraries() -> Libraries:
     """Python's own folders, and the packages that were put somewhere else (``--target``, a checkout)."""
     own = tuple(dict.fromkeys(str(Path(place).resolve()) for place in _own_folders() if Path(place).is_dir()))
-    search = tuple(place for place in sys.path if place and _is_inside(Path(place), own))
-    packages = {
-        name: place for name in (*_NEEDED, *_shared) if (place := _place_of(name)) and not _is_inside(Path(place), own)
-    }
+    inside = {place: _is_inside(Path(place), own) for place in sys.path if place}
+    search = tuple(place for place in inside if inside[place])
+    packages, bundled = _installed_in([place for place in inside if not inside[place]])
+    packages |= {name: place for name in _shared if (place := _place_of(name)) and not _is_inside(Path(place), own)}
     packages["mmsprep"] = str(Path(mmsprep.__file__).parent)
-    bundled = [f"{Path(place).parent / name}.libs" for name, place in packages.items()]
     configured = [str(Path(sys.prefix, "pyvenv.cfg"))]
     return Libraries(search, packages, (*own, *packages.values(), *bundled, *configured))
+
+
+def _installed_in(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """What mmsprep stands on and pip put into one of ``folders``: packages and modules with their places, and the
+    folders of shared libraries that came with them (``pillow.libs``)."""
+    found = {_normal(one.name): one for folder in folders for one in metadata.distributions(path=[folder])}
+    wanted, waiting = set[str](), ["mmsprep"] if found else []
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted.add(name)
+            with suppress(metadata.PackageNotFoundError):
+                about = found[name] if name in found else metadata.distribution(name)
+                waiting += [_normal(_REQUIRED.split(line, maxsplit=1)[0]) for line in about.requires or ()]
+    packages, bundled = dict[str, str](), dict[str, None]()
+    for name in wanted & set(found) - {"mmsprep"}:
+        tops = {file.parts[0] for file in found[name].files or () if ".." not in file.parts and file.suffix != ".pth"}
+        for top in sorted(tops):
+            place = str(found[name].locate_file(top))
+            if top.endswith(".libs"):
+                bundled[place] = None
+            elif not top.endswith(_METADATA) and top not in _NO_CODE:
+                packages[top.partition(".")[0]] = place
+    return packages, list(bundled)
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as all spellings of it compare (PyPA's specification of names)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _own_folders() -> Iterator[str]:
