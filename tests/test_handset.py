@@ -343,6 +343,39 @@ def test_play_tells_programs_what_each_phone_does(message: Message, tmp_path: Pa
     assert len(phone["slides"]) == len(read_slides(message.smil))
 
 
+@pytest.mark.parametrize("columns", [120, 80, 44])
+def test_play_tells_people_the_same_in_any_terminal(message: Message, tmp_path: Path, columns: int) -> None:
+    """In a narrow one each part is a block: no word is broken, nothing stands beyond the edge."""
+    message.write(tmp_path / "made")
+    (tmp_path / "out.mms").write_bytes(pack_message(message, retrieved=True))
+    env = {"COLUMNS": str(columns)}
+    done = CliRunner().invoke(app, ["play", str(tmp_path / "made")], env=env, catch_exceptions=False)
+    assert max(map(len, done.stdout.splitlines())) <= columns
+    words = done.stdout.replace(" %", "%").replace(",", "").split()
+    for word in ("02-video.3gp", "text.txt", "H.264", "'07", "'15", "34%", "98%"):
+        assert word in words
+    assert words.count("02-video.3gp") == 1
+    assert "2012: 3 slides" in done.stderr or "2012: 4 slides" in done.stderr
+    assert "2020: all at once" in done.stderr
+    done = CliRunner().invoke(app, ["unpack", str(tmp_path / "out.mms")], env=env, catch_exceptions=False)
+    assert max(map(len, done.stdout.splitlines())) <= columns
+    assert {"02-video.3gp", "video/3gpp", "m-retrieve-conf", "(utf-8)"} <= set(done.stdout.split())
+
+
+def test_a_phone_that_takes_less_fetches_nothing(tmp_path: Path) -> None:
+    """A phone of 2007 takes 300 kB: a larger message is not fetched, and each part says so."""
+    noise = np.random.default_rng(1).integers(0, 256, (520, 520, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.jpg", quality=98)
+    made = prepare(tmp_path / "noise.jpg", profile="verizon")
+    assert made.total_bytes > 310_000
+    made.write(tmp_path / "made")
+    done = _run("play", tmp_path / "made", "--phone", "2007", "--phone", "2020")
+    assert done.exit_code == 0, done.output
+    assert "not fetched" in done.stdout and "shown" in done.stdout
+    assert "2007: not fetched: " in done.stderr and "are taken (" in done.stderr
+    assert "2020: all at once" in done.stderr
+
+
 def test_play_shows_a_pdu_of_anybody_as_well(message: Message, tmp_path: Path) -> None:
     (tmp_path / "out.mms").write_bytes(pack_message(message, retrieved=True))
     message.write(tmp_path / "made")

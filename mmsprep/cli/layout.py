@@ -25,10 +25,11 @@ class AsWideAsItGets:
     """A table where its columns have room; in a narrower terminal a block for each row, its cells below one another.
 
     ``labels`` stand before the cells of a block, one a column; none before a cell that says itself what it is.
+    Columns of short numbers that have no label of their own are one line: ``figures`` and, of each, heading and cell.
     """
 
-    def __init__(self, table: Table, narrowest: int, labels: Sequence[str]) -> None:
-        self._table, self._narrowest, self._labels = table, narrowest, labels
+    def __init__(self, table: Table, narrowest: int, labels: Sequence[str], *, figures: str = "") -> None:
+        self._table, self._narrowest, self._labels, self._figures = table, narrowest, labels, figures
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.padding import Padding
@@ -38,11 +39,16 @@ class AsWideAsItGets:
             yield self._table
             return
         for cells in zip(*(column.cells for column in self._table.columns), strict=True):
-            for place, (label, cell) in enumerate(zip(self._labels, cells, strict=True)):
+            for place, (label, cell) in enumerate(zip(self._labels, cells, strict=not self._figures)):
                 text = cell if isinstance(cell, Text) else Text(str(cell))
                 if text.plain not in ("", "-"):
-                    text = Text.assemble(f"{label}: " if label else "", text, overflow="fold")
+                    below = Text("\n  ").join(text.split("\n")) if label else text
+                    text = Text.assemble(f"{label}: " if label else "", below, overflow="fold")
                     yield Padding(text, (0, 0, 0, 2 if place else 0))
+            if self._figures:
+                several = zip(self._table.columns[len(self._labels) :], cells[len(self._labels) :], strict=True)
+                words = ", ".join(f"{column.header} {str(cell).replace(' ', '')}" for column, cell in several)
+                yield Padding(Text(f"{self._figures}: {words}"), (0, 0, 0, 2))
 
 
 def two_lines(first: str, second: str) -> Text:

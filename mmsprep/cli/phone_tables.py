@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mmsprep.cli.layout import two_lines
+from mmsprep.cli.layout import NARROWEST, AsWideAsItGets, two_lines
 from mmsprep.handset import YEARS_SHOWN, Scene, Shares, Showing, Shown
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _SHOWING_WORDS = {
     Showing.NARROWBAND: "telephone sound",
     Showing.UNSUPPORTED: "not shown",
 }
+_A_PHONE = 14
+"""Columns that a phone more takes. Looked at."""
 
 
 def phones_table(scenes: Sequence[Scene], shares: Shares) -> RenderableType:
@@ -39,7 +41,9 @@ def phones_table(scenes: Sequence[Scene], shares: Shares) -> RenderableType:
         cells = [_on_phone(shown, scene) for shown, scene in zip(places, scenes, strict=True)]
         known = shares.least(places[0].verdict.needs)
         table.add_row(places[0].item.name, *cells, *(f"{known[year]} %" if known else "?" for year in years))
-    return table
+    labels = ("", *(scene.handset.name for scene in scenes))
+    narrowest = NARROWEST + _A_PHONE * (len(scenes) - 1)
+    return AsWideAsItGets(table, narrowest, labels, figures="played by phones of" if years else "")
 
 
 def phone_summary(scene: Scene) -> str:

@@ -191,4 +191,4 @@ def pdu_table(unpacked: Unpacked) -> RenderableType:
     for part in unpacked.parts:
         declared = part.declared_type + (f" ({part.charset})" if part.charset else "")
         table.add_row(part.name, part.format or "unknown", declared, f"{len(part.data):,}")
-    return Group(facts, "", table)
+    return Group(facts, "", AsWideAsItGets(table, NARROWEST, ("", "", "declared as", "bytes")))
