@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import pickle
+import random
 import socket
 import ssl
+import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +290,68 @@ def test_a_gateway_that_the_system_vouches_for_is_sent_to(
             assert attempt(this, wait=wait).message_id == "1234567890123456"
     finally:
         _tls.cache_clear()
+
+
+@pytest.mark.parametrize("way", ["plain", "TLS", "a proxy", "TLS through a proxy", "TLS through a TLS proxy"])
+@both_ways
+def test_a_big_message_arrives_unharmed_where_it_is_taken_slowly(
+    way: str, wait: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The network takes it in pieces, whatever is in between."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    _tls.cache_clear()
+    big = message(random.Random(way).randbytes(280_000))
+    try:
+        with gateway(_succeeds_slowly, tls=_certified(authority) if "TLS" in way else None) as this:
+            proxied = _certified(authority) if way.endswith("TLS proxy") else None
+            with gateway(_passes_on, tls=proxied) as proxy:
+                account = Account("ann", PASSWORD, this.url, proxy=proxy.url if "proxy" in way else "")
+                if wait:
+                    receipt = asyncio.run(send_async(big, to=TO, account=account, patience=QUICK))
+                else:
+                    receipt = send(big, to=TO, account=account, patience=QUICK)
+    finally:
+        _tls.cache_clear()
+    (request,) = this.requests
+    assert receipt.message_id == "1234567890123456"
+    assert base64.b64decode(request.fields["attachment0"]) == big.parts[0].data
+    assert proxy.connections == ("proxy" in way)
+
+
+def _succeeds_slowly(connection: socket.socket, this: Gateway) -> None:
+    """Has room for little, and is in no hurry to begin."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    time.sleep(0.2)
+    succeeds()(connection, this)
+
+
+def _passes_on(connection: socket.socket, this: Gateway) -> None:
+    """A proxy: opens the way that CONNECT names, or sends on what is asked for."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += connection.recv(1)
+    method, target, _ = head.split(b" ", 2)
+    host, port = target.removeprefix(b"http://").partition(b"/")[0].decode().split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as beyond:
+        if method == b"CONNECT":
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        else:
+            beyond.sendall(head.replace(target, target[target.index(b"/", 7) :], 1))
+
+        def back() -> None:
+            with suppress(OSError):
+                while answer := beyond.recv(65536):
+                    connection.sendall(answer)
+
+        answering = threading.Thread(target=back, daemon=True)
+        answering.start()
+        with suppress(OSError):
+            while more := connection.recv(16384):
+                beyond.sendall(more)
+            beyond.shutdown(socket.SHUT_WR)
+        answering.join(60)
 
 
 def _certified(authority: trustme.CA) -> ssl.SSLContext:

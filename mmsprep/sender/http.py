@@ -38,7 +38,6 @@ from mmsprep.sender.wire import WireRequest, WireResponse
 
 T = TypeVar("T")
 _MOST_REPLY_BYTES = 65_536
-_WRITE_BYTES = 65_536
 _MOST_IDLE_S = 2.0
 """Servers close what is idle for five seconds or more (Apache 5, nginx 75); one that closes sooner says so."""
 _UNPROVEN_REST_S = 1.0
@@ -54,8 +53,8 @@ _Place = tuple[str, str]
 class Timeouts:
     """How long one request may take, in seconds.
 
-    ``connect_s`` to connect, ``write_s`` to hand over each piece, ``reply_s`` from the end of the request to the end of
-    the whole reply, ``total_s`` for all of it together.
+    ``connect_s`` to connect, ``write_s`` until the network takes more of the request, ``reply_s`` from the end of the
+    request to the end of the whole reply, ``total_s`` for all of it together.
     """
 
     connect_s: float = 15.0
@@ -345,11 +344,17 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection of which no read and no write outlasts the deadline."""
+    """A connection of which no read and no write outlasts the deadline.
 
-    def __init__(self, inner: httpcore.NetworkStream, backend: _Backend) -> None:
+    What can go out at once does in one call, and nobody is waited for where there is room: each call lets other threads
+    run, and where many send at once, getting the turn back costs more than the call.
+    """
+
+    def __init__(self, inner: httpcore.NetworkStream, backend: _Backend, *, is_nested: bool = False) -> None:
         self._inner = inner
         self._backend = backend
+        self._socket: socket.socket | None = None if is_nested else inner.get_extra_info("socket")
+        """Where to write to; none for TLS in TLS, which httpcore alone can write."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         progress = self._backend.progress
@@ -358,8 +363,22 @@ class _Stream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         left_s = self._backend.progress.left_s
-        for piece in _pieces(buffer):
-            self._inner.write(piece, left_s(timeout))
+        if self._socket is None:
+            self._inner.write(buffer, left_s())
+            return
+        rest = memoryview(buffer)
+        try:
+            while rest:
+                self._socket.setblocking(False)
+                try:
+                    rest = rest[self._socket.send(rest) :]
+                except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    self._socket.settimeout(left_s(timeout))
+                    rest = rest[self._socket.send(rest) :]
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
 
     def close(self) -> None:
         self._inner.close()
@@ -367,8 +386,9 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
+        is_nested = self._inner.get_extra_info("ssl_object") is not None
         inner = self._inner.start_tls(ssl_context, server_hostname, self._backend.progress.left_s(timeout))
-        return _Stream(inner, self._backend)
+        return _Stream(inner, self._backend, is_nested=is_nested)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
@@ -460,14 +480,6 @@ def _options(request: WireRequest) -> dict[str, Any]:
         tls = _tls() if parts.scheme == "https" else None
         proxy = httpcore.Proxy(httpcore.URL(**_address(request.proxy)), auth=auth, ssl_context=tls)
     return {"ssl_context": _tls(), "proxy": proxy, "max_connections": 1, "max_keepalive_connections": 0}
-
-
-def _pieces(buffer: bytes) -> Iterable[Any]:
-    """What is handed over at once; each has a time of its own. Cut out of ``buffer``, and not copied."""
-    if len(buffer) <= _WRITE_BYTES:
-        return (buffer,)
-    whole = memoryview(buffer)
-    return (whole[start : start + _WRITE_BYTES] for start in range(0, len(whole), _WRITE_BYTES))
 
 
 def _call(request: WireRequest, progress: Progress, keep: bool) -> dict[str, Any]:
