@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -103,15 +104,18 @@ def post_mm7(gateway: Sandbox, request: Entity, authorization: str = AUTHORIZATI
 class Script(ThreadingHTTPServer):
     """A customer's script: gives the prepared answers in order, then OK."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.answers: list[tuple[int, str]] = []
         self.forms: list[dict[str, str]] = []
         self.got_one = threading.Condition()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/incoming"
+        return f"{self._scheme}://127.0.0.1:{self.server_port}/incoming"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -134,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def script_running() -> Iterator[Script]:
+def script_running(tls: ssl.SSLContext | None = None) -> Iterator[Script]:
     """A customer's script on a free port."""
-    with Script() as server, meanwhile(partial(server.serve_forever, 0.02), server.shutdown):
+    with Script(tls) as server, meanwhile(partial(server.serve_forever, 0.02), server.shutdown):
         yield server

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import shlex
+import ssl
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from typing import Any
 
 import postgresql
 import pytest
+import trustme
 from deadlines import at_once, meanwhile, until
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,7 @@ from mmsprep.receive.incoming import ForwardState, Incoming, PushDoor, PushedPar
 from mmsprep.receive.look import look
 from mmsprep.receive.queue import Outcome, Retry, drop, lend, revive, settle
 from mmsprep.receive.store import Store
+from mmsprep.tools.tls import verified_tls
 
 JPEG = b"\xff\xd8\xff\xe0" + b"picture" * 99
 AT_ONCE = Retry(first_wait_s=0.0, longest_wait_s=0.0, most_attempts=5)
@@ -48,7 +51,9 @@ def add(store: Store, id_: str, sender: str = "61400", text: str = "hi") -> None
 
 
 @contextmanager
-def customer(decide: Callable[[dict[str, Any]], int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def customer(
+    decide: Callable[[dict[str, Any]], int], tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """A customer's program: answers each message with the status that ``decide`` says, and keeps what it took."""
     seen: list[dict[str, Any]] = []
 
@@ -67,8 +72,10 @@ def customer(decide: Callable[[dict[str, Any]], int]) -> Iterator[tuple[str, lis
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     with server, meanwhile(partial(server.serve_forever, 0.01), server.shutdown):
-        yield f"http://127.0.0.1:{server.server_port}/mms", seen
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/mms", seen
 
 
 def states(store: Store) -> dict[str, ForwardState]:
@@ -85,6 +92,28 @@ def test_a_url_gets_everything_that_came_in(store: Store) -> None:
     assert base64.b64decode(attachment["data"]) == JPEG
     assert (attachment["content_type"], attachment["declared_name"]) == ("image/jpeg", "a.jpg")
     assert states(store) == {"1": ForwardState.DONE}
+
+
+def test_a_url_over_tls_is_believed_where_the_system_vouches_for_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the gateway is: a company's own authority counts; a certificate of nobody's leaves the message waiting."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    add(store, "1")
+    with customer(lambda _: 200, tls) as (url, seen):
+        verified_tls.cache_clear()
+        assert Forwarder(store, url, retry=AT_ONCE).once().done == 0
+        assert states(store) == {"1": ForwardState.PENDING} and not seen
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        verified_tls.cache_clear()
+        try:
+            assert Forwarder(store, url, retry=AT_ONCE).once() == Tally(done=1)
+        finally:
+            verified_tls.cache_clear()
+    assert [told["id"] for told in seen] == ["1"]
 
 
 def test_a_command_gets_json_and_a_folder_and_no_shell(store: Store, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 from typer.testing import CliRunner
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
@@ -18,6 +20,7 @@ from sandbox_client import JPEG, Script, script_running
 from mmsprep.cli import app
 from mmsprep.errors import UsageError
 from mmsprep.sandbox import Persistence, Sandbox
+from mmsprep.tools.tls import verified_tls
 
 AT_ONCE = Persistence(first_pause_s=0.01)
 
@@ -86,6 +89,28 @@ def test_a_script_that_is_not_there_is_told_as_such(gateway: Sandbox) -> None:
     delivery = gateway.push("http://127.0.0.1:9/x", persistence=Persistence(attempts=2, first_pause_s=0.01))
     assert [attempt.http_status for attempt in delivery.attempts] == [None, None]
     assert "no answer" in delivery.attempts[0].answer
+
+
+def test_a_script_behind_tls_is_pushed_to_where_the_system_vouches_for_it(
+    gateway: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A company's own authority, as before a script on a machine of its own; nobody's certificate is not believed."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with script_running(tls) as script:
+        asked_once = Persistence(attempts=1)
+        verified_tls.cache_clear()
+        unknown = gateway.push(script.url, message="Hello", persistence=asked_once)
+        assert not unknown.ok and "certificate" in unknown.attempts[0].answer
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        verified_tls.cache_clear()
+        try:
+            assert gateway.push(script.url, message="Hello", persistence=asked_once).ok
+        finally:
+            verified_tls.cache_clear()
+    assert [form["message"] for form in script.forms] == ["Hello"]
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x/y", "file:///etc/passwd", "http://", "localhost:80/x", "http://x:99999/"])

@@ -59,7 +59,7 @@ from mmsprep.message import Message
 from mmsprep.mm7.status import STATUSES
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
 from mmsprep.sender import Timeouts, Via
-from mmsprep.sender.http import _tls
+from mmsprep.tools.tls import verified_tls
 
 PASSWORD = "s3cret/&+pass <word>"
 TO = "61409317436"
@@ -284,12 +284,12 @@ def test_a_gateway_that_the_system_vouches_for_is_sent_to(
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    _tls.cache_clear()
+    verified_tls.cache_clear()
     try:
         with gateway(succeeds(), tls=_certified(authority)) as this:
             assert attempt(this, wait=wait).message_id == "1234567890123456"
     finally:
-        _tls.cache_clear()
+        verified_tls.cache_clear()
 
 
 @pytest.mark.parametrize("way", ["plain", "TLS", "a proxy", "TLS through a proxy", "TLS through a TLS proxy"])
@@ -301,7 +301,7 @@ def test_a_big_message_arrives_unharmed_where_it_is_taken_slowly(
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    _tls.cache_clear()
+    verified_tls.cache_clear()
     big = message(random.Random(way).randbytes(280_000))
     try:
         with gateway(_succeeds_slowly, tls=_certified(authority) if "TLS" in way else None) as this:
@@ -313,7 +313,7 @@ def test_a_big_message_arrives_unharmed_where_it_is_taken_slowly(
                 else:
                     receipt = send(big, to=TO, account=account, patience=QUICK)
     finally:
-        _tls.cache_clear()
+        verified_tls.cache_clear()
     (request,) = this.requests
     assert receipt.message_id == "1234567890123456"
     assert base64.b64decode(request.fields["attachment0"]) == big.parts[0].data

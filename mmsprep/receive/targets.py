@@ -27,6 +27,7 @@ from mmsprep.receive.report import document, export
 from mmsprep.receive.store import Store
 from mmsprep.tools.log import unlogged
 from mmsprep.tools.process import ProcessGroup
+from mmsprep.tools.tls import verified_tls
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
 _LEAST_SECRET_BYTES = 16
@@ -56,7 +57,7 @@ class UrlTarget:
         if not urlsplit(url).hostname:
             raise UsageError("the URL to forward to has no host; expected https://host/path")
         self._key = signing_key(secret) if secret else b""
-        self._client = httpx.Client(timeout=timeout_s)
+        self._client = httpx.Client(verify=verified_tls(), timeout=timeout_s)
         self._url = url
 
     def deliver(self, store: Store, message: Stored) -> None:

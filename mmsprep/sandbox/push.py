@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 from mmsprep.errors import UsageError
 from mmsprep.tools import backoff
 from mmsprep.tools.log import unlogged
+from mmsprep.tools.tls import verified_tls
 
 _log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 20
@@ -235,7 +236,7 @@ def _attempt(request: PushRequest, pushed: Pushed, timeout_s: float) -> Attempt:
         # No proxy: the script under test is nearby, and a proxy would not find it.
         with (
             unlogged("httpx"),
-            httpx.Client(timeout=timeout_s, trust_env=False, follow_redirects=False) as client,
+            httpx.Client(verify=verified_tls(), timeout=timeout_s, trust_env=False, follow_redirects=False) as client,
             client.stream(request.method, request.url, content=content, headers=headers) as response,
         ):
             reply = b""

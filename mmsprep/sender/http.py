@@ -23,18 +23,18 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 import anyio
 import anyio.to_thread
-import certifi
 import httpcore
 
 from mmsprep.errors import GatewayUnreachable, NotSent, SendError
 from mmsprep.sender.answers import unknown
 from mmsprep.sender.wire import WireRequest, WireResponse
+from mmsprep.tools.tls import verified_tls
 
 T = TypeVar("T")
 _MOST_REPLY_BYTES = 65_536
@@ -452,7 +452,7 @@ def _opened(request: WireRequest, backend: _Backend) -> httpcore.HTTPConnection 
     if request.proxy:
         options = _options(request) | {"max_keepalive_connections": 1, "keepalive_expiry": _MOST_IDLE_S}
         return httpcore.ConnectionPool(**options, network_backend=backend)
-    return httpcore.HTTPConnection(_url(request.url)[0].origin, ssl_context=_tls(), network_backend=backend)
+    return httpcore.HTTPConnection(_url(request.url)[0].origin, ssl_context=verified_tls(), network_backend=backend)
 
 
 def _has_ended(http: httpcore.HTTPConnection | httpcore.ConnectionPool) -> bool:
@@ -477,9 +477,9 @@ def _options(request: WireRequest) -> dict[str, Any]:
     if request.proxy:
         parts = urlsplit(request.proxy)
         auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-        tls = _tls() if parts.scheme == "https" else None
+        tls = verified_tls() if parts.scheme == "https" else None
         proxy = httpcore.Proxy(httpcore.URL(**_address(request.proxy)), auth=auth, ssl_context=tls)
-    return {"ssl_context": _tls(), "proxy": proxy, "max_connections": 1, "max_keepalive_connections": 0}
+    return {"ssl_context": verified_tls(), "proxy": proxy, "max_connections": 1, "max_keepalive_connections": 0}
 
 
 def _call(request: WireRequest, progress: Progress, keep: bool) -> dict[str, Any]:
@@ -530,14 +530,6 @@ def _address(url: str) -> dict[str, Any]:
         "port": parts.port,
         "target": quote(parts.path or "/", safe="/%:@!$&'()*+,;=~").encode("ascii"),
     }
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Verified against certifi's authorities and the system's own, where a company may have added its."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.load_default_certs()
-    return context
 
 
 def _too_long(request: WireRequest, progress: Progress) -> SendError:
