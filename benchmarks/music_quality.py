@@ -112,7 +112,9 @@ def _rungs(paths: list[Path], profile: Profile, judges: Judges, workspace: Works
             max_bytes = round(step.rate_kbps * 125 * len(pcm) / _HZ)
             mixed = pcm if step.channels == 2 else pcm.mean(axis=1, keepdims=True)
             sound = mp3.Samples(mixed.astype(np.float32).tobytes(), _HZ, step.channels)
-            data = mp3.encode(sound, step, max_bytes, workspace)
+            search = mp3.Search(step, max_bytes, workspace)
+            search.begun(sound)
+            data = search.filled()
             used.append(len(data) / max_bytes)
             heard.append(judges.hear(pcm[_LEAD_S * _HZ :], _mp3(data, workspace)[_LEAD_S * _HZ :]))
         name = f"{step.rate_kbps:g} kbit/s {step.sample_rate_hz} Hz, {step.channels} ch."

@@ -25,6 +25,7 @@ from mmsprep.sniff import sniff
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.sound.amr import joined
+from mmsprep.transcode.sound.mp3 import Landing
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.sound.recording import sound_bytes
 from mmsprep.transcode.sound.speech import Material, material, measure
@@ -363,3 +364,11 @@ def test_the_difference_of_two_channels_is_a_share_of_their_power() -> None:
     shares = [side_share(np.stack(pair, axis=1)) for pair in ((left, left), (left, right), (left, -left))]
     assert shares == pytest.approx([0, 0.5, 1], abs=0.05)
     assert side_share(left[:, None]) == 0
+
+
+def test_a_rate_is_expected_between_those_that_were_found_nearest_to_it() -> None:
+    landing = Landing()
+    assert landing.place(6.0) > landing.place(5.0)
+    landing.rates += [(5.0, -0.3), (6.0, 0.7), (4.0, -0.6)]
+    assert landing.place(5.5) == pytest.approx(0.2) and landing.place(6.1) == pytest.approx(0.8)
+    assert landing.place(4.5) == pytest.approx(-0.45)

@@ -318,6 +318,25 @@ def test_what_an_encoder_adds_to_the_peaks_is_taken_back_by_encoding_again() -> 
     assert true_peak_dbtp(made, _HZ) <= PEAK_DBTP and len(tries) == 2
 
 
+def test_where_an_encoder_searches_for_its_size_the_level_is_found_with_its_first_try() -> None:
+    mix = Mix(_voice()[:, None], None, _HZ, 1, integrated_lufs(_voice()[:, None], _HZ))
+    tries: list[Levels] = []
+    fills: list[int] = []
+
+    def overshooting(samples: Levels) -> Levels:
+        tries.append(samples)
+        return samples * np.float32(1.4)
+
+    def fill() -> Levels:
+        fills.append(len(tries))
+        return tries[-1] * np.float32(1.41)
+
+    sound = Levelled(mix, Material.SPEECH)
+    made = sound.encoded(_rung("mp3"), overshooting, lambda one: Decoded(one, _HZ, ("FC",)), fill)
+    assert true_peak_dbtp(made, _HZ) <= PEAK_DBTP and np.array_equal(made, fill())
+    assert fills[0] == 2 and len(tries) <= 3
+
+
 def test_an_encoder_that_takes_more_loudness_than_is_made_up_for_is_not_handed_the_same_again() -> None:
     mix = Mix(_voice()[:, None], None, _HZ, 1, integrated_lufs(_voice()[:, None], _HZ))
     tries: list[Levels] = []
@@ -470,10 +489,8 @@ def test_the_last_bit_of_a_silent_recording_is_no_sound_that_could_be_lost() -> 
 def test_an_encoder_that_loses_the_sound_is_an_error_and_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     from mmsprep.transcode.sound.recording import AudioSource
 
-    made = AudioSource._made
-    monkeypatch.setattr(
-        AudioSource, "_made", lambda source, samples, *rest: made(source, samples * np.float32(0.05), *rest)
-    )
+    floats = AudioSource._floats
+    monkeypatch.setattr(AudioSource, "_floats", lambda source, samples: floats(source, samples * np.float32(0.05)))
     with pytest.raises(VerifyError, match="dB less than what it was made from"):
         prepare([("voice.wav", _wav(_voice()[:, None], _HZ, ("FC",)))], limit_bytes=60_000)
 

@@ -312,7 +312,9 @@ def test_a_sound_is_cut_between_its_frames_and_nothing_is_lost(room: Workspace, 
     samples = _samples(_rising(5.0, 0.5))
     if slug == "mp3":
         step = AudioStep(format="mp3", rate_kbps=26, sample_rate_hz=22_050)
-        data = mp3.encode(mp3.Samples(samples.tobytes(), _RATE_HZ, 1, apart=True), step, 17_000, room)
+        search = mp3.Search(step, 17_000, room)
+        search.begun(mp3.Samples(samples.tobytes(), _RATE_HZ, 1, apart=True))
+        data = search.filled()
     else:
         codecs = {"amr": ("libopencore_amrnb", "amr", "8000"), "wav": ("pcm_s16le", "wav", "16000")}
         codec, container, rate = codecs.get(slug, ("adpcm_ima_wav", "wav", "16000"))

@@ -53,8 +53,6 @@ _AIMS = 4
 _CLOSE_LU = 0.4
 _MADE_AGAIN = 4
 _PEAK_MARGIN_DB = 0.15
-_FIRST_TRIES = {"amr": (-3.0, 1.0), "mp3": (-1.3, 0.0), "aac": (-1.5, 0.3)}
-"""Where the peaks are held and what is added to the loudness, before it is known what an encoder does to a sound."""
 _LOWEST_PEAK_DBTP = -12.0
 _PEAK_BEFORE_LOUDNESS = 100.0
 _OVERSHOOT = 1.4
@@ -71,6 +69,41 @@ def heard_in(mix: Mix) -> Material:
     return material(mix.mono[:, 0], mix.rate_hz)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What an encoder made: by how much its peaks are too high, and how much loudness is missing."""
+
+    over_db: float
+    missing_db: float
+
+    @property
+    def fault(self) -> float:
+        """How bad that is; 0: not at all."""
+        return max(0.0, self.over_db) * _PEAK_BEFORE_LOUDNESS + max(0.0, self.missing_db - _MISSED_LU)
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """Where the peaks are held before an encoder, and what is added to the loudness."""
+
+    peak_dbtp: float = PEAK_DBTP
+    more_db: float = 0.0
+
+    def after(self, found: _Found) -> _Level:
+        """The one to try next; the same where nothing is wrong, or nothing more can be done."""
+        peak_dbtp, more_db = self.peak_dbtp, self.more_db
+        if found.over_db > 0:
+            peak_dbtp = max(_LOWEST_PEAK_DBTP, peak_dbtp - found.over_db * _OVERSHOOT - _PEAK_MARGIN_DB)
+        # Lower peaks take some of the loudness with them.
+        if found.missing_db > (_MISSED_LU if found.over_db <= 0 else _MISSED_LU / 2):
+            more_db = min(_MOST_MORE_DB, more_db + found.missing_db)
+        return _Level(peak_dbtp, more_db)
+
+
+_FIRST_LEVELS = {"amr": _Level(-3.0, 1.0), "mp3": _Level(-1.3), "aac": _Level(-1.5, 0.3)}
+"""Before it is known what an encoder does to a sound."""
+
+
 @dataclass(slots=True)
 class Levelled:
     """A mix as it is encoded: at its loudness, with its peaks held where they have to be.
@@ -82,7 +115,7 @@ class Levelled:
     heard: Material
     _raised: dict[int, tuple[Levels, float]] = field(default_factory=dict)
     _wanted: dict[int, float] = field(default_factory=dict)
-    _held: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _levels: dict[str, _Level] = field(default_factory=dict)
     _carried: dict[Band, Inside] = field(default_factory=dict)
     _inside: dict[Band, Levelled] = field(default_factory=dict)
 
@@ -103,43 +136,50 @@ class Levelled:
         clean, gain_db = self._clean(channels)
         return limited(clean * np.float32(10 ** ((gain_db + more_db) / 20)), self.mix.rate_hz, peak_dbtp)
 
-    def encoded(self, step: AudioStep, encode: Callable[[Levels], _Made], read: Callable[[_Made], Decoded]) -> _Made:
+    def encoded(
+        self,
+        step: AudioStep,
+        encode: Callable[[Levels], _Made],
+        read: Callable[[_Made], Decoded],
+        fill: Callable[[], _Made] | None = None,
+    ) -> _Made:
         """What ``encode`` makes of the samples for a rung, its peaks after decoding (``read``) at -1 dBTP at most.
 
-        What the rung does not carry is taken away before, so that it takes no room from what is heard.
+        What the rung does not carry is taken away before, so that it takes no room from what is heard. Where an encoder
+        searches for a size, ``encode`` is its first try, which the level is found with, and ``fill`` goes on from the
+        samples that it was handed last.
 
         Raises:
             ToolError: the encoder, or the decoder, failed.
         """
         mix = self.carried(step).mix
         if mix is not self.mix:
-            return self._inner(band_hz(step), mix).encoded(step, encode, read)
-        channels, format_slug = step.channels, step.format
+            return self._inner(band_hz(step), mix).encoded(step, encode, read, fill)
         best: tuple[float, _Made] | None = None
-        if channels not in self._wanted:
-            self._wanted[channels] = integrated_lufs(self.samples(channels), self.mix.rate_hz)
-        wanted_lufs = self._wanted[channels]
-        held_dbtp, more_db = self._held.get(format_slug, _FIRST_TRIES.get(format_slug, (PEAK_DBTP, 0.0)))
-        for _ in range(_MADE_AGAIN):
-            made = encode(self.samples(channels, held_dbtp, more_db))
-            back = read(made)
-            over_db = true_peak_dbtp(back.samples, back.rate_hz) - PEAK_DBTP
-            missing_db = wanted_lufs - integrated_lufs(back.samples, back.rate_hz)
-            fault_db = max(0.0, over_db) * _PEAK_BEFORE_LOUDNESS + max(0.0, missing_db - _MISSED_LU)
-            if best is None or fault_db < best[0]:
-                best = fault_db, made
-            if not fault_db:
+        level = self._levels.get(step.format, _FIRST_LEVELS.get(step.format, _Level()))
+        for left in reversed(range(_MADE_AGAIN)):
+            made = encode(self.samples(step.channels, level.peak_dbtp, level.more_db))
+            found = self._found(read(made), step.channels)
+            if fill is not None and (not left or level.after(found) == level):
+                first, made = made, fill()
+                found = found if made is first else self._found(read(made), step.channels)
+            elif fill is not None:
+                self._levels[step.format] = level = level.after(found)
+                continue
+            if best is None or found.fault < best[0]:
+                best = found.fault, made
+            if level.after(found) == level:
                 break
-            tried = held_dbtp, more_db
-            if over_db > 0:
-                held_dbtp = max(_LOWEST_PEAK_DBTP, held_dbtp - over_db * _OVERSHOOT - _PEAK_MARGIN_DB)
-            if missing_db > _MISSED_LU:
-                more_db = min(_MOST_MORE_DB, more_db + missing_db)
-            self._held[format_slug] = held_dbtp, more_db
-            if (held_dbtp, more_db) == tried:
-                break
+            self._levels[step.format] = level = level.after(found)
         assert best is not None
         return best[1]
+
+    def _found(self, back: Decoded, channels: int) -> _Found:
+        """What an encoder made of the samples, beside what is wanted."""
+        if channels not in self._wanted:
+            self._wanted[channels] = integrated_lufs(self.samples(channels), self.mix.rate_hz)
+        over_db = true_peak_dbtp(back.samples, back.rate_hz) - PEAK_DBTP
+        return _Found(over_db, self._wanted[channels] - integrated_lufs(back.samples, back.rate_hz))
 
     def _inner(self, band: Band, mix: Mix) -> Levelled:
         """The same of what a band carries, which is carried whole."""

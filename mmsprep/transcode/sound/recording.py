@@ -256,11 +256,15 @@ class AudioSource(Source):
         sound, workspace = self._work.sound, self._workspace
         # Beyond the highest rung nothing is gained, between two the whole room is used.
         most_bytes = min(max_bytes, math.ceil(self._size(step) * _STEP_BETWEEN))
-        data = sound.encoded(
-            step,
-            lambda samples: self._made(samples, step, most_bytes),
-            lambda data: _read_back(data, slug, workspace),
-        )
+
+        def read(data: bytes) -> Decoded:
+            return _read_back(data, slug, workspace)
+
+        if step.format == "mp3":
+            search = self._search(step, most_bytes)
+            data = sound.encoded(step, lambda samples: search.begun(self._floats(samples)), read, search.filled)
+        else:
+            data = sound.encoded(step, lambda samples: self._made(samples, step, most_bytes), read)
         return Rendition(
             data=data,
             format=slug,
@@ -272,13 +276,16 @@ class AudioSource(Source):
             notes=(*self._work.notes, *_lost(sound.carried(step).lost_lu, step)),
         )
 
+    def _search(self, step: AudioStep, most_bytes: int) -> mp3.Search:
+        landing = self._landings.setdefault((step.sample_rate_hz, step.channels), mp3.Landing())
+        return mp3.Search(step, most_bytes, self._workspace, landing)
+
+    def _floats(self, samples: Levels) -> mp3.Samples:
+        return mp3.Samples(samples.tobytes(), self._work.sound.mix.rate_hz, samples.shape[1], self._work.apart)
+
     def _made(self, samples: Levels, step: AudioStep, most_bytes: int) -> bytes:
-        """The samples as a file of a step's format."""
+        """The samples as a file of a step's format, which is not MP3."""
         rate_hz = self._work.sound.mix.rate_hz
-        if step.format == "mp3":
-            landing = self._landings.setdefault((step.sample_rate_hz, step.channels), mp3.Landing())
-            sound = mp3.Samples(samples.tobytes(), rate_hz, samples.shape[1], self._work.apart)
-            return mp3.encode(sound, step, most_bytes, self._workspace, landing)
         if step.format == "amr":
             return self._amr(samples, step, most_bytes)
         data = _encoded(samples, rate_hz, step, self._workspace)
@@ -335,9 +342,7 @@ def sound_bytes(step: AudioStep, duration_s: float) -> int:
             return 44 + 2 * step.channels * round(step.sample_rate_hz * duration_s)
         case "wav-ima":
             return 100 + round(step.sample_rate_hz * step.channels * duration_s * 0.5 * 1.02)
-    samples = 1152 if step.sample_rate_hz >= 32_000 else 576
-    frame_s = samples / step.sample_rate_hz
-    return round((duration_s + 4 * frame_s) * step.rate_kbps * 125)
+    return round((duration_s + 4 * mp3.frame_s(step)) * step.rate_kbps * 125)
 
 
 def encoder_options(step: AudioStep) -> dict[str, str | int]:

@@ -21,6 +21,8 @@ from mmsprep.formats.mp3 import body_at, borrowed_bytes, frames_in_turn, mpeg_au
 FILLED = 0.985
 _ALIKE = 1.12
 """Of the bytes allowed: what is enough. How much larger the better one may be: nobody hears where it ends."""
+_AIM, _AIM_ABOVE, _AIM_BELOW = 0.993, 1.02, 0.98
+"""Shares of the bytes allowed that an encode aims at: the first one, one that is to be above and one below."""
 _MOST_BORROWED_BYTES = 511
 _SHORTEST_HEADER_FRAME_BYTES = 56
 """Of a frame that has room for LAME's header."""
@@ -39,6 +41,13 @@ class Tried:
     def is_filled(self) -> bool:
         """Whether the best so far is as large as anybody could ask for."""
         return len(self.best) >= self.max_bytes * FILLED
+
+    @property
+    def aim(self) -> float:
+        """The share of ``max_bytes`` that the next encode is wanted to have: on the side that is the farther off."""
+        if not self.over:
+            return _AIM_ABOVE if self.under else _AIM
+        return _AIM_ABOVE if len(self.under) * len(self.over) > self.max_bytes**2 else _AIM_BELOW
 
     def add(self, made: bytes) -> int:
         """Keep an encode without a header frame where it is the closest; how many bytes it has with one."""
