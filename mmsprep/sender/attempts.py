@@ -14,6 +14,7 @@ import logging
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -113,7 +114,18 @@ def course(
         JournalError: a claim or an outcome cannot be recorded.
     """
     for attempt in range(1, patience.attempts + 1):
-        claim = _Claiming(journal, request, subject, patience.timeouts.total_s, resend_unknown) if journal else None
+        claim = None
+        if journal:
+            # What is unique for the whole transaction is so for one of its attempts, and saves a look at randomness.
+            token = request.transaction_id if attempt == 1 else uuid.uuid4().hex
+            claiming = Claim(
+                subject=subject,
+                transaction_id=request.transaction_id,
+                via=request.via,
+                lasts_s=patience.timeouts.total_s,
+                token=token,
+            )
+            claim = _Claiming(journal, claiming, resend_unknown)
         progress: Progress | None = None
         try:
             if claim and (entry := (yield Record(claim.take))):
@@ -133,7 +145,7 @@ def course(
         if claim:
             yield from _recorded(claim.settled(outcome))
         if isinstance(outcome, Receipt):
-            return replace(outcome, attempts=attempt)
+            return replace(outcome, attempts=attempt) if attempt > 1 else outcome
         wait_s = patience.wait_s(attempt, outcome.retry_after_s)
         again = isinstance(outcome, (GatewayBusy, GatewayUnreachable))
         if not again or attempt == patience.attempts or wait_s > patience.longest_wait_s:
@@ -196,11 +208,9 @@ def _named(entry: Entry) -> str:
 class _Claiming:
     """One attempt's claim. It may be given up while another thread is still about to take it."""
 
-    def __init__(
-        self, journal: Book, request: WireRequest, subject: Subject, lasts_s: float, resend_unknown: bool
-    ) -> None:
+    def __init__(self, journal: Book, claim: Claim, resend_unknown: bool) -> None:
         self._journal = journal
-        self._claim = Claim(subject=subject, transaction_id=request.transaction_id, via=request.via, lasts_s=lasts_s)
+        self._claim = claim
         self._resend_unknown = resend_unknown
         self._lock = threading.Lock()
         self._is_settled = False

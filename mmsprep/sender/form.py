@@ -78,7 +78,7 @@ def build_request(
         raise TooManyAttachments(
             f"{len(parts)} attachments, the gateway's form takes {MAX_ATTACHMENTS}; send several messages"
         )
-    fields = {"username": account.username, "password": account.password, "number": to}
+    fields = {"number": to}
     if sender is not None:
         fields["from"] = sender.digits
     if message.subject:
@@ -96,7 +96,7 @@ def build_request(
         recipient=to,
         transaction_id=transaction_id,
         headers={"Content-Type": "application/x-www-form-urlencoded"},
-        pieces=(urlencode(fields).encode("ascii"), attached),
+        pieces=(_opening(account.username, account.password) + urlencode(fields).encode("ascii"), attached),
         secrets=account.secrets,
         proxy=account.proxy,
     )
@@ -171,6 +171,12 @@ def _failure(request: WireRequest, response: WireResponse, text: str) -> SendErr
     problem = request.blot(f"{request.recipient}: the gateway refused the message: {said}. {advice}")
     raw = request.raw(response.body)
     return (kind or SendRejected)(problem, request.transaction_id, None, raw, None, "the gateway answered FAILURE")
+
+
+@lru_cache(maxsize=4)
+def _opening(username: str, password: str) -> bytes:
+    """The fields of the account, with which every form of its begins."""
+    return urlencode({"username": username, "password": password}).encode("ascii") + b"&"
 
 
 @lru_cache(maxsize=4)

@@ -369,7 +369,8 @@ class _Stream(httpcore.NetworkStream):
         rest = memoryview(buffer)
         try:
             while rest:
-                self._socket.setblocking(False)
+                if self._socket.gettimeout() != 0:
+                    self._socket.setblocking(False)
                 try:
                     rest = rest[self._socket.send(rest) :]
                 except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):

@@ -17,7 +17,8 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from mmsprep.errors import ContentRefused, JournalError, SendError
@@ -29,10 +30,12 @@ from mmsprep.tools.sqlite import open_shared, set_durable
 
 _RESERVE = (
     "INSERT INTO attempts (recipient, gateway, key, content_sha256, via, transaction_id, token, state, stands, owner,"
-    " expires_at_s, message_id, error_code, reason, settled_by, person, created_at_s, updated_at_s) VALUES (:recipient,"
-    " :gateway, :key, '', '', '', :token, 'reserved', 1, :owner, :expires_at_s, '', '', '', '', '', :now_s, :now_s)"
+    " expires_at_s, message_id, error_code, reason, settled_by, person, created_at_s, updated_at_s) SELECT column1, ?,"
+    " ?, '', '', '', column2, 'reserved', 1, ?, ?, '', '', '', '', '', ?, ? FROM (VALUES {rows}) WHERE true"
     " ON CONFLICT DO NOTHING"
 )
+"""All in one statement: each lets other threads run before it goes on, and who wants to begin waits for it."""
+_RESERVED = "SELECT recipient FROM attempts WHERE token >= ? AND token <= ?"
 _REFUSED = "SELECT DISTINCT content_sha256 FROM attempts WHERE error_code = ? AND gateway = ?"
 _JUDGED = (
     "SELECT error_code FROM attempts WHERE content_sha256 = ? AND gateway = ?"
@@ -80,7 +83,7 @@ class Reservations:
 
     def __init__(self, journal: Journal, *, key: str, gateway: str, lasts_s: float) -> None:
         self._journal = journal
-        self._common = {"key": key, "gateway": gateway.rstrip("/")}
+        self._key, self._gateway = key, gateway.rstrip("/")
         self._lasts_s = lasts_s
         self._reserved: dict[str, str] = {}
         self._begun: dict[str, str] = {}
@@ -90,10 +93,12 @@ class Reservations:
         self._refused: set[str] = set()
         self._connection: sqlite3.Connection | None = None
         if journal.file and this_process():
-            with self._mapped():
+            try:
                 self._connection = open_shared(journal.file, journal.wait_s)
-                found = self._connection.execute(_REFUSED, (ContentRefused.code, self._common["gateway"]))
+                found = self._connection.execute(_REFUSED, (ContentRefused.code, self._gateway))
                 self._refused.update(content for (content,) in found)
+            except sqlite3.Error as error:
+                raise self._mapped(error) from None
 
     def __enter__(self) -> Reservations:
         return self
@@ -115,14 +120,17 @@ class Reservations:
         if self._connection is None or not recipients:
             return
         now_s = time.time()
-        common = {**self._common, "owner": this_process(), "now_s": now_s, "expires_at_s": self._expires_at_s(now_s)}
         # One look at the system's randomness for all of them.
         mark = uuid.uuid4().hex[:24]
         tokens = {recipient: f"{mark}{place:08x}" for place, recipient in enumerate(recipients)}
-        with self._journal.turn, self._transaction(durable=True) as execute:
-            for recipient, token in tokens.items():
-                if execute(_RESERVE, {**common, "recipient": recipient, "token": token}).rowcount:
-                    self._reserved[recipient] = token
+        common = (self._gateway, self._key, this_process(), self._expires_at_s(now_s), now_s, now_s)
+        rows = ", ".join(["(?, ?)"] * len(tokens))
+        with self._journal.turn, self._transaction(durable=True) as cursor:
+            cursor.execute(_RESERVE.format(rows=rows), (*common, *chain.from_iterable(tokens.items())))
+            if cursor.rowcount < len(tokens):
+                found = cursor.execute(_RESERVED, (mark + "0" * 8, mark + "f" * 8))
+                tokens = {recipient: tokens[recipient] for (recipient,) in found}
+        self._reserved |= tokens
 
     def claim(self, claim: Claim, *, resend_unknown: bool = False) -> Entry | None:
         """As :meth:`.Journal.claim`; of somebody who was reserved it waits for no disk.
@@ -171,9 +179,9 @@ class Reservations:
         if self._connection is None:
             return
         try:
-            with self._journal.turn, self._transaction(durable=True) as execute:
+            with self._journal.turn, self._transaction(durable=True) as cursor:
                 while self._reserved:
-                    execute(_GIVE_BACK, (self._reserved.popitem()[1],))
+                    cursor.execute(_GIVE_BACK, (self._reserved.popitem()[1],))
         finally:
             self._connection.close()
             self._connection = None
@@ -188,9 +196,9 @@ class Reservations:
             if not mine.is_done:
                 together = [self._beginning.popleft() for _ in range(len(self._beginning))]
                 try:
-                    with self._transaction(durable=False) as execute:
+                    with self._transaction(durable=False) as cursor:
                         for one in together:
-                            one.begun = self._begun_in(execute, one)
+                            one.begun = self._begun_in(cursor, one)
                 except JournalError as error:
                     for one in together:
                         one.error = error
@@ -201,14 +209,14 @@ class Reservations:
             raise JournalError(str(mine.error))
         return mine.begun
 
-    def _begun_in(self, execute: Any, one: _Beginning) -> bool:
+    def _begun_in(self, cursor: sqlite3.Cursor, one: _Beginning) -> bool:
         """False: the gateway refused this very content, or the reservation is over; the journal says which."""
         subject, now_s = one.claim.subject, time.time()
         if subject.content_sha256 in self._refused:
             # Unless it was accepted since.
-            judged = execute(_JUDGED, (subject.content_sha256, subject.gateway, ContentRefused.code)).fetchone()
+            judged = cursor.execute(_JUDGED, (subject.content_sha256, subject.gateway, ContentRefused.code)).fetchone()
             if judged and judged[0] == ContentRefused.code:
-                execute(_GIVE_BACK, (one.token,))
+                cursor.execute(_GIVE_BACK, (one.token,))
                 return False
         values = {
             "token": one.token,
@@ -218,28 +226,28 @@ class Reservations:
             "now_s": now_s,
             "expires_at_s": self._expires_at_s(now_s),
         }
-        return bool(execute(_BEGIN, values).rowcount)
+        return bool(cursor.execute(_BEGIN, values).rowcount)
 
     @contextmanager
-    def _transaction(self, *, durable: bool) -> Iterator[Any]:
+    def _transaction(self, *, durable: bool) -> Iterator[sqlite3.Cursor]:
         """One commit, with all outcomes that wait before it; to be called in turn."""
         assert self._connection is not None
         ended = [self._ended.popleft() for _ in range(len(self._ended))]
         try:
-            with self._mapped(), closing(self._connection.cursor()) as cursor:
-                if durable is not self._is_durable:
-                    set_durable(self._connection, durable)
-                    self._is_durable = durable
-                cursor.execute("BEGIN IMMEDIATE")
-                try:
-                    cursor.executemany(_SETTLE, ended)
-                    yield cursor.execute
-                    cursor.execute("COMMIT")
-                except BaseException:
-                    if self._connection.in_transaction:
-                        cursor.execute("ROLLBACK")
-                    raise
-        except JournalError as error:
+            if durable is not self._is_durable:
+                set_durable(self._connection, durable)
+                self._is_durable = durable
+            cursor = self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                cursor.executemany(_SETTLE, ended)
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as problem:
+            error = self._mapped(problem)
             # The end of the block tries once more.
             self._ended.extendleft(reversed(ended))
             accepted = [values["message_id"] for values in ended if values["state"] == State.ACCEPTED]
@@ -248,11 +256,7 @@ class Reservations:
                     f"the gateway ACCEPTED {len(accepted)} messages (id {', '.join(accepted[:20])}), but that could not"
                     f" be recorded, so the journal calls them unknown: {error}"
                 ) from None
-            raise
+            raise error from None
 
-    @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise JournalError(f"{self._journal.name}: {error}; nothing more was sent") from None
+    def _mapped(self, error: sqlite3.Error) -> JournalError:
+        return JournalError(f"{self._journal.name}: {error}; nothing more was sent")
