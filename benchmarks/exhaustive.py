@@ -13,8 +13,8 @@ from photos import largest_within, opened, shrunk
 from PIL import Image
 from ssimulacra import Judge
 
+from mmsprep.tools.vips import load_vips
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
-from mmsprep.transcode.image.shrink import load_vips
 
 _FACTORS = (1.0, 0.9, 0.79, 0.7, 0.63, 0.56, 0.5, 0.42, 0.35, 0.29, 0.25, 0.18, 0.125)
 _FINEST, _COARSEST = 0.01, 6.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from mmsprep.formats import FORMATS, wbmp
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
+from mmsprep.tools.vips import load_vips
 from mmsprep.transcode.image import pixels
 
 RULES = ImageRules(max_long_px=1024, max_short_px=1024, tall_max_long_px=4096)
@@ -223,6 +225,67 @@ def test_a_broken_colour_profile_is_ignored_and_told(profile: bytes) -> None:
 def test_broken_exif_does_not_matter() -> None:
     data = saved(corners(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 30)
     assert decode(data, "jpeg").image.size == (120, 80)
+
+
+def _tiff_of_vips(kind: str) -> bytes:
+    """A TIFF of the corners with pixels of a ``kind``."""
+    vips = load_vips()
+    picture = vips.Image.new_from_memory(corners().tobytes(), 120, 80, 3, "uchar").copy(interpretation="srgb")
+    inks = vips.Image.new_from_memory(corners().convert("CMYK").tobytes(), 120, 80, 4, "uchar")
+    inks = inks.copy(interpretation="cmyk")
+    grey = vips.Image.new_from_memory(corners().convert("L").tobytes(), 120, 80, 1, "uchar")
+    made = {
+        "floating point": lambda: picture.colourspace("scrgb"),
+        "32 bits": lambda: (picture.cast("uint") * (2**32 // 256)).cast("uint").copy(interpretation="srgb"),
+        "floating-point inks": lambda: (inks / 255.0).cast("float").copy(interpretation="cmyk"),
+        "inks and an alpha channel": lambda: inks.bandjoin(255).copy(interpretation="cmyk"),
+        "premultiplied grey": lambda: grey.copy(interpretation="b-w").bandjoin(255),
+        "WebP inside": lambda: picture,
+    }[kind]()
+    options = (
+        {"compression": "webp", "lossless": True}
+        if kind == "WebP inside"
+        else {"premultiply": kind == "premultiplied grey"}
+    )
+    return bytes(made.tiffsave_buffer(**options))
+
+
+_DEEP_TIFFS = (
+    *("floating point", "32 bits", "floating-point inks", "inks and an alpha channel", "premultiplied grey"),
+    "WebP inside",
+)
+
+
+@pytest.mark.parametrize("kind", _DEEP_TIFFS)
+def test_a_tiff_whose_pixels_pillow_has_no_mode_for_shows_its_colours(
+    kind: str, look: Callable[..., MediaInfo]
+) -> None:
+    data = _tiff_of_vips(kind)
+    assert look(data, "scan.tif").format == "tiff"
+    grey = [Image.new("RGB", (1, 1), one).convert("L").getpixel((0, 0)) for one in (RED, GREEN, BLUE, WHITE)]
+    expected = [(one, one, one) for one in grey] if "grey" in kind else [RED, GREEN, BLUE, WHITE]
+    assert_near(corner_colours(decode(data, "tiff").image), expected, 40)
+
+
+@pytest.mark.parametrize("kind", _DEEP_TIFFS)
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_half_a_tiff_of_such_pixels_is_damaged(kind: str, share: float) -> None:
+    data = _tiff_of_vips(kind)
+    with pytest.raises((Damaged, TypeNotAllowed)):
+        decode(data[: int(len(data) * share)], "tiff")
+
+
+def test_a_deep_tiff_is_turned_upright_and_its_other_pages_are_told() -> None:
+    vips = load_vips()
+    stored = corners().transpose(Image.Transpose.ROTATE_90)
+    page = vips.Image.new_from_memory(stored.tobytes(), 80, 120, 3, "uchar").copy(interpretation="srgb")
+    both = page.join(page.invert(), "vertical").colourspace("scrgb").copy()
+    both.set_type(vips.GValue.gint_type, "orientation", 6)
+    both.set_type(vips.GValue.gint_type, "page-height", 120)
+    picture = decode(bytes(both.tiffsave_buffer()), "tiff")
+    assert picture.image.size == (120, 80)
+    assert_near(corner_colours(picture.image), [RED, GREEN, BLUE, WHITE], 40)
+    assert picture.notes == ("first page of 2",)
 
 
 def test_first_page_of_a_tiff_and_largest_of_an_icon() -> None:

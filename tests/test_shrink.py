@@ -12,7 +12,7 @@ from deadlines import forked
 from PIL import Image
 
 from mmsprep.errors import ToolMissing
-from mmsprep.transcode.image import shrink
+from mmsprep.tools.vips import load_vips
 from mmsprep.transcode.image.shrink import shrunk
 
 
@@ -58,7 +58,7 @@ def test_every_size_down_to_one_pixel_can_be_made(size_px: tuple[int, int]) -> N
 def test_a_library_that_does_not_load_is_named_rather_than_the_picture_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyvips", None)
     monkeypatch.delenv("VIPS_CONCURRENCY", raising=False)
-    shrink.load_vips.cache_clear()
+    load_vips.cache_clear()
     with pytest.raises(ToolMissing, match="libvips"):
         shrunk(Image.new("RGB", (200, 100)), (100, 50))
     assert "VIPS_CONCURRENCY" not in os.environ

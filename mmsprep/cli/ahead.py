@@ -25,7 +25,7 @@ _LOOK = "mmsprep.sniff.recognise"
 _IN_WORKER = {
     "image": (
         *("mmsprep.transcode.image.pixels", "PIL.JpegImagePlugin", "mmsprep.transcode.image.viewing"),
-        *("mmsprep.transcode.image.shrink:load_vips", "mmsprep.pipeline.verify"),
+        *("mmsprep.tools.vips:load_vips", "mmsprep.pipeline.verify"),
     ),
     "audio": ("mmsprep.tools.mediainfo", "mmsprep.sniff.recordings", "mmsprep.pipeline.verify"),
     "video": ("mmsprep.tools.mediainfo", "mmsprep.sniff.recordings", "mmsprep.pipeline.verify"),

@@ -229,7 +229,11 @@ class _Fitting:
         if self.sizes[place] < ask.points[-1].size_bytes:
             return self.slack_bytes >= self.sizes[place]
         is_cut = self._whole_ask(place).points[-1].size_bytes > ask.points[-1].size_bytes
-        return is_cut or made.size_bytes >= self.sizes[place] * _SATURATED
+        return is_cut or self._has_room(place) or made.size_bytes >= self.sizes[place] * _SATURATED
+
+    def _has_room(self, place: int) -> bool:
+        """Whether it is smaller than it could be although it may take twice the bytes without anybody's loss."""
+        return not self.renditions[place].whole and self.slack_bytes >= self.sizes[place]
 
     def _whole_ask(self, place: int) -> Ask:
         return _ask(replace(self.candidates[place], source_bytes=None), keep=False)
@@ -289,7 +293,7 @@ class _Fitting:
             before = self.renditions[place]
             if sizes[place] < before.size_bytes or _rank(made) > _rank(before):
                 self.renditions[place] = made
-            elif made.size_bytes <= before.size_bytes:
+            elif made.size_bytes <= before.size_bytes and not self._has_room(place):
                 self.lifts[place] = _LIFTS_TO_FLOOR
             self.sizes[place] = sizes[place]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _ICC_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
+_PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _WHITE_IS_ZERO = 0
 _FAINT = 12
 _VISIBLE = 8
@@ -36,6 +37,8 @@ def plain_mode(image: Image.Image) -> Image.Image:
         return ImageChops.invert(image) if unmarked else image
     if image.mode in ("LA", "RGBA", "LAB"):
         return image
+    if image.mode in _PREMULTIPLIED:
+        return image.convert(_PREMULTIPLIED[image.mode])
     wanted = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
     # Converting to the mode that it has would copy all of it.
     return image if image.mode == wanted else image.convert(wanted)

@@ -1,7 +1,7 @@
 """Pictures made smaller, by libvips: Pillow's LANCZOS to half a grey level in the mean, in a fifth of its time.
 
 Comes in: a decoded picture in any of Pillow's modes of 8 bits a channel. Goes out: the same, smaller. Never: a file
-or a decoder of libvips; it is handed pixels alone.
+or a decoder of libvips; it is handed pixels alone here.
 
 libvips has threads, which a fork does not take along: it would wait for them for ever. A process that was forked from
 one where it has run does without it.
@@ -11,18 +11,14 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import lru_cache
-from typing import Any
 
 from PIL import Image
 
-from mmsprep.errors import ToolMissing
+from mmsprep.tools.vips import load_vips
 
 _GAP = 3.0
 """Of the target: how far boxes may shrink before LANCZOS; from 3 on it is hard to tell from LANCZOS alone (Pillow's
 documentation of ``reducing_gap``)."""
-_THREADS = "VIPS_CONCURRENCY"
-"""Read once, when libvips is loaded."""
 _PREMULTIPLIED = {"RGBA": "RGBa", "LA": "La"}
 
 
@@ -48,28 +44,6 @@ def shrunk(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
     pixels = load_vips().Image.new_from_memory(image.tobytes(), image.width, image.height, bands, "uchar")
     smaller = pixels.resize(size_px[0] / image.width, vscale=size_px[1] / image.height, kernel="lanczos3", gap=0)
     return Image.frombytes(image.mode, size_px, smaller.write_to_memory())
-
-
-@lru_cache(maxsize=1)
-def load_vips() -> Any:
-    """libvips, with one thread (several pictures are worked on side by side) and without a cache."""
-    unset = _THREADS not in os.environ
-    os.environ.setdefault(_THREADS, "1")
-    try:
-        import pyvips
-    except (ImportError, OSError) as error:
-        from mmsprep.tools.extras import reinstall
-
-        raise ToolMissing(
-            f"libvips, which makes pictures smaller, does not load ({error}); '{reinstall('pyvips-binary')}' brings it"
-        ) from error
-    finally:
-        if unset:
-            del os.environ[_THREADS]
-    pyvips.cache_set_max(0)
-    # It is called after each operation, and an interrupt or the end of a worker that arrives in it would be swallowed.
-    pyvips._remove_log_handler()
-    return pyvips
 
 
 _forked = False

@@ -1,0 +1,160 @@
+"""libvips: loaded as threads and workers need it, and TIFFs that Pillow cannot read but it can.
+
+Comes in: an open file whose content is TIFF. Goes out: a picture of Pillow's. Never: a format of libvips's choice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any, BinaryIO
+
+from PIL import Image, ImageFile, TiffImagePlugin
+from PIL.ExifTags import Base as ExifTag
+
+from mmsprep.errors import ToolMissing
+
+_THREADS = "VIPS_CONCURRENCY"
+"""Read once, when libvips is loaded."""
+_MODES = {
+    ("b-w", 1): "L",
+    ("b-w", 2): "LA",
+    ("srgb", 3): "RGB",
+    ("srgb", 4): "RGBA",
+    ("cmyk", 4): "CMYK",
+    ("cmyk", 5): "CMYK",
+}
+"""Pillow's modes by libvips's interpretation and number of bands, once there are 8 bits in each."""
+_SHALLOW = {"grey16": "b-w", "rgb16": "srgb"}
+_LIGHT = ("scrgb", "xyz")
+"""Numbers that light is proportional to, as floating point is kept in TIFF."""
+_NO_HELP = (ToolMissing, SyntaxError)
+"""What libvips or its absence says is of no use where Pillow has said what is wrong."""
+_LOWER_BITS = {"uchar": 0, "ushort": 8, "uint": 24}
+
+
+@lru_cache(maxsize=1)
+def load_vips() -> Any:
+    """libvips, with one thread (several pictures are worked on side by side) and without a cache.
+
+    Raises:
+        ToolMissing: it does not load.
+    """
+    unset = _THREADS not in os.environ
+    os.environ.setdefault(_THREADS, "1")
+    try:
+        import pyvips
+    except (ImportError, OSError) as error:
+        from mmsprep.tools.extras import reinstall
+
+        raise ToolMissing(
+            f"libvips, which makes pictures smaller, does not load ({error}); '{reinstall('pyvips-binary')}' brings it"
+        ) from error
+    finally:
+        if unset:
+            del os.environ[_THREADS]
+    pyvips.cache_set_max(0)
+    # It is called after each operation, and an interrupt or the end of a worker that arrives in it would be swallowed.
+    pyvips._remove_log_handler()
+    return pyvips
+
+
+def open_tiff(file: BinaryIO) -> Image.Image:
+    """The first picture of a TIFF, by Pillow; by libvips where Pillow has no mode for its pixels or no decoder.
+
+    Pillow knows no colours of more than 8 bits a channel that are inks, floating point, in planes or in a palette, and
+    some compressions neither (its documentation of TIFF). What comes of those has 8 bits a channel.
+
+    Raises:
+        What Pillow raises, where libvips cannot read it either.
+    """
+    try:
+        return _Tiff(file)
+    except Exception:
+        with suppress(*_NO_HELP):
+            return _OfVips(file)
+        raise
+
+
+class _Tiff(TiffImagePlugin.TiffImageFile):
+    """Pillow's, with libvips for what does not decode."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._whole = file
+        super().__init__(file)
+
+    def load(self) -> Any:
+        """Decode; see :func:`open_tiff`."""
+        try:
+            return super().load()
+        except Exception:
+            if self.tell() == 0:
+                with suppress(*_NO_HELP):
+                    other = _OfVips(self._whole)
+                    other.load()
+                    if other.size == self.size:
+                        self._mode, self.im, self.tile = other.mode, other.im, []
+                        return super().load()
+            raise
+
+
+class _OfVips(ImageFile.ImageFile):
+    """A TIFF that libvips opens, in one of Pillow's modes of 8 bits."""
+
+    format = "TIFF"
+    _pixels: Any = None
+
+    def _open(self) -> None:
+        with _errors_of_pillows():
+            found = load_vips().Image.tiffload_buffer(_whole(self.fp), fail_on="error")
+            self._pixels = _eight_bits(found)
+            self._mode = _MODES[self._pixels.interpretation, self._pixels.bands]
+            self._size = found.width, found.height
+            about = Image.Exif()
+            for tag, name in ((ExifTag.Orientation, "orientation"), (ExifTag.BitsPerSample, "bits-per-sample")):
+                if found.get_typeof(name):
+                    about[tag] = found.get(name)
+            self.info["exif"] = about.tobytes()
+            if found.get_typeof("icc-profile-data"):
+                self.info["icc_profile"] = found.get("icc-profile-data")
+            self.n_frames = found.get("n-pages") if found.get_typeof("n-pages") else 1
+
+    def load(self) -> Any:
+        """Decode."""
+        if self._pixels is not None:
+            with _errors_of_pillows():
+                wanted = self._pixels.extract_band(0, n=Image.getmodebands(self.mode))
+                self.im = Image.frombytes(self.mode, self.size, wanted.write_to_memory()).im
+            self._pixels = None
+        return super().load()
+
+
+def _whole(file: Any) -> bytes:
+    file.seek(0)
+    data: bytes = file.read()
+    return data
+
+
+def _eight_bits(image: Any) -> Any:
+    """``image`` with 8 bits a channel; signed numbers and grey floating point, of which nobody can say what is white,
+    stay as they are, and have no mode of Pillow's."""
+    if image.interpretation in _LIGHT:
+        return image.colourspace("srgb")
+    image = image.copy(interpretation=_SHALLOW.get(image.interpretation, image.interpretation))
+    if image.format == "float" and image.interpretation == "cmyk":
+        return (image * 255.0 + 0.5).cast("uchar").copy(interpretation="cmyk")
+    if image.format not in _LOWER_BITS:
+        raise SyntaxError(f"numbers of the kind {image.format} in a picture of the kind {image.interpretation}")
+    return (image >> _LOWER_BITS[image.format]).cast("uchar").copy(interpretation=image.interpretation)
+
+
+@contextmanager
+def _errors_of_pillows() -> Iterator[None]:
+    try:
+        yield
+    except KeyError as error:
+        raise SyntaxError(f"no mode for {error}") from error
+    except load_vips().Error as error:
+        raise SyntaxError((error.detail or error.message).strip().splitlines()[-1].strip()) from error
