@@ -44,6 +44,7 @@ def test_a_name_that_lies_costs_nothing_but_time(tmp_path: Path) -> None:
         ("mmsprep inbox nothing-like-it", []),
         ("mmsprep prepare --profile spark", ["spark-nz"]),
         ("mmsprep profiles show legacy", ["legacy-gsm"]),
+        ("mmsprep play --phone 20", ["2007", "2012", "2020"]),
     ],
 )
 def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]) -> None:
@@ -199,10 +200,18 @@ def test_what_help_shows_as_examples_is_understood(line: str) -> None:
     assert line in " ".join(mmsprep(name, "--help").stdout.decode().split())
 
 
-def test_a_shell_completes_commands(tmp_path: Path) -> None:
-    environment = {"_MMSPREP_COMPLETE": "complete_bash", "COMP_WORDS": "mmsprep pre", "COMP_CWORD": "1"}
-    program = "from mmsprep.__main__ import main; import sys; sys.argv = ['mmsprep']; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.split() == ["prepare"]
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_help_cuts_nothing_off_in_any_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every option's whole name and every example are there; nothing but an example is wider than the terminal."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for words, command in _all(typer.main.get_command(app)):
+        context = typer.Context(command, info_name=" ".join(("mmsprep", *words)))
+        shown = command.get_help(context) + capsys.readouterr().out
+        for option in (option for one in command.params for option in one.opts if option.startswith("--")):
+            assert re.search(rf"{option}\b", shown), (words, option, shown)
+        assert "…" not in shown, shown
+        examples = EXAMPLES.get(" ".join(words), ())
+        assert all(" ".join(line.split()) in " ".join(shown.split()) for line in examples)
+        assert all(len(line) <= columns or line.strip() in examples for line in shown.splitlines())

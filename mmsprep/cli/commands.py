@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from mmsprep.cli.command import Command, paragraphs
 from mmsprep.cli.examples import examples_of
 from mmsprep.cli.printing import VerboseFlag, prepare_streams, put, reported, stop_cleanly
 from mmsprep.tools.log import log_as_asked
@@ -62,7 +63,7 @@ def commands(only: str | None = None) -> typer.Typer:
             _give_verbose(found)
             app.add_typer(found, name=name, rich_help_panel=panel)
         else:
-            app.command(name, rich_help_panel=panel, epilog=examples_of(name))(_verbose(found))
+            app.command(name, cls=Command, rich_help_panel=panel, epilog=examples_of(name))(_verbose(found))
     return app
 
 
@@ -121,6 +122,7 @@ def _verbose(command: Callable[..., Any]) -> Callable[..., Any]:
             log_as_asked(verbose)
         return command(*args, **values, **({"verbose": verbose} if says_more else {}))
 
+    run.__doc__ = paragraphs(command.__doc__)
     if not says_more:
         setattr(run, "__signature__", taken.replace(parameters=[*parameters.values(), option]))  # noqa: B010
         run.__annotations__["verbose"] = VerboseFlag
@@ -131,6 +133,7 @@ def _verbose(command: Callable[..., Any]) -> Callable[..., Any]:
 def _give_verbose(group: typer.Typer) -> None:
     """Every command of a group, once."""
     for command in group.registered_commands:
+        command.cls = Command
         if command.callback:
             command.callback = _verbose(command.callback)
     for one in group.registered_groups:

@@ -10,11 +10,23 @@ import typer
 from mmsprep.cli.printing import JsonFlag, console_for, print_json, reported, say
 
 
+def _years_that_begin(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from mmsprep.handset import handset_names
+
+    return [name for name in handset_names() if name.startswith(incomplete)]
+
+
 def play(
     message: Annotated[Path, typer.Argument(metavar="DIR", help="A prepared message's folder, or an MM1 PDU.")],
     phone: Annotated[
         list[str] | None,
-        typer.Option("--phone", metavar="YEAR", help="2007, 2012 or 2020; several times; without it each of them."),
+        typer.Option(
+            "--phone",
+            metavar="YEAR",
+            help="2007, 2012 or 2020; several times; without it each of them.",
+            autocompletion=_years_that_begin,
+        ),
     ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page that shows the phones.")

@@ -36,7 +36,7 @@ def sandbox(
     notice: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="WHAT[,KEY=VALUE]...",
+            metavar="NOTICE",
             help="What --notify tells of the next message, in place of delivered: expired, failed, read, late, twice,"
             " out-of-order, or a status like REJECTD; with delay_s=N, err=N, method=get, times=N (0: all)."
             " May be given several times.",
@@ -45,9 +45,9 @@ def sandbox(
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="WHAT[,KEY=VALUE]...",
-            help="A fault for the next request: 4006, 503,retry_after_s=2, drop-before-reply, garbage, html,"
-            " delay,delay_s=3; with times=N, door=form or door=mm7. May be given several times.",
+            metavar="FAULT",
+            help="A fault for the next request: 4006, 503, drop-before-reply, garbage, html, delay; with delay_s=N,"
+            " retry_after_s=N, times=N, door=form or door=mm7, like delay,delay_s=3. May be given several times.",
         ),
     ] = None,
 ) -> None:
