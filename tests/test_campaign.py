@@ -142,6 +142,18 @@ def test_json_lines_and_arrays_are_lists_too(tmp_path: Path) -> None:
         ]
 
 
+def test_a_number_that_a_spreadsheet_was_told_to_keep_as_text_is_read_and_so_are_other_cells(tmp_path: Path) -> None:
+    """``="0412"`` is how exports keep Excel from taking a zero away."""
+    path = tmp_path / "people.csv"
+    path.write_text('="Mobile",Name,Sum\n="0409317436","=""Ann"" ",=1+1\n"=""0409317437""",="",="a""b"\n')
+    people = read_people(path, country="AU")
+    assert people.columns == ("Mobile", "Name", "Sum") and people.to_column == "Mobile"
+    assert [dict(person.values) for person in people] == [
+        {"mobile": "0409317436", "name": "Ann", "sum": "=1+1"},
+        {"mobile": "0409317437", "name": "", "sum": '="a""b"'},
+    ]
+
+
 def test_numbers_alone_are_a_list_without_names(tmp_path: Path) -> None:
     path = listed(tmp_path, "61400000001\n+61 400 000 002\n")
     assert [one.number for one in read_people(path)] == ["61400000001", "+61 400 000 002"]

@@ -123,6 +123,19 @@ def test_a_password_is_in_no_repr(password: str) -> None:
         ("0011 61 409 317 436", "AU", "61409317436"),
         ("0044 7911 123456", "AU", "447911123456"),
         ("0049 170 1234567", "DE", "491701234567"),
+        # As tables write amounts.
+        ("61409317436.0", "", "61409317436"),
+        ("+61409317436.00", "AU", "61409317436"),
+        ("61409317436,0", "AU", "61409317436"),
+        ("409317436.0", "AU", "61409317436"),
+        ("01.23.45.67.00", "FR", "33123456700"),
+        ("(02) 9876 5432", "AU", "61298765432"),
+        ("(+61) 409 317 436", "", "61409317436"),
+        ("(+61) (0)409 317 436", "AU", "61409317436"),
+        # As phones copy it: in marks of direction.
+        ("\u202a+61 409 317 436\u202c", "", "61409317436"),
+        ("\ufeff61409317436\u200b", "AU", "61409317436"),
+        ("TEL:+61409317436", "", "61409317436"),
     ],
 )
 def test_a_number_is_normalised_and_the_change_is_said(written: str, country: str, digits: str) -> None:
@@ -145,6 +158,8 @@ def test_a_number_is_normalised_and_the_change_is_said(written: str, country: st
         ("61409317436\n61409317437", "", "no number"),
         ("６１４０９３１７４３６", "", "no number"),
         ("ann@example.com", "", "no number"),
+        ("61409317436.5", "", "amount"),
+        ("+61409317436.25", "AU", "amount"),
         ("0409317436", "XX", "unknown"),
         ("020 79", "GB", "no number in GB"),
         ("00409317436", "AU", "what follows 00"),

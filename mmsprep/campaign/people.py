@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ MOST_BYTES = 200_000_000
 _LONGEST_CELL = 1_000_000
 _DELIMITERS = ";,\t|"
 _LOOKED_AT = 200
+_AS_TEXT = re.compile(r'^="([^"]*)"\s*$')
 _NAMES = (
     *(
         "mobile",
@@ -188,7 +190,10 @@ def _csv_draft(text: str, name: str) -> People:
 
 
 def _csv_rows(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows with something in them, each with the line on which it begins; Excel's ``sep=`` is none."""
+    """The rows with something in them, each with the line on which it begins; Excel's ``sep=`` is none.
+
+    A cell ``="0412"`` says to a spreadsheet that its digits are a text, and is that text.
+    """
     csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     line = 1
@@ -197,7 +202,7 @@ def _csv_rows(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[
             begins, line = line, reader.line_num + 1
             is_hint = begins == 1 and len(cells) <= 2 and cells and cells[0].lower().startswith("sep=")
             if any(cell.strip() for cell in cells) and not is_hint:
-                yield begins, cells
+                yield begins, [_AS_TEXT.sub(r"\1", cell) if cell.startswith("=") else cell for cell in cells]
     except csv.Error as error:
         raise UsageError(f"{name}: line {reader.line_num} cannot be read as CSV ({error})") from None
 
@@ -259,7 +264,10 @@ def _to_column(draft: People, asked: str, country: str) -> str:
         return known[max(likely, key=lambda name: (shares[name] > 0.3, -named.index(name)))]
     if len(by_content) == 1:
         return known[by_content[0]]
-    raise UsageError(f"{draft.path}: which column has the numbers? It has {listed}; say it with --to-column")
+    raise UsageError(
+        f"{draft.path}: which column has the numbers? The first row names {listed}; say it with --to-column, and take"
+        " out what stands above the names"
+    )
 
 
 def _is_number(cell: str, country: str) -> bool:

@@ -16,7 +16,11 @@ from mmsprep.errors import AddressError, UsageError
 
 _MSISDN = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _SHORT_CODE = re.compile(r"[1-9][0-9]{2,5}|1[0-9]{6,7}", re.ASCII)
-_WRITTEN = re.compile(r"\+?[0-9][0-9 \u00a0\u202f().\-\u2010\u2011/]*", re.ASCII)
+_WRITTEN = re.compile(r"\(?\+?\(?[0-9][0-9 \u00a0\u202f().\-\u2010\u2011/]*", re.ASCII)
+_SHOWS_NOTHING = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+"""Marks of direction, which phones put round a number that is copied, and spaces without width."""
+_DECIMAL = re.compile(r"(\+?[0-9]{7,15})[.,](0{1,2})|\+?[0-9]{7,15}[.,][0-9]{1,2}", re.ASCII)
+"""How a table that takes numbers for amounts writes one: 61409317436.0."""
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _ONE = "expected a number as a str"
 _EXPECTED = "expected 7 to 15 digits with the country code, like 61409317436"
@@ -89,20 +93,26 @@ def msisdn(written: str, country: str = "") -> Msisdn:
 
     Args:
         written: as people write it: ``61409317436``, ``+61 409 317 436``, with ``country`` also ``0409 317 436`` and
-            ``0061 409 317 436``.
+            ``0061 409 317 436``; also ``61409317436.0``, as tables write it.
         country: two letters (ISO 3166) of the country whose national numbers are completed; empty: none is.
 
     Raises:
         AddressError: it is no number in international form, or cannot be completed.
     """
-    text = written.strip().removeprefix("tel:")
+    text = _SHOWS_NOTHING.sub("", written).strip()
+    text = text[4:] if text[:4].lower() == "tel:" else text
+    if decimal := _DECIMAL.fullmatch(text):
+        if not decimal[1]:
+            raise AddressError(f"{written}: is an amount, no number; {_EXPECTED}")
+        text = decimal[1]
     if _MSISDN.fullmatch(text) and not country:
-        return Msisdn(text)
+        return Msisdn(text, _note(written, text))
     if not _WRITTEN.fullmatch(text):
         raise AddressError(f"{written!r}: is no number; {_EXPECTED}")
     # "+61 (0)409": the zero in brackets is dialled at home only.
-    digits = _NOT_DIGITS.sub("", text.replace("(0)", "") if text.startswith("+") else text)
-    if country and not text.startswith("+"):
+    is_international = "+" in text
+    digits = _NOT_DIGITS.sub("", text.replace("(0)", "") if is_international else text)
+    if country and not is_international:
         digits = _completed(written, digits, country)
     elif digits.startswith("0"):
         raise AddressError(
@@ -111,7 +121,11 @@ def msisdn(written: str, country: str = "") -> Msisdn:
         )
     if not _MSISDN.fullmatch(digits):
         raise AddressError(f"{written}: has {len(digits)} digits; {_EXPECTED}")
-    return Msisdn(digits, "" if digits == written else f"{written} is sent to as {digits}")
+    return Msisdn(digits, _note(written, digits))
+
+
+def _note(written: str, digits: str) -> str:
+    return "" if digits == written else f"{written} is sent to as {digits}"
 
 
 def country_of(number: Msisdn) -> str:
