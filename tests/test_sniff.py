@@ -304,6 +304,17 @@ def test_cut_recordings_are_damaged(look: Look, make: Make, index: int) -> None:
         look(data[: len(data) // 2] if STREAMS[index][1] != "amr" else data[:20] + b"\x60" * 200)
 
 
+@pytest.mark.parametrize("index", range(len(STREAMS)), ids=lambda index: f"{STREAMS[index][1]}-{index}")
+def test_a_header_of_which_nothing_follows_is_damaged_and_no_unknown_coding(look: Look, make: Make, index: int) -> None:
+    """The first 400 bytes of a file are of a known coding, or an error says that they are damaged."""
+    data = make(*STREAMS[index][:2])
+    try:
+        info = look(data[:400])
+    except (Damaged, UnknownType, Empty):
+        return
+    assert "unknown" not in (info.video_codec, info.audio_codec)
+
+
 def test_unusable_attachments(look: Look, settings: Settings, workspace: Workspace, tmp_path: Path) -> None:
     """Empty, invisible, unknown, missing and special files each have their error."""
     with pytest.raises(Empty):

@@ -109,8 +109,10 @@ def media_info(
     movie = content.once(read_movie) if entry.demuxer == "mov" else None
     tracks = read_tracks(attachment)
     general = next((track for track in tracks if track.get("track_type") == "General"), {})
-    sounds = [track for track in tracks if track.get("track_type") == "Audio"]
-    pictures = [track for track in tracks if track.get("track_type") == "Video"]
+    # A header may announce what does not come.
+    streams = [track for track in tracks if track.get("format") or track.get("codec_id")]
+    sounds = [track for track in streams if track.get("track_type") == "Audio"]
+    pictures = [track for track in streams if track.get("track_type") == "Video"]
     if movie is not None and not movie.has_track("vide"):
         pictures = []
     if format_slug == "mpeg-ps" and not pictures:
