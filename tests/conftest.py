@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import pkgutil
 import shutil
@@ -59,6 +60,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     needed = item.get_closest_marker("posix")
     if needed is not None and os.name != "posix":
         pytest.skip(f"needs {needed.args[0]} as POSIX systems have them")
+
+
+@pytest.fixture
+def log_as_it_was() -> Iterator[None]:
+    """A command that serves takes hold of the log of this process; give it back."""
+    log = logging.getLogger("mmsprep")
+    before = log.handlers, log.level, log.propagate
+    yield
+    log.handlers, log.level, log.propagate = before
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import logging
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +45,7 @@ def run(*arguments: str, **environment: str) -> Any:
     return CliRunner().invoke(app, arguments, env=ours | {"COLUMNS": "120"} | environment)
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    """A command of the receiver takes hold of its log; give it back."""
-    log = logging.getLogger("mmsprep.receive")
-    before = log.handlers, log.level, log.propagate
-    yield
-    log.handlers, log.level, log.propagate = before
+pytestmark = pytest.mark.usefixtures("log_as_it_was")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -33,13 +31,7 @@ NAMESPACES = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/"
 URLENCODED = "application/x-www-form-urlencoded"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 3
 
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    log = logging.getLogger("mmsprep.receive")
-    before = log.handlers, log.level, log.propagate
-    yield
-    log.handlers, log.level, log.propagate = before
+pytestmark = pytest.mark.usefixtures("log_as_it_was")
 
 
 def run(*arguments: str) -> Any:
