@@ -206,6 +206,7 @@ _PICTURE_FORMATS = {
     "ppm": ("PPM", "pnm"),
     "tga": ("TGA", "tga"),
     "pcx": ("PCX", "pcx"),
+    "sgi": ("SGI", "sgi"),
     "dds": ("DDS", "dds"),
     "icns": ("ICNS", "icns"),
     "pdf": ("PDF", ""),

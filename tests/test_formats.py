@@ -122,24 +122,24 @@ def test_the_shelf_names_what_it_holds() -> None:
 
 
 def test_a_picture_of_a_new_format_becomes_a_message(profile: Profile) -> None:
-    """SGI's pictures, which nothing here names: a row with magic and Pillow's decoder is all it takes."""
+    """Early Windows' pictures, which nothing here names: a row with magic and Pillow's decoder is all it takes."""
     out = io.BytesIO()
-    Image.effect_mandelbrot((320, 240), (-2, -1.2, 1, 1.2), 60).convert("RGB").save(out, "SGI")
+    Image.effect_mandelbrot((320, 240), (-2, -1.2, 1, 1.2), 60).convert("1").save(out, "MSP")
     with pytest.raises(UnknownType):
         prepare([("it", out.getvalue())], profile=profile, settings=Settings(isolate=False))
     row = Format(
-        slug="sgi",
-        title="SGI",
+        slug="msp",
+        title="Windows Paint 1",
         kind=Kind.IMAGE,
-        content_type="image/sgi",
-        extension="sgi",
-        magics=(((0, b"\x01\xda\x00"),), ((0, b"\x01\xda\x01"),)),
-        decoder="PIL.SgiImagePlugin:SgiImageFile",
+        content_type="image/x-msp",
+        extension="msp",
+        magics=(((0, b"DanM"),), ((0, b"LinS"),)),
+        decoder="PIL.MspImagePlugin:MspImageFile",
     )
     register(row)
     try:
         (part,) = prepare([("it", out.getvalue())], profile=profile, settings=Settings(isolate=False)).parts
     finally:
-        remove("sgi")
-    assert (part.source.format, part.kind, part.width_px, part.height_px) == ("sgi", Kind.IMAGE, 320, 240)
+        remove("msp")
+    assert (part.source.format, part.kind, part.width_px, part.height_px) == ("msp", Kind.IMAGE, 320, 240)
     assert part.format in ("jpeg", "gif")

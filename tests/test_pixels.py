@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
-from mmsprep.errors import Damaged, OverInputLimit, ToolMissing, TypeNotAllowed
+from mmsprep.errors import Damaged, OverInputLimit, ToolMissing, TypeNotAllowed, UnknownType
 from mmsprep.formats import FORMATS, wbmp
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.profile import ImageRules
@@ -308,9 +309,41 @@ def test_a_video_behind_the_jpeg_is_ignored() -> None:
     assert decode(data, "jpeg").image.size == (120, 80)
 
 
-@pytest.mark.parametrize(("pillow_format", "slug"), [("BMP", "bmp"), ("JPEG2000", "jp2"), ("PPM", "pnm")])
+@pytest.mark.parametrize(
+    ("pillow_format", "slug"), [("BMP", "bmp"), ("JPEG2000", "jp2"), ("PPM", "pnm"), ("SGI", "sgi")]
+)
 def test_the_rarer_formats_decode(pillow_format: str, slug: str) -> None:
     assert_near(corner_colours(decode(saved(corners(), pillow_format), slug).image), [RED, GREEN, BLUE, WHITE])
+
+
+def _targa_in_runs(image: Image.Image, *, bottom_up: bool) -> bytes:
+    """Without a footer, in packets of up to 128 pixels wherever rows end."""
+    rows = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if bottom_up else image
+    head = struct.pack("<3B5x4H2B", 0, 0, 10, 0, 0, image.width, image.height, 24, 0 if bottom_up else 0x20)
+    pixels = rows.convert("RGB").tobytes("raw", "BGR")
+    runs = bytearray()
+    places = range(0, len(pixels), 3)
+    for place, run in itertools.groupby(places, key=lambda place: pixels[place : place + 3]):
+        count = len(list(run))
+        while count:
+            runs += bytes([min(count, 128) - 1 | 0x80]) + place
+            count -= min(count, 128)
+    return head + bytes(runs)
+
+
+@pytest.mark.parametrize("bottom_up", [True, False])
+@pytest.mark.parametrize("draw", [corners, lambda: Image.new("RGB", (33, 70), RED)], ids=["corners", "one colour"])
+def test_a_targa_whose_runs_go_over_the_ends_of_rows(
+    draw: Callable[[], Image.Image], bottom_up: bool, look: Callable[..., MediaInfo]
+) -> None:
+    data = _targa_in_runs(draw(), bottom_up=bottom_up)
+    info = look(data)
+    assert (info.format, info.width_px, info.height_px) == ("tga", *draw().size)
+    assert decode(data, "tga").image.tobytes() == draw().tobytes()
+    with pytest.raises(Damaged):
+        decode(data[:-4], "tga")
+    with pytest.raises(UnknownType):
+        look(data[:-1] + b"\x00\x00\x00")
 
 
 def test_wbmp_round_trip() -> None:

@@ -11,6 +11,8 @@ from mmsprep.formats.content import Content
 from mmsprep.formats.registry import Format, register
 from mmsprep.model import Kind
 
+_READ_BYTES = 1 << 16
+
 
 def _is_tga(content: Content) -> bool:
     """No magic in front, but TARGA 2.0's at the end; or a header of which every field makes sense."""
@@ -23,9 +25,28 @@ def _is_tga(content: Content) -> bool:
     if content.read(content.size_bytes - 18, 16) == b"TRUEVISION-XFILE":
         return True
     palette_bytes = struct.unpack_from("<H", head, 5)[0] * ((head[7] + 7) // 8) if head[1] else 0
-    pixels = width_px * height_px * ((head[16] + 7) // 8)
-    # Without a footer only the plain kind can be told by its length.
-    return head[2] in (1, 2, 3) and content.size_bytes == 18 + head[0] + palette_bytes + pixels
+    pixel_bytes, pixels_at = (head[16] + 7) // 8, 18 + head[0] + palette_bytes
+    # Without a footer it is told by its length.
+    if head[2] in (1, 2, 3):
+        ends_at: int | None = pixels_at + width_px * height_px * pixel_bytes
+    else:
+        ends_at = _packets_end(content, pixels_at, width_px * height_px, pixel_bytes)
+    return content.size_bytes == ends_at
+
+
+def _packets_end(content: Content, offset: int, pixels: int, pixel_bytes: int) -> int | None:
+    """Where the run lengths of so many pixels end; ``None`` where they end elsewhere than with a packet."""
+    data, start = b"", 0
+    while pixels > 0:
+        if not start <= offset < start + len(data):
+            data, start = content.read(offset, _READ_BYTES), offset
+            if not data:
+                return None
+        head = data[offset - start]
+        count = (head & 0x7F) + 1
+        offset += 1 + pixel_bytes * (1 if head & 0x80 else count)
+        pixels -= count
+    return offset if pixels == 0 else None
 
 
 register(
@@ -38,6 +59,6 @@ register(
         also_named="icb vda vst",
         looks_like=_is_tga,
         rank=50,
-        decoder="PIL.TgaImagePlugin:TgaImageFile",
+        decoder="mmsprep.tools.targa:TgaPicture",
     )
 )
