@@ -325,7 +325,11 @@ def test_the_commands_list_show_settle_and_track(tmp_path: Path) -> None:
     assert [one["state"] for one in listed] == ["accepted", "unknown"]
     (unknown,) = json.loads(run("journal", "list", "--unknown", "--json", journal=journal).stdout)["attempts"]
     name = unknown["transaction_id"][:8]
-    assert run("journal", "settle", name, journal=journal).exit_code == 2
+    for half in ([name], [name, "--arrived", "--not-arrived"], ["", "--arrived"], [" ", "--not-arrived"]):
+        assert run("journal", "settle", *half, journal=journal).exit_code == 2
+    mistyped = run("journal", "settle", name, "--arrived", "--message-id", IDS[4][1:], journal=journal)
+    assert mistyped.exit_code == 2 and "16 digits" in mistyped.output
+    assert run("journal", "list", "--unknown", journal=journal).output.count("unknown") == 1
     done = run("journal", "settle", name, "--arrived", "--by", "Ann", "--message-id", IDS[4], journal=journal)
     assert done.exit_code == 0 and "Ann says that it arrived" in done.output
     shown = json.loads(run("journal", "show", name, "--json", journal=journal).stdout)

@@ -267,6 +267,8 @@ def _conclude(counts: Counter[str], report_csv: Path, problem: MmsprepError | No
     for state, count in sorted(counts.items()):
         say(f"{count:>10,} {state.replace('_', ' ')}")
     say(f"{report_csv} says what became of everybody")
+    if counts["unknown"]:
+        say("who is unknown is not sent to again by itself; 'mmsprep journal settle' records what you find out")
     if problem is not None:
         say_error(problem)
         say("run it again to go on with those who are left")

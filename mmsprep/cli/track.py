@@ -171,10 +171,8 @@ def journal_show(name: AttemptId, journal: JournalOption = "", json_output: Json
 @journal_app.command("settle")
 def journal_settle(
     name: AttemptId,
-    arrived: Annotated[
-        bool | None,
-        typer.Option("--arrived/--not-arrived", help="It arrived: never send it again. It did not: the next run may."),
-    ] = None,
+    arrived: Annotated[bool, typer.Option("--arrived", help="It arrived: never send it again.")] = False,
+    not_arrived: Annotated[bool, typer.Option("--not-arrived", help="It did not: the next run may send it.")] = False,
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so; default: your login.")] = "",
     message_id: Annotated[
         str, typer.Option("--message-id", metavar="ID", help="The gateway's id, where SMSGlobal could name it.")
@@ -186,7 +184,7 @@ def journal_settle(
     with reported(json_output):
         from mmsprep.cli.track_tables import attempt_document
 
-        if arrived is None:
+        if arrived is not_arrived:
             raise UsageError("say what became of it: --arrived or --not-arrived")
         if message_id and not arrived:
             raise UsageError("--message-id is the id of a message that arrived")
@@ -212,6 +210,9 @@ def _open(journal: str) -> Journal:
 def _one(journal: Journal, name: str) -> Entry:
     from mmsprep.sender.entry import State
 
+    name = name.strip()
+    if not name:
+        raise UsageError("which attempt? Give its id; 'mmsprep journal list' shows them")
     found = journal.entries(name=name)
     if not found:
         raise NotFound(name, "no attempt in the journal has this id; 'mmsprep journal list' shows them")

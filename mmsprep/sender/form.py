@@ -27,7 +27,7 @@ from mmsprep.sender.address import Origin
 from mmsprep.sender.answers import CONTRADICTION, http_refusal, is_own_word, refusal, unknown, unless_contradicted
 from mmsprep.sender.options import SubmitOptions
 from mmsprep.sender.packing import packing
-from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse
+from mmsprep.sender.wire import Receipt, Via, WireRequest, WireResponse, is_message_id
 
 PATH = "/mms/sendmms.php"
 MAX_ATTACHMENTS = 15
@@ -136,7 +136,7 @@ def _read(response: WireResponse, request: WireRequest) -> Receipt:
     if not 200 <= response.status < 300:
         raise http_refusal(request, response)
     success = _SUCCESS.match(text)
-    if success is None or not success["id"].strip("0"):
+    if success is None or not is_message_id(success["id"]):
         what = "an empty reply" if not text else "a reply that is neither a success with an id nor a failure"
         raise unknown(request, f"the gateway sent {what}", request.raw(response.body))
     if response.before_body or _BOTH.search(text):

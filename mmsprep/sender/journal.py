@@ -46,7 +46,7 @@ from mmsprep.sender import journal_schema
 from mmsprep.sender.entry import STANDING, Claim, Entry, State, Subject, state_of
 from mmsprep.sender.journal_schema import attempts
 from mmsprep.sender.owner import is_gone, is_of_this_start, start_of_machine, this_process
-from mmsprep.sender.wire import Receipt
+from mmsprep.sender.wire import Receipt, Via, is_message_id
 from mmsprep.tools import database
 
 SLACK_S = 60.0
@@ -191,7 +191,8 @@ class Journal:
             The attempt as it stands now.
 
         Raises:
-            UsageError: what became of it is known, or it is under way, or a later attempt has taken its place.
+            UsageError: what became of it is known, or it is under way, or a later attempt has taken its place; or the
+                form gives no such ids.
             JournalError: the journal cannot be read or written.
         """
         by_person = entry.settled_by == "person" and entry.state in (State.ACCEPTED, State.NOT_SENT)
@@ -199,6 +200,8 @@ class Journal:
             raise UsageError(
                 f"{entry.transaction_id}: is {entry.state.replace('_', ' ')}; only what is unknown is settled"
             )
+        if message_id and entry.via == Via.HTTP and not is_message_id(message_id):
+            raise UsageError(f"message id {message_id!r}: expected 16 digits, as the form's answer has them")
         state, reason = (State.ACCEPTED, "") if arrived else (State.NOT_SENT, "a person says that it did not arrive")
         try:
             with self._writing() as connection:

@@ -20,6 +20,11 @@ class Via(StrEnum):
     MM7 = "mm7"
 
 
+def is_message_id(text: str) -> bool:
+    """Whether it can be an id of the form's: "a unique 16-digit integer"."""
+    return len(text) == 16 and text.isascii() and text.isdigit() and bool(text.strip("0"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireRequest:
     """One request, ready to go: a POST of ``body`` to ``url``. Headers and body hold secrets: no repr shows them.
