@@ -98,7 +98,7 @@ def _cell(text: str) -> str:
 def _settings() -> Iterator[str]:
     yield "# Settings and environment variables\n"
     yield "Every variable that mmsprep reads. The first table holds the limits of this machine, checked at the start.\n"
-    yield "| variable | default | type | means |\n|---|---|---|---|"
+    yield "| variable | means | default | type |\n|---|---|---|---|"
     about, _, attributes = (inspect.getdoc(Settings) or "").partition("Attributes:\n")
     means = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE))
     for entry in dataclasses.fields(Settings):
@@ -108,7 +108,7 @@ def _settings() -> Iterator[str]:
             f"`{default:_g}`" if isinstance(default, float) else f"`{default:_}`" if type(default) is int else default
         )
         variable, meant = f"{ENVIRONMENT_PREFIX}{entry.name.upper()}", _cell(_prose(means[entry.name]))
-        yield f"| `{variable}` | {shown!s} | {entry.type} | {meant} |"
+        yield f"| `{variable}` | {meant} | {shown!s} | {entry.type} |"
     yield f"\n{_prose(about)}\n"
     yield "## Variables that stand for an option\n"
     yield "| variable | option | means |\n|---|---|---|"
