@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import until
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback import Request, answers, gateway, http, resets_before_the_reply
+from loopback import Request, answers, gateway, http, never_answers, resets_before_the_reply, succeeds
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -517,6 +518,36 @@ def test_kill_9_at_any_moment_nobody_twice_nobody_lost(tmp_path: Path) -> None:
     assert Counter(row["state"] for row in rows) == Counter(states.values())
 
 
+@pytest.mark.posix("signals")
+def test_a_second_interrupt_waits_for_no_gateway_that_hangs(tmp_path: Path) -> None:
+    """The first says what it waits for; after the second what was under way is unknown, and everybody else is not."""
+    path = numbered(tmp_path, 30)
+    with gateway(succeeds(), succeeds(), succeeds(), never_answers) as this:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MMSPREP")}
+        environment |= {"SMSGLOBAL_USERNAME": "me", "SMSGLOBAL_PASSWORD": "x" * 8}
+        environment |= {"PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-m", "mmsprep", "campaign", str(path), "-m", "Hi {Name}", "--yes"]
+        command += ["--gateway", this.url, "--at-once", "2"]
+        with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                until(lambda: len(this.requests) == 5)
+                process.send_signal(signal.SIGINT)
+                assert process.stderr is not None
+                lines = iter(process.stderr.readline, "")
+                assert any("once more" in line for line in lines)
+                process.send_signal(signal.SIGTERM)
+                # The gateway would let it wait for two minutes.
+                _, told = process.communicate(timeout=60)
+            finally:
+                process.kill()
+    assert process.returncode == 130 and "is unknown" in told and "Traceback" not in told
+    states = Counter(one.status.value for one in track(journal=f"{path}.journal.db"))
+    assert states == {"accepted": 3, "unknown": 2}
+    with (tmp_path / "report.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = Counter(row["state"] for row in csv.DictReader(file))
+    assert rows == {"accepted": 3, "sending": 2, "not_reached": 25}
+
+
 # The report.
 def test_no_cell_of_the_report_is_a_formula(tmp_path: Path) -> None:
     text = "Name;Mobile\n=HYPERLINK(1);61400000001\nx;=1+1\ny;@SUM(1)\nz;-61400000002\nw;+61400000003\n"
@@ -527,6 +558,17 @@ def test_no_cell_of_the_report_is_a_formula(tmp_path: Path) -> None:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert "'=1+1" in cells and "'@SUM(1)" in cells and "'+61400000003" in cells
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+
+
+@pytest.mark.posix("permissions")
+@pytest.mark.skipif(sys.platform != "win32" and os.geteuid() == 0, reason="root may write everywhere")
+def test_a_report_that_cannot_be_written_ends_it_before_anything_is_sent(tmp_path: Path, invoke: Any) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    for place in (closed / "report.csv", closed / "deeper" / "report.csv"):
+        done = invoke(numbered(tmp_path, 3), "-m", "Hi", "--yes", "--report-csv", place)
+        assert done.exit_code == OutputError.exit_status and "takes no files" in done.output
+        assert not done.sandbox.accepted
 
 
 def test_another_file_is_not_overwritten_and_an_earlier_report_is(tmp_path: Path) -> None:

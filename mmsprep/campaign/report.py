@@ -83,17 +83,22 @@ def check_place(path: Path) -> None:
     """See whether a report may be written there.
 
     Raises:
-        OutputError: something else stands there.
+        OutputError: something else stands there, or its folder takes no files.
     """
     try:
         with path.open("rb") as file:
             begins = file.read(200).decode("utf-8-sig", "replace")
     except FileNotFoundError:
-        return
+        begins = ""
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
     if begins and not begins.startswith(",".join(COLUMNS[:4])):
         raise OutputError(f"{path}: is no report of a campaign and stays; --report-csv names another file")
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise OutputError(
+            f"{path}: cannot be written, because {folder} takes no files; --report-csv names another place"
+        )
 
 
 def _rows(

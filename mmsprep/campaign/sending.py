@@ -16,7 +16,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -135,7 +135,7 @@ def run(
     pace: Pace | None = None,
     failures: Failures | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Send to everybody and yield what became of each, in the order in which it happens.
 
     Args:
@@ -146,7 +146,8 @@ def run(
         key: what makes two runs the same; empty: :func:`campaign_key`.
         pace: how many at once and a second.
         failures: when to give up.
-        stop: ends it after what is under way.
+        stop: ends it after what is under way. A ``KeyboardInterrupt`` after it was set ends it at once: what is under
+            way is unknown then.
 
     Raises:
         TooManyFailures: it was given up; what was under way has ended.
@@ -157,6 +158,10 @@ def run(
     line = _Line(checked, rendered, sending, journal, key, pace or Pace(), stop or threading.Event(), judge)
     try:
         yield from line.outcomes()
+    except KeyboardInterrupt:
+        if line.stop.is_set():
+            line.abandon()
+        raise
     finally:
         line.close()
     if judge.problem:
@@ -273,6 +278,10 @@ class _Line:
         # Those that are under way come to their end.
         while self._under_way:
             yield from self._ended(block=True)
+
+    def abandon(self) -> None:
+        """Wait for nobody who is under way; the journal calls them unknown when this process has ended."""
+        self._threads = []
 
     def close(self) -> None:
         """Let the threads end, after what they are at."""

@@ -5,12 +5,14 @@ Comes in: outcomes as they happen. Goes out: a bar or a line now and then, and c
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from mmsprep.cli.campaign_preview import span
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from mmsprep.campaign import Checked, Outcome, Pace, Rendered
 
 _TELL_EVERY_S = 5.0
+_ENDING = b"ending after what is under way; once more ends it at once, and leaves that unknown\n"
 
 
 class Told:
@@ -90,25 +93,33 @@ class Told:
 def sent(
     checked: Checked, rendered: Rendered, sending: Any, journal: Any, key: str, pace: Pace, failures: Any, told: Told
 ) -> MmsprepError | None:
-    """Send; Ctrl-C and SIGTERM end it after what is under way."""
+    """Send; Ctrl-C and SIGTERM end it after what is under way, a second one at once."""
     from mmsprep.campaign import run
 
     stop = threading.Event()
 
     def end(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
         told.interrupted = True
         stop.set()
+        # Whatever else is being written is written on afterwards.
+        with suppress(OSError, ValueError):
+            os.write(sys.stderr.fileno(), _ENDING)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    outcomes = run(checked, rendered, sending, journal=journal, key=key, pace=pace, failures=failures, stop=stop)
     try:
         with told.bar():
-            outcomes = run(
-                checked, rendered, sending, journal=journal, key=key, pace=pace, failures=failures, stop=stop
-            )
             for outcome in outcomes:
                 told.note(outcome)
     except MmsprepError as error:
         return error
+    except KeyboardInterrupt:
+        # Wherever it was raised.
+        with suppress(KeyboardInterrupt):
+            outcomes.throw(KeyboardInterrupt())
+        say("not waited for; who was being sent to is unknown")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
