@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,35 @@ def test_half_an_account_is_none(tmp_path: Path, variables: dict[str, str]) -> N
     with pytest.raises(SettingsError, match="SMSGLOBAL_") as caught:
         load_account(environment=environment(tmp_path, **variables))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("account", "said"),
+    [
+        (("", "word"), "the account's username is empty"),
+        (("ann", ""), "the account's password is empty"),
+        (("ann", "hunter2\n"), "the account's password is empty or has control characters"),
+        (("ann", "hunter2", "https://gateway.example", False, "socks5://proxy.example"), "the proxy is no http"),
+    ],
+)
+def test_what_no_gateway_can_be_told_is_refused_before_it_is_tried(account: tuple[Any, ...], said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        Account(*account)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_flag_that_is_none_and_a_file_that_is_a_folder_are_told(tmp_path: Path) -> None:
+    both = environment(tmp_path, SMSGLOBAL_USERNAME="ann", SMSGLOBAL_PASSWORD="hunter2")
+    gateway = "http://gateway.example"
+    with pytest.raises(SettingsError, match="SMSGLOBAL_ALLOW_HTTP: found 'perhaps', expected 1 or 0"):
+        load_account(gateway, environment=both | {"SMSGLOBAL_ALLOW_HTTP": "perhaps"})
+    assert load_account(gateway, environment=both | {"SMSGLOBAL_ALLOW_HTTP": "1"}).url == gateway
+    with pytest.raises(SettingsError):
+        load_account(gateway, environment=both | {"SMSGLOBAL_ALLOW_HTTP": "0"})
+    folder = tmp_path / "mmsprep" / "account.toml"
+    folder.mkdir(parents=True, mode=0o700)
+    with pytest.raises(SettingsError, match=re.escape(str(folder))):
+        load_account(environment=environment(tmp_path))
 
 
 @pytest.mark.parametrize(
