@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmsprep.errors import ToolMissing
 from mmsprep.tools.vips import load_vips
+from mmsprep.transcode.image.photo import PhotoSource
 from mmsprep.transcode.image.shrink import shrunk
 
 
@@ -73,5 +74,8 @@ def test_a_process_forked_after_the_first_picture_makes_pictures_too(photo: Imag
     def made_there() -> None:
         made = shrunk(photo, (500, 400))
         assert np.abs(np.asarray(made, np.int16) - np.asarray(wanted, np.int16)).max() <= 16
+        source = PhotoSource(photo, floor_quality=20)
+        source.curve()
+        assert source.render(source.model.half_bytes).size_bytes <= source.model.half_bytes
 
     assert forked(made_there) == 0

@@ -1,11 +1,15 @@
 """libvips: loaded as threads and workers need it, and TIFFs that Pillow cannot read but it can.
 
 Comes in: an open file whose content is TIFF. Goes out: a picture of Pillow's. Never: a format of libvips's choice.
+
+libvips has threads, which a fork does not take along: it would wait for them for ever. A process that was forked from
+one where it has run does without it.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -59,6 +63,23 @@ def load_vips() -> Any:
     # It is called after each operation, and an interrupt or the end of a worker that arrives in it would be swallowed.
     pyvips._remove_log_handler()
     return pyvips
+
+
+_forked = False
+
+
+def vips_runs() -> bool:
+    """Whether libvips can be used in this process."""
+    return not _forked
+
+
+def _do_without() -> None:
+    global _forked  # noqa: PLW0603
+    _forked = "pyvips" in sys.modules
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_do_without)
 
 
 def open_tiff(file: BinaryIO) -> Image.Image:

@@ -4,7 +4,8 @@ Comes in: a picture and quantisation tables. Goes out: bytes without any metadat
 searches).
 
 The tables are mozjpeg's table 2 (tuned for MS-SSIM), worth about one SSIMULACRA2 point over the standard
-ones at the same size; a real-valued scale reaches sizes that whole qualities step over.
+ones at the same size; a real-valued scale reaches sizes that whole qualities step over. Trellis quantisation, by
+libvips, knows whole qualities alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from functools import lru_cache
 from typing import Any
 
 from PIL import Image
+
+from mmsprep.tools.vips import load_vips
 
 Tables = tuple[tuple[int, ...], tuple[int, ...]]
 """Quantisation steps of luma and of chroma, 64 each, row by row."""
@@ -28,6 +31,8 @@ _CHROMA = (
 )
 _WHOLE = tuple(tuple(int(value) for value in table.split()) for table in (_LUMA, _CHROMA))
 SUBSAMPLED, FULL_CHROMA = 2, 0
+_JFIF = bytes.fromhex("ffe000104a46494600010100000100010000")
+"""The header that says how colours are meant (ITU-T T.871); libvips writes none without metadata."""
 
 
 @lru_cache(maxsize=4096)
@@ -35,6 +40,32 @@ def tables_at(scale: float) -> Tables:
     """The quantisation tables times ``scale`` (1.0 is near quality 50)."""
     luma, chroma = (tuple(min(255, max(1, round(value * scale))) for value in table) for table in _WHOLE)
     return luma, chroma
+
+
+def scale_of(quality: int) -> float:
+    """What libjpeg multiplies its tables with for a quality of 1..100 (``jpeg_quality_scaling``)."""
+    return (5000 // quality if quality < 50 else 200 - 2 * quality) / 100
+
+
+def encode_by_trellis(image: Image.Image, quality: int) -> bytes:
+    """Encode ``image`` (RGB or L, subsampled) with the tables of :func:`scale_of` a quality; each coefficient is
+    quantised to what is best for its bits (mozjpeg's trellis).
+
+    Raises:
+        ToolMissing: libvips does not load.
+    """
+    bands = len(image.getbands())
+    pixels = load_vips().Image.new_from_memory(image.tobytes(), image.width, image.height, bands, "uchar")
+    data: bytes = pixels.copy(interpretation="srgb" if bands > 1 else "b-w").jpegsave_buffer(
+        Q=quality,
+        trellis_quant=True,
+        quant_table=2,
+        optimize_coding=True,
+        interlace=False,
+        subsample_mode="on",
+        keep="none",
+    )
+    return data[:2] + _JFIF + data[2:]
 
 
 def encode(image: Image.Image, tables: Tables, subsampling: int = SUBSAMPLED) -> bytes:

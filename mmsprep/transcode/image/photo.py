@@ -6,11 +6,12 @@ they are given. Never: an enlarged picture, or a byte too many.
 Two probes tell what size and quantisation are worth (``rate_model.py``); where bytes are plenty, full size is the
 best without them. The size chosen is encoded with the tables that its coefficients say will fill the bytes
 (``spectrum.py``), and once more where that was off. Where bytes are few, so is the size next to it, and what
-is nearer to the picture stays.
+is nearer to the picture stays. Where quantisation is coarse, so is what trellis quantisation makes of that size.
 """
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import io
 import math
@@ -22,7 +23,16 @@ from PIL import Image, ImageChops
 
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Curve, Rendition, Source
-from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, Tables, encode, tables_at
+from mmsprep.tools.vips import vips_runs
+from mmsprep.transcode.image.jpeg import (
+    FULL_CHROMA,
+    SUBSAMPLED,
+    Tables,
+    encode,
+    encode_by_trellis,
+    scale_of,
+    tables_at,
+)
 from mmsprep.transcode.image.rate_model import PROBE_SCALE, SURELY_FULL, RateModel, Setting, fine_quality
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
@@ -47,13 +57,22 @@ _SHARP_CHROMA = 8
 by ten times the share of pixels whose colour is lost by more than 8 of 255 levels at half size (measured)."""
 _BAND_PX, _BANDS = 64, 3
 """Sharp colour is looked for in bands, one of every three."""
+_TRELLIS_TO, _TRELLIS_TRIALS, _TRELLIS_FILLED = 80, 2, 0.97
+_TRELLIS_SHARE, _TRELLIS_MORE, _TRELLIS_FLATTERED = 0.76, 0.0018, 1.0
+_DARK_LUMA, _DARK = 32, 0.5
+"""Trellis quantisation is tried up to a quality, so often, once more where less than a share of the bytes is filled;
+its bytes over plain ones at quality 0, and how much more at each quality, within 3 %; how much its error must be less
+to choose another size. Where more than half of the
+pixels are as dark as that it blurs what is dim (stars: 1.8 to 2.7 points less). All measured, 35 photographs at 20 to
+100 kB."""
 _SMALLER = 0.7
 """Of the sides, where not even the coarsest tables make it small enough. Set by hand."""
 
 
 @dataclass(slots=True)
 class _Search:
-    """One size of the picture, its coefficients, and what was encoded of it, by its tables.
+    """One size of the picture, its coefficients, and what was encoded of it: by its tables, and by trellis quantisation
+    for whole qualities.
 
     ``correction`` is what real bytes are of foretold ones before anything was encoded at this size.
     """
@@ -64,6 +83,7 @@ class _Search:
     wanted_bytes: int
     correction: float
     tried: dict[Tables, bytes] = field(default_factory=dict)
+    by_trellis: dict[int, bytes] = field(default_factory=dict)
 
     def tables_for(self, real_bytes: float) -> Tables:
         """What should come to ``real_bytes``, going by the nearest encode, or by those close by on both sides."""
@@ -82,6 +102,50 @@ class _Search:
     def best_within(self, max_bytes: int) -> bytes:
         """The largest encode of at most ``max_bytes``; empty where there is none."""
         return max((data for data in self.tried.values() if len(data) <= max_bytes), key=len, default=b"")
+
+    def _foretold_bytes(self, quality: int) -> float:
+        """What plain quantisation should make of a whole quality, going by the nearest encode."""
+        tables = tables_at(scale_of(quality))
+        foretold = self.spectrum.bytes_at(tables)
+        if not self.tried:
+            return foretold * self.correction
+        nearest = min(self.tried, key=lambda one: abs(math.log(self.spectrum.bytes_at(one) / foretold)))
+        return foretold * len(self.tried[nearest]) / self.spectrum.bytes_at(nearest)
+
+    def trellis_quality_for(self, real_bytes: float) -> int:
+        """The highest whole quality (1..95) whose trellis quantisation should come to ``real_bytes``."""
+        near = min(self.by_trellis, key=lambda one: abs(len(self.by_trellis[one]) - real_bytes), default=0)
+        more = len(self.by_trellis[near]) / self._foretold_by_trellis(near) if near else 1.0
+        return max(1, bisect.bisect_right(range(1, 96), real_bytes / more, key=self._foretold_by_trellis))
+
+    def _foretold_by_trellis(self, quality: int) -> float:
+        return (_TRELLIS_SHARE + _TRELLIS_MORE * quality) * self._foretold_bytes(quality)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """An encode, and how far it is from its picture."""
+
+    data: bytes
+    measure: Reference
+
+    @cached_property
+    def image(self) -> Image.Image:
+        return _luma(self.data)
+
+    @cached_property
+    def score(self) -> float:
+        return self.measure.score(self.image)
+
+    @cached_property
+    def error(self) -> float:
+        """To rank encodes in different sizes: less is nearer."""
+        return self.measure.error(self.image)
+
+    @property
+    def off(self) -> float:
+        """To rank encodes of one size, by all that is measured: less is nearer."""
+        return self.error - self.score
 
 
 class PhotoSource(Source):
@@ -124,7 +188,7 @@ class PhotoSource(Source):
         full, half = (self._encode(image, tables, subsampling) for image in (self.reference, half_image))
         self._correction = len(half) / Spectrum(half_image, subsampling).bytes_at(tables)
         self._probed = {self.reference.size: full, half_image.size: half}
-        scores = [self.measure.score(_luma(data)) for data in (full, half)]
+        scores = [self._measured(data).score for data in (full, half)]
         return RateModel(len(full), scores[0], len(half), scores[1], self._lost_at(half_image))
 
     def _lost_at(self, smaller: Image.Image) -> tuple[int, ...]:
@@ -158,18 +222,31 @@ class PhotoSource(Source):
     def render(self, max_bytes: int) -> Rendition:
         """The best JPEG within ``max_bytes``; when none is small enough, the smallest."""
         search = self._begin(max_bytes)
+        is_new = search is not self._search
         best, smallest = self._filled(search, max_bytes)
-        rival = self._rival(search, max_bytes) if best and search is not self._search else None
-        if rival:
-            other, _ = self._filled(rival, max_bytes)
-            if other and self.measure.error(_luma(other)) < self.measure.error(_luma(best)):
-                search, best = rival, other
         self._search = search
-        if best or max(search.image.size) <= _SMALLEST_LONG_PX:
-            return self._rendition(best or smallest)
+        if best:
+            made = self._measured(best)
+            by_trellis = self._by_trellis(search, max_bytes)
+            made = by_trellis if by_trellis and by_trellis.off < made.off else made
+            rival = self._rival(search, max_bytes) if is_new else None
+            if rival and (other := self._best_of(rival, max_bytes)):
+                flattered = _TRELLIS_FLATTERED if rival.by_trellis else 0.0
+                if other.error + flattered < made.error:
+                    self._search, made = rival, other
+            return self._rendition(made)
+        if max(search.image.size) <= _SMALLEST_LONG_PX:
+            return self._rendition(self._measured(smallest))
         smaller = max(search.image.size) / max(self.reference.size) * _SMALLER
         self._search = self._at_size(smaller, search.subsampling, max_bytes)
         return self.render(max_bytes)
+
+    def _best_of(self, search: _Search, max_bytes: int) -> _Measured | None:
+        """What is most often the best of a size, without encoding it both ways."""
+        if by_trellis := self._by_trellis(search, max_bytes):
+            return by_trellis
+        best, _ = self._filled(search, max_bytes)
+        return self._measured(best) if best else None
 
     def _filled(self, search: _Search, max_bytes: int) -> tuple[bytes, bytes]:
         """The largest encode within ``max_bytes``, empty where there is none, and the smallest of all."""
@@ -183,6 +260,28 @@ class PhotoSource(Source):
                 continue
             search.tried[tables] = self._encode(search.image, tables, search.subsampling)
         return search.best_within(max_bytes), min(search.tried.values(), key=len)
+
+    def _by_trellis(self, search: _Search, max_bytes: int) -> _Measured | None:
+        """The largest encode of a size by trellis quantisation within ``max_bytes``; ``None`` where it seldom pays."""
+        if self._graphic or search.subsampling != SUBSAMPLED or self._is_dark or not vips_runs():
+            return None
+        for _ in range(_TRELLIS_TRIALS):
+            quality = search.trellis_quality_for(max_bytes)
+            if quality > _TRELLIS_TO or quality in search.by_trellis:
+                break
+            self.trial_encodes += 1
+            search.by_trellis[quality] = data = encode_by_trellis(search.image, quality)
+            if max_bytes * _TRELLIS_FILLED <= len(data) <= max_bytes:
+                break
+        best = max((data for data in search.by_trellis.values() if len(data) <= max_bytes), key=len, default=b"")
+        return self._measured(best) if best else None
+
+    @cached_property
+    def _is_dark(self) -> bool:
+        return sum(self.reference.convert("L").histogram()[:_DARK_LUMA]) > _DARK * math.prod(self.reference.size)
+
+    def _measured(self, data: bytes) -> _Measured:
+        return _Measured(data, self.measure)
 
     def _rival(self, search: _Search, max_bytes: int) -> _Search | None:
         """The size that may be better than that of ``search``, where the model cannot be sure."""
@@ -242,17 +341,17 @@ class PhotoSource(Source):
         self.trial_encodes += 1
         return encode(image, tables, subsampling)
 
-    def _rendition(self, data: bytes) -> Rendition:
-        image = _luma(data)
+    def _rendition(self, made: _Measured) -> Rendition:
+        width_px, height_px = made.image.size
         return Rendition(
-            data=data,
+            data=made.data,
             format="jpeg",
             content_type=FORMATS["jpeg"].content_type,
             action=Action.TRANSCODE,
-            quality=self.measure.score(image),
-            width_px=image.width,
-            height_px=image.height,
-            whole=image.size == self.reference.size,
+            quality=made.score,
+            width_px=width_px,
+            height_px=height_px,
+            whole=made.image.size == self.reference.size,
             notes=self._notes,
         )
 

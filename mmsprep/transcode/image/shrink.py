@@ -2,19 +2,13 @@
 
 Comes in: a decoded picture in any of Pillow's modes of 8 bits a channel. Goes out: the same, smaller. Never: a file
 or a decoder of libvips; it is handed pixels alone here.
-
-libvips has threads, which a fork does not take along: it would wait for them for ever. A process that was forked from
-one where it has run does without it.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-
 from PIL import Image
 
-from mmsprep.tools.vips import load_vips
+from mmsprep.tools.vips import load_vips, vips_runs
 
 _GAP = 3.0
 """Of the target: how far boxes may shrink before LANCZOS; from 3 on it is hard to tell from LANCZOS alone (Pillow's
@@ -34,7 +28,7 @@ def shrunk(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
         return image
     if image.mode in _PREMULTIPLIED:
         return shrunk(image.convert(_PREMULTIPLIED[image.mode]), size_px).convert(image.mode)
-    if _forked:
+    if not vips_runs():
         return image.resize(size_px, Image.Resampling.LANCZOS, reducing_gap=_GAP)
     # Boxes first, where much goes: libvips rounds its weights, the more the more there are (3 % off at 300 to 1).
     across, down = (max(1, int(before / after / _GAP)) for before, after in zip(image.size, size_px, strict=True))
@@ -44,15 +38,3 @@ def shrunk(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
     pixels = load_vips().Image.new_from_memory(image.tobytes(), image.width, image.height, bands, "uchar")
     smaller = pixels.resize(size_px[0] / image.width, vscale=size_px[1] / image.height, kernel="lanczos3", gap=0)
     return Image.frombytes(image.mode, size_px, smaller.write_to_memory())
-
-
-_forked = False
-
-
-def _do_without() -> None:
-    global _forked  # noqa: PLW0603
-    _forked = "pyvips" in sys.modules
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_do_without)
