@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import shlex
 import sys
 import time
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from deadlines import meanwhile
 from sqlalchemy import update
 from test_receive_forward import JPEG, add
 from typer.testing import CliRunner
@@ -105,3 +110,32 @@ def test_old_messages_go_with_what_nothing_else_needs_and_those_that_wait_stay(p
     done = run(place, "prune", "--older", "soon")
     assert done.exit_code == 2 and "soon" in done.stderr
     assert ForwardState.PENDING in states(place).values()
+
+
+@pytest.mark.parametrize("how", ["option", "file", "environment"])
+def test_what_is_handed_on_by_hand_is_signed_as_the_receiver_signs_it(place: Path, tmp_path: Path, how: str) -> None:
+    secret = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+    (tmp_path / "signs").write_text(secret + "\n")
+    words = {"option": ["--forward-secret", secret], "file": ["--forward-secret-file", str(tmp_path / "signs")]}
+    environment = {"MMSPREP_FORWARD_SECRET": secret if how == "environment" else ""}
+    signed: list[bool] = []
+
+    class Customer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            text = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}.".encode() + body
+            right = base64.b64encode(hmac.new(bytes(range(32)), text, "sha256").digest()).decode()
+            signed.append(self.headers["webhook-signature"] == f"v1,{right}")
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Customer)
+    with server, meanwhile(partial(server.serve_forever, 0.01), server.shutdown):
+        url = f"http://127.0.0.1:{server.server_port}/"
+        command = ["inbox", "forward", url, *words.get(how, []), "--store", str(place)]
+        done = CliRunner().invoke(app, command, env=environment)
+    assert done.exit_code == 0 and signed == [True] * 3, done.output

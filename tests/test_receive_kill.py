@@ -174,6 +174,8 @@ def test_the_inbox_lists_shows_exports_and_forwards(tmp_path: Path) -> None:
         (("receive", "--host", "0.0.0.0"), 2, "--secret"),
         (("receive", "--secret", "short"), 2, "16"),
         (("receive", "--allow", "nowhere"), 2, "network"),
+        (("receive", "--forward-secret-file", "nothing"), 2, "cannot be read"),
+        (("inbox", "forward", "http://127.0.0.1:1", "--forward-secret-file", "nothing"), 2, "cannot be read"),
         (("receive", "--database", "mysql://x/y"), 2, "postgresql"),
         (("receive", "--host", "203.0.113.1", "--allow", "10.0.0.0/8"), 2, "listen"),
         (("receive", "--store", "s3://bucket/x"), 2, "--database"),

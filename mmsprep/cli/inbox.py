@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsprep.cli.printing import JsonFlag, console_for, print_json, put, reported, say
-from mmsprep.cli.receive import DEFAULT_STORE, DatabaseOption, StoreOption
+from mmsprep.cli.receive import (
+    DEFAULT_STORE,
+    DatabaseOption,
+    ForwardSecretFileOption,
+    ForwardSecretOption,
+    StoreOption,
+)
 
 if TYPE_CHECKING:
     from mmsprep.receive import Store
@@ -127,6 +133,8 @@ def forward(
     dead: Annotated[
         bool, typer.Option("--dead", help="Put those that were given up back into the queue first.")
     ] = False,
+    secret: ForwardSecretOption = "",
+    secret_file: ForwardSecretFileOption = None,
     store: StoreOption = DEFAULT_STORE,
     database: DatabaseOption = "",
 ) -> None:
@@ -134,12 +142,13 @@ def forward(
     with reported():
         from mmsprep.errors import ForwardError
         from mmsprep.receive import Forwarder
-        from mmsprep.receive.environment import log_as_a_server
+        from mmsprep.receive.environment import log_as_a_server, read_secret
         from mmsprep.receive.queue import revive
 
         log_as_a_server()
+        secret = read_secret(secret_file) if secret_file else secret
         with _open(store, database) as inbox:
-            forwarder = Forwarder(inbox, target)
+            forwarder = Forwarder(inbox, target, secret=secret)
             if dead:
                 revive(inbox)
             tally = forwarder.once()

@@ -29,6 +29,26 @@ DatabaseOption = Annotated[
 ]
 DEFAULT_STORE = "mms-inbox"
 
+ForwardSecretOption = Annotated[
+    str,
+    typer.Option(
+        "--forward-secret",
+        metavar="whsec_...",
+        envvar="MMSPREP_FORWARD_SECRET",
+        help="Sign what a URL gets, as Standard Webhooks says.",
+        show_default=False,
+    ),
+]
+ForwardSecretFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--forward-secret-file",
+        metavar="FILE",
+        envvar="MMSPREP_FORWARD_SECRET_FILE",
+        help="Read that secret from a file.",
+    ),
+]
+
 
 def receive(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
@@ -72,16 +92,8 @@ def receive(
             show_default=False,
         ),
     ] = "",
-    forward_secret: Annotated[
-        str,
-        typer.Option(
-            "--forward-secret",
-            metavar="whsec_...",
-            envvar="MMSPREP_FORWARD_SECRET",
-            help="Sign what a URL gets, as Standard Webhooks says.",
-            show_default=False,
-        ),
-    ] = "",
+    forward_secret: ForwardSecretOption = "",
+    forward_secret_file: ForwardSecretFileOption = None,
     max_body: Annotated[
         int,
         typer.Option(
@@ -132,7 +144,7 @@ def receive(
             allow=tuple(allow or ()),
             allow_get=allow_get,
             forward=forward,
-            forward_secret=forward_secret,
+            forward_secret=read_secret(forward_secret_file) if forward_secret_file else forward_secret,
             max_body_bytes=max_body,
             retain=retain,
         )
