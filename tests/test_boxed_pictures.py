@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmsprep import prepare
+from mmsprep.errors import TypeNotAllowed
 from mmsprep.formats.cicp import BT2020
 from mmsprep.model import ColourCoding, Kind, MediaInfo
 from mmsprep.transcode.colours import displayed
@@ -149,3 +150,34 @@ def test_an_avif_sequence_plays_as_it_did(make: Make) -> None:
             delays.append(image.info["duration"])
     assert sum(delays) == pytest.approx(2000, abs=20)
     assert len(delays) > 10
+
+
+def _heif(brand: bytes, item: bytes) -> bytes:
+    """A HEIC of pillow-heif's that says it is another codec's."""
+    out = BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (64, 64), "red")).save(out)
+    data: bytes = out.getvalue().replace(b"hvc1", item)
+    length: int = struct.unpack_from(">I", data)[0]
+    brands = brand + bytes(4) + b"mif1" * ((length - 16) // 4)
+    return data[:8] + brands + data[length:]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (_heif(b"mif1", b"unci"), "unci"),
+        (_heif(b"avci", b"avc1"), "avci"),
+        (_heif(b"j2ki", b"j2k1"), "j2ki"),
+        (_heif(b"jpeg", b"jpeg"), "jpeg"),
+        (struct.pack(">I4s4s4sI4s", 16, b"ftyp", b"mif3", b"avif", 16, b"mini") + bytes(8), "AVIF in its short form"),
+    ],
+)
+def test_a_heif_of_a_codec_that_nothing_here_decodes_is_named_and_not_called_damaged(
+    data: bytes, kind: str, look: Look
+) -> None:
+    with pytest.raises(TypeNotAllowed, match=f"HEIF picture of a kind that nothing here decodes \\({kind}\\); save it"):
+        look(data)
+
+
+def test_a_heic_whose_brand_names_no_codec_is_told_by_its_pictures(look: Look) -> None:
+    assert look(_heif(b"mif1", b"hvc1")).format == "heic"

@@ -172,7 +172,8 @@ def _whole(content: Content, offset: int, length: int) -> memoryview:
 
 def _brands(data: bytes) -> tuple[str, tuple[str, ...]]:
     names = [data[start : start + 4].decode("latin-1") for start in range(0, len(data) - 3, 4)]
-    return (names[0] if names else "", tuple(names[2:]))
+    # The short form of HEIF says its codec where others have a version (ISO/IEC 23008-12:2025, MinimizedImageBox).
+    return (names[0] if names else "", tuple(names[1:] if names[:1] == ["mif3"] else names[2:]))
 
 
 class _Walk:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from mmsprep.errors import Damaged, ProtectedMedia, UnsafeReference
+from mmsprep.errors import Damaged, ProtectedMedia, TypeNotAllowed, UnsafeReference
 from mmsprep.formats.content import Content
 from mmsprep.formats.isobmff import Movie, read_movie
 from mmsprep.formats.registry import Family, Format, register
@@ -16,6 +16,14 @@ from mmsprep.model import Kind
 
 _HEIC_BRANDS = frozenset(("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"))
 _AVIF_BRANDS = frozenset(("avif", "avis"))
+_STILL_BRANDS = frozenset(("mif1", "mif2", "mif3", "msf1", "miaf", "1pic"))
+_OTHER_CODECS = frozenset(
+    ("jpeg", "jpgs", "j2ki", "j2is", "avci", "avcs", "vvic", "vvis", "evbi", "evbs", "evmi", "evms")
+)
+_DECODED_ITEMS = frozenset(("hvc1", "hev1", "lhv1", "av01"))
+_NO_PICTURES = frozenset(("Exif", "mime", "uri ", "grid", "iden", "iovl", "tmap"))
+_SAVE = "save it as PNG or JPEG"
+"""Brands and item types of HEIF (ISO/IEC 23008-12, clause 10 and annexes; MP4RA's list of brands)."""
 _SLIPPED_BYTES, _SLIPPED_SHARE = 4_096, 500
 """A movie with its index may lack a frame or two of its end: players show all the others."""
 
@@ -43,7 +51,7 @@ def _refine(content: Content) -> str:
             content.name,
             f"was cut short: {movie.missing_bytes:,} bytes of it are missing; get the file again",
         )
-    still = _still_format(movie, brands)
+    still = _still_format(content.name, movie, brands)
     if still:
         return still
     if not movie.has_moov:
@@ -52,16 +60,28 @@ def _refine(content: Content) -> str:
     return _brand_format(movie.brand)
 
 
-def _still_format(movie: Movie, brands: tuple[str, ...]) -> str | None:
-    """The picture formats made of boxes; ``mif1`` and ``msf1`` alone do not say which codec it is."""
+def _still_format(name: str, movie: Movie, brands: tuple[str, ...]) -> str | None:
+    """The picture formats made of boxes; ``mif1`` and ``msf1`` alone do not say which codec it is.
+
+    Raises:
+        TypeNotAllowed: none that is decoded here.
+    """
     if movie.brand in ("jp2 ", "jpx ", "jpm "):
         return "jp2"
     if movie.brand == "crx ":
         return "dng"
-    pictures = {*_HEIC_BRANDS, *_AVIF_BRANDS, "mif1", "msf1", "miaf"}
-    if movie.brand not in pictures:
+    if movie.brand not in _HEIC_BRANDS | _AVIF_BRANDS | _STILL_BRANDS | _OTHER_CODECS:
         return None
     named = next((brand for brand in brands if brand in _AVIF_BRANDS or brand in _HEIC_BRANDS), "")
+    other = not named and next((brand for brand in brands if brand in _OTHER_CODECS), "")
+    coded = set(movie.item_types) - _NO_PICTURES
+    if not other and coded and not coded & _DECODED_ITEMS and not movie.has_track("vide"):
+        other = min(coded)
+    if other or (movie.brand == "mif3" and named in _AVIF_BRANDS):
+        raise TypeNotAllowed(
+            name,
+            f"is a HEIF picture of a kind that nothing here decodes ({other or 'AVIF in its short form'}); {_SAVE}",
+        )
     if named in _AVIF_BRANDS or (not named and "av01" in movie.item_types):
         return "avif"
     # A sequence may come without any picture that stands for it.
