@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import runpy
 import socket
 import threading
 import time
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import pytest
 from deadlines import at_once
@@ -20,6 +23,7 @@ from mmsprep.errors import SendOutcomeUnknown
 from mmsprep.message import Message
 from mmsprep.sender import Connections, send
 
+_EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "many_sends.py"
 KEEPS = "Connection: keep-alive\r\nKeep-Alive: timeout=5, max=100\r\n"
 
 
@@ -84,6 +88,27 @@ def test_a_server_that_says_that_it_keeps_a_connection_gets_all_over_one(message
     assert numbers_of(kept.gateway.requests) == everybody
     assert kept.requests == [5]
     assert {request.header("Connection") for request in kept.gateway.requests} == {"keep-alive"}
+
+
+@pytest.mark.parametrize("wait", [False, True], ids=["one after the other", "some at once"])
+@pytest.mark.skipif(not _EXAMPLE.is_file(), reason="the documentation is not beside the tests")
+def test_the_documented_loop_sends_everybody_once_over_as_many_connections_as_it_sends_at_once(
+    message: Message, wait: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = runpy.run_path(str(_EXAMPLE))
+    everybody = [str(61400000000 + number) for number in range(30)]
+    with keeping() as kept:
+        for name, value in (("USERNAME", "me"), ("PASSWORD", "secret"), ("URL", kept.gateway.url)):
+            monkeypatch.setenv(f"SMSGLOBAL_{name}", value)
+        journal = str(tmp_path / "sent.db")
+        if wait:
+            found = asyncio.run(example["send_all_async"](message, everybody, journal, 3))
+        else:
+            found = example["send_all"](message, everybody, journal)
+        again = example["send_all"](message, everybody, journal)
+    assert [one.message_id for one in found] == [f"{number}00000" for number in everybody]
+    assert sorted(numbers_of(kept.gateway.requests)) == everybody and all(one.earlier for one in again)
+    assert len(kept.requests) <= (3 if wait else 1)
 
 
 def test_without_connections_each_request_has_its_own_and_says_so(message: Message) -> None:
