@@ -80,7 +80,7 @@ def _decided(path: Path, info: MediaInfo, seconds: float, workspace: Workspace) 
         one = measure(samples, mix.rate_hz)
         words = (
             f"{path.name[:40]:42}from {start_s:4.0f} s: steady {one.steadiness:.2f}, pitch {one.carried_pitch:.2f},"
-            f" moving {one.moving_pitch:.3f}, pauses {one.pauses:.2f}"
+            f" moving {one.moving_pitch:.3f}, pauses {one.pauses:.2f}, beat {one.beat:.2f}"
         )
         yield material(samples, mix.rate_hz), words
 

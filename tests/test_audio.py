@@ -108,8 +108,10 @@ def _tune(notes_a_second: int, drums: float) -> Levels:
     return (np.concatenate(made) * 0.1).astype(np.float32)
 
 
-@pytest.mark.parametrize(("notes_a_second", "drums"), [(4, 0), (6, 0), (8, 0), (10, 0), (10, 4), (10, 8), (8, 8)])
-def test_a_quick_tune_and_what_is_played_over_loud_drums_are_music(notes_a_second: int, drums: float) -> None:
+@pytest.mark.parametrize(
+    ("notes_a_second", "drums"), [(4, 0), (6, 0), (8, 0), (10, 0), (6, 1), (10, 1), (10, 2), (10, 4), (10, 8), (8, 8)]
+)
+def test_a_quick_tune_and_what_is_played_over_drums_are_music(notes_a_second: int, drums: float) -> None:
     assert material(_tune(notes_a_second, drums), _HZ) is Material.MUSIC
 
 

@@ -35,6 +35,7 @@ from mmsprep.transcode.video.scenes import scenes_of
 
 _FPS, _RATE_HZ = 10, 16_000
 _SIZE = (480, 360)
+_TONE_HZ = (200, 60)
 _COLOURS = {"red": (200, 40, 40), "green": (30, 160, 60), "blue": (40, 60, 200), "white": (240, 240, 240)}
 _SCENES = (("red", 3.0), ("green", 2.4), ("blue", 3.6), ("white", 3.0))
 
@@ -48,14 +49,24 @@ def _page(colour: str, lines: int = 9) -> bytes:
     return picture.tobytes()
 
 
-def _clip(path: Path, scenes: Any = _SCENES, sound_s: float | None = None, *, loud: float = 0.3) -> Path:
-    """A clip of pages; its sound rises all the time, so that every moment is told from every other."""
+def _clip(
+    path: Path,
+    scenes: Any = _SCENES,
+    sound_s: float | None = None,
+    *,
+    loud: float = 0.3,
+    hz: tuple[int, int] = _TONE_HZ,
+) -> Path:
+    """A clip of pages; its sound rises all the time, so that every moment is told from every other.
+
+    ``hz``: where it begins, and half of how much it rises in a second.
+    """
     frames = b"".join(_page(colour) * round(seconds * _FPS) for colour, seconds in scenes)
     picture = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "{}x{}".format(*_SIZE), "-r", str(_FPS), "-i", "-"]
     sound = []
     if sound_s != 0:
         wav = path.with_suffix(".wav")
-        wav.write_bytes(_rising(sound_s or sum(seconds for _, seconds in scenes), loud))
+        wav.write_bytes(_rising(sound_s or sum(seconds for _, seconds in scenes), loud, hz))
         sound = ["-i", str(wav), "-c:a", "aac", "-b:a", "96k"]
     program = ffmpeg.executable(Settings())
     made = [program, "-v", "error", "-y", *picture, *sound, "-c:v", "libx264", "-preset", "ultrafast", str(path)]
@@ -63,9 +74,9 @@ def _clip(path: Path, scenes: Any = _SCENES, sound_s: float | None = None, *, lo
     return path
 
 
-def _rising(seconds: float, loud: float) -> bytes:
+def _rising(seconds: float, loud: float, hz: tuple[int, int] = _TONE_HZ) -> bytes:
     moments = np.arange(round(seconds * _RATE_HZ)) / _RATE_HZ
-    samples = loud * np.sin(2 * np.pi * (200 * moments + 60 * moments**2)) * 32_767
+    samples = loud * np.sin(2 * np.pi * (hz[0] * moments + hz[1] * moments**2)) * 32_767
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
@@ -201,6 +212,14 @@ def test_a_clip_without_sound_or_with_silence_is_pictures_alone(tmp_path: Path, 
     message = prepare(_clip(tmp_path / "quiet.mp4", sound_s=sound_s, loud=loud), slides=True)
     assert [part.kind for part in message.parts] == [Kind.IMAGE] * 4
     assert [part.shown_s for part in message.parts] == pytest.approx([seconds for _, seconds in _SCENES], abs=0.11)
+
+
+def test_of_sound_that_the_profiles_recordings_do_not_carry_only_a_note_is_left(tmp_path: Path) -> None:
+    """A hum of 40 Hz, where recordings are AMR: the pictures are sent as those of a silent clip are."""
+    message = prepare(_clip(tmp_path / "hum.mp4", hz=(40, 0)), profile="legacy-gsm", slides=True)
+    assert [part.kind for part in message.parts] == [Kind.IMAGE] * 4
+    assert [part.shown_s for part in message.parts] == pytest.approx([seconds for _, seconds in _SCENES], abs=0.11)
+    assert any("nothing that the profile's recordings carry: left out" in note for note in message.parts[0].notes)
 
 
 @pytest.mark.slow

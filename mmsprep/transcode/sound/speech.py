@@ -2,7 +2,7 @@
 
 Comes in: samples. Goes out: a :class:`Material`. Never: a decode.
 
-Three measures tell them apart, each taken on 64 ms windows, 20 ms apart, of what is not quiet:
+Four measures tell them apart, each taken on 64 ms windows, 20 ms apart, of what is not quiet:
 
 - *pitch*: how many windows have a pitch between 70 and 400 Hz (a peak in the cepstrum) that goes on for 80 ms without
   a leap, and, for 0.3 of what it counts, in how many pairs of pitched windows it has moved without one. Speech has 0.3
@@ -13,6 +13,9 @@ Three measures tell them apart, each taken on 64 ms windows, 20 ms apart, of wha
   0.54..0.9.
 - *pauses*: how many windows have less than half of the power of the second round them. Speech has 0.25 and more, at
   3 dB in noise 0.1; music that never breathes is known by it where its steadiness alone leaves a doubt.
+- *beat*: how alike the rises of a sound are to themselves a quarter of a second to 1.5 s later. Half of all music,
+  tunes over drums whose leading voice glides as a speaker's does among it, has 0.57 and more; speech up to 0.4, over
+  music as loud as itself up to 0.52.
 
 Of 105 pieces of 15 and 20 s of music (rock, dance, orchestras, film music), which the limits were chosen on, none is
 speech by these; 19 were when any window with a pitch counted, however the next one was, and pauses did not. Of about
@@ -21,7 +24,7 @@ speech by these; 19 were when any window with a pitch counted, however the next 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -56,6 +59,13 @@ _STEADY, _STEADY_WITHOUT_PAUSES = 0.53, 0.45
 _PAUSES = 0.08
 """What a moving pitch counts beside one that goes on; where the measures part speech from the rest, between the
 figures above."""
+_BEAT = 0.6
+"""Above this it is music, whatever the others say."""
+_RISES_S, _LEAST_RISES_S = 15.0, 4.0
+_BEAT_S = (0.24, 1.5)
+_FLOOR = 1e-9
+"""Seconds that are looked at as one for a beat, and at least; seconds from one beat to the next; what counts as silence
+beside the highest power."""
 _NARROW_HZ = (4_300, 7_500)
 _NARROW_SHARE = 1e-4
 """Hz that a telephone does not carry, and the share of the power that counts as nothing there."""
@@ -80,6 +90,7 @@ class Measures:
     carried_pitch: float
     moving_pitch: float
     pauses: float
+    beat: float
     high_share: float
 
 
@@ -93,7 +104,8 @@ def material(samples: Levels, rate_hz: int) -> Material:
     measures = measure(samples, rate_hz)
     steady = _STEADY if measures.pauses >= _PAUSES else _STEADY_WITHOUT_PAUSES
     pitch = measures.carried_pitch + _MOVING_COUNTS * measures.moving_pitch
-    if pitch < _PITCH or measures.moving_pitch < _MOVING or measures.steadiness >= steady:
+    is_sung = measures.moving_pitch < _MOVING or measures.steadiness >= steady or measures.beat >= _BEAT
+    if pitch < _PITCH or is_sung:
         return Material.MUSIC
     return Material.NARROW_SPEECH if measures.high_share < _NARROW_SHARE else Material.SPEECH
 
@@ -104,7 +116,7 @@ def measure(samples: Levels, rate_hz: int) -> Measures:
     power = sum(float(np.square(spectrum, dtype=np.float64).sum()) for spectrum in pieces)
     count = sum(len(spectrum) for spectrum in pieces)
     if not power or count <= _LAG:
-        return Measures(0.0, 0.0, 0.0, 0.0, 0.0)
+        return Measures(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     threshold = _ACTIVE * power / count
     steadiness: list[Levels] = []
     carried: list[_Marks] = []
@@ -123,7 +135,9 @@ def measure(samples: Levels, rate_hz: int) -> Measures:
         pauses.append(energy < _PAUSE * _mean_around(energy))
         first, last = (round(hz * _WINDOW_S) for hz in _NARROW_HZ)
         high += float(np.square(spectrum[:, first:last], dtype=np.float64).sum())
-    return Measures(_mean(steadiness), _mean(carried), _mean(moving), _mean(pauses), high / power)
+    beats = [_beat(rises) for spectrum in pieces for rises in _stretches(spectrum)]
+    beat = sum(beats) / len(beats) if beats else 0.0
+    return Measures(_mean(steadiness), _mean(carried), _mean(moving), _mean(pauses), beat, high / power)
 
 
 def _mean(pieces: Sequence[Levels | _Marks]) -> float:
@@ -192,6 +206,26 @@ def _carried(follows: _Marks) -> _Marks:
         for place in range(_CARRIED_WINDOWS):
             carried[starts + place] = True
     return carried
+
+
+def _stretches(spectrum: Levels) -> Iterator[Levels]:
+    """Windows that are looked at as one for a beat; a rest is none unless it is all there is."""
+    length, least = round(_RISES_S / _HOP_S), round(_LEAST_RISES_S / _HOP_S)
+    for start in range(0, max(1, len(spectrum) - length // 2), length):
+        stretch = spectrum[start : start + length]
+        if len(stretch) >= least:
+            yield stretch
+
+
+def _beat(spectrum: Levels) -> float:
+    """How alike the rises of all frequencies are to themselves at the best distance of two beats."""
+    power = np.square(spectrum[:, : round(_HIGHEST_HZ * _WINDOW_S)])
+    rises = np.maximum(np.diff(np.log(power + _FLOOR * max(float(power.max()), 1e-20)), axis=0), 0).mean(axis=1)
+    rises -= np.convolve(rises, np.full(_SECOND // 2, 2 / _SECOND), "same")
+    power_of = np.square(np.abs(np.fft.rfft(rises, 2 * len(rises))))
+    alike = np.fft.irfft(power_of)
+    shortest, longest = (round(seconds / _HOP_S) for seconds in _BEAT_S)
+    return float(alike[shortest : longest + 1].max() / alike[0]) if alike[0] > 0 else 0.0
 
 
 def _mean_around(energy: Levels) -> Levels:
