@@ -24,7 +24,7 @@ from loopback import Request, answers, gateway, http, never_answers, resets_befo
 from PIL import Image
 from typer.testing import CliRunner
 
-from mmsprep import Account, Journal, prepare, track
+from mmsprep import Account, Job, Journal, Message, prepare, track
 from mmsprep.campaign import (
     Campaign,
     Failures,
@@ -39,7 +39,7 @@ from mmsprep.campaign import (
     run,
     write_report,
 )
-from mmsprep.campaign.checked import Verdict, decisions, numbers_in, stopped_in
+from mmsprep.campaign.checked import Verdict, Words, decisions, numbers_in, stopped_in
 from mmsprep.campaign.merge import has_fields
 from mmsprep.cli import app
 from mmsprep.errors import MmsprepError, NotFound, OutputError, TooManyFailures, TypeNotAllowed, UsageError
@@ -308,6 +308,31 @@ def test_people_with_files_of_their_own_get_those(tmp_path: Path) -> None:
         assert rendered.prepared == 2
     got = {request.recipient: request.fields["attachment0"] for request in this.requests}
     assert got["61400000001"] == got["61400000003"] != got["61400000002"]
+
+
+@pytest.mark.parametrize("called", ["ann.png", "{folder}/ann.png"])
+def test_a_priority_is_for_whoever_gets_that_file(tmp_path: Path, called: str) -> None:
+    folder = tmp_path / "extra"
+    folder.mkdir()
+    for path in (tmp_path / "ann.png", tmp_path / "bob.png", folder / "card.png"):
+        Image.new("RGB", (40, 40), "red").save(path)
+    path = listed(tmp_path, "Code,Mobile\nann,61400000001\nbob,61400000002\n")
+    wishes = {called.format(folder=tmp_path): 2.0, "card.png": 0.5}
+    asked = campaign_of(path, "", f"{tmp_path}/{{Code}}.png", str(folder), job=Job(attachments=(), priorities=wishes))
+    checked = check(asked)
+    with Rendered(checked) as rendered:
+        messages = list(rendered.messages(Words("", "", files) for files in checked.groups))
+    assert [len(message.parts) for message in messages if isinstance(message, Message)] == [2, 2]
+
+
+def test_a_priority_for_nobodys_file_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "ann.png")
+    path = listed(tmp_path, "Code,Mobile\nann,61400000001\n")
+    asked = campaign_of(
+        path, "", f"{tmp_path}/{{Code}}.png", job=Job(attachments=(), priorities={"ann.png": 2, "anne.png": 2})
+    )
+    with pytest.raises(UsageError, match=r"'anne\.png', which is nobody's file; nothing was sent"):
+        check(asked)
 
 
 # Sending.

@@ -7,7 +7,7 @@ the same media. Never: a request, or everybody in memory.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from os import PathLike
@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from mmsprep.campaign.merge import Template, check_fields
 from mmsprep.campaign.people import People, Person, read_people
 from mmsprep.errors import AddressError, MmsprepError, NotFound, RowsRefused, UsageError
-from mmsprep.pipeline.intake import Excerpt, with_suffix_read
+from mmsprep.pipeline.intake import Excerpt, indexes_called, names_of, with_suffix_read
 from mmsprep.pipeline.job import Job
 from mmsprep.receive.reports import Reports
 from mmsprep.sender.address import msisdn
@@ -110,8 +110,9 @@ def check(campaign: Campaign) -> Checked:
     """Go through the whole list once.
 
     Raises:
-        UsageError: a field has no column, somebody has no value for one, no number or one twice over, and
-            ``skip_invalid`` is not asked for; or nobody is left. The message names the first ten lines.
+        UsageError: a field has no column, a priority is for nobody's file; somebody has no value for a field, no number
+            or one twice over, and ``skip_invalid`` is not asked for; or nobody is left. The message
+            names the first ten lines.
         NotFound: a file is not there.
     """
     for template, called in _templates(campaign):
@@ -138,7 +139,19 @@ def check(campaign: Campaign) -> Checked:
         for name in files:
             if not _path_of(name).exists():
                 raise NotFound(name, "there is no such file; nothing was sent")
+    wished = {called for files in groups for called in priorities_of(campaign, files)}
+    if strangers := ", ".join(repr(called) for called in campaign.job.priorities if called not in wished):
+        raise UsageError(f"a priority is given for {strangers}, which is nobody's file; nothing was sent")
     return Checked(campaign=campaign, counts=counts, groups=groups, problems=tuple(problems))
+
+
+def priorities_of(campaign: Campaign, files: Sequence[str]) -> dict[str | int, float]:
+    """The campaign's priorities that are for one of ``files``: others may be for other people's."""
+    given = campaign.job.priorities.items()
+    if not given:
+        return {}
+    names = names_of(files)
+    return {called: weight for called, weight in given if indexes_called(called, names)}
 
 
 def decisions(campaign: Campaign) -> Iterator[Decided]:

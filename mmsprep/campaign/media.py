@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmsprep import pipeline
-from mmsprep.campaign.checked import Checked, Words
+from mmsprep.campaign.checked import Checked, Words, priorities_of
 from mmsprep.errors import MmsprepError
 from mmsprep.formats.text import clean
 from mmsprep.message import Message, read_message
@@ -106,7 +106,14 @@ class Rendered:
 
     def _prepared(self, files: tuple[str, ...]) -> Message:
         group = self._checked.groups[files]
-        job = replace(self._checked.campaign.job, attachments=files, text=group.text, subject=group.subject)
+        campaign = self._checked.campaign
+        job = replace(
+            campaign.job,
+            attachments=files,
+            text=group.text,
+            subject=group.subject,
+            priorities=priorities_of(campaign, files),
+        )
         with self._lock:
             self.prepared += 1
         return pipeline.run(job, settings=self._settings)

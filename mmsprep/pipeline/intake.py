@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from inspect import isawaitable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeGuard
 
 from mmsprep.errors import (
@@ -217,6 +217,21 @@ def take_in(inputs: Attachments, settings: Settings) -> tuple[list[Attachment], 
             error.index = index
             problems.append(error)
     return attachments, problems
+
+
+def names_of(paths: Iterable[str]) -> dict[int, str]:
+    """What attachments made of ``paths`` are called, by index; nothing but folders is opened."""
+    spread = enumerate(one for entry in paths for one in _spread(entry))
+    whole = {index: one.content if isinstance(one, Excerpt) else one for index, one in spread}
+    return {index: str(one) for index, one in whole.items() if isinstance(one, (str, os.PathLike))}
+
+
+def indexes_called(called: str | int, names: Mapping[int, str]) -> list[int]:
+    """Whom a wish means: an index, a name just as it was given, or one without its folder."""
+    if isinstance(called, int):
+        return [called] if called in names else []
+    exactly = [index for index, name in names.items() if name == called]
+    return exactly or [index for index, name in names.items() if PurePath(name).name == called]
 
 
 def _checked(item: Any, called: str) -> AttachmentInput:

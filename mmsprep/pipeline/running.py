@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from threading import Lock
 
 import msgspec
@@ -22,6 +21,7 @@ from mmsprep.message.message import labels
 from mmsprep.model import Attachment, Kind, MediaInfo, Page, Plan, Progress, ProgressCallback, Source
 from mmsprep.pipeline.excerpt import facts_of
 from mmsprep.pipeline.fit import Candidate
+from mmsprep.pipeline.intake import indexes_called
 from mmsprep.pipeline.job import Job, as_quality, check_type
 from mmsprep.profile import Profile, load_profile
 from mmsprep.settings import Settings, load_settings
@@ -192,12 +192,8 @@ class Run:
         return next(given, 1.0)
 
     def _index_of(self, called: str | int) -> int:
-        """Whom a priority means: an index, a name just as it was given, or one without its folder."""
-        if isinstance(called, int):
-            fitting = [called] if called in self.names else []
-        else:
-            fitting = [index for index, name in self.names.items() if name == called]
-            fitting = fitting or [index for index, name in self.names.items() if PurePath(name).name == called]
+        """Whom a priority means."""
+        fitting = indexes_called(called, self.names)
         if not fitting:
             names = ", ".join(self.names.values()) or "none"
             raise UsageError(f"a priority is given for {called!r}, which is none of the attachments ({names})")
