@@ -223,7 +223,7 @@ def names_of(paths: Iterable[str]) -> dict[int, str]:
     """What attachments made of ``paths`` are called, by index; nothing but folders is opened."""
     spread = enumerate(one for entry in paths for one in _spread(entry))
     whole = {index: one.content if isinstance(one, Excerpt) else one for index, one in spread}
-    return {index: str(one) for index, one in whole.items() if isinstance(one, (str, os.PathLike))}
+    return {index: _path_name(one) for index, one in whole.items() if isinstance(one, (str, os.PathLike))}
 
 
 def indexes_called(called: str | int, names: Mapping[int, str]) -> list[int]:
@@ -335,9 +335,13 @@ def _take_whole(entry: WholeInput, index: int, settings: Settings) -> Attachment
         case (str(name), file):
             return _from_bytes(name, _content_of(file, name, settings), index, settings)
         case str() | os.PathLike():
-            return _from_path(entry, index, settings, str(Path(entry)) if isinstance(entry, Found) else str(entry))
+            return _from_path(entry, index, settings, _path_name(entry))
     name = _name_of(entry) or f"attachment {index + 1}"
     return _from_bytes(name, _content_of(entry, name, settings), index, settings)
+
+
+def _path_name(path: str | os.PathLike[str]) -> str:
+    return str(Path(path)) if isinstance(path, Found) else str(path)
 
 
 def _from_path(path: str | os.PathLike[str], index: int, settings: Settings, name: str) -> Attachment:
