@@ -200,9 +200,11 @@ class RemoteBlobs:
             raise StoreError(f"the attachment {sha256} cannot be read ({type(error).__name__})") from None
 
     def has(self, sha256: str, size_bytes: int) -> bool:
-        """Whether they are there, and whole."""
+        """Whether they are there, and whole; another machine may have put or removed them since the last look."""
+        path = self._path(sha256)
+        self._files.invalidate_cache(path)
         try:
-            return int(self._files.size(self._path(sha256))) == size_bytes
+            return int(self._files.size(path)) == size_bytes
         except FileNotFoundError:
             return False
 
