@@ -159,6 +159,8 @@ def _summarise(results: list[Scores]) -> None:
             f"{'':14}mean {statistics.fmean(gaps):.2f}, most {max(gaps):.2f}"
         )
     print("targets       0.85                                1.5")
+    worst, mean = ([pick(one.ours) for one in results] for pick in (min, statistics.fmean))
+    print(f"means of the sets: worst picture {statistics.fmean(worst):.1f}, mean picture {statistics.fmean(mean):.1f}")
     print(f"budget used: least {min(one.used for one in results):.2%}")
     print(f"trial encodes a photo: {statistics.fmean(trials):.2f} mean, {max(trials)} worst")
 
