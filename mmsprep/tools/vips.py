@@ -128,6 +128,8 @@ class _OfVips(ImageFile.ImageFile):
     _pixels: Any = None
 
     def _open(self) -> None:
+        if not vips_runs():
+            raise SyntaxError("libvips does not run in a forked process")
         with _errors_of_pillows():
             found = load_vips().Image.tiffload_buffer(_whole(self.fp), fail_on="error")
             self._pixels = _eight_bits(found)
