@@ -133,7 +133,7 @@ def test_a_picture_of_a_new_format_becomes_a_message(profile: Profile) -> None:
         kind=Kind.IMAGE,
         content_type="image/x-msp",
         extension="msp",
-        magics=(((0, b"DanM"),), ((0, b"LinS"),)),
+        magics=(((0, b"DanM"),),),
         decoder="PIL.MspImagePlugin:MspImageFile",
     )
     register(row)
