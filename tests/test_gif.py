@@ -215,7 +215,7 @@ def test_how_long_a_frame_stands_costs_no_memory_and_a_pause_too_long_for_a_clip
         )
         done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
         form, duration_s, peak_kb, *notes = done.stdout.strip().split("|")
-        assert form == "3gp" and float(duration_s) == pytest.approx(wanted_s, abs=0.1)
+        assert form == "3gp" and float(duration_s) == pytest.approx(wanted_s, abs=0.25)
         assert any("pauses of more than 10 s" in note for note in notes) == (pause_s == 600)
         peaks_mb.append(int(peak_kb) / 1024)
     assert max(peaks_mb) < min(peaks_mb) + 100
