@@ -160,13 +160,23 @@ def test_what_goes_out_is_frames_of_one_kind_to_the_last_byte(data: bytes, why: 
     pieces=st.lists(st.one_of(st.binary(max_size=600), st.just(frame()), st.just(info_frame(3))), max_size=12),
     cut=st.integers(0, 500),
 )
-def test_whatever_it_is_frames_are_whole_and_in_order(pieces: list[bytes], cut: int) -> None:
+def test_whatever_it_is_frames_are_whole_in_order_and_stripping_again_changes_nothing(
+    pieces: list[bytes], cut: int
+) -> None:
     data = b"".join(pieces)[cut:]
     end = 0
     for start, found in runs_of(data):
         assert isinstance(found, Frame) and start >= end
         end = start + found.length_bytes
         assert end <= len(data) and mpeg_audio_frame(data[start : start + 4]) == found
+    try:
+        once = strip(content(data))
+    except ValueError:
+        return
+    try:
+        assert strip(content(once)) == once
+    except ValueError:
+        assert len(list(runs_of(once))) < 2
 
 
 def _crc16(data: bytes) -> int:

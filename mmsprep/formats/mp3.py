@@ -134,16 +134,13 @@ def strip(content: Content) -> bytes:
     if len(runs) < 2:
         raise ValueError("no run of MPEG audio frames in it")
     frames = [data[start : start + frame.length_bytes] for start, frame in runs]
+    sound = [one for one in frames if _info_at(one) is None]
     at = _info_at(frames[0])
     if at is not None:
         (flags, counted) = struct.unpack_from(">II", frames[0].ljust(at + 12, b"\0"), at + 4)
-        true_count = len(frames) - 1
-        if flags & 1 and abs(counted - true_count) > max(2, true_count // 100):
-            del frames[0]
-        else:
-            frames[0] = _without_encoder_version(frames[0], at)
-    joined = [one for place, one in enumerate(frames) if place == 0 or _info_at(one) is None]
-    return _LAME_PADDING.sub(lambda found: b"U" * len(found[0]), b"".join(joined))
+        if not flags & 1 or abs(counted - len(sound)) <= max(2, len(sound) // 100):
+            sound = [_without_encoder_version(frames[0], at), *sound]
+    return _LAME_PADDING.sub(lambda found: b"U" * len(found[0]), b"".join(sound))
 
 
 def runs_of(data: bytes) -> Iterator[tuple[int, Frame]]:

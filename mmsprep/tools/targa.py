@@ -7,32 +7,25 @@ from __future__ import annotations
 
 import struct
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from PIL import TgaImagePlugin
+from PIL import Image, TgaImagePlugin
+
+from mmsprep.tools.retried import Retried
 
 
-class TgaPicture(TgaImagePlugin.TgaImageFile):
+class TgaPicture(Retried, TgaImagePlugin.TgaImageFile):
     """Pillow's, which wants every packet to end with its row; as the first TARGA let them run on, programs do so still
     (TGA 2.0 specification, "Run Length Encoded Images")."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._whole = file
-        super().__init__(file)
-
-    def load(self) -> Any:
-        """Decode."""
-        try:
-            return super().load()
-        except OSError:
-            self._whole.seek(0)
-            plain = _without_runs(self._whole.read())
-            if plain is None:
-                raise
-            other = TgaImagePlugin.TgaImageFile(BytesIO(plain))
-            other.load()
-            self.im, self.tile = other.im, []
-            return super().load()
+    def _otherwise(self, file: BinaryIO) -> Image.Image | None:
+        file.seek(0)
+        plain = _without_runs(file.read())
+        if plain is None:
+            return None
+        other = TgaImagePlugin.TgaImageFile(BytesIO(plain))
+        other.load()
+        return other
 
 
 def _without_runs(data: bytes) -> bytes | None:

@@ -19,6 +19,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from PIL.ExifTags import Base as ExifTag
 
 from mmsprep.errors import ToolMissing
+from mmsprep.tools.retried import Retried
 
 _THREADS = "VIPS_CONCURRENCY"
 """Read once, when libvips is loaded."""
@@ -99,26 +100,17 @@ def open_tiff(file: BinaryIO) -> Image.Image:
         raise
 
 
-class _Tiff(TiffImagePlugin.TiffImageFile):
+class _Tiff(Retried, TiffImagePlugin.TiffImageFile):
     """Pillow's, with libvips for what does not decode."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._whole = file
-        super().__init__(file)
-
-    def load(self) -> Any:
-        """Decode; see :func:`open_tiff`."""
-        try:
-            return super().load()
-        except Exception:
-            if self.tell() == 0:
-                with suppress(*_NO_HELP):
-                    other = _OfVips(self._whole)
-                    other.load()
-                    if other.size == self.size:
-                        self._mode, self.im, self.tile = other.mode, other.im, []
-                        return super().load()
-            raise
+    def _otherwise(self, file: BinaryIO) -> Image.Image | None:
+        if self.tell() != 0:
+            return None
+        with suppress(*_NO_HELP):
+            other = _OfVips(file)
+            other.load()
+            return other
+        return None
 
 
 class _OfVips(ImageFile.ImageFile):
