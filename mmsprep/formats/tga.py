@@ -24,14 +24,20 @@ def _is_tga(content: Content) -> bool:
         return False
     if content.read(content.size_bytes - 18, 16) == b"TRUEVISION-XFILE":
         return True
-    palette_bytes = struct.unpack_from("<H", head, 5)[0] * ((head[7] + 7) // 8) if head[1] else 0
-    pixel_bytes, pixels_at = (head[16] + 7) // 8, 18 + head[0] + palette_bytes
+    pixels_at, pixels, pixel_bytes = tga_layout(head)
     # Without a footer it is told by its length.
     if head[2] in (1, 2, 3):
-        ends_at: int | None = pixels_at + width_px * height_px * pixel_bytes
+        ends_at: int | None = pixels_at + pixels * pixel_bytes
     else:
-        ends_at = _packets_end(content, pixels_at, width_px * height_px, pixel_bytes)
+        ends_at = _packets_end(content, pixels_at, pixels, pixel_bytes)
     return content.size_bytes == ends_at
+
+
+def tga_layout(head: bytes) -> tuple[int, int, int]:
+    """Where the pixels of a header begin, how many they are, and how many bytes each has."""
+    palette_bytes = struct.unpack_from("<H", head, 5)[0] * ((head[7] + 7) // 8) if head[1] else 0
+    width_px, height_px = struct.unpack_from("<2H", head, 12)
+    return 18 + head[0] + palette_bytes, width_px * height_px, (head[16] + 7) // 8
 
 
 def _packets_end(content: Content, offset: int, pixels: int, pixel_bytes: int) -> int | None:

@@ -23,7 +23,7 @@ register(
             ((0, b"II+\x00"),),
             ((0, b"MM\x00+"),),
         ),
-        decoder="mmsprep.tools.vips:open_tiff",
+        decoder="mmsprep.tools.tiff:open_tiff",
     )
 )
 
