@@ -1,6 +1,6 @@
 """libvips, loaded as threads and workers need it.
 
-Comes in: nothing. Goes out: the library. Never: a file or a format of its choice.
+Comes in: pictures of Pillow's. Goes out: the library, and their pixels in it. Never: a file or a format of its choice.
 
 libvips has threads, which a fork does not take along: it would wait for them for ever. A process that was forked from
 one where it has run does without it.
@@ -11,9 +11,12 @@ from __future__ import annotations
 import os
 import sys
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmsprep.errors import ToolMissing
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _THREADS = "VIPS_CONCURRENCY"
 """Read once, when libvips is loaded."""
@@ -43,6 +46,16 @@ def load_vips() -> Any:
     # It is called after each operation, and an interrupt or the end of a worker that arrives in it would be swallowed.
     pyvips._remove_log_handler()
     return pyvips
+
+
+def as_vips(image: Image.Image) -> Any:
+    """The pixels of a picture of Pillow's, of 8 bits a channel, as libvips takes them.
+
+    Raises:
+        ToolMissing: libvips does not load.
+    """
+    bands = len(image.getbands())
+    return load_vips().Image.new_from_memory(image.tobytes(), image.width, image.height, bands, "uchar")
 
 
 _forked = False

@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from mmsprep.tools.vips import load_vips
+from mmsprep.tools.vips import as_vips
 
 Tables = tuple[tuple[int, ...], tuple[int, ...]]
 """Quantisation steps of luma and of chroma, 64 each, row by row."""
@@ -54,9 +54,8 @@ def encode_by_trellis(image: Image.Image, quality: int) -> bytes:
     Raises:
         ToolMissing: libvips does not load.
     """
-    bands = len(image.getbands())
-    pixels = load_vips().Image.new_from_memory(image.tobytes(), image.width, image.height, bands, "uchar")
-    data: bytes = pixels.copy(interpretation="srgb" if bands > 1 else "b-w").jpegsave_buffer(
+    pixels = as_vips(image).copy(interpretation="b-w" if image.mode == "L" else "srgb")
+    data: bytes = pixels.jpegsave_buffer(
         Q=quality,
         trellis_quant=True,
         quant_table=2,

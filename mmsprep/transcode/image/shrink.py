@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from mmsprep.tools.vips import load_vips, vips_runs
+from mmsprep.tools.vips import as_vips, vips_runs
 
 _GAP = 3.0
 """Of the target: how far boxes may shrink before LANCZOS; from 3 on it is hard to tell from LANCZOS alone (Pillow's
@@ -34,7 +34,7 @@ def shrunk(image: Image.Image, size_px: tuple[int, int]) -> Image.Image:
     across, down = (max(1, int(before / after / _GAP)) for before, after in zip(image.size, size_px, strict=True))
     if max(across, down) > 1:
         return shrunk(image.reduce((across, down)), size_px)
-    bands = len(image.getbands())
-    pixels = load_vips().Image.new_from_memory(image.tobytes(), image.width, image.height, bands, "uchar")
-    smaller = pixels.resize(size_px[0] / image.width, vscale=size_px[1] / image.height, kernel="lanczos3", gap=0)
+    smaller = as_vips(image).resize(
+        size_px[0] / image.width, vscale=size_px[1] / image.height, kernel="lanczos3", gap=0
+    )
     return Image.frombytes(image.mode, size_px, smaller.write_to_memory())
