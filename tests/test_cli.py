@@ -211,7 +211,7 @@ def test_help_cuts_nothing_off_in_any_terminal(
         shown = command.get_help(context) + capsys.readouterr().out
         for option in (option for one in command.params for option in one.opts if option.startswith("--")):
             assert re.search(rf"{option}\b", shown), (words, option, shown)
-        assert "…" not in shown, shown
+        assert "…" not in shown and ("..." not in shown.partition("Commands:")[2]), shown
         examples = EXAMPLES.get(" ".join(words), ())
         assert all(" ".join(line.split()) in " ".join(shown.split()) for line in examples)
         assert all(len(line) <= columns or line.strip() in examples for line in shown.splitlines())

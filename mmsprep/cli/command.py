@@ -9,10 +9,12 @@ import inspect
 import shutil
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 _NARROWEST_BOXES = 100
-"""Columns below which boxes leave the explanations a word a line, and cut names. Looked at."""
+_NARROWEST_PANELS, _WHOLE = 80, 1_000
+"""Columns below which boxes leave the explanations a word a line, and cut names: those of one command, and those of
+many, which have shorter words. Looked at. Then more letters than a summary has."""
 
 
 class Command(TyperCommand):
@@ -29,6 +31,24 @@ class Command(TyperCommand):
         title, *examples = (self.epilog or "").split("\n\n")
         if examples:
             formatter.write(f"\n{title}\n" + "".join(f"  {line}\n" for line in examples))
+
+
+class Group(TyperGroup):
+    """Several commands, in boxes where there is room for them."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        if shutil.get_terminal_size().columns < _NARROWEST_PANELS:
+            self.rich_markup_mode = None
+        super().format_help(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write what each command does, whole, in plain lines."""
+        named = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(_WHOLE)) for name, one in named if one and not one.hidden]
+            )
 
 
 def paragraphs(text: str | None) -> str:

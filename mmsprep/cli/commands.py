@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from mmsprep.cli.command import Command, paragraphs
+from mmsprep.cli.command import Command, Group, paragraphs
 from mmsprep.cli.examples import examples_of
 from mmsprep.cli.printing import VerboseFlag, prepare_streams, put, reported, stop_cleanly
 from mmsprep.tools.log import log_as_asked
@@ -49,6 +49,7 @@ def commands(only: str | None = None) -> typer.Typer:
     """All of them, or just the one called ``only`` where there is such a one."""
     app = typer.Typer(
         name="mmsprep",
+        cls=Group,
         help="Any photos, voice notes, clips and text in, one MMS out that a gateway accepts and a phone plays.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -61,7 +62,7 @@ def commands(only: str | None = None) -> typer.Typer:
         found = getattr(import_module(f"mmsprep.cli.{module}"), attribute)
         if isinstance(found, typer.Typer):
             _give_verbose(found)
-            app.add_typer(found, name=name, rich_help_panel=panel)
+            app.add_typer(found, name=name, cls=Group, rich_help_panel=panel)
         else:
             app.command(name, cls=Command, rich_help_panel=panel, epilog=examples_of(name))(_verbose(found))
     return app
@@ -137,5 +138,6 @@ def _give_verbose(group: typer.Typer) -> None:
         if command.callback:
             command.callback = _verbose(command.callback)
     for one in group.registered_groups:
+        one.cls = Group
         if one.typer_instance:
             _give_verbose(one.typer_instance)
