@@ -138,6 +138,14 @@ def test_subject_and_bodies_come_back(subject: str, bodies: list[bytes]) -> None
         assert [part.body for part in found.parts] == [*bodies, b"last"]
 
 
+@pytest.mark.parametrize("subject", ["", " ", "\u3000 \t"])
+def test_a_subject_of_which_nothing_is_seen_is_left_out_and_an_empty_one_is_read(subject: str) -> None:
+    sent = encode_send(_related(b"last"), transaction_id="t", subject=subject)
+    assert sent == encode_send(_related(b"last"), transaction_id="t")
+    for version in (b"\x8d\x90", b"\x8d\x92"):
+        assert decode(b"\x8c\x81\x98t\0" + version + b"\x96\0\x92\x80", "answer").field("Subject") == ""
+
+
 def test_the_relay_s_answer_is_read() -> None:
     found = decode(b"\x8c\x81\x98T1\0\x8d\x90\x92\xe3\x93" + _sized(b"\xeaNo such user\0") + b"\x8bid\0", "answer")
     assert found.kind == "m-send-conf"

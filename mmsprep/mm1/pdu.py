@@ -7,7 +7,7 @@ Source: OMA-TS-MMS-ENC 1.2 (WAP-209 is its first edition): 6 (PDUs), 7.2 (fields
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -84,7 +84,7 @@ def encode_send(
         _short(_VERSION, 0x80 | _VERSION_1_2),
         _field(_FROM, _from_value(sender)),
         *(_field(_TO, wsp.encoded_string(address(one))) for one in recipients),
-        *([_field(_SUBJECT, wsp.encoded_string(wsp.one_line(subject)))] if subject else []),
+        *_subject(subject),
         _short(_CLASS, _PERSONAL),
         _short(_DELIVERY_REPORT, _YES if delivery_report else _NO),
         _short(_READ_REPORT, _NO),
@@ -118,7 +118,7 @@ def encode_retrieved(
         _field(_DATE, wsp.long_integer(sent_at_s)),
         *([_field(_FROM, _from_value(sender))] if sender else []),
         *(_field(_TO, wsp.encoded_string(address(one))) for one in recipients),
-        *([_field(_SUBJECT, wsp.encoded_string(wsp.one_line(subject)))] if subject else []),
+        *_subject(subject),
         _short(_CLASS, _PERSONAL),
     ]
     return b"".join(fields) + _body(content)
@@ -168,6 +168,12 @@ def _field(number: int, value: bytes) -> bytes:
 
 def _short(number: int, value: int) -> bytes:
     return bytes([0x80 | number, value])
+
+
+def _subject(text: str) -> Iterator[bytes]:
+    """The field; none where nothing is to be seen of it."""
+    if line := wsp.one_line(text):
+        yield _field(_SUBJECT, wsp.encoded_string(line))
 
 
 def _from_value(sender: str) -> bytes:

@@ -147,7 +147,8 @@ class Reader:
 
     def encoded_string(self) -> str:
         """A text, or a text with its character set before it."""
-        if self.peek() > _LENGTH_QUOTE:
+        # An empty text is its end alone, which no length is.
+        if self.peek() > _LENGTH_QUOTE or self.peek() == 0:
             return self.text()
         value = self.part(self.value_length(), f"{self._where}, a text with a character set")
         charset = CHARSETS.get(value.integer(), "")
