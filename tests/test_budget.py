@@ -63,6 +63,8 @@ def _children() -> list[str]:
 
 def _held_bytes(child: str) -> int:
     with suppress(OSError, ValueError):
+        if Path(f"/proc/{child}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes():
+            return 0  # Until a new child runs its own program it borrows all of this process's memory.
         _, resident, shared, *_ = Path(f"/proc/{child}/statm").read_text().split()
         return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
     return 0
