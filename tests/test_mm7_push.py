@@ -50,6 +50,60 @@ def test_a_delivery_reads_back_as_it_was_built_and_keeps_to_the_schema(
     assert mm7.parse_push(mm7.build_push(push)) == push
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("彩信", "gb2312"),
+        ("彩信", "GB18030"),
+        ("彩信", "utf-16"),
+        ("中文簡訊", "big5"),
+        ("写メール", "Shift_JIS"),
+        ("写メール", "euc-jp"),
+        ("컬러메일", "euc-kr"),
+        ("Привет", "koi8-r"),
+        ("Grüße", "iso-8859-1"),
+    ],
+)
+@pytest.mark.parametrize("named_by", ["the document", "the header"])
+def test_pushes_and_answers_are_read_in_the_encodings_of_the_world(text: str, encoding: str, named_by: str) -> None:
+    push = mm7.build_push(mm7.Push(kind="DeliverReq", transaction_id="t-1", sender="1", recipients=(), subject=text))
+    reply = mm7.build_reply(mm7.Reply(kind="SubmitRsp", transaction_id="t-1", status_code=1000, status_text=text))
+
+    def encoded(document: bytes) -> bytes:
+        declaration, _, rest = document.decode().partition("?>")
+        assert "encoding='utf-8'" in declaration
+        told = declaration.replace("utf-8", encoding) + "?>" if named_by == "the document" else ""
+        return (told + rest).encode(encoding)
+
+    header = encoding if named_by == "the header" else ""
+    assert mm7.parse_push(encoded(push), header).subject == text
+    assert mm7.parse_reply(encoded(reply), header).status_text == text
+
+
+def test_a_bare_ampersand_in_an_answer_does_not_leave_the_outcome_open() -> None:
+    reply = mm7.Reply(kind="SubmitRsp", transaction_id="t-1", status_code=1000, status_text="sent and queued")
+    data = mm7.build_reply(reply).replace(b"sent and queued", b"sent & <queued>")
+    assert (mm7.parse_reply(data).status_code, mm7.parse_reply(data).status_text) == (1000, "sent & <queued>")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("61409000111", "61409000111"),
+        ("<Number>61409000111</Number>", "61409000111"),
+        ("<RFC2822Address>ann@example.org</RFC2822Address>", "ann@example.org"),
+        ("<SenderAddress><Number>61409000111</Number></SenderAddress>", "61409000111"),
+    ],
+)
+def test_an_address_is_found_at_any_depth(written: str, read: str) -> None:
+    push = mm7.Push(kind="DeliverReq", transaction_id="t-1", sender="1", recipients=("2",))
+    data = mm7.build_push(push).decode()
+    for own in ("<Number>1</Number>", "<Number>2</Number>"):
+        data = data.replace(own, written)
+    found = mm7.parse_push(data.encode())
+    assert (found.sender, found.recipients) == (read, (read,))
+
+
 @pytest.mark.parametrize("kind", ["DeliveryReportReq", "ReadReplyReq"])
 def test_a_report_reads_back_as_it_was_built_and_keeps_to_the_schema(kind: str) -> None:
     push = mm7.Push(

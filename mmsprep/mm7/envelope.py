@@ -6,8 +6,8 @@ travels beside the envelope, see :mod:`mmsprep.message.mime`) or a decision abou
 Read is any namespace of MM7 under any prefix (relays of 2003 and of today differ in little else), written is
 the one that was asked for. What is read comes from strangers: no DTD, no entities, no external references, and no more
 elements, depth and bytes than an envelope has, counted before they are built.
-A relay's pushes are read leniently, because what is refused is lost; requests and replies are not, because
-there a wrong guess costs more than an error.
+A relay's pushes and answers are read leniently, because what is refused is lost, and whoever cannot read an answer does
+not know whether the message is on its way; requests are not, because there a wrong guess costs more than an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 from mmsprep.errors import EnvelopeTooLarge, MalformedEnvelope, UsageError
 from mmsprep.mm7.schema import PUSH_RULES, SUBMIT_REQ, local_name, misfits_of, namespace_of, problems_of
-from mmsprep.mm7.xml import FORBIDDEN, MOST_ENVELOPE_BYTES, decoded, has_marked_text, mended, parse_xml
+from mmsprep.mm7.xml import FORBIDDEN, MOST_ENVELOPE_BYTES, decoded, parse_xml, read_xml
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 REL_6 = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-6-MM7-1-4"
@@ -231,21 +231,16 @@ def build_push(push: Push) -> bytes:
     return _bytes(envelope)
 
 
-def parse_push(data: bytes) -> Push:
+def parse_push(data: bytes, charset: str = "") -> Push:
     """Read what a relay pushes, mending what relays are known to get wrong.
+
+    Args:
+        charset: what the Content-Type says; used where the envelope is not UTF-8 and does not say what it is.
 
     Raises:
         MalformedEnvelope: even mended it is no XML, no SOAP envelope or none of the known pushes.
     """
-    try:
-        root = parse_xml(data)
-        is_mended = has_marked_text(root)
-    except EnvelopeTooLarge:
-        raise
-    except MalformedEnvelope:
-        is_mended = True
-    if is_mended:
-        root = parse_xml(mended(data))
+    root = read_xml(data, charset)
     transaction_id, body = _opened(root)
     request = next((child for child in _children(body) if local_name(child.tag) in PUSH_RULES), None)
     if request is None:
@@ -256,7 +251,7 @@ def parse_push(data: bytes) -> Push:
     return Push(
         kind=kind,
         transaction_id=transaction_id,
-        sender="".join(_addresses(_child(request, "Sender"))),
+        sender=next(iter(_addresses(_child(request, "Sender"))), ""),
         recipients=tuple(address for group in groups for address in _addresses(group)),
         linked_id=_text_of(request, "LinkedID"),
         message_id=_text_of(request, "MessageID"),
@@ -316,13 +311,16 @@ def build_reply(reply: Reply, namespace: str = REL_6, version: str = "") -> byte
     return _bytes(envelope)
 
 
-def parse_reply(data: bytes) -> Reply:
-    """Read the answer to a request.
+def parse_reply(data: bytes, charset: str = "") -> Reply:
+    """Read the answer to a request, mending what relays are known to get wrong.
+
+    Args:
+        charset: what the Content-Type says; used where the envelope is not UTF-8 and does not say what it is.
 
     Raises:
-        MalformedEnvelope: it is no XML, no SOAP envelope, or none of the known answers.
+        MalformedEnvelope: even mended it is no XML, no SOAP envelope, or none of the known answers.
     """
-    transaction_id, body = _opened(parse_xml(data))
+    transaction_id, body = _opened(read_xml(data, charset))
     fault = _child(body, "Fault")
     holder = body if fault is None else _child(fault, "detail")
     for kind in (*_ANSWERS, "RSErrorRsp", "VASPErrorRsp"):
@@ -424,7 +422,6 @@ def _all_text(element: ElementTree.Element | None) -> str:
 
 
 def _addresses(element: ElementTree.Element | None) -> list[str]:
-    """Each address in ``element``: its children's text, or its own where a relay leaves the children out."""
-    if element is None:
-        return []
-    return [address for address in (_text(one) for one in list(element) or [element]) if address]
+    """Each address in ``element``, at whatever depth; some relays leave the address' element out or wrap it twice."""
+    leaves = [] if element is None else [one for one in element.iter() if not len(one)]
+    return [address for address in map(_text, leaves) if address]

@@ -25,9 +25,14 @@ _MOST_DEPTH = 30
 _MOST_ATTRIBUTES = 50
 _PIECE_BYTES = 16_384
 
-_FREE_TEXT = ("Subject", "StatusText", "Details")
+_FREE_TEXT = ("Subject", "StatusText")
 """Elements whose text people or programs make up; some relays put it into the envelope as it is."""
-_CHARSETS = re.compile("utf-?8|utf-?16|us-ascii|(iso-8859|windows)-[0-9]{1,4}", re.IGNORECASE)
+_CHARSETS = re.compile(
+    "utf-?8|utf-?16|us-ascii|(iso-8859|windows)-[0-9]{1,4}"
+    "|gbk|gb2312|gb18030|hz-gb-2312|big5(-hkscs)?|shift[_-]jis|euc-(jp|kr)|iso-2022-(jp|kr)|koi8-[ru]|tis-620",
+    re.IGNORECASE,
+)
+"""Encodings that a document or its header may name, of which XML's own reader knows only those of one byte."""
 
 
 def holdable(text: str) -> str:
@@ -56,7 +61,7 @@ class _Counted(ElementTree.TreeBuilder):
         return super().end(tag)
 
 
-def has_marked_text(root: ElementTree.Element) -> bool:
+def _has_marked_text(root: ElementTree.Element) -> bool:
     """Whether elements stand where there is only text: somebody typed brackets, and the relay escaped none."""
     return any(len(element) for element in root.iter() if local_name(element.tag) in _FREE_TEXT)
 
@@ -81,13 +86,34 @@ def parse_xml(data: bytes) -> ElementTree.Element:
     return root
 
 
-def mended(data: bytes) -> bytes:
+def read_xml(data: bytes, charset: str = "") -> ElementTree.Element:
+    """The root element of what cannot be asked for once more, mended where relays are known to break it.
+
+    Args:
+        charset: what the header of the transfer says, for a document that does not say it itself.
+
+    Raises:
+        EnvelopeTooLarge: it is longer, deeper or has more elements or attributes than any envelope.
+        MalformedEnvelope: even mended it is no well-formed XML.
+    """
+    try:
+        root = parse_xml(data)
+        if not _has_marked_text(root):
+            return root
+    except EnvelopeTooLarge:
+        raise
+    except MalformedEnvelope:
+        pass
+    return parse_xml(_mended(data, charset))
+
+
+def _mended(data: bytes, charset: str) -> bytes:
     """The envelope without characters or an encoding that it cannot have, and with its free text escaped.
 
     Some relays escape nothing: ``I <3 you`` stands in the envelope as somebody typed it. Between its tags, free
     text is taken as it is; a reference to a character (``&amp;``) stays one, as elsewhere.
     """
-    text = holdable(decoded(data))
+    text = holdable(decoded(data, charset))
     text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text.removeprefix("\ufeff"))
     for name in _FREE_TEXT:
         text = _with_escaped(text, name)
@@ -106,15 +132,19 @@ def _with_escaped(text: str, name: str) -> str:
     return text[: opened.end()] + inner + text[closed_at:]
 
 
-def decoded(data: bytes) -> str:
-    """The text of a document, in the encoding that it has, or at least says that it has; never an error."""
-    said = re.match(rb"""[^>]{0,60}encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9-]{1,20})""", data[:200])
+def decoded(data: bytes, charset: str = "") -> str:
+    """The text of a document, in the encoding that it has, or at least says that it has; never an error.
+
+    Args:
+        charset: what the header of the transfer says, for a document that does not say it itself.
+    """
+    said = re.match(rb"""[^>]{0,60}encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9_-]{1,20})""", data[:200])
     wide = "utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
-    declared = said[1].decode("ascii") if said else ""
-    for charset in (wide, "utf-8", declared if _CHARSETS.fullmatch(declared) else ""):
+    declared = said[1].decode("ascii") if said else charset.strip()
+    for known in (wide, "utf-8", declared if _CHARSETS.fullmatch(declared) else ""):
         try:
-            if charset:
-                return data.decode(charset)
+            if known:
+                return data.decode(known)
         except (UnicodeDecodeError, LookupError):
             continue
     return data.decode("cp1252", "replace")

@@ -39,7 +39,7 @@ def parse_mm7(content_type: str, body: bytes, limits: Limits) -> tuple[mm7.Push,
     try:
         entities = [whole] if _is_bare(whole) else parse_multipart(whole, must_close=False)
         root = root_of(whole, entities)
-        push = mm7.parse_push(root.data)
+        push = mm7.parse_push(root.data, root.parameter("charset"))
         counted = _Counted(limits.max_attachments)
         leaves = list(_leaves([entity for entity in entities if entity is not root], _MOST_NESTED, counted))
     except EnvelopeTooLarge as error:

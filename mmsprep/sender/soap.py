@@ -114,7 +114,8 @@ def parse_response(response: WireResponse, request: WireRequest) -> Receipt:
 def _read(response: WireResponse, request: WireRequest) -> Receipt:
     raw = request.raw(response.body)
     try:
-        reply = mm7.parse_reply(_root(response))
+        root = _root(response)
+        reply = mm7.parse_reply(root.data, root.parameter("charset"))
     except MalformedEnvelope as error:
         if 200 <= response.status < 300:
             raise unknown(request, "the gateway's reply cannot be understood", raw, said=str(error)) from None
@@ -161,13 +162,13 @@ def _without_a_code(request: WireRequest, response: WireResponse, reply: mm7.Rep
     return unknown(request, "the gateway's reply has no status code", raw, said=said)
 
 
-def _root(response: WireResponse) -> bytes:
+def _root(response: WireResponse) -> Entity:
     whole = Entity((("Content-Type", response.content_type or "text/xml"),), response.body)
-    if not whole.content_type.startswith("multipart/"):
-        if whole.content_type not in _XML_TYPES:
-            raise MalformedEnvelope(f"is {whole.content_type[:60]}, not XML")
-        return response.body
-    return root_of(whole, parse_multipart(whole)).data
+    if whole.content_type.startswith("multipart/"):
+        return root_of(whole, parse_multipart(whole))
+    if whole.content_type not in _XML_TYPES:
+        raise MalformedEnvelope(f"is {whole.content_type[:60]}, not XML")
+    return whole
 
 
 def _content(message: Message, text_at_end: bool) -> Related:
