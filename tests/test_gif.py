@@ -235,8 +235,10 @@ def test_a_picture_stands_in_a_clip_for_as_long_as_it_should(workspace: Workspac
         ([33, 47, 61], [1, 1, 2]),
         ([20], [1]),
         ([20, 10_000, 20], [250, 1]),
+        ([40] * 150, [1] * 150),
+        ([40, 120, 80] * 50, [1, 3, 2] * 50),
     ):
-        shades = [Image.new("RGB", (64, 48), (60 + 40 * number,) * 3) for number in range(len(times_ms))]
+        shades = [Image.new("RGB", (64, 48), (40 + 40 * (number % 5),) * 3) for number in range(len(times_ms))]
         pictures = list(zip(shades, times_ms, strict=True))
         made = mezzanine_of_pictures(pictures, profile.video, workspace)
         assert made.frame_count == sum(repeats) and made.picture_s == pytest.approx(sum(times_ms) / 1000, abs=0.04)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from mmsprep.errors import EnvelopeTooLarge, MalformedEnvelope, UsageError
+from mmsprep.errors import MalformedEnvelope, UsageError
 from mmsprep.mm7.schema import PUSH_RULES, SUBMIT_REQ, local_name, misfits_of, namespace_of, problems_of
 from mmsprep.mm7.xml import FORBIDDEN, MOST_ENVELOPE_BYTES, decoded, parse_xml, read_xml
 

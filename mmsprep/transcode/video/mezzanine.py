@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -287,7 +287,21 @@ def mezzanine_of_pictures(
 
 def _steps(starts: Sequence[int]) -> str:
     """When each picture begins, in frames, as ffmpeg computes it from the picture's number ``N``."""
-    return "+".join(f"{after - before}*gte(N,{n})" for n, (before, after) in enumerate(pairwise(starts), 1)) or "0"
+    terms = []
+    done = 0
+    for step, alike in groupby(after - before for before, after in pairwise(starts)):
+        many = len(list(alike))
+        terms.append(f"{step}*clip(N-{done},0,{many})" if many > 1 else f"{step}*gte(N,{done + 1})")
+        done += many
+    return _sum(terms) or "0"
+
+
+def _sum(terms: Sequence[str]) -> str:
+    """In brackets around halves: to ffmpeg a long sum is nested as deep as it has terms, and 100 are too deep."""
+    if len(terms) < 3:
+        return "+".join(terms)
+    middle = len(terms) // 2
+    return f"({_sum(terms[:middle])})+({_sum(terms[middle:])})"
 
 
 def _pictures_in(stream: Any, size: tuple[int, int]) -> Any:
