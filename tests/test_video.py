@@ -271,6 +271,19 @@ def test_pictures_that_are_longer_than_the_sound_are_kept(make: Callable[[str, s
     assert part.duration_s == pytest.approx(4, abs=0.2)
 
 
+@pytest.mark.parametrize("start_scale", [0.01, 0.3])
+def test_a_clip_of_two_frames_keeps_to_the_rate_that_its_profile_allows(
+    make: Callable[[str, str], bytes], start_scale: float
+) -> None:
+    """Of the second, all frames are still too much at the coarsest: nothing was sent."""
+    pictures = f"-f lavfi -i mandelbrot=size=640x360:rate=24:start_scale={start_scale}:maxiter=500"
+    tone = "-f lavfi -i sine=frequency=500:duration=1"
+    data = make(f"{pictures} {tone} -frames:v 2 -t 0.11 -c:a libvorbis -c:v libvpx -b:v 8M", "webm")
+    part = _prepared(data)
+    assert part.content_type == "video/3gpp" and part.size_bytes < 30_000
+    assert part.quality > 20
+
+
 def test_a_silent_track_is_left_out_and_said(sample_media: Path) -> None:
     part = _one(prepare([sample_media / "formats/silent-track.mp4"], limit_bytes=30_000))
     assert "its sound track is silent and left out" in part.notes

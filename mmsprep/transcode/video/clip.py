@@ -189,7 +189,7 @@ class VideoSource(Source):
         ):
             total_kbps = (max_bytes - self._overhead_bytes()) * 8 / 1000 / self._work.duration_s
             rung = self._rung(max(_LOWEST_PICTURE_KBPS, total_kbps))
-            limit_bytes = self._bytes(self._rules.max_rate_kbps, rung)
+            limit_bytes = self._limit_bytes(rung)
             made = replace(self._render(rung, min(max_bytes, limit_bytes)), at_limit=max_bytes >= limit_bytes)
             self._last.rendition, self._last.max_bytes = made, max_bytes
         return made
@@ -377,6 +377,12 @@ class VideoSource(Source):
 
     def _bytes(self, picture_kbps: float, rung: AudioStep | None) -> int:
         return round(picture_kbps * 125 * self._work.duration_s + self._beside_picture(rung))
+
+    def _limit_bytes(self, rung: AudioStep | None) -> int:
+        """What the profile's rate lets a clip be: of whole frames, which may last less than the sound does."""
+        fps = self._work.mezzanine.fps
+        picture_s = max(1, int(self._work.duration_s * fps + 0.01)) / fps
+        return round(self._rules.max_rate_kbps * 125 * picture_s + self._beside_picture(rung))
 
     def _rendition(self, data: bytes, settings: ClipSettings, kbps: float) -> Rendition:
         ordinal = _ORDINALS.get(settings.every, f"{settings.every}th")

@@ -54,6 +54,8 @@ _LOWEST_FPS = {"h264": 12.0, "mpeg4": 10.0, "h263": 7.0}
 """Motion at fewer frames a second is seen as jerks, more of it is missed where every frame is poor."""
 _SLIDES = 0.6
 """Where so many of the frames are as the one before, nothing moves."""
+_KEPT = (1, 2, 3, 4, 6)
+"""Every how manieth frame, where nothing else brings a clip down."""
 _LOWEST_FPS_OF_SLIDES = 3.0
 _WORTH_LEAVING_OUT = 1.0
 """Points of VMAF that it must gain."""
@@ -121,9 +123,9 @@ def find(
 
 
 def with_fewer_frames(mezzanine: Mezzanine, trial: Trial, rate_kbps: float, workspace: Workspace) -> Trial | None:
-    """The same with half the frames; ``None`` where those would be fewer than slides have."""
-    every = 2 * trial.settings.every
-    if mezzanine.fps / every < _LOWEST_FPS_OF_SLIDES:
+    """The same with fewer frames; ``None`` where those would be fewer than slides have."""
+    every = next((every for every in _KEPT if every > trial.settings.every), None)
+    if every is None or mezzanine.fps / every < _LOWEST_FPS_OF_SLIDES:
         return None
     return _Judge(mezzanine, rate_kbps, workspace, looks=False).tried(replace(trial.settings, every=every))
 

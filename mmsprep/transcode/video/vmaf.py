@@ -10,6 +10,7 @@ dozen frames cost a third of a second and are within a point of all frames.
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import ffmpeg as graph
 from mmsprep.errors import ToolError
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.video.mezzanine import REFERENCE_FRAMES, Mezzanine
+from mmsprep.transcode.video.mezzanine import REFERENCE_FRAMES, Mezzanine, Sampling
 
 _THREADS = 2
 _SMALLEST_PX = 64
@@ -53,9 +54,9 @@ def vmaf_of(
         stands_in: score each frame for itself and for the left-out one that follows it, as a television would show it.
     """
     log = workspace.new_path(".json")
-    sampling, skip = mezzanine.sampling, 2 if hasty else 1
-    first, period = sampling.first // every, sampling.period * skip // every
-    wanted = 1 if stands_in else 2
+    sampling, wanted = mezzanine.sampling, 1 if stands_in else 2
+    passed, skip = _met(sampling, every, wanted, 2 if hasty else 1)
+    first, period = (sampling.first + passed * sampling.period) // every, sampling.period * skip // every
     encoded = graph.input(f"file:{clip}", f=demuxer).video
     encoded = encoded.filter("select", f"gte(n,{first})*lt(mod(n-{first},{period}),{wanted})")
     encoded = encoded.filter("crop", *inner_px)
@@ -63,8 +64,9 @@ def vmaf_of(
         encoded = encoded.filter("settb", "1").filter("setpts", "2*N").filter("fps", 1)
     unseen = 2 if every == 1 or stands_in else 1
     original = graph.input(f"file:{mezzanine.references}", f="yuv4mpegpipe").video
+    group = f"floor(n/{REFERENCE_FRAMES})-{passed}"
     original = original.filter(
-        "select", f"not(eq(mod(n,{REFERENCE_FRAMES}),{unseen}))*not(mod(floor(n/{REFERENCE_FRAMES}),{skip}))"
+        "select", f"not(eq(mod(n,{REFERENCE_FRAMES}),{unseen}))*gte({group},0)*not(mod({group},{skip}))"
     )
     # Its filters reach over more pixels than the smallest icons have, and libvmaf reads beyond them.
     width_px, height_px = (max(_SMALLEST_PX, side_px) for side_px in mezzanine.display_px)
@@ -77,6 +79,17 @@ def vmaf_of(
         raise ToolError(f"ffmpeg: its report of VMAF makes no sense ({error})") from None
     log.unlink()
     return pooled
+
+
+def _met(sampling: Sampling, every: int, wanted: int, least: int) -> tuple[int, int]:
+    """How many groups of references to pass over at first, and every how manieth to take then, at least ``least``.
+
+    The clip has the first frame of each, and ``wanted`` frames before the next; where none is such a one, as with every
+    fourth frame of some lengths, it has one that is shown then.
+    """
+    passed = next((n for n in range(every) if (sampling.first + n * sampling.period) % every == 0), 0)
+    met = (n for n in count(least) if sampling.period * n >= wanted * every and sampling.period * n % every == 0)
+    return passed, next(met)
 
 
 def _aligned(stream: Any, size: tuple[int, int]) -> Any:
