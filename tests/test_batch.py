@@ -103,6 +103,25 @@ def test_a_tree_keeps_its_shape_and_names_and_one_bad_file_stops_nothing(tree: P
     assert contents(tree) == before
 
 
+@pytest.mark.parametrize("each", ["file", "folder"])
+def test_what_other_programs_keep_beside_media_is_left_out(tmp_path: Path, each: str) -> None:
+    source, photo = tmp_path / "in", picture(1, "JPEG")
+    kept = {"IMG_1.jpg", "lone.thm", "notes.json", "IMG_2.jpg", "other.jpg.json"}
+    beside = {
+        *("Thumbs.db", "desktop.ini", ".DS_Store", "IMG_1.xmp", "IMG_1.jpg.xmp", "IMG_1.AAE", "img_2.THM"),
+        *("IMG_1.jpg.json", "IMG_1.jpg.supplemental-metadata.json", "IMG_2.jpg.suppl.json"),
+    }
+    for name in (*kept, *beside):
+        put(source / name, photo if name.lower().endswith((".jpg", ".thm")) else b'{"title": 1}')
+    outcomes = run(source, tmp_path / "out", each=each)
+    assert not [outcome.error for outcome in outcomes if outcome.error]
+    if each == "file":
+        assert {outcome.id for outcome in outcomes} == kept
+    else:
+        (outcome,) = outcomes
+        assert outcome.made and len(outcome.made.outputs) == len(kept) + 1
+
+
 def test_a_second_run_does_only_what_is_missing_or_changed(tree: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(tree, out)

@@ -11,10 +11,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from pathlib import Path
+from itertools import accumulate, chain
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmsprep.batch.naming import output_stems
@@ -26,6 +27,9 @@ from mmsprep.pipeline.intake import split_suffix
 MANIFEST_COLUMNS = ("id", "files", "text", "subject", "to")
 _FORBIDDEN_IN_ID = re.compile(r'[\x00-\x1f<>:"|?*\\]')
 _MAX_ID_LENGTH = 200
+_OF_SYSTEMS = frozenset(("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"))
+_OF_EDITORS = (".xmp", ".aae")
+"""Files that Windows, macOS, and programs that edit photographs without touching them keep in folders of media."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,26 @@ def _walk(source: Storage, leave_out: str, folder: str, *, deep: bool) -> Iterat
                 raise
             yield name, error
             continue
-        yield name, listing
+        yield name, replace(listing, files=tuple(_without_companions(listing.files)))
         if deep:
             waiting.extend(reversed(listing.folders))
+
+
+def _without_companions(files: Sequence[StoredFile]) -> Iterator[StoredFile]:
+    """The files of one folder but what other programs keep beside media, which nobody means to send.
+
+    By name, also: the thumbnail that a camera writes for a clip (``MVI_1.THM`` beside ``MVI_1.MP4``), and what a
+    service that hands photographs back writes of each (``a.jpg.json``, ``a.jpg.supplemental-metadata.json``).
+    """
+    bases = [file.name.rpartition("/")[2].lower() for file in files]
+    whole, stems = set(bases), Counter(PurePosixPath(base).stem for base in bases)
+    for base, file in zip(bases, files, strict=True):
+        stem, suffix = PurePosixPath(base).stem, PurePosixPath(base).suffix
+        of_a_clip = suffix == ".thm" and stems[stem] > 1
+        above = accumulate(stem.split("."), "{}.{}".format)
+        of_a_photo = suffix == ".json" and any(name in whole for name in above)
+        if not (base in _OF_SYSTEMS or suffix in _OF_EDITORS or of_a_clip or of_a_photo):
+            yield file
 
 
 class RoomToSplit:

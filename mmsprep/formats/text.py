@@ -203,6 +203,8 @@ _MARKUP_ROOTS = {
 }
 _PROLOGUE = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->)", re.DOTALL)
 _ROOT = re.compile(r"\s*<(!doctype\s+[\w:-]+|[\w-]+:)?([\w-]*)", re.IGNORECASE)
+_NAMESPACED = re.compile(r"\s*<[^\W\d][\w:.-]*\s[^<>]*\bxmlns(?::[\w.-]+)?\s*=")
+"""A root that names its namespace, as XML without its declaration does: XMP beside photographs, a track of places."""
 
 
 def text_format(text: str) -> str:
@@ -218,6 +220,7 @@ def _markup_format(start: str) -> str | None:
     is_xml = start.startswith("<?xml")
     while prologue := _PROLOGUE.match(start):
         start = start[prologue.end() :]
+    is_xml = is_xml or _NAMESPACED.match(start) is not None
     root = _ROOT.match(start)
     if root is None:
         return "xml" if is_xml else None
