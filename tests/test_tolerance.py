@@ -378,6 +378,17 @@ def test_bare_streams_and_rare_containers_are_clips(
     assert told_and_played(data, f"clip.{extension}", tmp_path)[0] == pytest.approx(1, abs=0.15)
 
 
+@pytest.mark.parametrize(("television", "size_px"), [("pal", (1024, 576)), ("ntsc", (853, 480))])
+def test_a_tape_of_a_camcorder_is_a_clip(
+    make: Make, look: Look, tmp_path: Path, television: str, size_px: tuple[int, int]
+) -> None:
+    """DV as it comes from the tape, in wide pixels."""
+    data = make(f"{CLIP.format(seconds=1)} -aspect 16:9 -target {television}-dv", "dv")
+    found = look(data)
+    assert (found.format, found.width_px, found.height_px, found.interlaced) == ("dv", *size_px, True)
+    assert told_and_played(data, "tape.dv", tmp_path)[0] == pytest.approx(1, abs=0.15)
+
+
 @pytest.mark.parametrize("marks", ["", "-mpegts_flags latm"])
 @pytest.mark.parametrize("junk", [b"", bytes(range(1, 200))])
 def test_a_transport_stream_with_either_form_of_aac_is_sent(

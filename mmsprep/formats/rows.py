@@ -312,6 +312,19 @@ register(
 )
 register(
     Format(
+        slug="dv",
+        title="DV",
+        kind=Kind.VIDEO,
+        content_type="video/dv",
+        extension="dv",
+        demuxer="dv",
+        also_named="dif",
+        # The first block of a frame of 525 or of 625 lines: IEC 61834-2, 11.4.
+        magics=(((0, b"\x1f\x07\x00\x3f"),), ((0, b"\x1f\x07\x00\xbf"),)),
+    )
+)
+register(
+    Format(
         slug="ivf",
         title="IVF",
         kind=Kind.VIDEO,
