@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from test_time import CLIP, VOICE, told_and_played
 
 from mmsprep import inspect, prepare
-from mmsprep.errors import Damaged
+from mmsprep.errors import Damaged, TypeNotAllowed
 from mmsprep.formats.midi import read_song
 from mmsprep.formats.midi_tracks import cleaned
 from mmsprep.model import Action, Attachment, MediaInfo
@@ -376,6 +376,11 @@ def test_bare_streams_and_rare_containers_are_clips(
     data = make(f"{CLIP.format(seconds=1)} -r 10 {options}", extension)
     assert (look(data).format, look(data).width_px, look(data).height_px) == (slug, 320, 240)
     assert told_and_played(data, f"clip.{extension}", tmp_path)[0] == pytest.approx(1, abs=0.15)
+
+
+def test_jpeg_ls_is_named_and_not_called_damaged(make: Make) -> None:
+    (report,) = inspect([("scan.jls", make("-f lavfi -i testsrc2=size=64x48 -frames:v 1 -c:v jpegls", "jls"))])
+    assert isinstance(report.error, TypeNotAllowed) and "JPEG-LS" in str(report.error)
 
 
 @pytest.mark.parametrize(("television", "size_px"), [("pal", (1024, 576)), ("ntsc", (853, 480))])

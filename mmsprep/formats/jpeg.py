@@ -32,6 +32,7 @@ _CODINGS = {
     0xC1: "extended",
     0xC2: "progressive",
     0xC3: "lossless",
+    0xF7: "JPEG-LS",
     **dict.fromkeys((0xC5, 0xC6, 0xC7), "hierarchical"),
     **dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF), "arithmetic"),
 }

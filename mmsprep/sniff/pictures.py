@@ -130,6 +130,8 @@ def _structured(content: Content, format_slug: str, max_frames: int) -> MediaInf
     title = FORMATS[format_slug].title
     if found.missing:
         raise Damaged(content.name, f"is a {title} image that lacks {found.missing}; get the file again")
+    if found.encoding == "JPEG-LS":
+        raise TypeNotAllowed(content.name, "is a JPEG-LS image, which nothing here decodes; save it as PNG or JPEG")
     if format_slug == "jpeg" and found.bit_depth != 8 and found.encoding != "lossless":
         raise TypeNotAllowed(
             content.name,
