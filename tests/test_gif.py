@@ -130,6 +130,18 @@ def test_below_the_floor_it_becomes_a_clip_that_keeps_its_time_and_the_report_sa
     assert part.size_bytes <= 40_000
 
 
+@pytest.mark.parametrize(("frame_ms", "content_type"), [(100, "image/gif"), (160, "video/3gpp")])
+def test_what_is_low_as_a_gif_becomes_a_clip_unless_it_is_so_short_that_it_has_to_repeat(
+    sample_media: Path, frame_ms: int, content_type: str
+) -> None:
+    photo = Image.open(sample_media / "formats/photo.jpg").convert("RGB")
+    pan = [photo.crop((2 * number, number, 2 * number + 240, number + 180)) for number in range(24)]
+    part = _part(_saved(pan, "WEBP", duration=frame_ms, loop=0, quality=90), limit_bytes=140_000)
+    assert part.content_type == content_type
+    assert part.quality > 90 if content_type == "video/3gpp" else 30 <= part.quality < 50
+    assert part.duration_s == pytest.approx(24 * frame_ms / 1000, abs=0.1)
+
+
 @pytest.mark.parametrize("name", ["animated.gif", "sprite.gif", "animated.png", "animated.webp", "animated.avif"])
 def test_sample_animations_play_as_long_as_before(sample_media: Path, name: str) -> None:
     path = sample_media / "formats" / name

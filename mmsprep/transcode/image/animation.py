@@ -18,7 +18,18 @@ import numpy as np
 from PIL import Image
 
 from mmsprep.formats import FORMATS
-from mmsprep.model import Action, Attachment, Curve, CurvePoint, MediaInfo, Reason, ReasonCode, Rendition, Source
+from mmsprep.model import (
+    QUALITY_BANDS,
+    Action,
+    Attachment,
+    Curve,
+    CurvePoint,
+    MediaInfo,
+    Reason,
+    ReasonCode,
+    Rendition,
+    Source,
+)
 from mmsprep.profile import Profile
 from mmsprep.seeing.contrast import contrast
 from mmsprep.tools.isolation import isolated, senseless
@@ -63,6 +74,11 @@ _CLIP_BELOW_BYTES = 20_000
 """A GIF that is good enough and no larger is never foretold as a clip. Set by hand."""
 _LEAST_QUALITY = 30.0
 """Below this, lettering in an animation cannot be read."""
+_BETTER_A_CLIP = QUALITY_BANDS["medium"]
+"""Below this the same bytes hold a clip of more pixels and frames (a slow pan over a photograph, 300 x 220 px, 5 s: 45
+as a GIF of 164 x 120 px and every fourth frame, 99 as a clip)."""
+_LONG_ENOUGH_MS = 3_000
+"""What is shorter has to repeat, and clips do not: it stays a GIF for as long as it can be read. Set by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +98,16 @@ class AnimationSource(Source):
     floor_quality = 0.0
 
     def __init__(self, attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace) -> None:
-        self._enough = max(profile.image.floor_quality, _LEAST_QUALITY)
+        self._least = max(profile.image.floor_quality, _LEAST_QUALITY)
         # As a clip it is worth sending from where clips are.
-        self.floor_quality = min(self._enough, profile.video.floor_quality) if profile.video else self._enough
+        self.floor_quality = min(self._least, profile.video.floor_quality) if profile.video else self._least
         self._profile = profile
         self._workspace = workspace
         self._animation = isolated(workspace, read_animation, attachment, info, profile.image, workspace.settings)
         if not _makes_sense(self._animation):
             raise senseless(attachment.name)
+        lasts = self._animation.duration_ms >= _LONG_ENOUGH_MS
+        self._enough = max(self._least, _BETTER_A_CLIP) if profile.video and lasts else self._least
         self._loop, self._notes = _countable(self._animation.loop)
         self._contrast = max(contrast(frame.image) for frame in self._animation.frames[:_COMPARED_FRAMES])
         if self._animation.see_through:
@@ -100,12 +118,18 @@ class AnimationSource(Source):
         """From one small encode and a few frames' scores; what the clip can do below the floor."""
         chosen = [self._best(size) for size in self._sizes()]
         points = [CurvePoint(self._predicted_bytes(setting), self._quality(setting)) for setting in chosen]
-        enough = [point for point in points if point.quality >= self._enough]
+        enough = [
+            point for setting, point in zip(chosen, points, strict=True) if self._is_enough(setting, point.quality)
+        ]
         first = enough[0] if enough else points[-1]
         if first.size_bytes > _CLIP_BELOW_BYTES and self._clip is not None:
             points = [*self._clip_points(first), *enough]
         points.sort(key=lambda point: point.size_bytes)
         return Curve(tuple(points), whole_bytes=self._predicted_bytes(_WHOLE))
+
+    def _is_enough(self, setting: _Setting, quality: float) -> bool:
+        """Whether a GIF is sent rather than a clip; one of every pixel and frame lacks colours alone."""
+        return quality >= (self._least if setting == _WHOLE else self._enough)
 
     def _clip_points(self, first: CurvePoint) -> list[CurvePoint]:
         """What a clip gives in fewer bytes than ``first``, the first GIF that is good enough.
@@ -125,13 +149,13 @@ class AnimationSource(Source):
         """The best GIF within ``max_bytes``; a clip when that would be below the floor."""
         setting, data = self._fitted(max_bytes)
         quality = self._quality(setting)
-        below = quality < self._enough or len(data) > max_bytes
+        below = not self._is_enough(setting, quality) or len(data) > max_bytes
         if below and self._clip is not None and self._clip.curve().points[0].size_bytes <= max_bytes:
             clip = self._clip.render(max_bytes)
-            if clip.size_bytes <= max_bytes:
+            if clip.size_bytes <= max_bytes and not (clip.quality < quality and len(data) <= max_bytes):
                 found = f"quality {quality:.0f} as a GIF of {max_bytes:,} bytes"
                 reason = Reason(ReasonCode.ANIMATION_AS_CLIP, found, f"quality {self._enough:.0f} or better")
-                note = "became a clip, which plays once: a GIF in its share would be below the floor"
+                note = f"became a clip, which plays once: as a GIF in its share its quality would be {quality:.0f}"
                 paused = sum(self._clip_times[1]) < self._animation.duration_ms
                 told = (f"pauses of more than {_PAUSE_MS // 1000} s are cut to that in the clip",) if paused else ()
                 return replace(clip, whole=False, reasons=(reason,), notes=(*clip.notes, note, *told))
