@@ -14,7 +14,7 @@ import io
 from functools import lru_cache
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from mmsprep.tools.vips import as_vips
 
@@ -31,6 +31,8 @@ _CHROMA = (
 )
 _WHOLE = tuple(tuple(int(value) for value in table.split()) for table in (_LUMA, _CHROMA))
 SUBSAMPLED, FULL_CHROMA = 2, 0
+_ROOM_BYTES = 2
+"""A pixel: Pillow's room for optimising where no quality is given (``JpegImagePlugin._save``)."""
 _JFIF = bytes.fromhex("ffe000104a46494600010100000100010000")
 """The header that says how colours are meant (ITU-T T.871); libvips writes none without metadata."""
 
@@ -76,11 +78,15 @@ def encode(image: Image.Image, tables: Tables, subsampling: int = SUBSAMPLED) ->
     options: dict[str, Any] = {"qtables": steps[:1]}
     if image.mode == "RGB":
         options = {"qtables": steps, "subsampling": subsampling}
+        # Only whole chroma, and only of noise, can need more room than there is; libjpeg would print that on stderr.
+        if subsampling == FULL_CHROMA:
+            plain = _saved(image, options)
+            if len(plain) > max(ImageFile.MAXBLOCK, _ROOM_BYTES * image.width * image.height):
+                return plain
+    return _saved(image, {**options, "optimize": True})
+
+
+def _saved(image: Image.Image, options: dict[str, Any]) -> bytes:
     out = io.BytesIO()
-    try:
-        image.save(out, "JPEG", optimize=True, **options)
-    except OSError:
-        # Pillow has one byte a pixel of room for optimising; noise at the finest scales needs more.
-        out = io.BytesIO()
-        image.save(out, "JPEG", **options)
+    image.save(out, "JPEG", **options)
     return out.getvalue()
