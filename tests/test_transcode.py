@@ -14,7 +14,15 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from mmsprep.model import Rendition, Source
 from mmsprep.profile import Profile
-from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, encode_by_trellis, scale_of, tables_at
+from mmsprep.transcode.image.jpeg import (
+    FULL_CHROMA,
+    SUBSAMPLED,
+    Tables,
+    encode,
+    encode_by_trellis,
+    scale_of,
+    tables_at,
+)
 from mmsprep.transcode.image.photo import PhotoSource
 from mmsprep.transcode.image.rate_model import COARSEST, RateModel
 from mmsprep.transcode.image.score import Reference
@@ -176,6 +184,16 @@ def test_trellis_quantisation_has_the_same_tables_and_fewer_bytes_and_is_baselin
         assert apart.mean() < 8
 
 
+def test_quality_is_that_of_the_colours_that_are_shown() -> None:
+    """Saturated stripes lose by clipping what the luma in the file still has."""
+    down, across = np.mgrid[:300, :400]
+    channels = ((down // 7 + across // 9) % 2, 0 * down, across // 5 % 2)
+    picture = Image.fromarray((255 * np.stack(channels, axis=-1)).astype(np.uint8))
+    made = PhotoSource(picture, floor_quality=20).render(12_000)
+    shown = Image.open(io.BytesIO(made.data)).convert("RGB")
+    assert made.quality == pytest.approx(Reference(picture).score(shown), abs=1)
+
+
 def test_where_bytes_are_plenty_quality_is_known_and_full_size_taken_without_a_probe(photo: Image.Image) -> None:
     source = PhotoSource(photo, floor_quality=20)
     assured = source.assured_quality(280_000)
@@ -185,6 +203,23 @@ def test_where_bytes_are_plenty_quality_is_known_and_full_size_taken_without_a_p
     assert (made.width_px, made.height_px) == photo.size
     assert made.quality == pytest.approx(assured, abs=3)
     assert PhotoSource(photo, floor_quality=20).assured_quality(30_000) is None
+
+
+def test_size_stays_where_every_encode_is_larger_than_those_before_it_foretell(
+    photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is with soft shades, in finest steps."""
+    made: list[bytes] = []
+
+    def growing(image: Image.Image, tables: Tables, subsampling: int) -> bytes:
+        data = encode(image, tables, subsampling)
+        made.append(data + bytes(len(data) * (30 + 8 * len(made)) // 1000))
+        return made[-1]
+
+    monkeypatch.setattr("mmsprep.transcode.image.photo.encode", growing)
+    best = PhotoSource(photo, floor_quality=20).render(280_000)
+    assert 0.96 * 280_000 <= best.size_bytes <= 280_000
+    assert (best.width_px, best.height_px) == photo.size
 
 
 def test_a_render_near_an_earlier_one_begins_where_that_ended() -> None:

@@ -41,9 +41,9 @@ from mmsprep.transcode.image.spectrum import Spectrum
 _SMALLEST_LONG_PX = 64
 """Pixels. Set by hand."""
 _FILLED = 0.985
-_AIM = 0.9935
+_AIM, _LEAST_AIM = 0.9935, 0.95
 """Shares of the bytes allowed: an encode that fills so much is kept; what the next one aims at, so that the error of
-the foretold size (within 1 %, `benchmarks/size_calibration.py`) seldom goes over."""
+the foretold size (within 1 %, `benchmarks/size_calibration.py`) seldom goes over; the least that it aims at."""
 _FINE_CORRECTION = 1.012
 """Real bytes over foretold ones up to ``SURELY_FULL``, in the mean; pictures differ by 2 %."""
 _TRIALS = 4
@@ -57,14 +57,13 @@ _SHARP_CHROMA = 8
 by ten times the share of pixels whose colour is lost by more than 8 of 255 levels at half size (measured)."""
 _BAND_PX, _BANDS = 64, 3
 """Sharp colour is looked for in bands, one of every three."""
-_TRELLIS_TO, _TRELLIS_TRIALS, _TRELLIS_FILLED = 80, 2, 0.97
+_TRELLIS_TO, _TRELLIS_TRIALS, _TRELLIS_FILLED = 80, 3, 0.97
 _TRELLIS_SHARE, _TRELLIS_MORE, _TRELLIS_FLATTERED = 0.76, 0.0018, 1.0
 _DARK_LUMA, _DARK = 32, 0.5
-"""Trellis quantisation is tried up to a quality, so often, once more where less than a share of the bytes is filled;
-its bytes over plain ones at quality 0, and how much more at each quality, within 3 %; how much its error must be less
-to choose another size. Where more than half of the
-pixels are as dark as that it blurs what is dim (stars: 1.8 to 2.7 points less). All measured, 35 photographs at 20 to
-100 kB."""
+"""Trellis quantisation is tried up to a quality, so often at most, until a share of the bytes is filled; its bytes over
+plain ones at quality 0, and how much more at each quality, within 3 %; how much less its error must be than that of
+plain quantisation in another size. Where more than half of the pixels are as dark as that it blurs what is dim (stars:
+1.8 to 2.7 points less). All measured, 35 photographs at 20 to 100 kB."""
 _SMALLER = 0.7
 """Of the sides, where not even the coarsest tables make it small enough. Set by hand."""
 
@@ -116,7 +115,9 @@ class _Search:
         """The highest whole quality (1..95) whose trellis quantisation should come to ``real_bytes``."""
         near = min(self.by_trellis, key=lambda one: abs(len(self.by_trellis[one]) - real_bytes), default=0)
         more = len(self.by_trellis[near]) / self._foretold_by_trellis(near) if near else 1.0
-        return max(1, bisect.bisect_right(range(1, 96), real_bytes / more, key=self._foretold_by_trellis))
+        foretold = bisect.bisect_right(range(1, 96), real_bytes / more, key=self._foretold_by_trellis)
+        too_much = min((one for one, data in self.by_trellis.items() if len(data) > real_bytes), default=96)
+        return max(1, min(foretold, too_much - 1))
 
     def _foretold_by_trellis(self, quality: int) -> float:
         return (_TRELLIS_SHARE + _TRELLIS_MORE * quality) * self._foretold_bytes(quality)
@@ -231,7 +232,7 @@ class PhotoSource(Source):
             made = by_trellis if by_trellis and by_trellis.off < made.off else made
             rival = self._rival(search, max_bytes) if is_new else None
             if rival and (other := self._best_of(rival, max_bytes)):
-                flattered = _TRELLIS_FLATTERED if rival.by_trellis else 0.0
+                flattered = _TRELLIS_FLATTERED if rival.by_trellis and made is not by_trellis else 0.0
                 if other.error + flattered < made.error:
                     self._search, made = rival, other
             return self._rendition(made)
@@ -250,15 +251,19 @@ class PhotoSource(Source):
 
     def _filled(self, search: _Search, max_bytes: int) -> tuple[bytes, bytes]:
         """The largest encode within ``max_bytes``, empty where there is none, and the smallest of all."""
-        aim = _AIM
+        aim, misses = _AIM, 0
         for _ in range(_TRIALS):
             if len(search.best_within(max_bytes)) >= max_bytes * _FILLED:
                 break
             tables = search.tables_for(max_bytes * aim)
-            if tables in search.tried:
+            while tables in search.tried and aim > _LEAST_AIM:
                 aim -= 1 - _AIM
-                continue
-            search.tried[tables] = self._encode(search.image, tables, search.subsampling)
+                tables = search.tables_for(max_bytes * aim)
+            search.tried[tables] = data = self._encode(search.image, tables, search.subsampling)
+            if len(data) > max_bytes:
+                # Of soft shades every encode may come out larger than the one before it foretells.
+                aim -= (1 - _AIM) * misses
+                misses += 1
         return search.best_within(max_bytes), min(search.tried.values(), key=len)
 
     def _by_trellis(self, search: _Search, max_bytes: int) -> _Measured | None:
@@ -357,8 +362,5 @@ class PhotoSource(Source):
 
 
 def _luma(data: bytes) -> Image.Image:
-    """What the score looks at; decoding the rest would take longer than scoring."""
-    image = Image.open(io.BytesIO(data), formats=["JPEG"])
-    image.draft("L", image.size)
-    image.load()
-    return image
+    """What the score looks at, of the colours as they are shown: what saturated ones lose by clipping counts."""
+    return Image.open(io.BytesIO(data), formats=["JPEG"]).convert("L")
