@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import shlex
 import ssl
 import sys
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -114,6 +116,50 @@ def test_a_url_over_tls_is_believed_where_the_system_vouches_for_it(
         finally:
             verified_tls.cache_clear()
     assert [told["id"] for told in seen] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ends", "is_vouched_for", "expected"),
+    [
+        ("127.0.0.1", 2100, False, r"(unable to get local issuer|self-signed) .*SSL_CERT_FILE"),
+        ("127.0.0.1", 2020, True, "certificate has expired.*renewed"),
+        ("mms.example", 2100, True, "IP address mismatch.*name that the certificate is for"),
+    ],
+)
+def test_a_certificate_that_is_not_believed_is_told_with_whose_it_is_why_and_what_helps(
+    name: str,
+    ends: int,
+    is_vouched_for: bool,
+    expected: str,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name, not_before=datetime(2010, 1, 1), not_after=datetime(ends, 1, 1)).configure_cert(tls)
+    add(store, "1")
+    if is_vouched_for:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    verified_tls.cache_clear()
+    try:
+        with customer(lambda _: 200, tls) as (url, seen):
+            Forwarder(store, url, retry=AT_ONCE).once()
+    finally:
+        verified_tls.cache_clear()
+    (waiting,) = store.messages()
+    assert not seen
+    host = url.split("/")[2]
+    assert re.match(f"the certificate of {host} cannot be trusted \\(.*{expected}", waiting.last_error)
+
+
+def test_a_target_that_is_not_there_is_told_with_its_address_and_without_its_password(store: Store) -> None:
+    add(store, "1")
+    Forwarder(store, "http://ann:secret@127.0.0.1:9/mms", retry=AT_ONCE).once()
+    (waiting,) = store.messages()
+    assert "127.0.0.1:9 did not answer" in waiting.last_error and "refused" in waiting.last_error
+    assert "secret" not in waiting.last_error
 
 
 def test_a_command_gets_json_and_a_folder_and_no_shell(store: Store, tmp_path: Path) -> None:

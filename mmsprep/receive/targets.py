@@ -27,13 +27,14 @@ from mmsprep.receive.report import document, export
 from mmsprep.receive.store import Store
 from mmsprep.tools.log import unlogged
 from mmsprep.tools.process import ProcessGroup
-from mmsprep.tools.tls import verified_tls
+from mmsprep.tools.tls import distrusted, verified_tls
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
 _LEAST_SECRET_BYTES = 16
 _PASSING = frozenset((408, 425, 429))
 """Refusals that say nothing about the message: too slow, too early, too many."""
 _BUSY = frozenset((429, 502, 503, 504))
+_TOLD_CHARACTERS = 200
 
 
 class Target(Protocol):
@@ -56,6 +57,7 @@ class UrlTarget:
 
         if not urlsplit(url).hostname:
             raise UsageError("the URL to forward to has no host; expected https://host/path")
+        self._server = urlsplit(url).netloc.rpartition("@")[2]
         self._key = signing_key(secret) if secret else b""
         self._client = httpx.Client(verify=verified_tls(), timeout=timeout_s)
         self._url = url
@@ -83,7 +85,9 @@ class UrlTarget:
             with unlogged("httpx"), self._client.stream("POST", self._url, content=body, headers=headers) as answer:
                 status = answer.status_code
         except httpx.HTTPError as error:
-            raise TargetUnavailable(f"the target did not answer ({type(error).__name__})") from None
+            said = str(error)[:_TOLD_CHARACTERS] or type(error).__name__
+            distrust = distrusted(error, self._server)
+            raise TargetUnavailable(distrust or f"the target {self._server} did not answer ({said})") from None
         if 200 <= status < 300:
             return
         kind = ForwardError

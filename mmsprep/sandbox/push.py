@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 from mmsprep.errors import UsageError
 from mmsprep.tools import backoff
 from mmsprep.tools.log import unlogged
-from mmsprep.tools.tls import verified_tls
+from mmsprep.tools.tls import distrusted, verified_tls
 
 _log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 20
@@ -246,7 +246,7 @@ def _attempt(request: PushRequest, pushed: Pushed, timeout_s: float) -> Attempt:
                     break
             status = response.status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        what = str(error) or type(error).__name__
+        what = distrusted(error, urlsplit(_without_user(request.url)).netloc) or str(error) or type(error).__name__
         return Attempt(None, f"no answer: {what[:_TOLD_CHARACTERS]}", time.monotonic() - started, False)
     text = reply.decode("utf-8", "replace").strip()
     ok = 200 <= status < 300 and pushed.is_taken(reply)

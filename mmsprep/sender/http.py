@@ -34,7 +34,7 @@ import httpcore
 from mmsprep.errors import GatewayUnreachable, NotSent, SendError
 from mmsprep.sender.answers import unknown
 from mmsprep.sender.wire import WireRequest, WireResponse
-from mmsprep.tools.tls import verified_tls
+from mmsprep.tools.tls import distrusted, verified_tls
 
 T = TypeVar("T")
 _MOST_REPLY_BYTES = 65_536
@@ -568,8 +568,8 @@ def _error(request: WireRequest, progress: Progress, error: Exception) -> SendEr
         if isinstance(error, httpcore.TimeoutException):
             what = f"no whole reply came within {timeouts.reply_s:g} s, or {timeouts.total_s:g} s for everything"
         return unknown(request, what, request.raw(progress.reply), said=_told(error))
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        problem = f"{request.recipient}: not sent, the certificate of {gateway} cannot be trusted ({_told(error)})"
+    if distrust := distrusted(error, gateway):
+        problem = f"{request.recipient}: not sent, {distrust}"
         reason = "the gateway's certificate cannot be trusted"
         return NotSent(request.blot(problem), request.transaction_id, reason=reason)
     problem = (
