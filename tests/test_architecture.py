@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +30,7 @@ def _name(module: Path) -> str:
 _NAMES = {_name(module) for module in _MODULES}
 
 
+@cache
 def _imports(module: Path) -> set[str]:
     """Every module that a file imports, at its top or inside a function; of ours, the module that is meant."""
     found = set()

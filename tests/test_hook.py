@@ -9,6 +9,7 @@ import io
 import subprocess
 import sys
 import tomllib
+import warnings
 from collections import UserDict, UserString
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -311,7 +312,9 @@ def test_the_celery_task_sends_once_and_is_retried_only_where_that_is_safe(
 def test_the_fastapi_endpoint_sends_uploads(monkeypatch: pytest.MonkeyPatch, webp: Path) -> None:
     pytest.importorskip("fastapi")
     pytest.importorskip("python_multipart")
-    from fastapi.testclient import TestClient
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Starlette's, that its client will want another httpx one day
+        from fastapi.testclient import TestClient
 
     for endpoint in example("fastapi_endpoint"):
         with gateway(succeeds(), answers(http("?"))) as this, TestClient(endpoint.app) as client:

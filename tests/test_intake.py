@@ -263,6 +263,18 @@ def test_a_file_is_read_from_where_it_stands() -> None:
     assert attachment.data == b"content"
 
 
+def test_a_file_of_gzips_is_read_unpacked_and_nobody_is_warned(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Its ``filename``, where other uploads have their name, warns whoever asks."""
+    with gzip.open(tmp_path / "packed.gz", "wb") as file:
+        file.write(b"content")
+    with gzip.open(tmp_path / "packed.gz") as file:
+        (attachment,), _ = take_in([file], Settings())
+    assert (Path(attachment.name).name, attachment.data) == ("packed.gz", b"content")
+    assert not recwarn.list
+
+
 class _Failing(io.BytesIO):
     def __init__(self, error: Exception | None) -> None:
         super().__init__(b"x")

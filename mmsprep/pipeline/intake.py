@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from gzip import GzipFile
 from inspect import isawaitable
 from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeGuard
@@ -386,7 +387,8 @@ def _can_be_read(value: object) -> bool:
 
 def _name_of(file: object) -> str:
     """What a file or an upload is called; an upload's ``name`` may be that of a form's field."""
-    for attribute in ("filename", "name"):
+    # A file of gzip's warns whoever asks for its ``filename``.
+    for attribute in ("name",) if isinstance(file, GzipFile) else ("filename", "name"):
         name = _part(file, attribute)
         if isinstance(name, (str, bytes, os.PathLike)) and name:
             return os.fsdecode(name)
