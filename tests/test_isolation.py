@@ -337,17 +337,34 @@ def test_a_worker_that_was_taken_over_can_only_send_values_of_the_promised_type(
         isolated(workspace, lie, _SOME)
 
 
+_FORGED = [
+    b"",
+    b"?",
+    b"V",
+    b"?\x05",
+    b"V\xc1",
+    b"V" + b"\x91" * 200_000 + b"\x00",
+    b"V" + msgspec.msgpack.encode(-(1 << 63)) * 2,
+    b"E" + b"\x81\xa1x" + b"\x91" * 200_000 + b"\x00",
+    b"E" + wire.encode(wire.Failure("bug", ("a", "b"))),
+    b"E" + wire.encode(wire.Failure("damaged", ())),
+]
+
+
+@pytest.mark.parametrize("reply", _FORGED)
+def test_whatever_a_worker_that_was_taken_over_answers_is_an_error_about_its_file(
+    workspace: Workspace, reply: bytes
+) -> None:
+    with pytest.raises(Damaged) as caught:
+        isolated(workspace, forge, _SOME, reply)
+    assert caught.value.name == "photo.jpg"
+    assert str(caught.value)
+
+
 @pytest.mark.parametrize(
     "reply",
     [
-        b"",
-        b"?",
-        b"V",
-        b"?\x05",
-        b"V\xc1",
-        b"V" + b"\x91" * 200_000 + b"\x00",
-        b"V" + msgspec.msgpack.encode(-(1 << 63)) * 2,
-        b"E" + b"\x81\xa1x" + b"\x91" * 200_000 + b"\x00",
+        *_FORGED,
         *(
             b"E" + wire.encode(wire.Failure(code, arguments))
             for code in ("bug", "several", "over_budget", "verify", "send_outcome_unknown", "no such", "error")
@@ -356,9 +373,11 @@ def test_a_worker_that_was_taken_over_can_only_send_values_of_the_promised_type(
         *(b"E" + wire.encode(wire.Failure("damaged", arguments)) for arguments in ((), ("a",), ("a", "b", "c"))),
     ],
 )
-def test_whatever_a_worker_that_was_taken_over_answers_is_an_error_about_its_file(
-    workspace: Workspace, reply: bytes
+def test_whatever_reply_comes_is_believed_only_as_far_as_it_makes_sense(
+    workspace: Workspace, reply: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Every reply there may be, without a worker that has to be started anew for each."""
+    monkeypatch.setattr(_Workers, "ask", lambda *_: reply)
     with pytest.raises(Damaged) as caught:
         isolated(workspace, forge, _SOME, reply)
     assert caught.value.name == "photo.jpg"
