@@ -244,10 +244,10 @@ def says_wait_for_ever(connection: socket.socket, this: Gateway) -> None:
 
 
 def takes_the_body_slowly(connection: socket.socket, this: Gateway) -> None:
-    """A few bytes now and then, never all of them."""
+    """A few bytes now and then, for longer than anybody waits here, and never all of them."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    wait = threading.Event()
-    while connection.recv(512):
+    wait, ends_at = threading.Event(), time.monotonic() + 4
+    while time.monotonic() < ends_at and connection.recv(512):
         wait.wait(0.02)
 
 

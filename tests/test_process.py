@@ -59,8 +59,9 @@ def test_leaving_the_group_ends_what_runs_in_other_threads_and_starts_nothing_mo
 
 @pytest.mark.posix("setsid")
 @pytest.mark.parametrize("how", ["", "start_new_session=True"], ids=["in its group", "in a session of its own"])
-def test_what_a_program_leaves_behind_does_not_hold_up_its_end(how: str) -> None:
+def test_what_a_program_leaves_behind_does_not_hold_up_its_end(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It holds the program's pipes open, as what a script puts into the background does."""
+    monkeypatch.setattr("mmsprep.tools.process._LAST_WORDS_S", 1.0)
     left = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)'], {how})"
     started_s = time.monotonic()
     with ProcessGroup(60) as group:
