@@ -245,6 +245,6 @@ def _h264_options(settings: ClipSettings, fps: float, rate_kbps: float) -> dict[
         "aq-strength": 0.6,
         "qcomp": 0.5,
         "psy-rd": f"{PSY_RD}:0",
-        "x264-params": "chroma-qp-offset=2:ratetol=0.1:rc-lookahead=20",
+        "x264-params": "chroma-qp-offset=2:ratetol=0.1",
         "threads": _THREADS,
     }
