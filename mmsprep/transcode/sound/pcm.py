@@ -135,6 +135,6 @@ def _check_length(name: str, sound: Decoded, info: MediaInfo, longest_s: float) 
         return
     raise Damaged(
         name,
-        f"decodes for {decoded_s:.1f} s, its header says {declared_s:.1f} s ({sound.complaint}); it is probably cut"
-        " short: copy or download it again",
+        f"decodes for {decoded_s:.1f} s, its header says {declared_s:.1f} s ({sound.complaint}); the rest is"
+        " missing or damaged: copy or download it again",
     )
