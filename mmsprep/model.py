@@ -295,6 +295,10 @@ class Source(Protocol):
     def render(self, max_bytes: int) -> Rendition:
         """Encode the best that fits ``max_bytes``; when nothing fits, the smallest that can be made."""
 
+    def format_at(self, max_bytes: int) -> str:  # noqa: ARG002
+        """The format that :meth:`render` should choose, cheap after the curve; empty where there is only one."""
+        return ""
+
     @property
     def shown(self) -> float:
         """The share of what a phone could show that is left at the largest size that may be sent; see

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from mmsprep import prepare
+from mmsprep import Job, forecast, prepare
 from mmsprep.model import Part
 from mmsprep.profile import Profile
 from mmsprep.tools import ffmpeg
@@ -136,8 +136,10 @@ def test_what_is_low_as_a_gif_becomes_a_clip_unless_it_is_so_short_that_it_has_t
 ) -> None:
     photo = Image.open(sample_media / "formats/photo.jpg").convert("RGB")
     pan = [photo.crop((2 * number, number, 2 * number + 240, number + 180)) for number in range(24)]
-    part = _part(_saved(pan, "WEBP", duration=frame_ms, loop=0, quality=90), limit_bytes=140_000)
-    assert part.content_type == content_type
+    data = _saved(pan, "WEBP", duration=frame_ms, loop=0, quality=90)
+    part = _part(data, limit_bytes=170_000)
+    (foretold,) = forecast(Job(attachments=[("moving", data)], limit_bytes=170_000)).parts
+    assert part.content_type == foretold.content_type == content_type
     assert part.quality > 90 if content_type == "video/3gpp" else 30 <= part.quality < 50
     assert part.duration_s == pytest.approx(24 * frame_ms / 1000, abs=0.1)
 

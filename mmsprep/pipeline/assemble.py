@@ -74,7 +74,8 @@ def predict_part(this: Run, position: int, entry: Entry, share: Share | None) ->
     original = entry.ready.original
     if share and share.keeps_original and original:
         return make_part(this, position, entry, original)
-    target = "jpeg" if entry.poster or entry.slide else entry.plan.target
+    chosen = entry.ready.source().format_at(share.max_bytes) if share else ""
+    target = "jpeg" if entry.poster or entry.slide else chosen or entry.plan.target
     if entry.lengths_s and not entry.slide:
         target = this.profile.audio.ladder[0].format.partition("-")[0]
     stub = Rendition(

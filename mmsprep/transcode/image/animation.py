@@ -145,6 +145,12 @@ class AnimationSource(Source):
             for point in below
         ]
 
+    def format_at(self, max_bytes: int) -> str:
+        """GIF where one should be good enough."""
+        setting = self._best(max_bytes)
+        fits = self._predicted_bytes(setting) <= max_bytes and self._is_enough(setting, self._quality(setting))
+        return "gif" if fits or self._clip is None or self._profile.video is None else self._profile.video.format
+
     def render(self, max_bytes: int) -> Rendition:
         """The best GIF within ``max_bytes``; a clip when that would be below the floor."""
         setting, data = self._fitted(max_bytes)

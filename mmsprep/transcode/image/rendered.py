@@ -82,6 +82,10 @@ class _AsShown(Source):
         """As the source tells it: bytes do not bring back what the largest size loses."""
         return self._source.curve()
 
+    def format_at(self, max_bytes: int) -> str:
+        """As the source tells it."""
+        return self._source.format_at(max_bytes)
+
     def render(self, max_bytes: int) -> Rendition:
         """The source's, with the share that is left of what could be shown."""
         made = self._source.render(max_bytes)
@@ -125,6 +129,14 @@ class _GraphicSource(Source):
             if not best or point.quality > best[-1].quality:
                 best.append(point)
         return Curve(tuple(best), whole_bytes=whole_bytes)
+
+    def format_at(self, max_bytes: int) -> str:
+        """GIF where one that is made is worth more than the photo should be."""
+        gifs = [gif.render(max_bytes) for gif in (self._larger, self._gif) if gif]
+        fitting = [made.quality for made in gifs if made.size_bytes <= max_bytes]
+        points = self._photo.curve().points
+        photo = max((point.quality for point in points if point.size_bytes <= max_bytes), default=0.0)
+        return "gif" if any(quality >= min(_SHARP_ENOUGH, photo) for quality in fitting) else "jpeg"
 
     def render(self, max_bytes: int) -> Rendition:
         """The better one within ``max_bytes``."""
