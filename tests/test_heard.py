@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 import numpy as np
@@ -648,3 +649,12 @@ def _as_flac(samples: Levels) -> bytes:
     ]
     raw = np.clip(samples, -1, 1).astype("<f4").tobytes()
     return subprocess.run([*command, "-f", "flac", "pipe:1"], input=raw, capture_output=True, check=True).stdout
+
+
+def test_a_burst_that_damage_makes_does_not_turn_everything_else_down(sample_media: Path) -> None:
+    """E-AC-3 that is broken decodes to any number, 20 dB above full scale at times."""
+    damaged, place = bytearray((sample_media / "formats/song.eac3").read_bytes()), Random(1)
+    for _ in range(6):
+        damaged[place.randrange(64, len(damaged))] ^= 1 << place.randrange(8)
+    (part,) = prepare([("song.eac3", bytes(damaged))]).parts
+    assert any("slightly damaged" in note for note in part.notes)

@@ -7,7 +7,7 @@ Comes in: an attachment with sound in it. Goes out: :class:`Pcm`, samples in mem
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmsprep.errors import Damaged, OverInputLimit, TypeNotAllowed
 from mmsprep.formats import FORMATS
@@ -112,6 +112,9 @@ def decode_pcm(
             attachment.name,
             f"is longer than {settings.max_duration_s:,.0f} s; cut it first, or raise MMSPREP_MAX_DURATION_S",
         )
+    if sound.complaint:
+        # What is broken decodes to any number, far above what was recorded; players clip it, too.
+        sound = replace(sound, samples=sound.samples.clip(-1.0, 1.0))
     if info.kind is not Kind.VIDEO:
         _check_length(attachment.name, sound, info, most_s)
     is_whole = sound.duration_s < most_s - _LONGEST_MARGIN_S
