@@ -123,7 +123,9 @@ class AnimationSource(Source):
         ]
         first = enough[0] if enough else points[-1]
         if first.size_bytes > _CLIP_BELOW_BYTES and self._clip is not None:
-            points = [*self._clip_points(first), *enough]
+            # A GIF of every pixel and frame may be sent at less than others are: no clip before it is worth more.
+            floor = min(self._enough, first.quality) if enough else self._enough
+            points = [*self._clip_points(first, floor), *enough]
         points.sort(key=lambda point: point.size_bytes)
         return Curve(tuple(points), whole_bytes=self._predicted_bytes(_WHOLE))
 
@@ -131,13 +133,12 @@ class AnimationSource(Source):
         """Whether a GIF is sent rather than a clip; one of every pixel and frame lacks colours alone."""
         return quality >= (self._least if setting == _WHOLE else self._enough)
 
-    def _clip_points(self, first: CurvePoint) -> list[CurvePoint]:
+    def _clip_points(self, first: CurvePoint, floor: float) -> list[CurvePoint]:
         """What a clip gives in fewer bytes than ``first``, the first GIF that is good enough.
 
         However good it looks, it counts for less: it does not repeat, and not every place shows it in the text.
         """
         assert self._clip is not None
-        floor = self._enough
         below = [point for point in self._clip.curve().points if point.size_bytes < first.size_bytes]
         room = max(0.0, first.quality - floor) / 101
         return [
