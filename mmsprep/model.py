@@ -299,6 +299,10 @@ class Source(Protocol):
         """The format that :meth:`render` should choose, cheap after the curve; empty where there is only one."""
         return ""
 
+    def reaching(self, quality: float) -> Source:  # noqa: ARG002
+        """The same source, of several ways taking one that should be worth ``quality`` where there is one."""
+        return self
+
     @property
     def shown(self) -> float:
         """The share of what a phone could show that is left at the largest size that may be sent; see

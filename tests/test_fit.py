@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations_with_replacement, pairwise
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
@@ -448,6 +449,18 @@ class BiasedSource(Source):
 
     def _foretold(self, size_bytes: int) -> float:
         return float(100 / (1 + (self.bytes_at_50 / size_bytes) ** 1.2))
+
+
+@pytest.mark.parametrize(("worse", "reached"), [(0.5, True), (1.0, False)])
+def test_a_quality_asked_for_is_judged_by_what_was_measured(worse: float, reached: bool) -> None:
+    """70 is asked where 60 is foretold: 80 in truth, or 60."""
+    source = BiasedSource(bytes_at_50=28_600, worse=worse)
+    candidates = [Candidate(partial(_unbiased, source), floor=70)]
+    shares = divide(candidates, 40_000)
+    assert not isinstance(shares, Shortfall) and 59 < shares[0].quality < 61
+    made = fit(candidates, shares, 40_000, lambda asked: [source.render(size) for _, size in asked])
+    assert isinstance(made, Shortfall) is not reached and len(source.renders) <= 2
+    assert isinstance(divide([replace(candidates[0], floor=78)], 40_000), Shortfall)
 
 
 biased = st.builds(

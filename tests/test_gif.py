@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from mmsprep import Job, forecast, prepare
+from mmsprep import Job, forecast, prepare, split
+from mmsprep.message import Forecast, Message
 from mmsprep.model import Part
+from mmsprep.pipeline import run
 from mmsprep.profile import Profile
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
@@ -142,6 +145,18 @@ def test_what_is_low_as_a_gif_becomes_a_clip_unless_it_is_so_short_that_it_has_t
     assert part.content_type == foretold.content_type == content_type
     assert part.quality > 90 if content_type == "video/3gpp" else 30 <= part.quality < 50
     assert part.duration_s == pytest.approx(24 * frame_ms / 1000, abs=0.1)
+
+
+def test_a_quality_that_its_gif_does_not_reach_is_reached_by_its_clip(sample_media: Path) -> None:
+    """Twelve frames of 0.1 s stay a GIF of 30 to 50 where nothing is asked for."""
+    photo = Image.open(sample_media / "formats/photo.jpg").convert("RGB")
+    pan = _saved([photo.crop((2 * n, n, 2 * n + 240, n + 180)) for n in range(12)], "GIF", duration=100, loop=0)
+    job = Job(attachments=[("pan.gif", pan)], limit_bytes=85_000, quality="high")
+    clips: list[Message | Forecast] = [forecast(job), run(replace(job, trim=True, poster=True)), *split(job)]
+    assert len(clips) == 3
+    for (part,) in (message.parts for message in clips):
+        assert part.content_type == "video/3gpp" and part.quality >= 70
+    assert run(replace(job, quality="low")).parts[0].content_type == "image/gif"
 
 
 @pytest.mark.parametrize("name", ["animated.gif", "sprite.gif", "animated.png", "animated.webp", "animated.avif"])

@@ -61,11 +61,11 @@ def _what_helps(this: Run, entries: Sequence[Entry], low: Sequence[int], budget_
     elif count > 1:
         helps.append(f"{split}--quality medium makes {count} messages")
     wanted = [replace(one, candidate=replace(one.ready, floor=_MEDIUM)) for one in entries]
-    timed = [place for place in low if entries[place].ready.source().duration_s]
+    timed = [place for place in low if entries[place].ready.opened().duration_s]
     shorter = trimmed_to_fit([one.ready for one in wanted], budget_bytes) if timed and not helps else None
     if shorter:
-        kept_s = max(shorter[place].source().duration_s or 0 for place in timed)
-        whole_s = max(entries[place].ready.source().duration_s or 0 for place in timed)
+        kept_s = max(shorter[place].opened().duration_s or 0 for place in timed)
+        whole_s = max(entries[place].ready.opened().duration_s or 0 for place in timed)
         if _SHORTEST_S <= kept_s <= whole_s * _SHORTER:
             helps.append(f"--trim --quality medium keeps the first {kept_s:.0f} s")
     moving = any(is_moving(entries[place]) for place in low)

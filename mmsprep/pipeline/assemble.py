@@ -74,7 +74,7 @@ def predict_part(this: Run, position: int, entry: Entry, share: Share | None) ->
     original = entry.ready.original
     if share and share.keeps_original and original:
         return make_part(this, position, entry, original)
-    chosen = entry.ready.source().format_at(share.max_bytes) if share else ""
+    chosen = entry.ready.opened().format_at(share.max_bytes) if share else ""
     target = "jpeg" if entry.poster or entry.slide else chosen or entry.plan.target
     if entry.lengths_s and not entry.slide:
         target = this.profile.audio.ladder[0].format.partition("-")[0]
@@ -85,7 +85,7 @@ def predict_part(this: Run, position: int, entry: Entry, share: Share | None) ->
         action=Action.TRANSCODE,
         quality=share.quality if share else 0,
         duration_s=None if entry.slide else entry.wanted.duration_s,
-        shown=entry.ready.source().shown if share else 1.0,
+        shown=entry.ready.opened().shown if share else 1.0,
     )
     part = make_part(this, position, entry, stub)
     return replace(part, size_bytes=share.max_bytes if share else 0)

@@ -45,6 +45,9 @@ _LEAST_SHOWN = 0.01
 used); what fills 97 % of what it may take could use more. Rounds are whole encodes."""
 _UNREACHED = 5.0
 """A floor this near to the best foretold is as near as can be asked for."""
+_UNSURE = 15.0
+"""A quality that was asked for and is foretold to be missed by no more is tried: clips are foretold 5 off in the mean,
+those that hardly change up to 25 too low."""
 _MISLED = 10.0
 """Quality short of the forecast by this much: the set was divided by a wrong curve, and is divided again."""
 _SURPRISED, _WORTH_DIVIDING = 3.0, 1.5
@@ -78,13 +81,20 @@ class Candidate:
     floor: float | None = None
     about: Callable[[], AbstractContextManager[None]] = nullcontext
 
+    def opened(self) -> Source:
+        """Its source, which knows what is asked of it."""
+        source = self.source()
+        return source.reaching(self._asked_of(source)) if self.floor else source
+
+    def _asked_of(self, source: Source) -> float:
+        return (self.floor or 0.0) / max(_LEAST_SHOWN, source.shown)
+
     def floor_quality(self, source: Source) -> float:
         """Below this a rendition of ``source``, which is this one's, is not what was asked for."""
         if not self.floor:
             return source.floor_quality if self.floor is None else 0.0
-        wanted = self.floor / max(_LEAST_SHOWN, source.shown)
         best = max(point.quality for point in source.curve().points)
-        return max(source.floor_quality, min(wanted, best - _UNREACHED))
+        return max(source.floor_quality, min(self._asked_of(source), best - _UNREACHED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,8 @@ def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, .
     """Divide ``budget_bytes`` over ``candidates``; nothing is encoded.
 
     Originals that can go as they are stay; the largest gives way first when the others would fall below
-    ``KEEP_LEVEL`` or the set would not fit. One alone that has plenty gets it all, without its curve.
+    ``KEEP_LEVEL`` or the set would not fit. What is asked for is no reason to give up what may reach it. One alone that
+    has plenty gets it all, without its curve.
     """
     if len(candidates) == 1 and (share := _assured(candidates[0], budget_bytes)):
         return (share,)
@@ -126,6 +137,8 @@ def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, .
             break
         kept[max(range(len(kept)), key=lambda place: asks[place].points[0].size_bytes * kept[place])] = False
     if sizes is None:
+        sizes = divide_asks([_tried(one, ask) for one, ask in zip(candidates, asks, strict=True)], budget_bytes)
+    if sizes is None:
         return _shortfall(asks)
     return tuple(
         Share(size, ask.quality_at(size), _original_within(candidate, size) is not None)
@@ -133,12 +146,21 @@ def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, .
     )
 
 
+def _tried(candidate: Candidate, ask: Ask) -> Ask:
+    """``ask`` with the floor at which it is worth an encode to see whether it reaches what is asked of it."""
+    if not candidate.floor:
+        return ask
+    with candidate.about():
+        least = candidate.opened().floor_quality
+    return replace(ask, floor=min(ask.floor, max(least, ask.floor - _UNSURE)))
+
+
 def _assured(candidate: Candidate, budget_bytes: int) -> Share | None:
     """The whole budget, where that is certain to be right: what it buys is good, and not more than the source had."""
     if candidate.original is not None or (candidate.source_bytes or budget_bytes) < budget_bytes:
         return None
     with candidate.about():
-        source = candidate.source()
+        source = candidate.opened()
         quality = source.assured_quality(budget_bytes)
     if quality is None or quality < candidate.floor_quality(source):
         return None
@@ -405,7 +427,7 @@ def _is_poor(candidate: Candidate, made: Rendition) -> bool:
     if made is candidate.original or made.at_limit:
         return False
     with candidate.about():
-        source = candidate.source()
+        source = candidate.opened()
         return made.quality < candidate.floor_quality(source) and not source.curve().steps
 
 
@@ -436,7 +458,7 @@ def _ask(candidate: Candidate, keep: bool) -> Ask:
     if keep and original is not None:
         return Ask((CurvePoint(original.size_bytes, PERFECT),), True, 0, candidate.priority)
     with candidate.about():
-        source = candidate.source()
+        source = candidate.opened()
         curve = source.curve()
     points = rising(curve)
     if original is not None:

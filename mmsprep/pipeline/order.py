@@ -365,7 +365,7 @@ def _fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[
     def render_one(asked: tuple[int, int]) -> Rendition:
         place, max_bytes = asked
         with this.stage("encode", entries[place].attachment), this.during(entries[place], "encode"):
-            rendition = entries[place].ready.source().render(max_bytes)
+            rendition = entries[place].ready.opened().render(max_bytes)
         this.tell(entries[place], "encode")
         return rendition
 

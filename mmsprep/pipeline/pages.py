@@ -40,7 +40,7 @@ def with_pages(this: Run, entry: Entry, *, splits: bool = False) -> Entry:
     """
     if not this.job.pages or not is_tall_lettering(entry):
         return entry
-    whole = entry.ready.source()
+    whole = entry.ready.opened()
     # Forecasts are of photographs; of lettering they are off by ten points and more.
     quality = whole.render(this.usable_bytes).quality * whole.shown
     if whole.drawn_shrink <= _LEGIBLE_SHRINK and quality >= _LEGIBLE:
@@ -66,7 +66,7 @@ def is_tall_lettering(entry: Entry) -> bool:
     info = entry.info
     width_px, height_px = info.width_px or 0, info.height_px or 0
     is_tall = info.kind is Kind.IMAGE and height_px > TALL_RATIO * width_px > 0 and (info.frame_count or 1) == 1
-    return is_tall and entry.page is None and entry.ready.original is None and entry.ready.source().drawn_shrink > 0
+    return is_tall and entry.page is None and entry.ready.original is None and entry.ready.opened().drawn_shrink > 0
 
 
 def _pages_of(this: Run, entry: Entry, floor: float | None, halvings: int = 0) -> tuple[Entry, ...]:
@@ -126,7 +126,7 @@ def in_pages(entries: Sequence[Entry], most: int | None = None) -> list[Entry] |
 
 def reads_whole(this: Run, entry: Entry) -> bool:
     """Whether it may go as one part: it has no pages, or measures what it must even so."""
-    floor = entry.ready.source().floor_quality if this.floor is None else this.floor
+    floor = entry.ready.opened().floor_quality if this.floor is None else this.floor
     return not entry.pages or entry.whole_quality >= floor
 
 
@@ -136,5 +136,5 @@ def pages_show_more(entries: Sequence[Entry], paged: Sequence[Entry], budget_byt
     shares = divide(candidates, budget_bytes)
     if isinstance(shares, Shortfall):
         return False
-    each = [share.quality * one.ready.source().shown for share, one in zip(shares, paged, strict=True) if one.page]
+    each = [share.quality * one.ready.opened().shown for share, one in zip(shares, paged, strict=True) if one.page]
     return min(each) > max(one.whole_quality for one in entries if one.pages)

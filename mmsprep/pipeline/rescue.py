@@ -116,12 +116,12 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
     for place, (entry, need) in enumerate(zip(entries, shortfall.floor_bytes, strict=True)):
         if entry.page:
             continue
-        seconds = entry.ready.source().duration_s
+        seconds = entry.ready.opened().duration_s
         line = f"{this.label(entry.attachment.index)}{_of_slides(entry)}: needs {need:,} bytes"
         if seconds:
             line += f" for {seconds:.0f} s"
         if seconds and shorter:
-            line += f"; its first {shorter[place].source().duration_s or 0:.0f} s would fit (--trim)"
+            line += f"; its first {shorter[place].opened().duration_s or 0:.0f} s would fit (--trim)"
         if seconds and is_moving(entry):
             line += "; or send its best frame as a picture (--poster), or its scenes over its sound (--slides)"
         advice.append(line)
@@ -142,7 +142,7 @@ def too_many_pages(this: Run, entries: Sequence[Entry]) -> BelowFloor:
         f"{this.label(worst.attachment.index)} cannot be read in one part (its quality would be"
         f" {worst.whole_quality:.0f} of 100), and in pages the message would have {count} parts; {most} are allowed"
     )
-    smallest = sum(min(point.size_bytes for point in one.ready.source().curve().points) for one in entries)
+    smallest = sum(min(point.size_bytes for point in one.ready.opened().curve().points) for one in entries)
     advice = _what_splits(this, entries, None)
     if not this.job.best_effort:
         advice.append("--best-effort sends it as it is, below what is worth looking at")
@@ -187,14 +187,14 @@ def trimmed_to_fit(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[
         needs = [floor_bytes(candidate) for candidate in trimmed]
         if sum(needs) <= budget_bytes:
             return tuple(trimmed)
-        timed = {place: duration for place, one in enumerate(trimmed) if (duration := one.source().duration_s)}
+        timed = {place: duration for place, one in enumerate(trimmed) if (duration := one.opened().duration_s)}
         left_bytes = budget_bytes - sum(need for place, need in enumerate(needs) if place not in timed)
         part = _TRIM_MARGIN * left_bytes / max(1, sum(needs[place] for place in timed))
         if not timed or min(timed.values()) * part < SHORTEST_S:
             return None
         for place, seconds in timed.items():
             with trimmed[place].about():
-                shorter = trimmed[place].source().trimmed(seconds * part)
+                shorter = trimmed[place].opened().trimmed(seconds * part)
             trimmed[place] = replace(trimmed[place], source=already_open(shorter), original=None)
     return None
 

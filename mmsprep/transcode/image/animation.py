@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -35,7 +36,7 @@ from mmsprep.seeing.contrast import contrast
 from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image.colour import ground_note
-from mmsprep.transcode.image.frames import Animation, Frame, read_animation
+from mmsprep.transcode.image.frames import Animation, read_animation
 from mmsprep.transcode.image.gif import MOST_COLOURS, MOST_REPEATS, indexed, write_gif
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
@@ -102,70 +103,82 @@ class AnimationSource(Source):
         # As a clip it is worth sending from where clips are.
         self.floor_quality = min(self._least, profile.video.floor_quality) if profile.video else self._least
         self._profile = profile
-        self._workspace = workspace
-        self._animation = isolated(workspace, read_animation, attachment, info, profile.image, workspace.settings)
-        if not _makes_sense(self._animation):
+        animation = isolated(workspace, read_animation, attachment, info, profile.image, workspace.settings)
+        if not _makes_sense(animation):
             raise senseless(attachment.name)
-        lasts = self._animation.duration_ms >= _LONG_ENOUGH_MS
+        self._animation = animation
+        lasts = animation.duration_ms >= _LONG_ENOUGH_MS
         self._enough = max(self._least, _BETTER_A_CLIP) if profile.video and lasts else self._least
-        self._loop, self._notes = _countable(self._animation.loop)
-        self._contrast = max(contrast(frame.image) for frame in self._animation.frames[:_COMPARED_FRAMES])
-        if self._animation.see_through:
+        loop, self._notes = _countable(animation.loop)
+        self._contrast = max(contrast(frame.image) for frame in animation.frames[:_COMPARED_FRAMES])
+        if animation.see_through:
             self._notes = (*self._notes, ground_note(profile.image.background))
-        self._made: dict[_Setting, bytes] = {}
+        self._gifs = _Gifs(animation, loop)
+        self._as_clip = _AsClip(animation, profile, workspace)
+
+    def reaching(self, quality: float) -> AnimationSource:
+        """The same, a clip where a GIF is worth less than ``quality``."""
+        other = copy(self)
+        asked = min(quality, QUALITY_BANDS["excellent"])
+        other._least, other._enough = max(self._least, asked), max(self._enough, asked)
+        return other
 
     def curve(self) -> Curve:
         """From one small encode and a few frames' scores; what the clip can do below the floor."""
-        chosen = [self._best(size) for size in self._sizes()]
-        points = [CurvePoint(self._predicted_bytes(setting), self._quality(setting)) for setting in chosen]
+        gifs = self._gifs
+        chosen = [gifs.best(size) for size in gifs.sizes()]
+        points = [CurvePoint(gifs.predicted_bytes(setting), gifs.quality(setting)) for setting in chosen]
         enough = [
             point for setting, point in zip(chosen, points, strict=True) if self._is_enough(setting, point.quality)
         ]
         first = enough[0] if enough else points[-1]
-        if first.size_bytes > _CLIP_BELOW_BYTES and self._clip is not None:
-            # A GIF of every pixel and frame may be sent at less than others are: no clip before it is worth more.
-            floor = min(self._enough, first.quality) if enough else self._enough
-            points = [*self._clip_points(first, floor), *enough]
+        if first.size_bytes > _CLIP_BELOW_BYTES and (clip := self._as_clip.source) is not None:
+            points = [*self._beside(first, clip.curve().points), *enough] if enough else [*clip.curve().points]
         points.sort(key=lambda point: point.size_bytes)
-        return Curve(tuple(points), whole_bytes=self._predicted_bytes(_WHOLE))
+        return Curve(tuple(points), whole_bytes=gifs.predicted_bytes(_WHOLE))
 
     def _is_enough(self, setting: _Setting, quality: float) -> bool:
         """Whether a GIF is sent rather than a clip; one of every pixel and frame lacks colours alone."""
         return quality >= (self._least if setting == _WHOLE else self._enough)
 
-    def _clip_points(self, first: CurvePoint, floor: float) -> list[CurvePoint]:
+    def _beside(self, first: CurvePoint, clip: Sequence[CurvePoint]) -> list[CurvePoint]:
         """What a clip gives in fewer bytes than ``first``, the first GIF that is good enough.
 
         However good it looks, it counts for less: it does not repeat, and not every place shows it in the text.
         """
-        assert self._clip is not None
-        below = [point for point in self._clip.curve().points if point.size_bytes < first.size_bytes]
-        room = max(0.0, first.quality - floor) / 101
+        # A GIF of every pixel and frame may be sent at less than others are: no clip before it is worth more.
+        floor = min(self._enough, first.quality)
+        room = (first.quality - floor) / 101
         return [
             point if point.quality < floor else CurvePoint(point.size_bytes, floor + room * point.quality)
-            for point in below
+            for point in clip
+            if point.size_bytes < first.size_bytes
         ]
 
     def format_at(self, max_bytes: int) -> str:
         """GIF where one should be good enough."""
-        setting = self._best(max_bytes)
-        fits = self._predicted_bytes(setting) <= max_bytes and self._is_enough(setting, self._quality(setting))
-        return "gif" if fits or self._clip is None or self._profile.video is None else self._profile.video.format
+        setting = self._gifs.best(max_bytes)
+        quality = self._gifs.quality(setting)
+        fits = self._gifs.predicted_bytes(setting) <= max_bytes and self._is_enough(setting, quality)
+        return (
+            "gif" if fits or self._as_clip.source is None or self._profile.video is None else self._profile.video.format
+        )
 
     def render(self, max_bytes: int) -> Rendition:
         """The best GIF within ``max_bytes``; a clip when that would be below the floor."""
-        setting, data = self._fitted(max_bytes)
-        quality = self._quality(setting)
+        setting, data = self._gifs.fitted(max_bytes)
+        quality = self._gifs.quality(setting)
         below = not self._is_enough(setting, quality) or len(data) > max_bytes
-        if below and self._clip is not None and self._clip.curve().points[0].size_bytes <= max_bytes:
-            clip = self._clip.render(max_bytes)
+        source = self._as_clip.source if below else None
+        if source is not None and source.curve().points[0].size_bytes <= max_bytes:
+            clip = source.render(max_bytes)
             if clip.size_bytes <= max_bytes and not (clip.quality < quality and len(data) <= max_bytes):
                 found = f"quality {quality:.0f} as a GIF of {max_bytes:,} bytes"
                 reason = Reason(ReasonCode.ANIMATION_AS_CLIP, found, f"quality {self._enough:.0f} or better")
                 note = f"became a clip, which plays once: as a GIF in its share its quality would be {quality:.0f}"
-                paused = sum(self._clip_times[1]) < self._animation.duration_ms
-                told = (f"pauses of more than {_PAUSE_MS // 1000} s are cut to that in the clip",) if paused else ()
-                return replace(clip, whole=False, reasons=(reason,), notes=(*clip.notes, note, *told))
+                told = (f"pauses of more than {_PAUSE_MS // 1000} s are cut to that in the clip",)
+                notes = (*clip.notes, note, *(told if self._as_clip.is_paused_less else ()))
+                return replace(clip, whole=False, reasons=(reason,), notes=notes)
         with Image.open(io.BytesIO(data)) as image:
             size = image.size
         every = setting.every
@@ -186,9 +199,18 @@ class AnimationSource(Source):
     def _thinned(self, every: int) -> tuple[str, ...]:
         return (f"every {_ordinal(every)} frame kept, timing unchanged",) if every > 1 else ()
 
-    def _fitted(self, max_bytes: int) -> tuple[_Setting, bytes]:
+
+class _Gifs:
+    """The GIFs that can be made of an animation which repeats ``loop`` times."""
+
+    def __init__(self, animation: Animation, loop: int | None) -> None:
+        self._animation = animation
+        self._loop = loop
+        self._made: dict[_Setting, bytes] = {}
+
+    def fitted(self, max_bytes: int) -> tuple[_Setting, bytes]:
         """Encode, correct the size, encode again, until ``max_bytes`` are filled; the smallest if nothing fits."""
-        setting = self._best(max_bytes)
+        setting = self.best(max_bytes)
         best: tuple[_Setting, bytes] | None = None
         for _ in range(_ENCODES):
             data = self._encode(setting)
@@ -216,16 +238,16 @@ class AnimationSource(Source):
                 return replace(setting, every=every)
         return None
 
-    def _best(self, max_bytes: int) -> _Setting:
+    def best(self, max_bytes: int) -> _Setting:
         """What is predicted to look best within ``max_bytes``; the smallest when nothing fits."""
         settings = [_Setting(factor, every) for factor in self._factors for every in self._choppiness]
-        fitting = [one for one in settings if self._predicted_bytes(one) <= max_bytes]
-        return max(fitting, key=self._quality) if fitting else min(settings, key=self._predicted_bytes)
+        fitting = [one for one in settings if self.predicted_bytes(one) <= max_bytes]
+        return max(fitting, key=self.quality) if fitting else min(settings, key=self.predicted_bytes)
 
-    def _sizes(self) -> list[int]:
+    def sizes(self) -> list[int]:
         """Budgets to ask for a curve: from the smallest that can be made to the whole animation."""
-        least = self._predicted_bytes(_Setting(self._smallest_factor, self._choppiness[-1]))
-        most = max(least + 1, self._predicted_bytes(_WHOLE))
+        least = self.predicted_bytes(_Setting(self._smallest_factor, self._choppiness[-1]))
+        most = max(least + 1, self.predicted_bytes(_WHOLE))
         return [math.ceil(least * (most / least) ** (step / 16)) for step in range(17)]
 
     @property
@@ -250,7 +272,7 @@ class AnimationSource(Source):
         factor = max(factor, self._smallest_factor)
         return factor, len(self._encode(_Setting(factor, 1)))
 
-    def _predicted_bytes(self, setting: _Setting) -> int:
+    def predicted_bytes(self, setting: _Setting) -> int:
         factor, size = self._probe
         if setting in self._made:
             return len(self._made[setting])
@@ -278,7 +300,7 @@ class AnimationSource(Source):
         # Shrinking hides the bands of a coarse palette; it is no gain.
         return list(accumulate(scores, min))
 
-    def _quality(self, setting: _Setting) -> float:
+    def quality(self, setting: _Setting) -> float:
         """The score of the frames, less for those that are missing (5 % for every other one, 13 % for two of three)."""
         logs = [math.log(factor) for factor in reversed(_MEASURED_FACTORS)]
         score = float(np.interp(math.log(setting.factor), logs, self._scores[::-1]))
@@ -311,31 +333,44 @@ class AnimationSource(Source):
             self._made[setting] = write_gif(images, durations, self._loop, palette, colours)
         return self._made[setting]
 
+
+class _AsClip:
+    """The clip that can be made of an animation, where the profile carries clips."""
+
+    def __init__(self, animation: Animation, profile: Profile, workspace: Workspace) -> None:
+        self._animation = animation
+        self._profile = profile
+        self._workspace = workspace
+
     @cached_property
-    def _clip(self) -> VideoSource | None:
-        """The animation as a clip, where the profile carries clips; made when it is first asked for."""
-        rules = self._profile.video
-        frames = [(frame.image, duration_ms) for frame, duration_ms in zip(*self._clip_times, strict=True)]
-        if rules is None or not frames:
+    def source(self) -> VideoSource | None:
+        """Made when it is first asked for; ``None`` where there can be none."""
+        times = self._times
+        if self._profile.video is None or not times:
             return None
         from mmsprep.transcode.video.opening import clip_of_pictures
 
+        frames = [(frame.image, ms) for frame, ms in zip(self._animation.frames, times, strict=True)]
         return clip_of_pictures(frames, self._profile, self._workspace)
 
+    @property
+    def is_paused_less(self) -> bool:
+        """Whether its pauses are shorter than the animation's."""
+        return sum(self._times) < self._animation.duration_ms
+
     @cached_property
-    def _clip_times(self) -> tuple[Sequence[Frame], Sequence[int]]:
-        """The frames of the clip and how long each stands; none where even so it would be too long for one.
+    def _times(self) -> Sequence[int]:
+        """How long each frame stands, in ms; nothing where even so it would be too long for a clip.
 
         A pause costs a GIF nothing, a clip its frames: where it would be too long, pauses are made shorter.
         """
         from mmsprep.transcode.video.mezzanine import longest_clip_s
 
-        frames = self._animation.frames
         longest_ms = longest_clip_s(self._profile.message.limit_bytes) * 1000
-        times = [frame.duration_ms for frame in frames]
+        times = [frame.duration_ms for frame in self._animation.frames]
         if sum(times) > longest_ms:
             times = [min(duration_ms, _PAUSE_MS) for duration_ms in times]
-        return (frames, times) if sum(times) <= longest_ms else ((), ())
+        return times if sum(times) <= longest_ms else ()
 
 
 def _makes_sense(animation: Animation) -> bool:
