@@ -201,7 +201,8 @@ class Plan:
     """What is to be done with one attachment, and why.
 
     ``action`` KEEP or REWRAP means the original can go as it is when the budget holds it; ``target`` is
-    the format slug that a transcode makes first. ``support`` is the level of the *source* type in the
+    the format slug that a transcode makes first, ``others`` are those that may turn out to fit better once it is
+    decoded. ``support`` is the level of the *source* type in the
     compatibility table, ``row`` its row there (``None``: not in the table).
     """
 
@@ -210,6 +211,12 @@ class Plan:
     support: Support
     row: str | None
     reasons: tuple[Reason, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every format that it may become."""
+        return (self.target, *self.others)
 
 
 @dataclass(frozen=True, slots=True)

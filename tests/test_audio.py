@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pymediainfo import MediaInfo as Read
 
-from mmsprep import prepare
+from mmsprep import Job, forecast, prepare
 from mmsprep.errors import BelowFloor
 from mmsprep.formats.amr import AMR_MAGIC, amr_bytes, amr_frame_bytes, amr_frames
 from mmsprep.model import Attachment, MediaInfo, Part
+from mmsprep.pipeline import run
 from mmsprep.profile import AudioStep, load_profile, profile_names
 from mmsprep.settings import Settings
 from mmsprep.sniff import sniff
@@ -293,6 +294,15 @@ def test_wide_music_is_stereo_where_there_is_room_and_narrow_music_never(song: L
     parts = [_one_part(_wave(levels)) for levels in (wide, narrow)]
     found = [Read.parse(io.BytesIO(part.data)).audio_tracks[0].channel_s for part in parts]
     assert found == [2, 1]
+
+
+@pytest.mark.parametrize(("limit_bytes", "expected"), [(35_000, "amr"), (290_000, "mp3")])
+def test_a_dry_run_tells_which_coder_the_bytes_of_a_recording_lead_to(
+    voice: Levels, limit_bytes: int, expected: str
+) -> None:
+    job = Job(attachments=[("voice.wav", _wave(_for(40, voice)))], limit_bytes=limit_bytes)
+    (foretold,), (part,) = forecast(job).parts, run(job).parts
+    assert foretold.format == part.format == expected
 
 
 @pytest.mark.parametrize("limit_bytes", [40_000, 55_000, 70_000])

@@ -206,6 +206,24 @@ def test_target_is_the_slug_first_aimed_at(profile: Profile, info: MediaInfo, ta
     assert classify("file", info, profile).target == target
 
 
+@pytest.mark.parametrize(
+    ("info", "targets"),
+    [
+        (facts("png"), ("jpeg", "gif")),
+        (facts("webp", frame_count=12), ("gif", "3gp")),
+        (facts("ogg", audio_codec="opus"), ("mp3", "amr")),
+        (facts("mov"), ("3gp",)),
+        (facts("imelody"), ("midi",)),
+    ],
+)
+def test_a_plan_names_every_format_that_it_may_become(
+    profile: Profile, info: MediaInfo, targets: tuple[str, ...]
+) -> None:
+    assert classify("file", info, profile).targets == targets
+    only_jpeg = changed(profile, image={"targets": ("jpeg",)})
+    assert classify("file", facts("webp", frame_count=12), only_jpeg).targets == ("jpeg",)
+
+
 def test_other_profiles(profile: Profile) -> None:
     """What is kept and aimed at follows the profile, not the program."""
     legacy = load_profile("legacy-gsm")

@@ -169,6 +169,7 @@ def test_inspect_says_what_a_renamed_file_is(sample_media: Path, tmp_path: Path)
     done = mmsprep("inspect", tmp_path, "--json")
     (told,) = json.loads(done.stdout)["files"]
     assert (told["source"]["format"], told["action"], told["target"]) == ("mp4", "transcode", "3gp")
+    assert told["targets"] == ["3gp"]
     assert "named .jpg" in told["source"]["notes"][0]
 
 

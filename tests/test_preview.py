@@ -241,7 +241,7 @@ def test_a_dry_batch_says_what_would_be_done_and_writes_nothing(tree: Path, tmp_
     out = tmp_path / "out"
     done = _run("batch", tree, out, "--dry-run")
     assert done.exit_code == 10 and not out.exists()
-    assert "would prepare: a.png: convert to JPEG" in done.output and "would fail: noise.bin" in done.output
+    assert "would prepare: a.png: convert to JPEG or GIF" in done.output and "would fail: noise.bin" in done.output
     assert "2 to prepare" in done.output and "1 that would fail" in done.output
     (tree / "noise.bin").unlink()
     assert _run("batch", tree, out, "--executor", "serial").exit_code == 0

@@ -109,6 +109,7 @@ def foreseen_document(foreseen: Foreseen) -> Json:
                 "format": one.info.format if one.info else None,
                 "action": one.plan.action if one.plan else None,
                 "target": one.plan.target if one.plan else None,
+                "targets": one.plan.targets if one.plan else [],
                 "error": {"code": one.error.code, "message": str(one.error)} if one.error else None,
             }
             for one in foreseen.files

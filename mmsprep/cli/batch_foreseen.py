@@ -9,11 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mmsprep.batch.foresee import Foreseen, Foresight
-from mmsprep.formats import FORMATS
-from mmsprep.message.wording import size_words
-from mmsprep.model import Action, Plan
-
-_KEPT = {Action.KEEP: "keep", Action.REWRAP: "keep without its metadata"}
+from mmsprep.message.wording import plan_words, size_words
 
 
 def foreseen_lines(foreseen: Foreseen) -> list[str]:
@@ -22,7 +18,7 @@ def foreseen_lines(foreseen: Foreseen) -> list[str]:
         return []
     if foreseen.error:
         return [f"would fail: {foreseen.id}: {getattr(foreseen.error, 'problem', foreseen.error)}"]
-    words = [_planned(one.plan, one.size_bytes > foreseen.limit_bytes) for one in foreseen.files if one.plan]
+    words = [plan_words(one.plan, one.size_bytes, foreseen.limit_bytes) for one in foreseen.files if one.plan]
     left_out = sum(one.error is not None for one in foreseen.files)
     counted = [f"{count} x {word}" if count > 1 else word for word, count in Counter(words).items()]
     counted += [f"leave out {left_out}"] if left_out else []
@@ -37,9 +33,3 @@ def foreseen_summary(found: Sequence[Foreseen]) -> str:
         f"{counts[Foresight.PREPARE]:,} to prepare ({size_words(size)}), {counts[Foresight.UNCHANGED]:,} unchanged,"
         f" {counts[Foresight.REFUSE]:,} that would fail; nothing was written"
     )
-
-
-def _planned(plan: Plan, is_too_large: bool) -> str:
-    if plan.action is not Action.TRANSCODE and is_too_large:
-        return "make smaller"
-    return _KEPT.get(plan.action) or f"convert to {FORMATS[plan.target].title}"

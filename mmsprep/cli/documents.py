@@ -36,6 +36,7 @@ def inspection_document(inspections: Iterable[Inspection], profile: Profile) -> 
                 "support": one.plan.support if one.plan else None,
                 "action": one.plan.action if one.plan else None,
                 "target": one.plan.target if one.plan else None,
+                "targets": one.plan.targets if one.plan else [],
                 "reasons": [asdict(reason) for reason in one.plan.reasons] if one.plan else [],
                 "error": {"code": one.error.code, "message": str(one.error)} if one.error else None,
             }

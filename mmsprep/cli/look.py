@@ -44,7 +44,7 @@ def inspect(
         if json_output:
             print_json(inspection_document(found, rules))
         else:
-            console_for().print(inspection_table(found))
+            console_for().print(inspection_table(found, rules.message.limit_bytes))
         errors = [one.error for one in found if one.error]
         if errors:
             raise typer.Exit(errors[0].exit_status)

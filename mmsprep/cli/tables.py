@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mmsprep.cli.layout import LONGEST_CELL, NARROWEST, AsWideAsItGets, two_lines
-from mmsprep.formats import FORMATS
 from mmsprep.message.message import labels
-from mmsprep.message.wording import media_words, reason_words, short_name, size_words
+from mmsprep.message.wording import media_words, plan_words, reason_words, short_name, size_words
 from mmsprep.mm7.status import Advice, Status
-from mmsprep.model import Action, Plan
 from mmsprep.printable import printable
 from mmsprep.profile import SOURCES, Profile, Suggestion
 
@@ -36,8 +34,8 @@ _ADVICE_WORDS = {
 }
 
 
-def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
-    """What each file is and what would be done with it."""
+def inspection_table(inspections: Sequence[Inspection], limit_bytes: int) -> RenderableType:
+    """What each file is and what would be done with it for a message of ``limit_bytes``."""
     from rich.table import Table
 
     table = Table(header_style="bold", pad_edge=False, box=None, padding=(0, 2, 0, 0))
@@ -52,7 +50,9 @@ def inspection_table(inspections: Sequence[Inspection]) -> RenderableType:
             two_lines(names[one.index], media_words(one.info) if one.info else ""),
             size_words(one.size_bytes),
             f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-",
-            two_lines(_planned(one.plan), _found(one)) if one.plan else two_lines("refuse", problem),
+            two_lines(plan_words(one.plan, one.size_bytes, limit_bytes), _found(one))
+            if one.plan
+            else two_lines("refuse", problem),
         )
     return AsWideAsItGets(table, NARROWEST, ("", "", "support", ""))
 
@@ -149,11 +149,6 @@ def status_table(statuses: Sequence[Status]) -> RenderableType:
     ):
         table.add_row(Text(key, style="bold"), Text(value))
     return table
-
-
-def _planned(plan: Plan) -> str:
-    words = {Action.KEEP: "keep as it is", Action.REWRAP: "keep, remove metadata"}
-    return words.get(plan.action, f"convert to {FORMATS[plan.target].title}")
 
 
 def diagnosis_table(checks: Sequence[Check]) -> RenderableType:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmsprep.formats import FORMATS
-from mmsprep.model import QUALITY_BANDS, Action, MediaInfo, PartReport, Reason
+from mmsprep.model import QUALITY_BANDS, Action, MediaInfo, PartReport, Plan, Reason
 
 _KEPT_WORDS = {Action.KEEP: "kept as it is", Action.REWRAP: "kept, metadata removed"}
 _SHORTER = 0.95
@@ -79,6 +79,15 @@ def part_words(part: PartReport) -> str:
     if part.duration_s and part.source.duration_s and part.duration_s < part.source.duration_s * _SHORTER:
         facts.append(f"{part.duration_s:.1f} s")
     return " ".join(facts)
+
+
+def plan_words(plan: Plan, size_bytes: int, limit_bytes: int) -> str:
+    """What is to be done with a file of ``size_bytes``, as far as that is known before it is decoded."""
+    if plan.action is Action.TRANSCODE:
+        return f"convert to {' or '.join(FORMATS[slug].title for slug in plan.targets)}"
+    if size_bytes > limit_bytes:
+        return "make smaller"
+    return "keep as it is" if plan.action is Action.KEEP else "keep, remove metadata"
 
 
 def reason_words(reasons: Sequence[Reason]) -> list[str]:

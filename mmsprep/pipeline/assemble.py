@@ -69,15 +69,15 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
     )
 
 
-def predict_part(this: Run, position: int, entry: Entry, share: Share | None) -> PartReport:
-    """The part as it will be, as far as that can be known before it is encoded."""
+def predict_part(this: Run, position: int, entry: Entry, share: Share | None, format_slug: str = "") -> PartReport:
+    """The part as it will be, as far as that can be known before it is encoded.
+
+    ``format_slug`` is its format where ``share`` is not all that its source gets.
+    """
     original = entry.ready.original
     if share and share.keeps_original and original:
         return make_part(this, position, entry, original)
-    chosen = entry.ready.opened().format_at(share.max_bytes) if share else ""
-    target = "jpeg" if entry.poster or entry.slide else chosen or entry.plan.target
-    if entry.lengths_s and not entry.slide:
-        target = this.profile.audio.ladder[0].format.partition("-")[0]
+    target = format_slug or _foretold_format(this, entry, share)
     stub = Rendition(
         data=b"",
         format=target,
@@ -91,15 +91,25 @@ def predict_part(this: Run, position: int, entry: Entry, share: Share | None) ->
     return replace(part, size_bytes=share.max_bytes if share else 0)
 
 
+def _foretold_format(this: Run, entry: Entry, share: Share | None) -> str:
+    chosen = entry.ready.opened().format_at(share.max_bytes) if share else ""
+    if entry.poster or entry.slide:
+        return chosen or "jpeg"
+    if entry.lengths_s:
+        return chosen or this.profile.audio.ladder[0].format.partition("-")[0]
+    return chosen or entry.plan.target
+
+
 def predict_parts(this: Run, entries: Sequence[Entry], shares: Sequence[Share | None]) -> list[PartReport]:
     """All parts as they will be, in the message's order."""
     foreseen = [
-        (one, share and replace(share, max_bytes=share.max_bytes // entry.part_count))
+        (one, share and replace(share, max_bytes=share.max_bytes // entry.part_count), format_slug)
         for entry, share in zip(entries, shares, strict=True)
+        if (format_slug := _foretold_format(this, entry, share))
         for one in _single(entry)
     ]
-    foreseen.sort(key=lambda both: both[0].shown_at)
-    return [predict_part(this, place, *both) for place, both in enumerate(foreseen, start=1)]
+    foreseen.sort(key=lambda one: one[0].shown_at)
+    return [predict_part(this, place, *one) for place, one in enumerate(foreseen, start=1)]
 
 
 def in_pieces(entries: Sequence[Entry], renditions: Sequence[Rendition]) -> list[tuple[Entry, Rendition]]:

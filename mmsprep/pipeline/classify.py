@@ -69,12 +69,14 @@ def classify(name: str, info: MediaInfo, profile: Profile, span: Span | None = N
         action = Action.REWRAP
     else:
         action = Action.TRANSCODE
+    target, *others = _targets(info, profile, row) if action is Action.TRANSCODE else [info.format]
     return Plan(
         action=action,
-        target=_target(info, profile, row) if action is Action.TRANSCODE else info.format,
+        target=target,
         support=row.support if row else Support.NONE,
         row=row.row if row else None,
         reasons=tuple(finding.reason for finding in findings),
+        others=tuple(others),
     )
 
 
@@ -107,22 +109,25 @@ def _is_melody(info: MediaInfo) -> bool:
     return FORMATS[info.format].melody
 
 
-def _target(info: MediaInfo, profile: Profile, row: Row | None) -> str:
-    """The format that is made first; another may turn out to fit better."""
+def _targets(info: MediaInfo, profile: Profile, row: Row | None) -> list[str]:
+    """The format that is made first, and those that may turn out to fit better."""
     if row is not None and row.target:
-        return row.target
-    if _is_melody(info):
-        return info.format if row is not None and row.use is Use.KEEP else "midi"
-    if info.kind is Kind.TEXT:
-        return info.format
+        return [row.target]
+    if _is_melody(info) and (row is None or row.use is not Use.KEEP):
+        return ["midi"]
+    if _is_melody(info) or info.kind is Kind.TEXT:
+        return [info.format]
     if info.kind is Kind.AUDIO:
-        first = profile.audio.ladder[0].format
-        return "wav" if first == "wav-ima" else first
-    if info.kind is Kind.VIDEO and profile.video is not None and not info.is_still_picture:
-        return profile.video.format
+        return list(dict.fromkeys(step.format.partition("-")[0] for step in profile.audio.ladder))
+    clip: list[str] = [profile.video.format] if profile.video is not None else []
+    if info.kind is Kind.VIDEO and clip and not info.is_still_picture:
+        return clip
+    targets = profile.image.targets
     animated = FORMATS[info.format].animated and (info.frame_count or 1) > 1
-    played = profile.image.animations == "play" and "gif" in profile.image.targets
-    return "gif" if animated and played else profile.image.targets[0]
+    plays = animated and profile.image.animations == "play" and "gif" in targets
+    # A photograph or a drawing: only the pixels tell.
+    still: list[str] = [slug for slug in ("jpeg", "gif") if slug in targets] or ["wbmp"]
+    return ["gif", *clip] if plays else still
 
 
 def _findings(info: MediaInfo, profile: Profile, row: Row | None) -> _Findings:

@@ -212,6 +212,10 @@ class AudioSource(Source):
         points = [CurvePoint(self._size(step), self._quality(step)) for step in self._work.steps]
         return Curve(tuple(sorted(points, key=lambda point: point.size_bytes)), steps=True)
 
+    def format_at(self, max_bytes: int) -> str:
+        """Of the best rung that should be within ``max_bytes``."""
+        return format_slug(self._best_first(max_bytes)[0])
+
     def carried(self, step: AudioStep) -> Levels:
         """Of :attr:`samples` what a rung carries."""
         return self._work.sound.carried(step).mix.mono
@@ -222,10 +226,8 @@ class AudioSource(Source):
 
     def rendered(self, max_bytes: int) -> tuple[Rendition, AudioStep]:
         """What :meth:`render` gives, and the step that it is."""
-        steps = sorted(self._work.steps, key=lambda step: (self._quality(step), self._size(step)), reverse=True)
-        smallest = min(steps, key=self._size)
         tried: set[tuple[object, ...]] = set()
-        for step in [*(step for step in steps if self._size(step) <= max_bytes), smallest]:
+        for step in self._best_first(max_bytes):
             rate_kbps = mp3.constant_kbps(step) if step.format == "mp3" else step.rate_kbps
             way = (step.format, step.sample_rate_hz, step.channels, rate_kbps)
             if way in tried:
@@ -235,6 +237,11 @@ class AudioSource(Source):
             if rendition.size_bytes <= max_bytes:
                 break
         return rendition, step
+
+    def _best_first(self, max_bytes: int) -> list[AudioStep]:
+        """The rungs that should be within ``max_bytes``, and at last the smallest there is."""
+        steps = sorted(self._work.steps, key=lambda step: (self._quality(step), self._size(step)), reverse=True)
+        return [*(step for step in steps if self._size(step) <= max_bytes), min(steps, key=self._size)]
 
     def trimmed(self, duration_s: float) -> AudioSource:
         """The first ``duration_s`` seconds, faded out at the cut."""

@@ -142,9 +142,13 @@ class SlideSound(Source):
         beside = pieces.HEADER_BYTES * self.count
         return replace(whole, points=tuple(CurvePoint(one.size_bytes + beside, one.quality) for one in whole.points))
 
+    def format_at(self, max_bytes: int) -> str:
+        """As the whole's."""
+        return self._whole.format_at(self._of_whole(max_bytes))
+
     def render(self, max_bytes: int) -> Rendition:
         """The whole at the best rung within ``max_bytes``, in pieces."""
-        whole, step = self._whole.rendered(max(1, max_bytes - pieces.HEADER_BYTES * self.count))
+        whole, step = self._whole.rendered(self._of_whole(max_bytes))
         carried = self._whole.carried(step)
         made = tuple(
             replace(
@@ -157,6 +161,10 @@ class SlideSound(Source):
             for place, (data, duration_s) in enumerate(pieces.cut(whole.data, whole.format, self._bounds))
         )
         return replace(whole, data=b"", pieces=made)
+
+    def _of_whole(self, max_bytes: int) -> int:
+        """What is left for the sound where ``max_bytes`` are for all pieces."""
+        return max(1, max_bytes - pieces.HEADER_BYTES * self.count)
 
     def _heard_lufs(self, place: int, whole_lufs: float | None, carried: Levels) -> float | None:
         """How loud a piece may be expected to be: as its source, but a burst is held down to what the whole is."""
