@@ -278,6 +278,39 @@ def test_a_certificate_that_nobody_vouches_for_ends_it_before_anything_is_sent(w
 
 
 @both_ways
+@pytest.mark.parametrize("whose", ["proxy", "gateway"])
+def test_behind_a_proxy_it_is_told_whose_certificate_is_not_believed(
+    whose: str, wait: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    believed, other = trustme.CA(), trustme.CA()
+    believed.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    verified_tls.cache_clear()
+    of_gateway, of_proxy = (_certified(other if whose == name else believed) for name in ("gateway", "proxy"))
+    try:
+        with gateway(succeeds(), tls=of_gateway) as this, gateway(_passes_on, tls=of_proxy) as proxy:
+            account = Account("ann", PASSWORD, this.url, proxy=proxy.url.replace("//", "//bob:pass-of-bob@"))
+            with pytest.raises(NotSent) as caught:
+                attempt(this, account=account, wait=wait)
+    finally:
+        verified_tls.cache_clear()
+    address = this.url.partition("//")[2] if whose == "gateway" else "the proxy " + proxy.url.partition("//")[2]
+    assert f"the certificate of {address} cannot be trusted" in str(caught.value) and "bob" not in str(caught.value)
+    assert type(caught.value) is NotSent and not this.requests
+
+
+@both_ways
+def test_a_proxy_that_is_not_there_is_named_and_not_its_password(wait: bool) -> None:
+    account = Account("ann", PASSWORD, "https://gateway.example", proxy="http://bob:pass-of-bob@127.0.0.1:9")
+    with (
+        pytest.raises(GatewayUnreachable, match=r"to gateway\.example through the proxy 127\.0\.0\.1:9 \(") as caught,
+        gateway(succeeds()) as this,
+    ):
+        attempt(this, account=account, wait=wait, patience=Patience(attempts=1))
+    assert "bob" not in str(caught.value)
+
+
+@both_ways
 def test_a_gateway_that_the_system_vouches_for_is_sent_to(
     wait: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

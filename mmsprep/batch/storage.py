@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from mmsprep.errors import MmsprepError, NotFound, OutputError, ToolMissing, Unreadable, UsageError
 from mmsprep.tools.extras import install_command
+from mmsprep.tools.remote import S3, said
 from mmsprep.tools.untrusted import Found, is_link, list_untrusted, read_untrusted
 
 PRIVATE_FOLDER = ".mmsprep"
@@ -225,7 +226,7 @@ class RemoteStorage:
         return found
 
     def _list(self, name: str) -> Listing | None:
-        with _told(f"{self.location}/{name}"):
+        with self._told(name):
             path = self._path(name)
             try:
                 entries = self._files.ls(path, detail=True, refresh=True) if self._refreshes else self._files.ls(path)
@@ -247,7 +248,7 @@ class RemoteStorage:
 
     @property
     def _refreshes(self) -> bool:
-        return self._protocol in ("s3", "s3a")
+        return self._protocol in S3
 
     def look(self, name: str) -> StoredFile | None:
         return self._known(name.rpartition("/")[0]).get(name)
@@ -272,7 +273,7 @@ class RemoteStorage:
     def local(self, place: str, name: str) -> Iterator[os.PathLike[str]]:
         with tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True) as folder:
             path = Path(folder, "input")
-            with _told(name):
+            with self._told(name):
                 try:
                     self._files.get_file(place, str(path))
                 except FileNotFoundError:
@@ -280,7 +281,7 @@ class RemoteStorage:
             yield path
 
     def read(self, name: str) -> bytes:
-        with _told(name):
+        with self._told(name):
             try:
                 return bytes(self._files.cat_file(self._path(name)))
             except FileNotFoundError:
@@ -298,7 +299,7 @@ class RemoteStorage:
             else:
                 self._files.pipe_file(path, data)
         except Exception as error:
-            raise OutputError(f"{self.location}/{name}: cannot be written ({_words(error)})") from error
+            raise OutputError(f"{self.location}/{name}: cannot be written ({said(error, self.location)})") from error
         return StoredFile(name, path, len(data), self._tag_now(path))
 
     def _tag_now(self, path: str) -> str:
@@ -314,8 +315,19 @@ class RemoteStorage:
 
     def remove(self, name: str) -> None:
         self._known(name.rpartition("/")[0]).pop(name, None)
-        with _told(name), suppress(FileNotFoundError):
+        with self._told(name), suppress(FileNotFoundError):
             self._files.rm_file(self._path(name))
+
+    @contextmanager
+    def _told(self, name: str) -> Iterator[None]:
+        """Whatever a remote file system raises, as an error of ours."""
+        try:
+            yield
+        except MmsprepError:
+            raise
+        except Exception as error:
+            problem = f"cannot be read ({said(error, self.location)})"
+            raise Unreadable(f"{self.location}/{name}".rstrip("/"), problem) from error
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
@@ -348,21 +360,6 @@ def _filesystem(location: str) -> tuple[Any, str]:
     except ValueError as error:
         raise UsageError(f"{protocol}://: {error}") from None
     return files, str(root).rstrip("/")
-
-
-@contextmanager
-def _told(name: str) -> Iterator[None]:
-    """Whatever a remote file system raises, as an error of ours."""
-    try:
-        yield
-    except MmsprepError:
-        raise
-    except Exception as error:
-        raise Unreadable(name.rstrip("/"), f"cannot be read ({_words(error)})") from error
-
-
-def _words(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def check_apart(source: str, target: str) -> str:

@@ -12,12 +12,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from mmsprep.errors import StoreError, ToolMissing
+from mmsprep.tools.remote import said
 
 _STALE_S = 3600.0
 _PREFIX_LETTERS = 2
@@ -175,6 +176,7 @@ class RemoteBlobs:
                 f"attachments at {url.partition('://')[0]}:// need the package fsspec and the one for that store"
                 f" (s3fs, gcsfs, adlfs, ...); {install_command('remote')} brings those of s3://"
             ) from error
+        self._url = url
         try:
             self._files: Any
             self._files, self._root = fsspec.core.url_to_fs(url)
@@ -184,7 +186,9 @@ class RemoteBlobs:
     def put(self, sha256: str, data: bytes) -> None:
         """Keep ``data``; an object appears when it is whole."""
         path = self._path(sha256)
-        if not self.has(sha256, len(data)):
+        if self.has(sha256, len(data)):
+            return
+        with self._told():
             self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
             self._files.pipe_file(path, data)
 
@@ -194,43 +198,59 @@ class RemoteBlobs:
         Raises:
             StoreError: the object is gone, unreadable or not what it was.
         """
-        try:
-            return _checked(sha256, self._files.cat_file(self._path(sha256)), sha256)
-        except OSError as error:
-            raise StoreError(f"the attachment {sha256} cannot be read ({type(error).__name__})") from None
+        with self._told():
+            try:
+                return _checked(sha256, self._files.cat_file(self._path(sha256)), sha256)
+            except FileNotFoundError:
+                raise StoreError(f"the attachment {sha256} is gone from its place") from None
 
     def has(self, sha256: str, size_bytes: int) -> bool:
         """Whether they are there, and whole; another machine may have put or removed them since the last look."""
         path = self._path(sha256)
         self._files.invalidate_cache(path)
-        try:
-            return int(self._files.size(path)) == size_bytes
-        except FileNotFoundError:
-            return False
+        with self._told():
+            try:
+                return int(self._files.size(path)) == size_bytes
+            except FileNotFoundError:
+                return False
 
     def names(self) -> Iterable[str]:
         """Everything below the root."""
         self._files.invalidate_cache()
-        for path in self._files.find(self._root):
+        with self._told():
+            found = self._files.find(self._root)
+        for path in found:
             yield path.rpartition("/")[2]
 
     def remove(self, sha256: str) -> int:
         """Remove the object."""
         path = self._path(sha256)
-        try:
-            size_bytes = int(self._files.size(path))
-            self._files.rm_file(path)
-        except FileNotFoundError:
-            return 0
-        return size_bytes
+        with self._told():
+            try:
+                size_bytes = int(self._files.size(path))
+                self._files.rm_file(path)
+            except FileNotFoundError:
+                return 0
+            return size_bytes
 
     def check(self, room_bytes: int) -> None:  # noqa: ARG002
         """Ask for the root; a place behind a URL does not tell how much room it has."""
-        self._files.exists(self._root)
+        with self._told():
+            self._files.exists(self._root)
 
     def free_bytes(self) -> int | None:
         """Nobody knows."""
         return None
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever the place's own library raises, as an error of ours."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except Exception as error:
+            raise StoreError(f"the attachments' place refuses ({said(error, self._url)})") from error
 
     def _path(self, sha256: str) -> str:
         return f"{self._root}/{sha256[:_PREFIX_LETTERS]}/{sha256}"

@@ -70,6 +70,8 @@ class Progress:
         self.timeouts = timeouts
         self.ends_at = time.monotonic() + timeouts.total_s
         self.body_began = False
+        self.is_past_proxy = False
+        """Whether a proxy has been believed and asked for the way to the gateway."""
         self._is_awaited = False
         self.reply = b""
 
@@ -388,6 +390,7 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         is_nested = self._inner.get_extra_info("ssl_object") is not None
+        self._backend.progress.is_past_proxy = is_nested
         inner = self._inner.start_tls(ssl_context, server_hostname, self._backend.progress.left_s(timeout))
         return _Stream(inner, self._backend, is_nested=is_nested)
 
@@ -435,6 +438,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
+        self._progress.is_past_proxy = self._inner.get_extra_info("ssl_object") is not None
         try:
             inner = await self._inner.start_tls(ssl_context, server_hostname, self._progress.left_s(timeout))
         except BaseException:
@@ -568,13 +572,17 @@ def _error(request: WireRequest, progress: Progress, error: Exception) -> SendEr
         if isinstance(error, httpcore.TimeoutException):
             what = f"no whole reply came within {timeouts.reply_s:g} s, or {timeouts.total_s:g} s for everything"
         return unknown(request, what, request.raw(progress.reply), said=_told(error))
-    if distrust := distrusted(error, gateway):
-        problem = f"{request.recipient}: not sent, {distrust}"
-        reason = "the gateway's certificate cannot be trusted"
-        return NotSent(request.blot(problem), request.transaction_id, reason=reason)
+    proxy = urlsplit(request.proxy)
+    proxys_name = proxy.netloc.rpartition("@")[2]
+    whose = "proxy" if proxy.scheme == "https" and not progress.is_past_proxy else "gateway"
+    if distrust := distrusted(error, f"the proxy {proxys_name}" if whose == "proxy" else gateway):
+        problem, reason = f"not sent, {distrust}", f"the {whose}'s certificate cannot be trusted"
+        return NotSent(request.blot(f"{request.recipient}: {problem}"), request.transaction_id, reason=reason)
+    addresses = "addresses of both" if proxys_name else "gateway's address"
+    way = f" through the proxy {proxys_name}" if proxys_name else ""
     problem = (
-        f"{request.recipient}: not sent, no connection to {gateway} ({_told(error)});"
-        " check the network and the gateway's address"
+        f"{request.recipient}: not sent, no connection to {gateway}{way} ({_told(error)});"
+        f" check the network and the {addresses}"
     )
     return GatewayUnreachable(request.blot(problem), request.transaction_id, reason="no connection to the gateway")
 

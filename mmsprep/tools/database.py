@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from mmsprep.errors import ToolMissing, UsageError
 from mmsprep.tools.extras import install_command
 from mmsprep.tools.sqlite import keep_commits
+from mmsprep.tools.tls import distrusted_by_libpq
 
 _CREATE_LOCK = 0x6D6D73
 """Any number: programs that start at the same moment make their tables one after the other."""
@@ -54,7 +55,8 @@ def shown(url: str | URL) -> str:
 def reason(error: SQLAlchemyError) -> str:
     """The driver's own words in one line, without statements, values or passwords."""
     original = getattr(error, "orig", None)
-    return " ".join(str(original or type(error).__name__).split())[:300]
+    words = " ".join(str(original or type(error).__name__).split())
+    return distrusted_by_libpq(words) or words[:300]
 
 
 @contextmanager
