@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from mmsprep.cli import app
 from mmsprep.cli.console import PlainConsole
 from mmsprep.cli.message_table import MessageTable
+from mmsprep.cli.names import name_lines
 from mmsprep.cli.printing import time_left
 from mmsprep.message import Forecast
 from mmsprep.message.wording import quality_words
@@ -81,11 +83,11 @@ _MESSAGE = Forecast(
 _FACTS = ("4032x3024", "progressive", "4.72 MB", "->", "1024x768", "123.5 kB", "41.2 %", "70 high")
 
 
-def _lines(width: int, *, verbose: bool = False, terminal: bool = False) -> list[str]:
+def _lines(width: int, *, verbose: bool = False, terminal: bool = False, message: Forecast = _MESSAGE) -> list[str]:
     console = PlainConsole(stderr=True)
     console.file, console.width = io.StringIO(), width
     console._force_terminal = terminal
-    console.print(MessageTable(_MESSAGE, verbose=verbose))
+    console.print(MessageTable(message, verbose=verbose))
     return console.file.getvalue().splitlines()
 
 
@@ -185,3 +187,39 @@ def test_what_is_looked_at_stays_in_the_terminal_and_no_word_is_broken(
     assert all(word in done.stdout.split() or f"{word}:" in done.stdout for word in whole), done.stdout
     if width >= 100 and command != ["status"]:
         assert {"File,", "Row,", "Network"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("width", [12, 16, 24, 40])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "WhatsApp Image 2026-11-28 at 10.30.45 (1).jpeg",
+        "Screenshot_20261128-103045_com.whatsapp.business.png",
+        "a" * 76 + ".png",
+        "家族の写真2026年11月28日京都旅行の思い出アルバム表紙.jpg",
+        "👨‍👩‍👧‍👦 family 🏖️ beach 🇦🇺 holiday 2026 🎉🎉🎉 best-of.jpg",
+        "Cafe\u0301_Zu\u0308rich_fac\u0327ade_A\u030angstro\u0308m_re\u0301sume\u0301.jpg",
+        "IMG_20261128_103045_HDR_portrait.jpg (attachment 12)",
+    ],
+)
+def test_a_long_name_is_broken_at_its_joints_or_shortened_in_its_middle(name: str, width: int) -> None:
+    short, whole = name_lines(name, width), name_lines(name, width, whole=True)
+    stem, extension = name.partition(" (attachment")[0].rsplit(".", 1)
+    assert max(map(cell_len, whole)) <= max(width, len("(attachment 12)"))
+    assert "".join(whole).replace(" ", "") == name.replace(" ", "")
+    assert len(short) <= 2 + name.endswith("12)")
+    assert any(line.endswith("." + extension) for line in short)
+    begun = "".join(short).partition("…")[0].replace(" ", "").partition("." + extension)[0]
+    assert begun and stem.replace(" ", "").startswith(begun)
+    for lines in (short, whole):
+        assert not any(unicodedata.combining(line[0]) or line[0] in "\u200d\ufe0f" for line in lines)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_names_of_a_shared_part_stand_below_one_another_and_many_are_counted(width: int) -> None:
+    parts = tuple(replace(_PHOTO, source_name=f"{number}.jpg", indexes=(number,)) for number in range(6))
+    shared = replace(_MESSAGE, parts=(replace(_PHOTO, indexes=tuple(range(6))), *parts), rejected=())
+    short, whole = (_lines(width, verbose=verbose, message=shared) for verbose in (False, True))
+    first = next(place for place, line in enumerate(short) if line.startswith("0.jpg"))
+    assert [line.split("  ")[0].strip() for line in short[first : first + 3]] == ["0.jpg", "1.jpg", "and 4 more (-v)"]
+    assert sum(line.startswith("5.jpg") for line in whole) == 2

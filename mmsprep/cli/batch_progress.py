@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mmsprep.batch.outcome import ItemOutcome, Made, Status
 from mmsprep.batch.tree import AtWork, OpenBatch
+from mmsprep.cli.names import NameCell
 from mmsprep.cli.printing import console_for
 from mmsprep.errors import AttachmentError, MmsprepError
 from mmsprep.formats import FORMATS
@@ -119,12 +120,10 @@ class Tally:
         for number, name in enumerate(names, start=1):
             count, work_s, last = self._workers.get(name, (0, 0.0, ""))
             each = f"{work_s / count:.2f} s each" if count else ""
-            if name in now:
-                passed_s = now[name].seconds
-                last = now[name].name + (f" ({duration_words(passed_s)})" if passed_s >= _LONG_S else "")
-            workers.add_row(
-                f"worker {number}", f"{count:,} done", each, Text(printable(last), no_wrap=True, overflow="ellipsis")
-            )
+            passed_s = now[name].seconds if name in now else 0.0
+            last = now[name].name if name in now else last
+            long = f"({duration_words(passed_s)})" if passed_s >= _LONG_S else ""
+            workers.add_row(f"worker {number}", f"{count:,} done", each, NameCell(printable(last), lines=1), long)
         return Group(top, workers)
 
     def _progress_words(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mmsprep.cli.names import NameCell
 from mmsprep.printable import printable
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class AsWideAsItGets:
             return
         for cells in zip(*(column.cells for column in self._table.columns), strict=True):
             for place, (label, cell) in enumerate(zip(self._labels, cells, strict=not self._figures)):
+                if isinstance(cell, NameCell):
+                    yield cell
+                    continue
                 text = cell if isinstance(cell, Text) else Text(str(cell))
                 if text.plain not in ("", "-"):
                     below = Text("\n  ").join(text.split("\n")) if label else text

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mmsprep.cli.layout import LONGEST_CELL, NARROWEST, AsWideAsItGets, two_lines
+from mmsprep.cli.names import NameCell
 from mmsprep.message.message import labels
 from mmsprep.message.wording import media_words, plan_words, reason_words, short_name, size_words
 from mmsprep.mm7.status import Advice, Status
@@ -39,15 +40,16 @@ def inspection_table(inspections: Sequence[Inspection], limit_bytes: int) -> Ren
     from rich.table import Table
 
     table = Table(header_style="bold", pad_edge=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column("File, and what it is", overflow="fold", max_width=30)
+    table.add_column("File, and what it is", max_width=40)
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("Table row: support", overflow="fold", max_width=18)
     table.add_column("What prepare would do, and why", overflow="fold")
     names = labels({one.index: short_name(one.name) for one in inspections})
     for one in inspections:
+        is_what = media_words(one.info) if one.info else ""
         problem = getattr(one.error, "problem", str(one.error)) if one.error else ""
         table.add_row(
-            two_lines(names[one.index], media_words(one.info) if one.info else ""),
+            NameCell(*(printable(words, most=LONGEST_CELL) for words in (names[one.index], is_what))),
             size_words(one.size_bytes),
             f"{one.plan.row or 'not in the table'}: {one.plan.support}" if one.plan else "-",
             two_lines(plan_words(one.plan, one.size_bytes, limit_bytes), _found(one))
