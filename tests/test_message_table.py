@@ -14,14 +14,25 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from mmsprep.cli import app
+from mmsprep.cli import app, printing
 from mmsprep.cli.console import PlainConsole
 from mmsprep.cli.message_table import MessageTable
 from mmsprep.cli.names import name_lines
 from mmsprep.cli.printing import time_left
 from mmsprep.message import Forecast
 from mmsprep.message.wording import quality_words
-from mmsprep.model import QUALITY_BANDS, Action, Kind, MediaInfo, PartReport, Reason, ReasonCode, Rejection, Support
+from mmsprep.model import (
+    QUALITY_BANDS,
+    Action,
+    Kind,
+    MediaInfo,
+    PartReport,
+    Progress,
+    Reason,
+    ReasonCode,
+    Rejection,
+    Support,
+)
 
 _NAME = "holiday photo of the whole family 日本 2024.jpg"
 _REASONS = (
@@ -223,3 +234,22 @@ def test_names_of_a_shared_part_stand_below_one_another_and_many_are_counted(wid
     first = next(place for place, line in enumerate(short) if line.startswith("0.jpg"))
     assert [line.split("  ")[0].strip() for line in short[first : first + 3]] == ["0.jpg", "1.jpg", "and 4 more (-v)"]
     assert sum(line.startswith("5.jpg") for line in whole) == 2
+
+
+@pytest.mark.parametrize(("width", "named"), [(50, False), (60, True), (80, True), (120, True)])
+def test_a_long_name_leaves_the_bar_its_share_and_the_time_their_room(
+    width: int, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    console = PlainConsole(stderr=True)
+    console.file, console.width, console._force_terminal = io.StringIO(), width, True
+    console.is_interactive = True
+    monkeypatch.setattr(printing, "console_for", lambda **_: console)
+    monkeypatch.setattr(printing, "time_left", lambda *_: "about 59:59 left")
+    with printing.progress_bar(shown=True) as tell:
+        assert tell is not None
+        tell(Progress(0, "a" * 90 + ".png", "look", 0.5, finished=False))
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    assert " 50% " in shown and "about 59:59 left looking at" in shown
+    assert ("a.png" in shown) is named
+    assert max(map(cell_len, shown.replace("\r", "\n").splitlines())) <= width

@@ -53,7 +53,7 @@ class NameCell:
         from rich.text import Text
 
         if self._lines == 1:
-            yield Text(_shortened(self._name, options.max_width), no_wrap=True)
+            yield Text(shortened(self._name, options.max_width), no_wrap=True)
             return
         yield Text("\n".join(name_lines(self._name, options.max_width, whole=True)))
         if self._below:
@@ -73,7 +73,7 @@ def name_lines(name: str, width: int, *, whole: bool = False) -> list[str]:
         return _packed(_characters(name), width)
     first = _packed(_pieces(name), width)[0]
     if cell_len(first) > width:
-        return _packed(_characters(_shortened(name, width)), width)
+        return _packed(_characters(shortened(name, width)), width)
     last = _that_fit(_characters(name)[::-1], width - 1)[::-1]
     return [first, _ELLIPSIS + "".join(last).lstrip(_JOINTS)]
 
@@ -108,8 +108,8 @@ def _pieces(name: str) -> list[str]:
     return pieces
 
 
-def _shortened(name: str, columns: int) -> str:
-    """``name`` in ``columns``: its beginning and its end."""
+def shortened(name: str, columns: int) -> str:
+    """``name`` in ``columns`` of a terminal: its beginning and its end."""
     if cell_len(name) <= columns:
         return name
     stem, end = name[: _start_of_end(name)], name[_start_of_end(name) :]

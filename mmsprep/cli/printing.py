@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from mmsprep.pipeline.intake import AttachmentInput
 
 _NARROWEST_TABLE = 110
-_LONGEST_NAME = 60
+_WIDEST_BAR, _ROOM_FOR_TIME = 40, 70
+_BESIDE_BAR, _OF_TIME, _LEAST_NAME = len(" 100% about 59:59 left looking at "), len(" 0:00:00"), 8
+"""Columns: of the bar at most; of a terminal in which the time that has passed has room; of what stands beside the bar
+but the name, and of that time; a name that would get less is left out."""
 _TOO_SOON_S, _TOO_LITTLE = 2.0, 0.05
 """Before this nobody can tell how long it will take."""
 _Misuse: type[Exception] = typer.BadParameter.__mro__[2]
@@ -96,11 +99,16 @@ def progress_bar(*, shown: bool) -> Iterator[ProgressCallback | None]:
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+    from mmsprep.cli.names import shortened
+
+    bar_width = min(_WIDEST_BAR, console.width // 5)
+    time_column = [TimeElapsedColumn()] if console.width >= _ROOM_FOR_TIME else []
+    for_name = console.width - bar_width - _BESIDE_BAR - _OF_TIME * len(time_column)
     words = {"look": "looking at", "open": "opening", "encode": "encoding", "check": "checking"}
     columns = (
-        BarColumn(bar_width=min(40, console.width // 4)),
+        BarColumn(bar_width=bar_width),
         TaskProgressColumn(),
-        TimeElapsedColumn(),
+        *time_column,
         TextColumn("{task.fields[left]}", markup=False),
         TextColumn("{task.description}", markup=False),
     )
@@ -111,7 +119,7 @@ def progress_bar(*, shown: bool) -> Iterator[ProgressCallback | None]:
         def update(step: Any) -> None:
             nonlocal reached
             reached = max(reached, step.done)
-            name = printable(Path(step.name).name, most=_LONGEST_NAME)
+            name = shortened(printable(Path(step.name).name), for_name) if for_name >= _LEAST_NAME else ""
             stage = step.stage if not step.finished else _next(words, step.stage)
             left = time_left(time.monotonic() - began_s, reached)
             bar.update(task, completed=reached, left=left, description=f"{words[stage]} {name}")
