@@ -121,6 +121,23 @@ def test_the_slider_moves_from_one_to_the_other_at_both_sizes(page: Path, chromi
     opened.close()
 
 
+def test_the_border_between_both_stays_in_view_where_a_picture_is_wider_than_the_page(
+    page: Path, chromium: Any
+) -> None:
+    opened, _ = _opened(chromium, page, 200)
+    opened.check("input[value=true]")
+    view = opened.locator("article", has_text="home.jpg").locator(".view")
+    assert view.evaluate("e => e.scrollWidth > e.clientWidth + 20")
+    for scrolled in (0, 10_000):
+        view.evaluate("(e, left) => { e.scrollLeft = left; }", scrolled)
+        opened.wait_for_function(
+            "e => { const one = e.firstElementChild, cut = parseFloat(one.style.getPropertyValue('--cut'));"
+            " return Math.abs(cut / 100 * one.offsetWidth - e.scrollLeft - e.clientWidth / 2) < 2; }",
+            arg=view.element_handle(),
+        )
+    opened.close()
+
+
 def test_clips_and_sounds_play_and_texts_are_read(page: Path, chromium: Any) -> None:
     opened, _ = _opened(chromium, page, 1280)
     opened.wait_for_function("[...document.querySelectorAll('audio,video')].every(one => one.readyState > 0)")

@@ -19,13 +19,21 @@ function filter() {
 
 for (const slide of document.querySelectorAll(".slide")) {
   const compare = slide.parentElement.querySelector(".compare");
-  const move = () => compare.style.setProperty("--cut", `${slide.value}%`);
+  const view = compare.parentElement;
+  // The slider is as wide as what is seen of a picture that is wider than the page.
+  const seen = () => Math.min(view.clientWidth, compare.offsetWidth) || 1;
+  const move = () => {
+    const left = view.scrollLeft + slide.value / 100 * seen();
+    compare.style.setProperty("--cut", `${100 * left / (compare.offsetWidth || seen())}%`);
+  };
   slide.addEventListener("input", move);
+  view.addEventListener("scroll", move, { passive: true });
+  new ResizeObserver(move).observe(compare);
   move();
   compare.addEventListener("pointerdown", (event) => {
     const follow = (at) => {
-      const box = compare.getBoundingClientRect();
-      slide.value = Math.round(100 * Math.min(1, Math.max(0, (at.clientX - box.left) / box.width)));
+      const left = compare.getBoundingClientRect().left + view.scrollLeft;
+      slide.value = Math.round(100 * Math.min(1, Math.max(0, (at.clientX - left) / seen())));
       move();
     };
     follow(event);
