@@ -596,7 +596,7 @@ def test_a_report_that_cannot_be_written_ends_it_before_anything_is_sent(tmp_pat
         assert not done.sandbox.accepted
 
 
-def test_another_file_is_not_overwritten_and_an_earlier_report_is(tmp_path: Path) -> None:
+def test_only_an_earlier_report_of_the_same_campaign_is_overwritten(tmp_path: Path) -> None:
     asked = campaign_of(numbered(tmp_path, 2))
     place = tmp_path / "report.csv"
     with Journal(tmp_path / "j.db") as journal:
@@ -607,6 +607,33 @@ def test_another_file_is_not_overwritten_and_an_earlier_report_is(tmp_path: Path
             write_report(place, asked, journal=journal, key="k", gateway="x")
     assert place.read_text() == "my,own,figures\n"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".mms")] == []
+
+
+def test_the_report_of_another_campaign_is_kept(tmp_path: Path) -> None:
+    asked = campaign_of(numbered(tmp_path, 2))
+    other = campaign_of(numbered(tmp_path, 3).rename(tmp_path / "others.csv"))
+    place, real, trial = tmp_path / "report.csv", "https://x.example", "http://127.0.0.1:8765"
+
+    def written(campaign: Campaign, key: str, gateway_url: str) -> list[str]:
+        write_report(place, campaign, journal=journal, key=key, gateway=gateway_url)
+        with place.open(encoding="utf-8-sig", newline="") as file:
+            assert {(row["key"], row["gateway"]) for row in csv.DictReader(file)} == {(key, gateway_url)}
+        return sorted(path.name for path in tmp_path.glob("report*"))
+
+    with Journal(tmp_path / "j.db") as journal:
+        place.write_text("line,number,to,state,reason\n2,61400000001,,accepted,\n")
+        first = ["report-earlier.csv", "report.csv"]
+        assert written(asked, "first/word", trial) == first, "earlier versions did not say whose it was"
+        assert written(asked, "first/word", real) == first, "a trial's gives way"
+        assert written(asked, "first/word", real) == first
+        assert written(asked, "2", real) == ["report-earlier.csv", "report-firstword.csv", "report.csv"]
+        assert written(asked, "first/word", real)[0] == "report-2.csv"
+        both = ["report-2.csv", "report-earlier.csv", "report-firstword.csv", "report.csv"]
+        assert written(asked, "2", real) == both, "in place of the same campaign's earlier one"
+        written(asked, "first/word", real)
+        assert written(other, "first/word", real) == both
+        assert written(other, "first/word", trial) == sorted([*both, "report-firstword-2.csv"])
+        assert "others.csv" in (tmp_path / "report-firstword-2.csv").read_text()
 
 
 # The command.
@@ -659,6 +686,7 @@ def test_who_got_it_before_a_word_was_mended_can_be_left_out(tmp_path: Path, inv
     again = invoke(path, "-m", "Hello", "--yes")
     assert "note: 1 of 2 people were sent other words or files within a day" in again.output, again.output
     assert again.exit_code == 0 and len(again.sandbox.accepted) == 3, "another text is another campaign"
+    assert "note: report.csv was of another campaign, which is kept as report-" in again.output
     key = again.output.partition("with --key ")[2].split()[0]
     mended = invoke(path, "-m", "Hello!", "--key", key, "--yes")
     assert mended.exit_code == 0 and "the journal has 1 of them already" in mended.output, mended.output

@@ -1,28 +1,36 @@
 """``report.csv``: a row a person, from the list and the journal, so that it is right after a kill as well.
 
 Comes in: a campaign and its journal. Goes out: a file that appears whole. Never: a cell that a spreadsheet would take
-for a formula, or another file than a report overwritten.
+for a formula, or another file than this campaign's own report overwritten.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mmsprep.campaign.checked import Campaign, Decided, Verdict, decisions
 from mmsprep.errors import OutputError
 from mmsprep.printable import printable
 from mmsprep.sender import Journal
 from mmsprep.sender.entry import Entry, iso_time
+from mmsprep.tools.origin import is_loopback
 
-COLUMNS = ("line", "number", "to", "state", "reason", "message_id", "transaction_id", "status_code", "settled_by", "at")
+_OF_A_PERSON = (
+    *("line", "number", "to", "state", "reason", "message_id", "transaction_id", "status_code", "settled_by", "at"),
+)
+_OF_THE_CAMPAIGN = ("key", "gateway", "list")
+COLUMNS = (*_OF_A_PERSON, *_OF_THE_CAMPAIGN)
 _AT_ONCE = 500
+_KEY_LETTERS = 12
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 
@@ -35,7 +43,7 @@ def write_report(
     gateway: str,
     problems: Mapping[int, str] | None = None,
 ) -> Counter[str]:
-    """Write the report, in place of an earlier one.
+    """Write the report, in place of an earlier one of the same campaign; another's is kept (:func:`kept_as`).
 
     Args:
         path: where to.
@@ -53,6 +61,7 @@ def write_report(
     """
     path = Path(path)
     check_place(path)
+    same = _cells(key, gateway, campaign)
     counts: Counter[str] = Counter()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,9 +73,11 @@ def write_report(
                 writer.writerow(COLUMNS)
                 for row in _rows(campaign, journal, key, gateway.rstrip("/"), problems or {}):
                     counts[row[3]] += 1
-                    writer.writerow([_cell(value) for value in row])
+                    writer.writerow([*map(_cell, row), *same])
                 file.flush()
                 os.fsync(file.fileno())
+            if earlier := kept_as(path, campaign, key, gateway):
+                os.replace(path, earlier)  # noqa: PTH105
             os.replace(name, path)  # noqa: PTH105 - a rename, whole or not at all
         except BaseException:
             with suppress(OSError):
@@ -99,6 +110,38 @@ def check_place(path: Path) -> None:
         raise OutputError(
             f"{path}: cannot be written, because {folder} takes no files; --report-csv names another place"
         )
+
+
+def kept_as(path: Path, campaign: Campaign, key: str, gateway: str) -> Path | None:
+    """Where the report that stands at ``path`` is kept, because it is of another campaign, list or gateway; one of a
+    trial on this machine gives way to the real one's."""
+    standing = _whose(path)
+    asked = _cells(key, gateway, campaign)
+    is_trial = standing[::2] == asked[::2] and is_loopback(urlsplit(standing[1]).hostname or "")
+    if not any(standing) or standing == asked or is_trial:
+        return None
+    word = re.sub(r"[^\w-]", "", standing[0])[:_KEY_LETTERS] or "earlier"
+    for number in count(1):
+        place = path.with_name(f"{path.stem}-{word}{f'-{number}' if number > 1 else ''}{path.suffix}")
+        if not place.exists() or _whose(place) == standing:
+            return place
+    raise AssertionError("numbers end nowhere")
+
+
+def _whose(path: Path) -> tuple[str, str, str]:
+    """Key, gateway and list of a report; nothing where there is none."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            rows = csv.DictReader(file)
+            row = next(rows, {})
+    except FileNotFoundError:
+        return "", "", ""
+    # Version 1.0 did not say: its first number is then all that is known of it.
+    return row.get("key") or "", row.get("gateway") or "", row.get("list") or row.get("number") or ""
+
+
+def _cells(key: str, gateway: str, campaign: Campaign) -> tuple[str, str, str]:
+    return _cell(key), _cell(gateway.rstrip("/")), _cell(Path(campaign.people.path).name)
 
 
 def _rows(

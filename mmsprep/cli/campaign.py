@@ -151,7 +151,7 @@ def campaign(
     """
     with reported(json_output):
         from mmsprep.campaign import Failures, Pace, Rendered, check
-        from mmsprep.campaign.report import check_place
+        from mmsprep.campaign.report import check_place, kept_as
         from mmsprep.campaign.sending import Sending, campaign_key
         from mmsprep.sender import Journal, Patience, SubmitOptions, check_says, origin
 
@@ -221,11 +221,14 @@ def campaign(
             problem = sent(checked, rendered, sending, book, same, pace, failures, told)
             from mmsprep.campaign import write_report
 
+            earlier = kept_as(report_csv, asked, same, account.url)
             counts = write_report(
                 report_csv, asked, journal=book, key=same, gateway=account.url, problems=told.unprepared
             )
             if json_output:
                 print_json(_document(counts, report_csv, same, problem))
+            if earlier:
+                say(f"note: {report_csv} was of another campaign, which is kept as {earlier}")
             _conclude(counts, report_csv, problem, told)
 
 
