@@ -25,7 +25,7 @@ import msgspec
 from mmsprep.batch.outcome import Made
 from mmsprep.batch.storage import PRIVATE_FOLDER, Storage, is_remote
 from mmsprep.errors import LedgerError, NotFound
-from mmsprep.tools.sqlite import open_alone
+from mmsprep.tools.sqlite import look, open_alone
 
 LEDGER_NAME = f"{PRIVATE_FOLDER}/ledger.sqlite"
 _VERSION = 1
@@ -58,9 +58,13 @@ class Done:
 class Ledger:
     """An open ledger; ``with open_ledger(target) as ledger``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "") -> None:
         self._path = path
+        name = name or str(path)
         try:
+            found = look(path, _WAIT_S)
+            if found.tables and not found.version:
+                raise LedgerError(f"{name}: is another program's database, no ledger; choose another folder")
             self._database = open_alone(path, _WAIT_S)
             self._database.execute("BEGIN IMMEDIATE")
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -72,16 +76,16 @@ class Ledger:
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise LedgerError(
-                    f"{path}: another batch is at work in this output; wait for it, or choose another folder"
+                    f"{name}: another batch is at work in this output; wait for it, or choose another folder"
                 ) from None
-            raise LedgerError(f"{path}: cannot be opened ({error})") from error
+            raise LedgerError(f"{name}: cannot be opened ({error})") from error
         except sqlite3.DatabaseError as error:
             raise LedgerError(
-                f"{path}: is damaged ({error}); delete it, the next run makes everything again"
+                f"{name}: is damaged ({error}); delete it, the next run makes everything again"
             ) from error
         if version > _VERSION:
             self._database.close()
-            raise LedgerError(f"{path}: was written by a newer mmsprep; use that one, or choose another folder")
+            raise LedgerError(f"{name}: was written by a newer mmsprep; use that one, or choose another folder")
 
     def __enter__(self) -> Ledger:
         return self
@@ -182,8 +186,8 @@ def open_ledger(target: Storage) -> Iterator[Ledger]:
             _sweep(folder / "staging")
             yield ledger
         return
-    with tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True) as name:
-        path = Path(name, "ledger.sqlite")
+    with tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True) as fetched:
+        path = Path(fetched, "ledger.sqlite")
         with suppress(NotFound):
             path.write_bytes(target.read(LEDGER_NAME))
         with _Carried(path, target) as ledger:
@@ -195,10 +199,11 @@ def copied_ledger(target: Storage) -> Iterator[Ledger]:
     """A copy of an output's ledger, empty where there is none; the output stays as it is.
 
     Raises:
-        LedgerError: it is damaged, or newer than this mmsprep.
+        LedgerError: it is damaged, cannot be read, or is newer than this mmsprep.
     """
-    with tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True) as name:
-        path = Path(name, "ledger.sqlite")
+    name = f"{target.location}/{LEDGER_NAME}"
+    with tempfile.TemporaryDirectory(prefix="mmsprep-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder, "ledger.sqlite")
         # What was written last lies beside it until the run that does so ends.
         for suffix in ("", "-wal"):
             with suppress(NotFound, FileNotFoundError):
@@ -206,16 +211,25 @@ def copied_ledger(target: Storage) -> Iterator[Ledger]:
                 if is_remote(target.location):
                     copy.write_bytes(target.read(LEDGER_NAME + suffix))
                 else:
-                    shutil.copyfile(Path(target.location, LEDGER_NAME + suffix), copy)
-        with Ledger(path) as ledger:
+                    _copy(Path(target.location, LEDGER_NAME + suffix), copy)
+        with Ledger(path, name) as ledger:
             yield ledger
+
+
+def _copy(path: Path, copy: Path) -> None:
+    try:
+        shutil.copyfile(path, copy)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise LedgerError(f"{path}: cannot be read ({error.strerror}); choose another folder") from error
 
 
 class _Carried(Ledger):
     """A ledger whose copy in the output is renewed once a minute and at the end."""
 
     def __init__(self, path: Path, target: Storage) -> None:
-        super().__init__(path)
+        super().__init__(path, f"{target.location}/{LEDGER_NAME}")
         self._target = target
         self._put_at_s = time.monotonic()
 

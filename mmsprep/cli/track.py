@@ -202,9 +202,7 @@ def _open(journal: str) -> Journal:
 
     if not journal:
         raise UsageError("which journal? --journal FILE, or MMSPREP_JOURNAL")
-    if "://" not in journal and not Path(journal).is_file():
-        raise NotFound(journal, "there is no journal")
-    return Journal(journal)
+    return Journal(journal, existing=True)
 
 
 def _one(journal: Journal, name: str) -> Entry:

@@ -140,7 +140,7 @@ def open_reports(place: str | PathLike[str]) -> Reports:
             raise NotFound(database.shown(name), "holds no store of incoming messages")
         return Reports(schema.open_engine(name))
     path = Path(name) / DATABASE_NAME
-    if not path.is_file():
+    if not schema.is_there(path):
         raise NotFound(name, "there is no store of incoming messages; --store names the folder")
     return Reports(schema.open_engine(URL.create("sqlite", database=str(path.absolute()))))
 

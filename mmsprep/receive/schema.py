@@ -5,6 +5,9 @@ Comes in: a database URL. Goes out: an SQLAlchemy engine. Never: a query about a
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -27,6 +30,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mmsprep.errors import StoreError
 from mmsprep.tools import database
+from mmsprep.tools.sqlite import look
 
 _VERSION = 2
 _BUSY_TIMEOUT_S = 20.0
@@ -121,17 +125,32 @@ def open_engine(url: str | URL) -> Engine:
     engine = database.connect(url, _BUSY_TIMEOUT_S)
     try:
         _create(engine)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         engine.dispose()
-        problem = f"{database.shown(url)}: the database cannot be opened ({database.reason(error)})"
-        raise StoreError(problem) from None
+        words = database.reason(error)
+        if "not a database" in words:
+            words = "is no store of incoming messages; name another place"
+        elif "malformed" in words:
+            words = f"is damaged ({words}); get back a copy of it"
+        else:
+            words = f"cannot be opened ({words})"
+        raise StoreError(f"{database.named(engine)}: {words}") from None
     except StoreError:
         engine.dispose()
         raise
     return engine
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file of a store; an empty one never held a message."""
+    return path.is_file() and path.stat().st_size > 0
+
+
 def _create(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite" and is_there(Path(engine.url.database or "")):
+        tables = look(database.named(engine)).tables
+        if tables and store.name not in tables:
+            raise StoreError(f"{database.named(engine)}: is another program's database; name another place")
     with database.making_tables(engine) as connection:
         store.create(connection, checkfirst=True)
         version = connection.scalar(select(store.c.version))
@@ -142,7 +161,8 @@ def _create(engine: Engine) -> None:
             connection.execute(store.insert().values(version=_VERSION))
         elif version not in (1, _VERSION):
             raise StoreError(
-                f"the store is of version {version}, this mmsprep reads version {_VERSION}; update mmsprep"
+                f"{database.named(engine)}: the store is of version {version}, this mmsprep reads version {_VERSION};"
+                " update mmsprep"
             )
 
 

@@ -308,7 +308,7 @@ def open_store(folder: str | Path = "mms-inbox", database: str = "", *, create: 
         remote = RemoteBlobs(place)
         return Store(schema.open_engine(database), remote)
     path = Path(folder)
-    if not create and not database and not (path / DATABASE_NAME).is_file():
+    if not create and not database and not schema.is_there(path / DATABASE_NAME):
         raise NotFound(place, "there is no store of incoming messages; --store names the folder")
     try:
         make_folder(path)

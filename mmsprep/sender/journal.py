@@ -11,6 +11,7 @@ a request is out.
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -41,7 +42,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from mmsprep.errors import ContentRefused, JournalError, SendError, UsageError
+from mmsprep.errors import ContentRefused, JournalError, NotFound, SendError, UsageError
 from mmsprep.sender import journal_schema
 from mmsprep.sender.entry import STANDING, Claim, Entry, State, Subject, state_of
 from mmsprep.sender.journal_schema import attempts
@@ -82,16 +83,19 @@ class Journal:
     Args:
         place: a file, or ``postgresql://user@host/name``, which may be the receiver's database.
         wait_s: how long to wait for another one's write.
+        existing: only one that is there, to look at it and settle what nobody knew.
 
     Raises:
+        NotFound: it is to be there, and is not.
         JournalError: it is no journal, or cannot be read or written.
     """
 
-    def __init__(self, place: str | os.PathLike[str], *, wait_s: float = 20.0) -> None:
+    def __init__(self, place: str | os.PathLike[str], *, wait_s: float = 20.0, existing: bool = False) -> None:
         self.place = os.fspath(place)
         self._is_url = "://" in self.place
         self.name = database.shown(self.place) if self._is_url else self.place
         self.wait_s = wait_s
+        self._sends = not existing
         with self._mapped("nothing was sent"):
             self._engine = self._opened(wait_s)
         self.file = "" if self._is_postgresql else self._engine.url.database or ""
@@ -381,8 +385,13 @@ class Journal:
         path = str(Path(self.place).absolute())
         engine = database.connect(self.place if self._is_url else URL.create("sqlite", database=path), wait_s)
         if engine.dialect.name == "sqlite" and engine.url.database:
+            file = Path(engine.url.database)
+            if file.is_dir():
+                raise JournalError(f"{self.name}: is a folder, not a journal; name a file")
+            if not (self._sends or (file.exists() and file.stat().st_size)):
+                raise NotFound(self.name, "there is no journal; --journal names its file or database")
             with suppress(FileExistsError):
-                os.close(os.open(engine.url.database, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         try:
             journal_schema.prepare(engine)
         except BaseException:
@@ -393,19 +402,22 @@ class Journal:
     @contextmanager
     def _mapped(self, therefore: str = "nothing more was sent") -> Iterator[None]:
         """Errors of the database's and the system's as ours."""
+        then = f"; {therefore}" if self._sends else ""
         try:
             yield
         except IntegrityError:
-            raise _Taken(f"{self.name}: another attempt stands; {therefore}") from None
-        except SQLAlchemyError as error:
+            raise _Taken(f"{self.name}: another attempt stands{then}") from None
+        except (SQLAlchemyError, sqlite3.Error) as error:
             words = database.reason(error)
             if "not a database" in words:
                 words = "is not a journal; name another file"
             elif "locked" in words:
                 words = "another process has it locked for too long"
-            raise JournalError(f"{self.name}: {words}; {therefore}") from None
+            elif "malformed" in words:
+                words = f"is damaged ({words}); get back a copy of it, for without it somebody may be sent to twice"
+            raise JournalError(f"{self.name}: {words}{then}") from None
         except OSError as error:
-            raise JournalError(f"{self.name}: cannot be opened ({error.strerror}); {therefore}") from None
+            raise JournalError(f"{self.name}: cannot be opened ({error.strerror}){then}") from None
 
 
 _OF_NOBODY = (State.RESERVED, State.SENDING, State.UNKNOWN)

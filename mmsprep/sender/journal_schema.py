@@ -5,8 +5,6 @@ Comes in: a database engine. Goes out: a database that has the table. Never: a c
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +29,7 @@ from sqlalchemy import (
 from mmsprep.errors import JournalError
 from mmsprep.sender.entry import State
 from mmsprep.tools import database
+from mmsprep.tools.sqlite import look
 
 _APPLICATION_ID = 0x6D6D7370
 _VERSION = 4
@@ -90,7 +89,7 @@ def prepare(engine: Engine) -> None:
 
     Raises:
         JournalError: it is another program's database, or a newer mmsprep's.
-        SQLAlchemyError: the database refuses.
+        SQLAlchemyError, sqlite3.Error: the database refuses.
     """
     if engine.dialect.name == "sqlite" and _look(engine) == _VERSION:
         return
@@ -104,7 +103,7 @@ def prepare(engine: Engine) -> None:
         elif version in (2, 3):
             _from_version(connection, version)
         elif version != _VERSION:
-            raise _too_new(version)
+            raise _too_new(engine, version)
         if engine.dialect.name == "sqlite":
             connection.execute(text(f"PRAGMA application_id={_APPLICATION_ID}"))
             connection.execute(text(f"PRAGMA user_version={_VERSION}"))
@@ -112,33 +111,26 @@ def prepare(engine: Engine) -> None:
 
 def _look(engine: Engine) -> int:
     """The version of a journal's file, 0 for an empty one; nothing in it is changed, and no engine is built for it."""
-    path = engine.url.database or ""
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as plain:
-            # All of one moment: another process may be making it.
-            plain.execute("BEGIN")
-            application_id, version, tables = (
-                plain.execute(asked).fetchone()[0]
-                for asked in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-            )
-    except sqlite3.Error as error:
-        what = "is not a journal; name another file" if "not a database" in str(error) else str(error)
-        raise JournalError(f"{path}: {what}; nothing was sent") from None
-    if not tables and not application_id:
+    path = database.named(engine)
+    found = look(path)
+    if not found.tables and not found.application_id:
         return 0
-    if application_id != _APPLICATION_ID:
+    if found.application_id != _APPLICATION_ID:
         raise JournalError(f"{path}: is another program's database, not a journal; name another file")
-    if version > _VERSION:
-        raise _too_new(version)
-    return int(version)
+    if found.version > _VERSION:
+        raise _too_new(engine, found.version)
+    return found.version
 
 
 def _sqlite_version(connection: Connection) -> int:
     return int(connection.scalar(text("PRAGMA user_version")) or 0)
 
 
-def _too_new(version: int) -> JournalError:
-    return JournalError(f"the journal is of version {version}, this mmsprep reads version {_VERSION}; update mmsprep")
+def _too_new(engine: Engine, version: int) -> JournalError:
+    return JournalError(
+        f"{database.named(engine)}: the journal is of version {version}, this mmsprep reads version {_VERSION}; update"
+        " mmsprep"
+    )
 
 
 def _taken_out(connection: Connection) -> list[Row[Any]]:

@@ -6,6 +6,7 @@ store of incoming messages and the journal of sends.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,11 @@ from mmsprep.tools.extras import install_command
 from mmsprep.tools.sqlite import keep_commits
 from mmsprep.tools.tls import distrusted_by_libpq
 
+_IN_OTHER_WORDS = {
+    "attempt to write a readonly database": "this account may not write it or its folder, which even reading takes",
+    "unable to open database file": "the file cannot be opened; its folder must be there and take files",
+}
+"""What SQLite says, for people."""
 _CREATE_LOCK = 0x6D6D73
 """Any number: programs that start at the same moment make their tables one after the other."""
 
@@ -52,11 +58,16 @@ def shown(url: str | URL) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
-def reason(error: SQLAlchemyError) -> str:
+def named(engine: Engine) -> str:
+    """SQLite's file, or the URL of another database as it may be told."""
+    return engine.url.database or "" if engine.dialect.name == "sqlite" else shown(engine.url)
+
+
+def reason(error: SQLAlchemyError | sqlite3.Error) -> str:
     """The driver's own words in one line, without statements, values or passwords."""
-    original = getattr(error, "orig", None)
+    original = error if isinstance(error, sqlite3.Error) else getattr(error, "orig", None)
     words = " ".join(str(original or type(error).__name__).split())
-    return distrusted_by_libpq(words) or words[:300]
+    return _IN_OTHER_WORDS.get(words) or distrusted_by_libpq(words) or words[:300]
 
 
 @contextmanager

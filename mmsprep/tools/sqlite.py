@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _ASK_AGAIN_S = 0.01
 _LASTING = ("page_size=2048", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
@@ -18,6 +19,30 @@ a new file: each commit of one send, which touches a few rows and their indexes,
 _ALONE = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL")
 """No second program beside this one, and no shared memory file, which network disks lack. NORMAL: losing power may take
 the last commits back, whole; never the file."""
+
+
+class Inside(NamedTuple):
+    """What a file is: who made it (``application_id``), in which ``version``, and the names of its tables."""
+
+    application_id: int
+    version: int
+    tables: frozenset[str]
+
+
+def look(path: Path | str, wait_s: float = 20.0) -> Inside:
+    """What there is in a file, with nothing in it changed; in a new one there is nothing.
+
+    Raises:
+        sqlite3.Error: it is no database, or cannot be read.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=wait_s)) as plain:
+        # All of one moment: another process may be making it.
+        plain.execute("BEGIN")
+        (application_id,), (version,) = (
+            plain.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+        )
+        tables = plain.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return Inside(application_id, version, frozenset(name for (name,) in tables))
 
 
 def keep_commits(connection: Any) -> None:

@@ -6,7 +6,6 @@ for each. Never: a change to either.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -97,7 +96,9 @@ class Tracker:
                 "nothing to track with: give the journal of sends (--journal), the receiver's store (--store), or both"
             )
         self._is_own = not isinstance(journal, Journal)
-        self.journal = None if not journal else journal if isinstance(journal, Journal) else _existing(journal)
+        self.journal: Journal | None = None
+        if journal:
+            self.journal = journal if isinstance(journal, Journal) else Journal(journal, existing=True)
         self.reports: Reports | None = None
         try:
             self.reports = self._open_reports(inbox)
@@ -157,13 +158,6 @@ class Tracker:
             about = self.reports.about([entry.message_id for entry in batch]) if self.reports else {}
             found += [_tracked(entry, about.get(entry.message_id, [])) for entry in batch]
         return found
-
-
-def _existing(journal: Place) -> Journal:
-    place = os.fspath(journal)
-    if "://" not in place and not os.path.exists(place):  # noqa: PTH110 - takes any name for an answer
-        raise NotFound(place, "there is no journal; --journal names its file or database")
-    return Journal(place)
 
 
 _STATUS = {
