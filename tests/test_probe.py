@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms
 
+from mmsprep import prepare
 from mmsprep.errors import Damaged, ToolMissing
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.tools import isolation
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.mediainfo import read_tracks
+from mmsprep.tools.vips import load_vips
 from mmsprep.tools.workspace import Workspace
 
 Look = Callable[[bytes], MediaInfo]
@@ -73,6 +75,28 @@ def test_several_pictures_in_one_file(look: Look) -> None:
         info = look(out.getvalue())
         assert info.frame_count == 1
         assert any(words in note for note in info.notes)
+
+
+@pytest.mark.parametrize("depth", ["8 bits", "floating point"])
+def test_other_pages_are_told_once(depth: str) -> None:
+    """By whoever looked at the file, not again by whoever decodes it; whichever library opens it."""
+    pages = load_vips().Image.black(64, 96, bands=3).copy(interpretation="srgb")
+    pages = pages if depth == "8 bits" else pages.colourspace("scrgb").copy()
+    pages.set_type(load_vips().GValue.gint_type, "page-height", 48)
+    message = prepare([("fax.tif", bytes((pages + 200 if depth == "8 bits" else pages + 0.5).tiffsave_buffer()))])
+    assert [note for note in message.warnings if "page" in note] == [
+        "fax.tif: has several pages; the first one is sent"
+    ]
+
+
+def test_a_place_that_leads_to_no_page_is_none(look: Look) -> None:
+    """Old scanners wrote rubbish where the second page's place stands; viewers show the first page."""
+    data = bytearray(picture("TIFF"))
+    (first,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, first)
+    struct.pack_into("<I", data, first + 2 + 12 * entries, 9)
+    info = look(bytes(data))
+    assert (info.width_px, info.height_px, info.notes) == (40, 24, ())
 
 
 @pytest.mark.parametrize(

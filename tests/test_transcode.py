@@ -322,8 +322,10 @@ def test_lettering_becomes_a_gif_where_that_fits_and_keeps_its_colour_whole_wher
     source = _source(_screenshot(), msgspec.structs.replace(profile, image=small))
     roomy = source.render(200_000)
     assert (roomy.format, roomy.width_px) == ("gif", 576) and roomy.quality > 85
-    tight = source.render(roomy.size_bytes // 3)
-    assert (tight.format, tight.width_px) == ("jpeg", 576) and tight.size_bytes <= roomy.size_bytes // 3
+    fewer = source.render(roomy.size_bytes // 4)
+    assert (fewer.format, fewer.width_px) == ("gif", 576) and fewer.size_bytes <= roomy.size_bytes // 4
+    tight = source.render(roomy.size_bytes // 8)
+    assert tight.format == "jpeg" and tight.size_bytes <= roomy.size_bytes // 8
     with Image.open(io.BytesIO(tight.data)) as image:
         assert {layer[1:3] for layer in image.layer} == {(1, 1)}  # type: ignore[attr-defined]
 

@@ -524,6 +524,17 @@ def test_one_picture_that_somebody_talks_about_stands_as_long(
     assert len(_sound(part)) == pytest.approx(8 * 8000, abs=2400)
 
 
+@pytest.mark.parametrize("frames", [1, 12])
+def test_pictures_that_end_long_before_the_sound(make: Callable[[str, str], bytes], frames: int) -> None:
+    """Ogg does not say how many frames it has: those that VMAF should look at may all lie after the last one."""
+    shown = f"-f lavfi -i testsrc2=size=320x180:rate=25,trim=end_frame={frames}"
+    tone = "-f lavfi -i sine=frequency=500:sample_rate=22050:duration=15"
+    part = _prepared(make(f"{shown} {tone} -map 0 -map 1 -c:v libtheora -c:a libvorbis", "ogg"))
+    assert (part.kind, part.width_px, part.height_px) == (Kind.VIDEO, 320, 180)
+    assert part.duration_s == pytest.approx(15, abs=0.1)
+    assert len(_sound(part)) == pytest.approx(15 * 8000, abs=2400)
+
+
 def test_a_clip_of_one_frame_becomes_a_picture(sample_media: Path) -> None:
     part = _one(prepare([sample_media / "formats/one-frame.mp4"]))
     assert part.content_type == "image/jpeg"

@@ -191,10 +191,13 @@ def _opened(content: Content, format_slug: str, image: Image.Image) -> MediaInfo
 
 
 def _has_more(image: Image.Image) -> bool:
-    """Whether there is a second page; counting them all takes minutes in a file made to harm."""
+    """Whether there is a second page; counting them all takes minutes in a file made to harm.
+
+    A place that leads to no page is none: viewers show what stands before it.
+    """
     try:
         image.seek(1)
-    except EOFError:
+    except FOREIGN_ERRORS:
         return False
     return True
 

@@ -86,6 +86,11 @@ class _OfVips(ImageFile.ImageFile):
                 self.info["icc_profile"] = found.get("icc-profile-data")
             self.n_frames = found.get("n-pages") if found.get_typeof("n-pages") else 1
 
+    def seek(self, frame: int) -> None:
+        """Only the first page is decoded; raises EOFError for one that there is not."""
+        if frame >= self.n_frames:
+            raise EOFError(f"there is no page {frame + 1}")
+
     def load(self) -> Any:
         """Decode."""
         if self._pixels is not None:

@@ -37,7 +37,8 @@ from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image.colour import ground_note
 from mmsprep.transcode.image.frames import Animation, read_animation
-from mmsprep.transcode.image.gif import MOST_COLOURS, MOST_REPEATS, indexed, write_gif
+from mmsprep.transcode.image.gif import MOST_REPEATS, indexed, write_gif
+from mmsprep.transcode.image.palette import MOST_COLOURS, palette_of
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
 
@@ -316,12 +317,11 @@ class _Gifs:
         mosaic = Image.new("RGB", (width, height * len(shown)))
         for row, image in enumerate(shown):
             mosaic.paste(image, (0, row * height))
-        exact = mosaic.getcolors(MOST_COLOURS)
-        if exact:
-            return mosaic.quantize(len(exact)), len(exact)
+        if mosaic.getcolors(MOST_COLOURS):
+            return palette_of(mosaic)
         thin = min(1.0, math.sqrt(_PALETTE_PIXELS / (mosaic.width * mosaic.height)))
         size = max(1, round(mosaic.width * thin)), max(1, round(mosaic.height * thin))
-        return mosaic.resize(size, Image.Resampling.NEAREST).quantize(MOST_COLOURS), MOST_COLOURS
+        return palette_of(mosaic.resize(size, Image.Resampling.NEAREST))
 
     def _encode(self, setting: _Setting) -> bytes:
         if setting not in self._made:

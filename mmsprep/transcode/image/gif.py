@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from PIL import GifImagePlugin, Image
 
 _TABLE_COLOURS = 256
-MOST_COLOURS = 255
-"""Of a GIF's table of 256 one is what is transparent."""
 MOST_REPEATS = 65_535
 _LONGEST_MS = 655_350
 """How often all of it repeats is 16 bits, a frame's time 16 bits of hundredths of a second (GIF89a, Netscape)."""

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from mmsprep.formats import FORMATS, wbmp
 from mmsprep.model import Action, Curve, CurvePoint, Rendition, Source
+from mmsprep.transcode.image.palette import few_coloured_gif
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
 
 _SCALES = (1.0, 0.75, 0.56, 0.42, 0.32, 0.24, 0.18, 0.12)
 """Of the sides, each about three quarters of the one before."""
-_COLOURS = (256, 64, 16)
-"""Of the palette."""
+BITS = (2, 3, 4, 5, 6, 8)
+"""Of a pixel: so many of them tell a palette's colours apart."""
+EVERY_SIZE = dict.fromkeys(_SCALES, BITS)
+_ALIKE = 99.0
+"""Of quality: from here on the score is blind."""
 _SMALLEST_PX = 8
 _SMALLER_COSTS = 0.5
 """Pixels, the shortest side of a rung; points of quality that a rung is worth less than the next larger one at least.
@@ -96,20 +100,32 @@ class LadderSource(Source):
 
 
 def gif_source(
-    image: Image.Image, floor_quality: float, notes: tuple[str, ...], scales: tuple[float, ...] = _SCALES
+    image: Image.Image,
+    floor_quality: float,
+    notes: tuple[str, ...],
+    limit_bytes: int,
+    sizes: Mapping[float, Sequence[int]] = EVERY_SIZE,
 ) -> LadderSource:
-    """A GIF of the picture: fewer pixels and fewer colours the fewer bytes there are."""
+    """A GIF of the picture: fewer pixels and fewer colours the fewer bytes there are.
+
+    ``sizes`` are shares of the sides, the largest first, and how many bits a pixel may have at each. More bits are not
+    tried where fewer are over ``limit_bytes`` already.
+    """
 
     def encode_all() -> list[_Rung]:
         reference = Reference(image)
+        small = {scale: _scaled(image, scale) for scale in sizes if _is_seen(image, scale)}
         rungs: list[_Rung] = []
-        for colours in _COLOURS:
+        for bits in BITS:
+            if rungs and len(rungs[-1].data) > limit_bytes:
+                break
             best = math.inf
-            for small in _sizes(image, scales):
-                rung = _gif_rung(reference, small, colours)
-                # Shrinking hides the bands of a coarse palette; it is no gain.
-                rungs.append(replace(rung, quality=max(0.0, min(rung.quality, best))))
-                best = rungs[-1].quality - _SMALLER_COSTS
+            for scale, scaled in small.items():
+                if bits in sizes[scale]:
+                    rung = _gif_rung(reference, scaled, bits)
+                    # Shrinking hides the bands of a coarse palette; it is no gain.
+                    rungs.append(replace(rung, quality=max(0.0, min(rung.quality, best))))
+                    best = rungs[-1].quality - _SMALLER_COSTS
         return rungs
 
     return LadderSource("gif", image.size, floor_quality, encode_all, notes)
@@ -120,22 +136,26 @@ def bitmap_source(image: Image.Image, notes: tuple[str, ...]) -> LadderSource:
 
     def encode_all() -> list[_Rung]:
         quality = _BITMAP_QUALITY / image.width
-        return [_Rung(small.size, wbmp.encode(small), quality * small.width) for small in _sizes(image)]
+        small = [_scaled(image, scale) for scale in _SCALES if _is_seen(image, scale)]
+        return [_Rung(one.size, wbmp.encode(one), quality * one.width) for one in small]
 
     return LadderSource("wbmp", image.size, 0.0, encode_all, notes)
 
 
-def _gif_rung(reference: Reference, image: Image.Image, colours: int) -> _Rung:
-    out = io.BytesIO()
-    image.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(out, "GIF", optimize=True)
-    shown = Image.open(io.BytesIO(out.getvalue())).convert("RGB")
-    return _Rung(image.size, out.getvalue(), reference.score(shown))
+def _gif_rung(reference: Reference, image: Image.Image, bits: int) -> _Rung:
+    data = few_coloured_gif(image, bits)
+    shown = Image.open(io.BytesIO(data)).convert("RGB")
+    quality = reference.score(shown) - reference.colour_lost(shown)
+    if quality > _ALIKE:
+        # The score cannot tell these apart: the nearer one is worth more, the picture itself most.
+        off = ImageStat.Stat(ImageChops.difference(image.convert("RGB"), shown)).rms
+        quality = _ALIKE + (100.0 - _ALIKE) * math.exp(-max(off))
+    return _Rung(image.size, data, quality)
 
 
-def _sizes(image: Image.Image, scales: tuple[float, ...] = _SCALES) -> list[Image.Image]:
-    small = [
-        shrunk(image, (round(image.width * scale), round(image.height * scale)))
-        for scale in scales[1:]
-        if min(image.size) * scale >= _SMALLEST_PX
-    ]
-    return [image, *small]
+def _is_seen(image: Image.Image, scale: float) -> bool:
+    return scale == 1.0 or min(image.size) * scale >= _SMALLEST_PX
+
+
+def _scaled(image: Image.Image, scale: float) -> Image.Image:
+    return shrunk(image, (round(image.width * scale), round(image.height * scale)))

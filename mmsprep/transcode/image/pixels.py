@@ -91,9 +91,8 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
     """
     with foreign_errors(attachment, info):
         image = open_image(attachment, info, settings)
-        notes = _page_notes(image, info)
-        if rules.animations == "best-frame" and is_animation(info):
-            notes = (*notes, _seek_best_frame(image, info))
+        shows_best = rules.animations == "best-frame" and is_animation(info)
+        notes = (_seek_best_frame(image, info),) if shows_best else ()
         full_px = image.size
         size_px = target_size(image.width, image.height, rules)
         drafted = image.draft(None, (math.ceil(size_px[0] * _DRAFT_MARGIN), math.ceil(size_px[1] * _DRAFT_MARGIN)))
@@ -117,15 +116,13 @@ def decode_whole(
     """
     with foreign_errors(attachment, info):
         image = open_image(attachment, info, settings)
-        notes = _page_notes(image, info)
         icc_profile = image.info.get("icc_profile")
         deep = _sixteen_bits(image, attachment, info)
         image.load()
         turn = _UPRIGHT.get(_orientation(image))
         image = colour.plain_mode(plain_colours(image, info.coding, deep))
         image = image.transpose(turn) if turn is not None else image
-        image, colour_notes = colour.clean(image, None if info.coding else icc_profile, rules.background)
-        return image, (*notes, *colour_notes)
+        return colour.clean(image, None if info.coding else icc_profile, rules.background)
 
 
 def is_animation(info: MediaInfo) -> bool:
@@ -328,14 +325,3 @@ def _orientation(image: Image.Image) -> int:
     with suppress(Exception):
         orientation = image.getexif().get(ExifTag.Orientation, 1)
     return orientation
-
-
-def _page_notes(image: Image.Image, info: MediaInfo) -> tuple[str, ...]:
-    if info.format in ("tiff", "heic"):
-        pages = getattr(image, "n_frames", 1)
-        if pages > 1:
-            what = "page" if info.format == "tiff" else "picture"
-            return (f"{'first' if what == 'page' else 'main'} {what} of {pages}",)
-    if info.format == "dng":
-        return (f"the camera's own preview ({image.width} x {image.height}), not the raw data",)
-    return ()

@@ -12,11 +12,15 @@ from PIL import Image
 from mmsprep.model import Curve, CurvePoint, Rendition, Source
 from mmsprep.profile import Profile
 from mmsprep.transcode.image import pixels
-from mmsprep.transcode.image.ladder import LadderSource, bitmap_source, gif_source
+from mmsprep.transcode.image.ladder import BITS, LadderSource, bitmap_source, gif_source
 from mmsprep.transcode.image.photo import PhotoSource
 
 _GRAPHIC_FLOOR = 35.0
 """Quality (0..100) that lettering and drawings are not sent below. Set by hand."""
+_USUAL = {1.0: BITS}
+_LARGER = {1.0: BITS, 0.8: BITS[:2]}
+"""Which sizes of a drawing are tried as a GIF, in shares of the sides, and how many bits a pixel at each: a larger size
+helps lettering before more colours do."""
 _SHARP_ENOUGH, _LEGIBLE = 93.0, 80.0
 _LEAST_SHOWN = 0.01
 _LEGIBLE_SHRINK, _WELL_READ = 2.5, 70.0
@@ -31,16 +35,23 @@ def source_of(picture: pixels.Picture, profile: Profile) -> Source:
     """A source for a picture, by what it is and what the profile takes."""
     rules = profile.image
     image = _bare(picture.image)
+    limit_bytes = profile.message.limit_bytes
     best_shown = max(picture.shown, picture.larger_shown if picture.larger else 0.0)
     source: Source
     floor = max(rules.floor_quality, _GRAPHIC_FLOOR) if picture.graphic else rules.floor_quality
     if "jpeg" not in rules.targets:
-        source = gif_source(image, rules.floor_quality, ()) if "gif" in rules.targets else bitmap_source(image, ())
+        source = (
+            gif_source(image, rules.floor_quality, (), limit_bytes)
+            if "gif" in rules.targets
+            else bitmap_source(image, ())
+        )
     else:
         source = photo = PhotoSource(image, floor_quality=floor, graphic=picture.graphic)
         if picture.graphic and "gif" in rules.targets:
-            gif = gif_source(image, floor, (), scales=(1.0,))
-            larger = gif_source(_bare(picture.larger), floor, (), scales=(1.0,)) if picture.larger else None
+            gif = gif_source(image, floor, (), limit_bytes, sizes=_USUAL)
+            larger = (
+                gif_source(_bare(picture.larger), floor, (), limit_bytes, sizes=_LARGER) if picture.larger else None
+            )
             source = _GraphicSource(photo, gif, larger, picture.shown / max(best_shown, _LEAST_SHOWN))
     return _AsShown(source, picture, best_shown)
 

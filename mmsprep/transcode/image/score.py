@@ -31,6 +31,9 @@ _C = 170.0
 """Of squared gradients of 8 bits: GMSD's own constant (Xue et al., 2014)."""
 _SMALLEST_HALVED_PX = 16
 """Pixels of the shortest side."""
+_PLACE_PX, _GONE, _GONE_WEIGHT = 4, 50.0, 0.7
+"""The side of a place; levels of 255 that its colour may be off, and points of SSIMULACRA2 for each level more
+(``benchmarks/drawn_quality.py``)."""
 _AVERAGED_PX = (1, 2, 4, 8)
 _ERROR_WEIGHTS = (7.04, 8.79, 6.06, 2.30)
 """Points of SSIMULACRA2 for each unit of the logarithm of the error where so many pixels are one. Fitted to differences
@@ -51,6 +54,10 @@ class Reference:
     @cached_property
     def _averages(self) -> tuple[_Plane, ...]:
         return _averages(self._image)
+
+    @cached_property
+    def _places(self) -> _Plane:
+        return _chroma(self._image)
 
     def error(self, candidate: Image.Image) -> float:
         """How far ``candidate`` is off, to rank encodes of this picture in different sizes: less is nearer."""
@@ -79,6 +86,13 @@ class Reference:
         """How near ``candidate`` is to the reference: 90 hard to tell apart, 70 high, 50 medium, 30 low."""
         return quality_of(self.features(candidate))
 
+    def colour_lost(self, candidate: Image.Image) -> float:
+        """Points to take from the score, which sees luma alone, where a colour is gone from some place."""
+        if candidate.size != self._image.size:
+            candidate = candidate.resize(self._image.size, Image.Resampling.BICUBIC)
+        off = np.hypot(*(self._places - _chroma(candidate)))
+        return _GONE_WEIGHT * max(0.0, float(off.max()) - _GONE)
+
 
 def quality_of(features: tuple[float, float, float]) -> float:
     """The calibrated mapping from features to the score: it falls as any of them grows."""
@@ -95,6 +109,12 @@ def _averages(image: Image.Image) -> tuple[_Plane, ...]:
     """Luma at full size, and where several pixels are one."""
     luma = image.convert("L")
     return tuple(np.asarray(luma.reduce(side) if side > 1 else luma, np.float32) for side in _AVERAGED_PX)
+
+
+def _chroma(image: Image.Image) -> _Plane:
+    """Both planes of chroma, four by four pixels as one."""
+    small = image.convert("YCbCr").reduce(_PLACE_PX)
+    return np.moveaxis(np.asarray(small, np.float32)[..., 1:], -1, 0)
 
 
 def _gradients(image: Image.Image) -> tuple[_Plane, _Plane]:

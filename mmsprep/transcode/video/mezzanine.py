@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import Any
@@ -156,31 +157,20 @@ def decode_mezzanine(
     fps = _frame_rate(info.frame_rate_fps, min(rules.max_fps, _MOST_FPS))
     shown_px = info.width_px or 320, info.height_px or 240
     size_px = allowed_px(*shown_px, rules)
-    options: dict[str, str | float] = {"t": longest_s}
-    shrinks_to = max(size_px) / max(shown_px)
-    if unfiltered := next((frames for most, frames in _UNFILTERED if shrinks_to <= most), ""):
-        options["skip_loop_filter"] = unfiltered
     made = _made(size_px, within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
-    shown = upright_pictures(attachment, info, workspace, **options).filter("fps", f"{fps:.6f}", start_time=0)
-    if info.is_single_frame:
-        # One picture that somebody talks about stands for as long as they do, and costs what such a clip does.
-        standing_s = min(info.duration_s or 0.0, longest_s)
-        shown = shown.filter("tpad", stop_mode="clone", stop_duration=f"{standing_s:.3f}")
-        shown = shown.filter("trim", end=f"{standing_s:.3f}")
-    shown = shown.filter_multi_output("split")
-    sampled = shown[1].filter("select", made.sampling.expression)
     look = Look(info, matrix_of(size_px), tables_of(info, workspace), background)
     see_through = workspace.new_path(".gray")
-    if info.has_alpha:
-        sampled = sampled.filter_multi_output("split")
-        alpha = sampled[1].filter("format", "rgba").filter("alphaextract").filter("scale", 32, 32, flags="area")
-    outputs = _outputs(
-        plain(shown[0], look, size_px), plain(sampled[0] if info.has_alpha else sampled, look, made.display_px), made
+    decode = partial(
+        _decode, attachment, look, longest_s=longest_s, fps=fps, see_through=see_through, workspace=workspace
     )
-    if info.has_alpha:
-        outputs.append(alpha.output(str(see_through), f="rawvideo", pix_fmt="gray", fps_mode="passthrough"))
-    with naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name):
-        done = ffmpeg.run(workspace, graph.merge_outputs(*outputs))
+    try:
+        done = decode(made)
+    except Damaged:
+        if not (made.sampling.first and workspace.size_bytes(made.picture)):
+            raise
+        # Its pictures end before the first reference, however long it says that they go on: a title, and then sound.
+        made = replace(made, sampling=replace(made.sampling, first=0))
+        done = decode(made)
     frame_count = done.frame_count
     if not frame_count:
         raise Damaged(attachment.name, "has no picture that decodes")
@@ -194,6 +184,45 @@ def decode_mezzanine(
     mezzanine = _mezzanine(made, fps, frame_count, decoded_s < longest_s - 1, look.matrix == "bt709", workspace)
     seen = info.has_alpha and min(workspace.read(see_through), default=255) < _OPAQUE
     return replace(mezzanine, see_through=seen)
+
+
+def _decode(
+    attachment: Attachment,
+    look: Look,
+    made: _Made,
+    *,
+    longest_s: float,
+    fps: float,
+    see_through: Path,
+    workspace: Workspace,
+) -> ffmpeg.Completed:
+    """One run over the whole clip, ``longest_s`` at most, for all that is ``made``; in ``see_through`` comes
+    what is transparent in the references, where anything can be."""
+    info = look.info
+    options: dict[str, str | float] = {"t": longest_s}
+    shrinks_to = max(made.size_px) / max(info.width_px or 320, info.height_px or 240)
+    if unfiltered := next((frames for most, frames in _UNFILTERED if shrinks_to <= most), ""):
+        options["skip_loop_filter"] = unfiltered
+    shown = upright_pictures(attachment, info, workspace, **options).filter("fps", f"{fps:.6f}", start_time=0)
+    if info.is_single_frame:
+        # One picture that somebody talks about stands for as long as they do, and costs what such a clip does.
+        standing_s = min(info.duration_s or 0.0, longest_s)
+        shown = shown.filter("tpad", stop_mode="clone", stop_duration=f"{standing_s:.3f}")
+        shown = shown.filter("trim", end=f"{standing_s:.3f}")
+    shown = shown.filter_multi_output("split")
+    sampled = shown[1].filter("select", made.sampling.expression)
+    if info.has_alpha:
+        sampled = sampled.filter_multi_output("split")
+        alpha = sampled[1].filter("format", "rgba").filter("alphaextract").filter("scale", 32, 32, flags="area")
+    outputs = _outputs(
+        plain(shown[0], look, made.size_px),
+        plain(sampled[0] if info.has_alpha else sampled, look, made.display_px),
+        made,
+    )
+    if info.has_alpha:
+        outputs.append(alpha.output(str(see_through), f="rawvideo", pix_fmt="gray", fps_mode="passthrough"))
+    with naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name):
+        return ffmpeg.run(workspace, graph.merge_outputs(*outputs))
 
 
 def _made(size_px: tuple[int, int], display_px: tuple[int, int], frames: int, workspace: Workspace) -> _Made:
