@@ -79,6 +79,13 @@ class Ask:
             points = (*points, CurvePoint(most, self.quality_at(most)))
         return replace(self, points=points)
 
+    def with_original(self, size_bytes: int) -> Ask:
+        """The same, of one that goes as it is from ``size_bytes`` on: no byte less buys anything of what that is worth."""
+        points = [point for point in self.points if point.size_bytes < size_bytes - 1]
+        if points and not self.steps:
+            points.append(CurvePoint(size_bytes - 1, self.quality_at(size_bytes - 1)))
+        return replace(self, points=(*points, CurvePoint(size_bytes, PERFECT)))
+
     def learnt(self, made: Rendition) -> Ask:
         """The same, after an encode: what it lost more or less than foretold, every other size does in proportion.
 
@@ -162,47 +169,51 @@ def divide_asks(asks: Sequence[Ask], budget_bytes: int, least: float = 0.0) -> l
 
 
 def _spend_where_it_gains_most(asks: Sequence[Ask], sizes: list[int], left_bytes: int) -> list[int]:
-    """Raise ``sizes`` along each curve's concave hull, steepest segment first."""
-    hulls = [_hull(ask, size) for ask, size in zip(asks, sizes, strict=True)]
-    segments = sorted(
-        (
+    """Raise ``sizes`` along each curve's concave hull, steepest segment first.
+
+    A hull has only what is within reach: part of the way to an original that may stay buys less than the hull says.
+    """
+    while left_bytes > 0:
+        hulls = [_hull(ask, size, size + left_bytes) for ask, size in zip(asks, sizes, strict=True)]
+        segments = sorted(
             (
-                -ask.priority * (after.quality - before.quality) / (after.size_bytes - before.size_bytes),
-                place,
-                after,
-            )
-            for place, (ask, hull) in enumerate(zip(asks, hulls, strict=True))
-            for before, after in pairwise(hull)
-        ),
-        key=lambda segment: segment[:2],
-    )
-    for _, place, after in segments:
-        wanted = after.size_bytes - sizes[place]
-        granted = wanted if wanted <= left_bytes else _usable(asks[place], sizes[place], left_bytes)
-        sizes[place] += granted
-        left_bytes -= granted
+                (-ask.priority * _slope(before, after), place, after)
+                for place, (ask, hull) in enumerate(zip(asks, hulls, strict=True))
+                for before, after in pairwise(hull)
+            ),
+            key=lambda segment: segment[:2],
+        )
+        if not segments:
+            break
+        for _, place, after in segments:
+            wanted = after.size_bytes - sizes[place]
+            if wanted > left_bytes:
+                break
+            sizes[place] += wanted
+            left_bytes -= wanted
+        else:
+            break
     return sizes
 
 
-def _usable(ask: Ask, size_bytes: int, left_bytes: int) -> int:
-    """How much of ``left_bytes`` this one can use beyond ``size_bytes``."""
-    reach = size_bytes + left_bytes
-    if not ask.steps:
-        return max(0, min(reach, ask.points[-1].size_bytes) - size_bytes)
-    return max((p.size_bytes - size_bytes for p in ask.points if size_bytes < p.size_bytes <= reach), default=0)
-
-
-def _hull(ask: Ask, size_bytes: int) -> list[CurvePoint]:
-    """The upper concave hull of the curve from ``size_bytes`` on."""
+def _hull(ask: Ask, size_bytes: int, reach_bytes: int) -> list[CurvePoint]:
+    """The upper concave hull of the curve from ``size_bytes`` to ``reach_bytes``."""
     start = CurvePoint(size_bytes, ask.quality_at(size_bytes))
     hull = [start]
-    for point in _sampled(ask):
+    for point in _within(ask, reach_bytes):
         if point.size_bytes <= size_bytes or point.quality <= start.quality:
             continue
         while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], point):
             hull.pop()
         hull.append(point)
     return hull
+
+
+def _within(ask: Ask, reach_bytes: int) -> list[CurvePoint]:
+    if ask.steps or not ask.points[0].size_bytes < reach_bytes < ask.points[-1].size_bytes:
+        return [point for point in _sampled(ask) if point.size_bytes <= reach_bytes]
+    below = [point for point in _sampled(ask) if point.size_bytes < reach_bytes]
+    return [*below, CurvePoint(reach_bytes, ask.quality_at(reach_bytes))]
 
 
 def _sampled(ask: Ask) -> Sequence[CurvePoint]:

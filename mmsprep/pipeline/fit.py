@@ -460,9 +460,7 @@ def _ask(candidate: Candidate, keep: bool) -> Ask:
     with candidate.about():
         source = candidate.opened()
         curve = source.curve()
-    points = rising(curve)
+    ask = Ask(rising(curve), curve.steps, candidate.floor_quality(source), candidate.priority, curve.whole_bytes)
     if original is not None:
-        smaller = [point for point in points if point.size_bytes < original.size_bytes]
-        points = (*smaller, CurvePoint(original.size_bytes, PERFECT))
-    ask = Ask(points, curve.steps, candidate.floor_quality(source), candidate.priority, curve.whole_bytes)
+        ask = ask.with_original(original.size_bytes)
     return ask if candidate.source_bytes is None else ask.no_larger_than(candidate.source_bytes)
