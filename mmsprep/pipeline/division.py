@@ -80,7 +80,7 @@ class Ask:
         return replace(self, points=points)
 
     def with_original(self, size_bytes: int) -> Ask:
-        """The same, of one that goes as it is from ``size_bytes`` on: no byte less buys anything of what that is worth."""
+        """The same, of one that goes as it is from ``size_bytes`` on: less buys nothing of what that is worth."""
         points = [point for point in self.points if point.size_bytes < size_bytes - 1]
         if points and not self.steps:
             points.append(CurvePoint(size_bytes - 1, self.quality_at(size_bytes - 1)))
