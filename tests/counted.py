@@ -48,7 +48,7 @@ _SHUT_IN = f"""
 {_COUNT}
 def _become(program, words, become=os.execv):
     _tell({{descriptor}})
-    become(program, [*words, "{{descriptor}}"] if words[-1].endswith("counted_child.py") else words)
+    become(program, [*words, "{{descriptor}}"] if words[-1].endswith("decoder_child.py") else words)
 
 os.execv = _become
 {cage._SHUT_IN}
@@ -65,7 +65,11 @@ class _Answers:
         _tell(int(sys.argv[-1]))
         self._stream.flush()
 
-os.fdopen = lambda *how, open=os.fdopen: _Answers(open(*how))
+def _first(*how, open=os.fdopen):
+    os.fdopen = open  # the worker's line to answer by is the first that it opens
+    return _Answers(open(*how))
+
+os.fdopen = _first
 from runpy import run_path
 run_path({str(worker._CHILD)!r}, run_name="__main__")
 """
@@ -123,7 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """From now on every cage is counted in."""
     folder = TemporaryDirectory(prefix="counted-")
     config.add_cleanup(folder.cleanup)
-    script = Path(folder.name, "counted_child.py")
+    script = Path(folder.name, "decoder_child.py")
     script.write_text(_CHILD)
     worker._CHILD = script
     process._start = _start  # type: ignore[assignment]
