@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import postgresql
 import pytest
+from forked import Forked, forking
 
 import mmsprep
 from mmsprep.model import Attachment, MediaInfo
@@ -114,6 +115,16 @@ def chromium() -> Iterator[Any]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def forked() -> Iterator[Forked | None]:
+    """The command without loading it each time; none where processes do not fork."""
+    if not hasattr(os, "fork"):
+        yield None
+        return
+    with forking() as one:
+        yield one
 
 
 @pytest.fixture

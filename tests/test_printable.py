@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 from deadlines import program
+from forked import Forked
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import answers, gateway, http
@@ -71,13 +72,16 @@ Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Run the command in a process of its own, with the strangers' files in its folder."""
+def run(environment: dict[str, str], tmp_path: Path, forked: Forked | None) -> Run:
+    """Run the command in a process of its own, with the strangers' files in its folder; started afresh where Python's
+    own variables are given."""
 
     def ran(*arguments: str | bytes | Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "mmsprep", *map(os.fsdecode, arguments)]
+        words = [*map(os.fsdecode, arguments)]
+        if forked and not any(name.startswith(("PYTHON", "LC_")) for name in variables):
+            return forked.run(words, environment=environment | variables, folder=tmp_path)
         return subprocess.run(
-            command,
+            [sys.executable, "-m", "mmsprep", *words],
             capture_output=True,
             check=False,
             timeout=300,
