@@ -31,7 +31,7 @@ from mmsprep.settings import Settings
 from mmsprep.tools.ffmpeg import executable
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image.viewing import SEEN_LONG_PX, SEEN_SHORT_PX
-from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode
+from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, first_pass
 from mmsprep.transcode.video.mezzanine import DISPLAY_LONG_PX, decode_mezzanine
 from mmsprep.transcode.video.model import (
     PROBE_QP,
@@ -43,8 +43,7 @@ from mmsprep.transcode.video.model import (
     seen_quality,
     usual_long_px,
 )
-from mmsprep.transcode.video.search import find, probe_measured
-from mmsprep.transcode.video.vmaf import vmaf_of
+from mmsprep.transcode.video.search import Made, find, probe_measured
 
 _SECONDS, _FPS, _FRAMES = 2, 12, (5, 16)
 _WIDTHS_PX, _CRFS = (176, 320, 512), (20, 28, 36)
@@ -107,7 +106,7 @@ def _forecasts(clip: Path) -> list[Forecast]:
     (looked,) = inspect([clip])
     if rules is None or looked.info is None:
         return []
-    made = []
+    forecasts = []
     with Workspace(Settings()) as workspace:
         attachment = Attachment(0, clip.name, clip.stat().st_size, path=clip)
         mezzanine = decode_mezzanine(attachment, looked.info, rules, max(_LIMITS_BYTES), workspace)
@@ -117,20 +116,22 @@ def _forecasts(clip: Path) -> list[Forecast]:
         for limit_bytes in _LIMITS_BYTES:
             kbps = min(limit_bytes * 8 / 1000 / mezzanine.picture_s, rules.max_rate_kbps)
             settings = ClipSettings(rules, None, (0, 0), 1, mezzanine.picture_s)
-            trial = find(mezzanine, hard, probe, settings, kbps, workspace)
-            data = encode(mezzanine, None, trial.settings, (kbps, PSY_RD), trial.first.log, workspace)
-            inner, every = trial.settings.inner_px(mezzanine), trial.settings.every
-            path = workspace.put(data, f".{rules.format}")
-            measured = vmaf_of(path, "mov", mezzanine, every, inner, workspace)
+
+            def made(settings: ClipSettings, kbps: float) -> Made:
+                log = first_pass(mezzanine, settings, kbps, workspace)
+                encoded = encode(mezzanine, None, settings, (kbps, PSY_RD), log, workspace)
+                return Made(kbps, len(encoded.data) * 8 / 1000 / mezzanine.picture_s, encoded)
+
+            measured = find(mezzanine, hard, probe, settings, kbps, made, workspace).seen or 0.0
             px = usual_long_px(hard, kbps, mezzanine.long_px)
             terms = (1.0, hard.offset, (quantiser(hard, px, 1, kbps) - PROBE_QP) / 10)
             vmafs = predicted_vmaf(hard, kbps, px), foreseen_vmaf(hard, kbps, px), measured
-            made.append(Forecast(clip.name, *vmafs, terms))
+            forecasts.append(Forecast(clip.name, *vmafs, terms))
             print(
                 f"{clip.name[:24]:24}{limit_bytes:9,} bytes: model {vmafs[0]:5.1f}, foreseen {vmafs[1]:5.1f},", end=" "
             )
             print(f"measured {measured:5.1f}", flush=True)
-    return made
+    return forecasts
 
 
 def _print_forecasts(found: list[Forecast]) -> None:

@@ -218,9 +218,9 @@ def _encoded(
     factor = long_px / mezzanine.long_px
     size = (round(mezzanine.width_px * factor / 2) * 2, round(mezzanine.height_px * factor / 2) * 2)
     settings = ClipSettings(rules, None, size, every, mezzanine.picture_s)
-    first = first_pass(mezzanine, settings, kbps, clip.workspace)
+    log = first_pass(mezzanine, settings, kbps, clip.workspace)
     for _ in range(_ATTEMPTS):
-        data = encode(mezzanine, None, settings, (kbps, 0.5), first.log, clip.workspace)
+        data = encode(mezzanine, None, settings, (kbps, 0.5), log, clip.workspace).data
         if len(data) <= _OVER * most_bytes:
             return clip.workspace.put(data, ".3gp")
         kbps *= most_bytes / len(data)

@@ -20,7 +20,7 @@ from mmsprep.profile import load_profile, profile_folder
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.transcode.sound.speech import Material
-from mmsprep.transcode.video.encode import ClipSettings, FirstPass
+from mmsprep.transcode.video.encode import ClipSettings, Encoded
 from mmsprep.transcode.video.model import (
     PROBE_QP,
     Hardness,
@@ -38,7 +38,7 @@ from mmsprep.transcode.video.model import (
     usual_long_px,
     vmaf_at,
 )
-from mmsprep.transcode.video.search import Trial, beside_px, past_the_best
+from mmsprep.transcode.video.search import Made, Trial, beside_px, past_the_best
 from mmsprep.transcode.video.sound_track import best_step, steps
 
 _HARD = Hardness(probe_kbps=45, probe_long_px=256, display_long_px=1280)
@@ -92,7 +92,7 @@ def test_a_size_is_tried_beside_the_best_only_where_its_quantiser_is_not_to_be_t
     rules = load_profile("smsglobal").video
     assert rules
     trials = [
-        Trial(ClipSettings(rules, None, (px, px), 1, 9.0), FirstPass(Path(), Path(), 50.0, qp, 0.5, 0.0), 50.0)
+        Trial(ClipSettings(rules, None, (px, px), 1, 9.0), Made(50.0, 50.0, Encoded(b"clip", qp)), 50.0)
         for px in tried_px
     ]
     best = data.draw(st.sampled_from(trials))
@@ -110,7 +110,7 @@ def test_a_size_is_tried_beside_the_best_only_where_its_quantiser_is_not_to_be_t
 def test_no_size_is_tried_that_makes_an_extreme_quantiser_more_extreme(qp: float, best_px: int, other_px: int) -> None:
     rules = load_profile("smsglobal").video
     assert rules
-    first = FirstPass(Path(), Path(), 50.0, qp, 0.5, 0.0)
+    first = Made(50.0, 50.0, Encoded(b"clip", qp))
     best = Trial(ClipSettings(rules, None, (best_px, best_px), 1, 9.0), first, 50.0)
     if past_the_best(other_px, best):
         assert (other_px - best_px) * (qp - 32) > 0 and not 26 <= qp <= 41

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from mmsprep.errors import MmsprepError
 from mmsprep.formats import FORMATS
 from mmsprep.model import SHORTEST_SOUND_S, Action, Attachment, Kind, MediaInfo, Plan, Reason, ReasonCode, Rendition
-from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -60,29 +59,15 @@ def not_heard(rendition: Rendition, workspace: Workspace) -> str:
     return ""
 
 
-def not_seen(rendition: Rendition, found: float | None, workspace: Workspace) -> str:
+def not_seen(rendition: Rendition, found: float | None) -> str:
     """What is wrong with what ``rendition`` shows; "" for nothing.
 
     Args:
-        rendition: what was encoded; a clip is decoded here.
-        found: the contrast of a picture that was read back.
-        workspace: room, and the ffmpeg.
-
-    Raises:
-        ToolError: it does not decode.
+        rendition: what was encoded.
+        found: the contrast of what was read back.
     """
     if rendition.contrast is None or rendition.contrast < _CLEAR:
         return ""
-    if FORMATS[rendition.format].kind is Kind.VIDEO:
-        from mmsprep.seeing.contrast import frames_contrast
-
-        path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
-        # Where a key frame shows something already, nobody needs the rest.
-        for options in ({"skip_frame": "nokey"}, {}):
-            found = frames_contrast(ffmpeg.safe_input(path, rendition.format, **options).video, workspace)
-            if found >= _PLAIN:
-                break
-        path.unlink()
     return "is nothing but one colour, and what it was made from is not" if (found or 0.0) < _PLAIN else ""
 
 

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import ffmpeg as graph
+
 from mmsprep.errors import (
     AttachmentError,
     Damaged,
@@ -78,11 +80,11 @@ def verify(source: Attachment, rendition: Rendition, profile: Profile, workspace
         _check_rules(name, rendition, profile, found.info)
         if rendition.action is Action.TRANSCODE:
             _check_ours(profile, found)
-        if fault := not_heard(rendition, workspace) or not_seen(rendition, found.contrast, workspace):
+        played = _played(rendition, workspace) if FORMATS[rendition.format].demuxer else None
+        shown = found.contrast if played is None or played.contrast is None else played.contrast
+        if fault := not_heard(rendition, workspace) or not_seen(rendition, shown):
             raise _Fault(fault)
-        if FORMATS[rendition.format].demuxer is None:
-            return rendition
-        return replace(rendition, duration_s=round(_played_s(rendition, workspace), 3))
+        return replace(rendition, duration_s=round(played.duration_s, 3)) if played else rendition
     except _Fault as fault:
         raise _error(name, rendition, str(fault)) from fault
     except AttachmentError as error:
@@ -265,14 +267,29 @@ def _check_boxes(movie: Movie, rules: VideoRules) -> None:
         raise _Fault(f"has the tracks {', '.join(handlers)}, expected one of pictures and at most one of sound")
 
 
-def _played_s(rendition: Rendition, workspace: Workspace) -> float:
-    """How long sound or a clip plays, decoded to its end.
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """How long sound or a clip plays; the contrast of what a clip of ours shows."""
+
+    duration_s: float
+    contrast: float | None
+
+
+def _played(rendition: Rendition, workspace: Workspace) -> _Played:
+    """Sound or a clip, decoded to its end.
 
     What an original's header says is no evidence against it: only where its decoder complains is it damaged.
     """
+    from mmsprep.seeing.contrast import FOUR_A_SECOND, frames_contrast, frames_of
+
     path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
     source = ffmpeg.safe_input(path, rendition.format)
-    done = ffmpeg.run(workspace, source.output("pipe:1", f="null", progress="pipe:1"))
+    outputs = [source.output("pipe:1", f="null", progress="pipe:1")]
+    frames = workspace.new_path(".rgb")
+    is_seen = FORMATS[rendition.format].kind is Kind.VIDEO and rendition.contrast is not None
+    if is_seen:
+        outputs.append(frames_of(source.video, frames, FOUR_A_SECOND))
+    done = ffmpeg.run(workspace, graph.merge_outputs(*outputs))
     path.unlink()
     times = re.findall(rb"out_time_us=(\d+)", done.stdout)
     complaints = done.stderr.decode("utf-8", "replace").strip().splitlines()
@@ -282,4 +299,4 @@ def _played_s(rendition: Rendition, workspace: Workspace) -> float:
         raise _Fault(f"decodes for {decoded_s:.1f} s, expected {wanted_s:.1f} s")
     if complaints and rendition.action is Action.TRANSCODE:
         raise _Fault(f"does not decode cleanly: {in_words(complaints[-1])}")
-    return decoded_s
+    return _Played(decoded_s, frames_contrast(workspace.read(frames)) if is_seen else None)

@@ -6,18 +6,16 @@ a judgement of quality; it tells a picture from a blank alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageStat
-
-if TYPE_CHECKING:
-    from mmsprep.tools.workspace import Workspace
-
 
 SIDE_PX = 64
 _MIDDLE = "min(iw,max(2,iw*0.4))", "min(ih,max(2,ih*0.6))"
 """Not the bars that a fixed frame size leaves round a clip."""
-_FRAMES_A_SECOND, _MOST_FRAMES = 4, 240
+_EVERY_FRAME, FOUR_A_SECOND = "1", "isnan(prev_selected_t)+gte(t-prev_selected_t,0.24)"
+_MOST_FRAMES = 240
 
 
 def contrast(image: Image.Image) -> float:
@@ -33,22 +31,20 @@ def contrast(image: Image.Image) -> float:
     return max(contrast(Image.alpha_composite(ground, small).convert("RGB")) for ground in grounds)
 
 
-def frames_contrast(stream: Any, workspace: Workspace) -> float:
-    """The contrast of the frame that has most, in the middle of the frame; 0 where there is none.
+def frames_of(pictures: Any, target: Path, chosen: str = _EVERY_FRAME) -> Any:
+    """An output of ffmpeg's for :func:`frames_contrast`: the middle of frames, made small, in ``target``.
 
     Args:
-        stream: pictures, as ffmpeg-python has them.
-        workspace: room, and the ffmpeg.
-
-    Raises:
-        ToolError: they do not decode.
+        pictures: as ffmpeg-python has them.
+        target: a new file.
+        chosen: which frames, as ffmpeg's ``select`` is told.
     """
-    from mmsprep.tools import ffmpeg
+    small = pictures.filter("select", chosen).filter("crop", *_MIDDLE).filter("scale", SIDE_PX, SIDE_PX, flags="area")
+    return small.output(str(target), f="rawvideo", pix_fmt="rgb24", vframes=_MOST_FRAMES, fps_mode="passthrough")
 
-    small = stream.filter("fps", _FRAMES_A_SECOND).filter("crop", *_MIDDLE)
-    small = small.filter("scale", SIDE_PX, SIDE_PX, flags="area")
-    output = small.output("pipe:1", f="rawvideo", pix_fmt="rgb24", vframes=_MOST_FRAMES)
-    data = ffmpeg.run(workspace, output).stdout
+
+def frames_contrast(frames: bytes) -> float:
+    """The contrast of the one that has most of :func:`frames_of`; 0 where there is none."""
     size = SIDE_PX * SIDE_PX * 3
-    frames = (data[start : start + size] for start in range(0, len(data) - size + 1, size))
-    return max((contrast(Image.frombytes("RGB", (SIDE_PX, SIDE_PX), frame)) for frame in frames), default=0.0)
+    each = (frames[start : start + size] for start in range(0, len(frames) - size + 1, size))
+    return max((contrast(Image.frombytes("RGB", (SIDE_PX, SIDE_PX), frame)) for frame in each), default=0.0)

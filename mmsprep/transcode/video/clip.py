@@ -20,7 +20,16 @@ from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.sound.level import FADE_S, Levelled
 from mmsprep.transcode.sound.speech import Material
 from mmsprep.transcode.video import vmaf
-from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, encode_finely, encode_sound, whole_kbps
+from mmsprep.transcode.video.encode import (
+    PSY_RD,
+    ClipSettings,
+    encode,
+    encode_finely,
+    encode_sound,
+    first_pass,
+    is_first_pass,
+    whole_kbps,
+)
 from mmsprep.transcode.video.mezzanine import Mezzanine
 from mmsprep.transcode.video.model import (
     Hardness,
@@ -31,10 +40,11 @@ from mmsprep.transcode.video.model import (
     plenty_kbps,
     plenty_kbps_as_tried,
     predicted_vmaf,
+    quantiser,
     seen_quality,
     usual_long_px,
 )
-from mmsprep.transcode.video.search import Trial, find, fixed_px, with_fewer_frames
+from mmsprep.transcode.video.search import Made, Trial, fewer_frames, find, fixed_px
 from mmsprep.transcode.video.sound_track import SOUND_OVERHEAD, best_step
 
 _LOWEST_PICTURE_KBPS = 3.0
@@ -53,9 +63,8 @@ hand."""
 _REFUSALS, _AFTER_REFUSAL = 6, 1.4
 """Attempts where an encoder refuses a rate as too low, and by how much each raises it. Set by hand."""
 _PSY_RDS = (1.0, 1.0, 0.8, 1.2)
-"""x264's sizes have gaps of a few per cent; another weight of its psychovisual model, which needs no new first
-pass, has them elsewhere. A factor an attempt.
-"""
+"""x264's sizes have gaps of a few per cent; another weight of its psychovisual model has them elsewhere. A factor an
+attempt."""
 _OVERHEAD_BYTES = 780
 _OVERHEAD_A_FRAME_BYTES = 4
 _REORDERED_OVERHEAD_BYTES = 8
@@ -101,17 +110,18 @@ def _crf_for(max_bytes: int, made_bytes: int, crf: float) -> float:
 class _LastEncode:
     """What the last encodes left: what was tried and at which rate, how the sizes compared with what was asked, sounds.
 
-    ``sounds`` has an encoded track for each rung that was used; ``plenty_bytes`` what all of the
-    clip costs (0: unknown).
+    ``sounds`` has an encoded track for each rung that was used, ``logs`` a first pass for each shape and rate;
+    ``plenty_bytes`` what all of the clip costs (0: unknown).
     """
 
     trial: Trial | None = None
-    pass_kbps: float = 0.0
+    trial_kbps: float = 0.0
     size_error: float = 1.0
     plenty_bytes: int = 0
     max_bytes: int = 0
     rendition: Rendition | None = None
     sounds: dict[AudioStep, Path] = field(default_factory=dict)
+    logs: dict[tuple[object, ...], Path] = field(default_factory=dict)
 
 
 class VideoSource(Source):
@@ -172,9 +182,9 @@ class VideoSource(Source):
         """
         if self._last.plenty_bytes:
             return self._last.plenty_bytes
-        if trial is not None and (qp := trial.first.qp) is not None:
+        if trial is not None and trial.made and (qp := trial.qp) is not None:
             tried = trial.long_px, trial.settings.every
-            kbps = plenty_kbps_as_tried(trial.first.rate_kbps, qp, tried, max(self._whole_px), _COARSEST_CRF)
+            kbps = plenty_kbps_as_tried(trial.made.rate_kbps, qp, tried, max(self._whole_px), _COARSEST_CRF)
         else:
             kbps = plenty_kbps(self._work.hardness, max(self._whole_px), _COARSEST_CRF) * self._cost
         return self._bytes(min(kbps, self._rules.max_rate_kbps), rung)
@@ -207,45 +217,44 @@ class VideoSource(Source):
             tried_whole = True
             if whole := self._whole(rung, max_bytes, trial):
                 return whole
-        kbps, data = self._filled(trial, kbps, max_bytes)
+        settings, filled = trial.settings, self._filled(trial.settings, trial.made, max_bytes)
         # An encoder at its coarsest comes no further down: then it gets fewer frames.
-        while not 0 < len(data) <= max_bytes:
-            fewer = with_fewer_frames(work.mezzanine, trial, kbps, self._workspace)
+        while filled is None or len(filled.encoded.data) > max_bytes:
+            fewer = fewer_frames(work.mezzanine, settings)
             if fewer is None:
                 break
-            trial = last.trial = fewer
-            kbps, data = self._filled(trial, kbps, max_bytes)
-        if not data:
+            settings, filled = fewer, self._filled(fewer, self._encoded(fewer, kbps), max_bytes)
+            last.trial = Trial(fewer, filled, None)
+        if filled is None:
             raise ToolError(
                 "ffmpeg: takes no rate that this profile lets a clip like this have; --poster sends a frame"
             )
-        made = self._rendition(data, trial.settings, kbps)
+        seen = trial.seen if filled is trial.made else None
+        made = self._rendition(filled.encoded.data, settings, filled.asked_kbps, seen)
         if not tried_whole and not made.whole and made.size_bytes < max_bytes * _UNSPENT:
             return self._whole(rung, max_bytes) or made
         return made
 
-    def _filled(self, trial: Trial, kbps: float, max_bytes: int) -> tuple[float, bytes]:
-        """Second passes until one fills ``max_bytes``: its rate and itself; too large, or empty, where none fits."""
-        beside_bytes = self._beside_picture(trial.settings.rung, self._sound(trial.settings.rung))
-        best: tuple[float, bytes] | None = None
-        data = b""
+    def _filled(self, settings: ClipSettings, made: Made | None, max_bytes: int) -> Made | None:
+        """``made``, or second passes until one fills ``max_bytes``; one too large, or none, where nothing fits."""
+        beside_bytes = self._beside_picture(settings.rung, self._sound(settings.rung))
+        best: Made | None = None
         most_kbps, tried = self._most_kbps(), set[int]()
-        for factor in _PSY_RDS:
-            made = self._encoded(trial, kbps, PSY_RD * factor)
+        for factor in (*_PSY_RDS[1:], None):
             if made is None:
                 break
-            kbps, data = made
+            kbps, size_bytes = made.asked_kbps, len(made.encoded.data)
             tried.add(whole_kbps(kbps))
-            if len(data) <= max_bytes and (best is None or len(data) > len(best[1])):
-                best = kbps, data
-            if best is not None and (len(best[1]) >= max_bytes * _FILLED or kbps >= most_kbps):
+            if size_bytes <= max_bytes and (best is None or size_bytes > len(best.encoded.data)):
+                best = made
+            if best is not None and (len(best.encoded.data) >= max_bytes * _FILLED or kbps >= most_kbps):
                 break
-            self._last.size_error = self._picture_kbps(len(data) - beside_bytes) / kbps
+            self._last.size_error = self._picture_kbps(size_bytes - beside_bytes) / kbps
             wanted_kbps = self._picture_kbps(max_bytes * _AIM_AGAIN - beside_bytes) / self._last.size_error
-            if best is not None and (wanted_kbps > 4 * kbps or whole_kbps(wanted_kbps) in tried):
+            if factor is None or (best is not None and (wanted_kbps > 4 * kbps or whole_kbps(wanted_kbps) in tried)):
                 break
-            kbps = min(wanted_kbps, most_kbps)
-        return best or (kbps, data)
+            made = self._encoded(settings, min(wanted_kbps, most_kbps), PSY_RD * factor)
+        return best or made
 
     def _whole(self, rung: AudioStep | None, max_bytes: int, trial: Trial | None = None) -> Rendition | None:
         """Every pixel and frame at a constant quality, where that is within ``max_bytes``.
@@ -270,30 +279,44 @@ class VideoSource(Source):
             crf = max(wanted, _FINEST_CRF)
         return self._rendition(best, settings, self._picture_kbps(len(best))) if best else None
 
-    def _encoded(self, trial: Trial, kbps: float, psy_rd: float) -> tuple[float, bytes] | None:
+    def _encoded(self, settings: ClipSettings, kbps: float, psy_rd: float = PSY_RD) -> Made | None:
         """One second pass, at a higher rate where the encoder refuses one that it cannot come down to, or none."""
-        work, settings = self._work, trial.settings
         sound = self._sound(settings.rung)
+        beside_bytes = self._beside_picture(settings.rung, sound)
         for _ in range(_REFUSALS):
             try:
-                return kbps, encode(work.mezzanine, sound, settings, (kbps, psy_rd), trial.first.log, self._workspace)
+                log = self._log(settings, kbps)
+                made = encode(self._work.mezzanine, sound, settings, (kbps, psy_rd), log, self._workspace)
+                return Made(kbps, self._picture_kbps(len(made.data) - beside_bytes), made)
             except (ToolMissing, ToolOverLimit, ToolTimeout):
                 raise
             except ToolError:
                 kbps *= _AFTER_REFUSAL
         return None
 
+    def _log(self, settings: ClipSettings, kbps: float) -> Path:
+        """The first pass for these settings: the probe, or one that is made once for a size."""
+        work = self._work
+        qp = quantiser(work.hardness, max(settings.frame_px), settings.every, kbps / self._cost)
+        if is_first_pass(work.mezzanine, settings, qp):
+            return work.mezzanine.probe.log
+        key = settings.every, settings.duration_s, settings.frame_px, self._last.trial_kbps
+        if key not in self._last.logs:
+            self._last.logs[key] = first_pass(work.mezzanine, settings, kbps, self._workspace)
+        return self._last.logs[key]
+
     def _trial(self, rung: AudioStep | None, kbps: float) -> Trial:
         """The best size and frame rate; those of the last encode where the rate hardly differs."""
         work, last = self._work, self._last
         low, high = _SAME_RATE
         trial = last.trial
-        if trial is None or not low < kbps / last.pass_kbps < high:
+        if trial is None or not low < kbps / last.trial_kbps < high:
+            last.trial_kbps = kbps
             wanted = ClipSettings(self._rules, rung, (0, 0), 1, work.duration_s)
-            trial = find(work.mezzanine, work.hardness, work.probe, wanted, kbps, self._workspace)
-            last.pass_kbps = kbps
-        last.trial = replace(trial, settings=replace(trial.settings, rung=rung))
-        return last.trial
+            last.trial = find(work.mezzanine, work.hardness, work.probe, wanted, kbps, self._encoded, self._workspace)
+            return last.trial
+        settings = replace(trial.settings, rung=rung)
+        return Trial(settings, self._encoded(settings, kbps), None)
 
     def _sound(self, rung: AudioStep | None) -> Path | None:
         """The sound track, encoded once for each rung."""
@@ -384,7 +407,7 @@ class VideoSource(Source):
         picture_s = max(1, int(self._work.duration_s * fps + 0.01)) / fps
         return round(self._rules.max_rate_kbps * 125 * picture_s + self._beside_picture(rung))
 
-    def _rendition(self, data: bytes, settings: ClipSettings, kbps: float) -> Rendition:
+    def _rendition(self, data: bytes, settings: ClipSettings, kbps: float, seen: float | None = None) -> Rendition:
         ordinal = _ORDINALS.get(settings.every, f"{settings.every}th")
         kept = (f"every {ordinal} frame kept",) if settings.every > 1 else ()
         return Rendition(
@@ -392,7 +415,7 @@ class VideoSource(Source):
             format=self._rules.format,
             content_type=FORMATS[self._rules.format].content_type,
             action=Action.TRANSCODE,
-            quality=self._measured(data, settings, kbps),
+            quality=self._measured(data, settings, kbps) if seen is None else seen_quality(seen, settings.every),
             width_px=settings.frame_px[0],
             height_px=settings.frame_px[1],
             duration_s=self._work.duration_s,

@@ -1,6 +1,6 @@
-"""Encoding a mezzanine: a first pass that can be looked at, the sound, a second pass.
+"""Encoding a mezzanine: a first pass, the sound, a second pass.
 
-Comes in: a mezzanine, PCM, the settings of one encode. Goes out: bytes, or what a pass found. Never: a decision
+Comes in: a mezzanine, PCM, the settings of one encode. Goes out: bytes, and what the pass found. Never: a decision
 about size or rate, or output that differs from run to run (threads are counted, nothing is stamped).
 """
 
@@ -20,23 +20,32 @@ from mmsprep.formats.isobmff import without_signatures
 from mmsprep.hearing.filters import Levels
 from mmsprep.profile import AudioStep, VideoRules
 from mmsprep.tools import ffmpeg
-from mmsprep.tools.workspace import Workspace
+from mmsprep.tools.workspace import Workspace, no_room
 from mmsprep.transcode.sound.recording import encoder_options
-from mmsprep.transcode.video.mezzanine import Mezzanine, even
+from mmsprep.transcode.video.mezzanine import (
+    AQ_STRENGTH,
+    CHROMA,
+    KEY_FRAME_S,
+    QCOMP,
+    Mezzanine,
+    even,
+)
 
 _THREADS = 2
 """Always as many: what x264 makes depends on it."""
-_KEY_FRAME_S = 10
-"""Seconds between two at most."""
 _CHUNK_US = 1_000_000
 """Microseconds of pictures, and of sound, that lie together in the file."""
 _MACROBLOCK_PX = 16
 _STANDS_STILL = 0.005
 """Of the blocks of a frame: where no more change, it is as the one before."""
-_FIRST_PASS_QP = 3.5
-"""How much coarser the hasty first pass is than the second."""
 _MPEG4_LEVEL_CODES = {"0": 8, "0b": 9}
 """ISO/IEC 14496-2, table G.1: the levels of the Simple profile whose code is not their number."""
+_ABOVE_BLOCKS_QP = 2.5
+"""How much higher the quantiser that x264's log has of a frame is than the mean of its blocks."""
+_PROBE_FRAMES, _PROBE_QP = 150, 27.0
+"""The fewest frames and the finest quantiser of an encode that goes on from the probe."""
+_LOG, _TREE = "-0.log", "-0.log.mbtree"
+"""How the names of x264's logs go on: of frames, of blocks."""
 _ENCODERS = {"h264": "libx264", "mpeg4": "mpeg4", "h263": "h263"}
 _PRESETS = ((20e6, "slow", 5), (float("inf"), "medium", 2))
 _EFFORT = 8
@@ -70,44 +79,41 @@ class ClipSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstPass:
-    """What the first pass left: its hasty encode to look at, its log for the second pass.
+class Encoded:
+    """A finished encode, and what its log tells.
 
-    ``qp`` is the mean quantiser to expect of the second pass (``None`` where the codec's log has none), ``skipped`` the
-    share of the macroblocks that stand still, ``standing`` the share of the frames that are as the one before.
+    ``qp`` is the mean quantiser (``None`` where the codec's log has none), ``standing`` the share of the frames that
+    are as the one before.
     """
 
-    path: Path
-    log: Path
-    rate_kbps: float
-    qp: float | None
-    skipped: float
-    standing: float
+    data: bytes
+    qp: float | None = None
+    standing: float = 0.0
 
 
-def first_pass(mezzanine: Mezzanine, settings: ClipSettings, rate_kbps: float, workspace: Workspace) -> FirstPass:
-    """Analyse the pictures.
+def first_pass(mezzanine: Mezzanine, settings: ClipSettings, rate_kbps: float, workspace: Workspace) -> Path:
+    """The log that second passes with these settings go on from, made at this size and rate.
 
     Raises:
-        ToolError: ffmpeg does not encode them, or leaves no log.
+        ToolError: ffmpeg does not encode them.
     """
-    path, log = workspace.new_path(".nut"), workspace.new_path("")
+    log = workspace.new_path("")
     options = _picture_options(mezzanine, settings, rate_kbps) | {"pass": 1, "passlogfile": str(log)}
-    ffmpeg.run(workspace, _pictures(mezzanine, settings).output(str(path), f="nut", **options))
-    seconds = max(settings.duration_s, 1 / mezzanine.fps)
-    made_kbps = workspace.size_bytes(path) * 8 / 1000 / seconds
-    if settings.rules.codec != "h264":
-        return FirstPass(path, log, made_kbps, None, 0.0, 0.0)
-    words = workspace.read(log.with_name(f"{log.name}-0.log")).decode("utf-8", "replace")
-    quantisers = re.findall(r" q:([\d.]+)", words)
-    if not quantisers:
-        raise ToolError("ffmpeg: its log of the first pass makes no sense")
-    changed = [sum(map(int, pair)) for pair in re.findall(r" imb:(\d+) pmb:(\d+) ", words)]
-    blocks = math.prod(-(-side_px // _MACROBLOCK_PX) for side_px in settings.frame_px)
-    skipped = 1 - sum(changed) / (blocks * len(quantisers))
-    standing = sum(count <= _STANDS_STILL * blocks for count in changed) / len(quantisers)
-    qp = sum(map(float, quantisers)) / len(quantisers) - _FIRST_PASS_QP
-    return FirstPass(path, log, made_kbps, qp, skipped, standing)
+    ffmpeg.run(workspace, _pictures(mezzanine, settings).output("pipe:1", f="null", **options))
+    return log
+
+
+def is_first_pass(mezzanine: Mezzanine, settings: ClipSettings, qp: float) -> bool:
+    """Whether the probe does as the first pass of an encode that is expected to have the mean quantiser ``qp``.
+
+    x264 scales what a log says of few pixels to more of them. It must be of the very frames, and not of a much coarser
+    quantiser: what was skipped tells nothing. Then it is as good as a first pass at the size and rate (0.1 VMAF better,
+    mean of ten clips); where the quantiser is finer, or of a few seconds alone, up to 8 worse.
+    """
+    rules = settings.rules
+    same = settings.every == 1 and settings.duration_s == mezzanine.picture_s and not rules.fixed_sizes
+    baseline = rules.codec == "h264" and (rules.codec_profile or "baseline") == "baseline"
+    return same and baseline and mezzanine.frame_count >= _PROBE_FRAMES and qp >= _PROBE_QP
 
 
 def encode_sound(samples: Levels, rate_hz: int, rung: AudioStep, workspace: Workspace) -> Path:
@@ -126,16 +132,41 @@ def encode(
     rate: tuple[float, float],
     log: Path,
     workspace: Workspace,
-) -> bytes:
+) -> Encoded:
     """The second pass, with the encoded sound, in the profile's container: index first, no tags.
 
     ``rate`` is the pictures' in kbit/s, and the weight of x264's psychovisual model.
     """
     rate_kbps, psy_rd = rate
-    options = _picture_options(mezzanine, settings, rate_kbps) | {"pass": 2, "passlogfile": str(log)}
-    if settings.rules.codec == "h264":
-        options["psy-rd"] = f"{psy_rd}:0"
-    return _muxed(mezzanine, sound, settings, options, workspace)
+    options = _picture_options(mezzanine, settings, rate_kbps)
+    if settings.rules.codec != "h264":
+        options |= {"pass": 2, "passlogfile": str(log)}
+        return Encoded(_muxed(mezzanine, sound, settings, options, workspace))
+    own = _copied(log, workspace)
+    options |= {"pass": 3, "passlogfile": str(own), "psy-rd": f"{psy_rd}:0"}
+    data = _muxed(mezzanine, sound, settings, options, workspace)
+    words = workspace.read(own.with_name(own.name + _LOG)).decode("utf-8", "replace")
+    quantisers = re.findall(r" q:([\d.]+)", words)
+    if not quantisers:
+        raise ToolError("ffmpeg: its log of the second pass makes no sense")
+    changed = [sum(map(int, pair)) for pair in re.findall(r" imb:(\d+) pmb:(\d+) ", words)]
+    blocks = math.prod(-(-side_px // _MACROBLOCK_PX) for side_px in settings.frame_px)
+    standing = sum(count <= _STANDS_STILL * blocks for count in changed) / len(quantisers)
+    qp = sum(map(float, quantisers)) / len(quantisers) - _ABOVE_BLOCKS_QP
+    return Encoded(data, qp, standing)
+
+
+def _copied(log: Path, workspace: Workspace) -> Path:
+    """A log of a first pass to go on from: x264 writes what it does over it."""
+    own = workspace.new_path("")
+    for end in (_LOG, _TREE):
+        data = workspace.read(log.with_name(log.name + end))
+        try:
+            with workspace.create(own.with_name(own.name + end)) as file:
+                file.write(data)
+        except OSError as error:
+            raise no_room(error.strerror) from error
+    return own
 
 
 def encode_finely(
@@ -207,7 +238,7 @@ def _picture_options(mezzanine: Mezzanine, settings: ClipSettings, rate_kbps: fl
         "c:v": _ENCODERS[rules.codec],
         "b:v": whole_kbps(rate_kbps) * 1000,
         "pix_fmt": "yuv420p",
-        "g": round(fps * _KEY_FRAME_S),
+        "g": round(fps * KEY_FRAME_S),
         "map_metadata": -1,
         "fflags": "+bitexact",
         "flags:v": "+bitexact",
@@ -242,9 +273,9 @@ def _h264_options(settings: ClipSettings, fps: float, rate_kbps: float) -> dict[
         "refs": frames,
         "profile:v": profile,
         "level:v": lowest_h264_level(width_px, height_px, fps, rate_kbps * _PEAK, frames, highest),
-        "aq-strength": 0.6,
-        "qcomp": 0.5,
+        "aq-strength": AQ_STRENGTH,
+        "qcomp": QCOMP,
         "psy-rd": f"{PSY_RD}:0",
-        "x264-params": "chroma-qp-offset=2:ratetol=0.1",
+        "x264-params": f"{CHROMA}:ratetol=0.1",
         "threads": _THREADS,
     }

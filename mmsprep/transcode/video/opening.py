@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import ffmpeg as graph
 from PIL import Image
 
 from mmsprep.errors import Damaged, ToolMissing, TypeNotAllowed
 from mmsprep.hearing.channels import mixed
 from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.profile import Profile, VideoRules
-from mmsprep.seeing.contrast import frames_contrast
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image.colour import ground_note
 from mmsprep.transcode.sound.carried import nothing_heard
@@ -61,7 +59,7 @@ def open_source(
         hardness=_hardness(mezzanine, probe),
         probe=probe,
         duration_s=duration_s,
-        contrast=_contrast(mezzanine, workspace),
+        contrast=mezzanine.contrast,
         notes=notes,
     )
     return VideoSource(work, rules, workspace)
@@ -75,8 +73,8 @@ def clip_of_pictures(frames: Sequence[tuple[Image.Image, int]], profile: Profile
     assert profile.video is not None
     mezzanine = mezzanine_of_pictures(frames, profile.video, workspace)
     probe = probe_measured(mezzanine, workspace)
-    seen = _contrast(mezzanine, workspace)
-    work = Opened(mezzanine, None, _hardness(mezzanine, probe), probe, mezzanine.picture_s, seen, ())
+    hard = _hardness(mezzanine, probe)
+    work = Opened(mezzanine, None, hard, probe, mezzanine.picture_s, mezzanine.contrast, ())
     return VideoSource(work, profile.video, workspace)
 
 
@@ -98,10 +96,6 @@ def _sound_of(
     if not any(sound.carried(step).is_heard for step in rules.audio_ladder):
         return None, ("what is heard in its sound track is nothing that the profile's clips carry: left out",)
     return sound, (*pcm.notes, *mix.notes)
-
-
-def _contrast(mezzanine: Mezzanine, workspace: Workspace) -> float:
-    return frames_contrast(graph.input(f"file:{mezzanine.references}", f="yuv4mpegpipe").video, workspace)
 
 
 def _hardness(mezzanine: Mezzanine, probe: Measured | None) -> Hardness:

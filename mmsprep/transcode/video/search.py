@@ -1,28 +1,29 @@
 """The size and frame rate that a clip looks best at, found by trials of the clip itself.
 
-Comes in: a mezzanine, how hard the clip is, a rate. Goes out: the settings that won and the first pass that they were
-tried with, which the second pass goes on from. Never: a second pass, or more than five first ones.
+Comes in: a mezzanine, how hard the clip is, a rate, and what encodes. Goes out: the settings that won and what was made
+with them. Never: a file that fits to the byte, or more than five encodes.
 
-A trial is a whole first pass at the rate, its hasty output looked at by VMAF in half a dozen places: it ranks sizes as
-finished encodes do, within 2.5 points, at a third of their cost.
+A trial is a finished encode, looked at by VMAF in a dozen places: most clips need no second one, and what is tried is
+what is sent.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from mmsprep.profile import VideoRules
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video import vmaf
-from mmsprep.transcode.video.encode import ClipSettings, FirstPass, first_pass
+from mmsprep.transcode.video.encode import ClipSettings, Encoded
 from mmsprep.transcode.video.mezzanine import Mezzanine, even
 from mmsprep.transcode.video.model import (
     PROBE_QP,
     Hardness,
     Measured,
+    as_the_probe,
     best_long_px,
     codec_cost,
     fitted,
@@ -35,7 +36,7 @@ _MOST_TRIALS = 3
 """Sizes that are tried."""
 _ALIKE = math.log(1.1)
 """Of log width: sizes this near are one."""
-_WORTH_TRYING = 0.7
+_WORTH_TRYING = 0.45
 """Points of VMAF that another size must promise."""
 _LONGEST_STEP = 1.6
 """Ratio of widths: no trial is further away from those before."""
@@ -48,7 +49,7 @@ _SMALLEST_LONG_PX = 128
 _AN_OCTAVE_OF_RATE = 11.0
 _MOST_FOR_RATE = 2.0
 """Points of VMAF for twice the rate, and at most, by which a trial at another rate is corrected."""
-_STARVED_VMAF = 35.0
+_STARVED_VMAF = 44.0
 """Below this frames may be left out."""
 _LOWEST_FPS = {"h264": 12.0, "mpeg4": 10.0, "h263": 7.0}
 """Motion at fewer frames a second is seen as jerks, more of it is missed where every frame is poor."""
@@ -62,20 +63,39 @@ _WORTH_LEAVING_OUT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """An encode: the rate that was asked for and the one that its pictures have, in kbit/s; what it is."""
+
+    asked_kbps: float
+    rate_kbps: float
+    encoded: Encoded
+
+
+Encode = Callable[[ClipSettings, float], Made | None]
+"""Makes a clip with these settings at a rate in kbit/s, or at a higher one where that is refused; ``None``: all are."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
-    """Settings that were tried: their first pass, and the VMAF of it (``None``: nobody looked)."""
+    """Settings that were tried: what was made (``None``: nothing), and the VMAF of it (``None``: nobody looked)."""
 
     settings: ClipSettings
-    first: FirstPass
+    made: Made | None
     seen: float | None
 
     @property
     def long_px(self) -> int:
         return max(self.settings.frame_px)
 
+    @property
+    def qp(self) -> float | None:
+        """The mean quantiser."""
+        return self.made.encoded.qp if self.made else None
+
     def worth(self, rate_kbps: float) -> float:
         """VMAF as it would be at just the rate that was asked for."""
-        more = _AN_OCTAVE_OF_RATE * math.log2(max(self.first.rate_kbps, 0.1) / rate_kbps)
+        made_kbps = self.made.rate_kbps if self.made else 0.0
+        more = _AN_OCTAVE_OF_RATE * math.log2(max(made_kbps, 0.1) / rate_kbps)
         return (self.seen or 0.0) - max(-_MOST_FOR_RATE, min(_MOST_FOR_RATE, more))
 
 
@@ -85,6 +105,7 @@ def find(
     probe: Measured | None,
     settings: ClipSettings,
     rate_kbps: float,
+    encode: Encode,
     workspace: Workspace,
 ) -> Trial:
     """Try sizes, then fewer frames where even the best size is starved; the best of them.
@@ -95,9 +116,10 @@ def find(
         probe: what VMAF says of the probe; ``None`` where this ffmpeg has no VMAF, and the model alone decides.
         settings: rules, sound and duration; size and frame rate are replaced.
         rate_kbps: for the pictures alone.
-        workspace: room for the passes.
+        encode: what makes a clip.
+        workspace: room for what is looked at.
     """
-    judge = _Judge(mezzanine, rate_kbps, workspace, looks=probe is not None)
+    judge = _Judge(mezzanine, rate_kbps, encode, workspace, looks=probe is not None)
     largest = (mezzanine.width_px, mezzanine.height_px)
     fixed = fixed_px(settings.rules)
     if fixed:
@@ -107,7 +129,7 @@ def find(
     trials: list[Trial] = []
     while True:
         trials.append(judge.tried(replace(settings, frame_px=_scaled(largest, long_px), every=1)))
-        if probe is None or trials[-1].seen is None or len(trials) == _MOST_TRIALS:
+        if probe is None or trials[-1].seen is None or len(trials) == _MOST_TRIALS or judge.is_fine(trials[-1]):
             break
         hard = _learnt(hard, probe, trials, rate_kbps)
         wanted = usual_long_px(hard, rate_kbps / cost, max(largest))
@@ -122,12 +144,12 @@ def find(
     return _fewer_frames(judge, max(trials, key=lambda one: one.worth(rate_kbps)), hard)
 
 
-def with_fewer_frames(mezzanine: Mezzanine, trial: Trial, rate_kbps: float, workspace: Workspace) -> Trial | None:
+def fewer_frames(mezzanine: Mezzanine, settings: ClipSettings) -> ClipSettings | None:
     """The same with fewer frames; ``None`` where those would be fewer than slides have."""
-    every = next((every for every in _KEPT if every > trial.settings.every), None)
+    every = next((every for every in _KEPT if every > settings.every), None)
     if every is None or mezzanine.fps / every < _LOWEST_FPS_OF_SLIDES:
         return None
-    return _Judge(mezzanine, rate_kbps, workspace, looks=False).tried(replace(trial.settings, every=every))
+    return replace(settings, every=every)
 
 
 def fixed_px(rules: VideoRules) -> tuple[int, int] | None:
@@ -140,37 +162,33 @@ def fixed_px(rules: VideoRules) -> tuple[int, int] | None:
 class _Judge:
     mezzanine: Mezzanine
     rate_kbps: float
+    encode: Encode
     workspace: Workspace
     looks: bool
 
     def tried(self, settings: ClipSettings) -> Trial:
-        """One trial; where the largest size is fine already, nobody needs to look."""
-        first = first_pass(self.mezzanine, settings, self.rate_kbps, self.workspace)
-        is_largest = max(settings.frame_px) >= self.mezzanine.long_px
-        fine = first.qp is not None and first.qp <= _FINE_QP and is_largest
-        return Trial(settings, first, self.seen(first, settings) if self.looks and not fine else None)
+        made = self.encode(settings, self.rate_kbps)
+        return Trial(settings, made, self.seen(made, settings) if made and self.looks else None)
 
-    def seen(self, first: FirstPass, settings: ClipSettings, stands_in: bool = False) -> float:
-        inner = settings.inner_px(self.mezzanine)
-        return vmaf.vmaf_of(
-            first.path,
-            "nut",
-            self.mezzanine,
-            settings.every,
-            inner,
-            self.workspace,
-            hasty=True,
-            stands_in=stands_in,
-        )
+    def is_fine(self, trial: Trial) -> bool:
+        """Whether it is the largest size, and fine already."""
+        return trial.qp is not None and trial.qp <= _FINE_QP and trial.long_px >= self.mezzanine.long_px
+
+    def seen(self, made: Made, settings: ClipSettings, stands_in: bool = False) -> float:
+        path = self.workspace.put(made.encoded.data, f".{settings.rules.format}")
+        inner, every = settings.inner_px(self.mezzanine), settings.every
+        seen = vmaf.vmaf_of(path, "mov", self.mezzanine, every, inner, self.workspace, stands_in=stands_in)
+        path.unlink()
+        return seen
 
 
 def _learnt(hard: Hardness, probe: Measured, trials: Sequence[Trial], rate_kbps: float) -> Hardness:
     """The model of the clip after trials."""
     plain = replace(hard, qp_error=0.0)
     pairs = [(one, quantiser(plain, one.long_px, 1, rate_kbps / _cost(one.settings.rules))) for one in trials]
-    errors = [one.first.qp - expected for one, expected in pairs if one.first.qp is not None]
+    errors = [one.qp - expected for one, expected in pairs if one.qp is not None]
     measured = [
-        Measured(one.long_px, expected if one.first.qp is None else one.first.qp, one.seen)
+        Measured(one.long_px, expected if one.qp is None else one.qp, as_the_probe(one.seen))
         for one, expected in pairs
         if one.seen is not None
     ]
@@ -198,7 +216,7 @@ def _in_reach(long_px: int, tried_px: Sequence[int], largest_px: int) -> int:
 
 def past_the_best(long_px: int, best: Trial) -> bool:
     """Whether a size would make a quantiser finer, or coarser, still, that the best width hardly ever has."""
-    qp = best.first.qp
+    qp = best.qp
     if qp is None:
         return False
     return (qp < _GOOD_QP and long_px < best.long_px) or (qp > _COARSE_QP and long_px > best.long_px)
@@ -211,7 +229,7 @@ def beside_px(best: Trial, trials: Sequence[Trial], largest_px: int) -> int:
     and never anything where it was 37 to 41 (7 of them); a larger one up to 2.5 where it was below 26.
     """
     tried = [one.long_px for one in trials]
-    qp = best.first.qp
+    qp = best.qp
     if qp is None:
         return 0
     if qp > _COARSE_QP and best.long_px == min(tried) and best.long_px / _BESIDE >= min(_SMALLEST_LONG_PX, largest_px):
@@ -229,9 +247,9 @@ def _scaled(largest_px: tuple[int, int], long_px: int) -> tuple[int, int]:
 def _fewer_frames(judge: _Judge, best: Trial, hard: Hardness) -> Trial:
     """Every other frame where a starved clip has more than enough of them, every third where it stands still."""
     rules, fps = best.settings.rules, judge.mezzanine.fps
-    if best.seen is None:
+    if best.seen is None or best.made is None:
         return best
-    slides = best.first.standing >= _SLIDES
+    slides = best.made.encoded.standing >= _SLIDES
     every = 3 if slides and fps / 3 >= _LOWEST_FPS_OF_SLIDES else 2
     lowest_fps = _LOWEST_FPS_OF_SLIDES if slides else _LOWEST_FPS[rules.codec]
     if fps / every < lowest_fps or (best.seen >= _STARVED_VMAF and not slides):
@@ -243,11 +261,11 @@ def _fewer_frames(judge: _Judge, best: Trial, hard: Hardness) -> Trial:
         longer = best_long_px(hard, kbps, max(largest), every) / best_long_px(hard, kbps, max(largest))
         frame_px = _scaled(largest, round(best.long_px * max(1.0, longer)))
     fewer = judge.tried(replace(best.settings, frame_px=frame_px, every=every))
-    if fewer.seen is None:
+    if fewer.seen is None or fewer.made is None:
         return best
     gain = fewer.worth(judge.rate_kbps) - best.worth(judge.rate_kbps)
     if gain <= _WORTH_LEAVING_OUT:
         return best
     # A frame that stands in for the next one is an error to VMAF, and hardly one to a viewer: half of it counts.
-    shown = fmean((fewer.seen, judge.seen(fewer.first, fewer.settings, stands_in=True)))
+    shown = fmean((fewer.seen, judge.seen(fewer.made, fewer.settings, stands_in=True)))
     return fewer if gain + shown - fewer.seen > _WORTH_LEAVING_OUT else best
