@@ -71,7 +71,7 @@ def serve() -> None:
     import mmsprep.cli.tables
     import mmsprep.pipeline.order
     import mmsprep.receive.store
-    import mmsprep.sender.journal  # noqa: F401
+    import mmsprep.sender.journal
 
     mmsprep.cli.commands.commands()
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
