@@ -484,3 +484,25 @@ def test_target_sizes_never_grow_and_obey_every_limit(width_px: int, height_px: 
     assert min(new_width, new_height) <= 480
     assert new_width * new_height <= 2 * 640 * 480
     assert (new_height, new_width) == pixels.target_size(height_px, width_px, rules)
+
+
+def photoshop(pixels: np.ndarray[Any, Any], mode: int, packed: bool = False) -> bytes:
+    """A file of Photoshop's without layers: ``pixels`` as (channel, row, column), each channel with one run a row."""
+    channels, height, width = pixels.shape
+    head = struct.pack(">4sH6xHIIHH3I", b"8BPS", 1, channels, height, width, pixels.itemsize * 8, mode, 0, 0, 0)
+    rows = [row.tobytes() for row in pixels.astype(pixels.dtype.newbyteorder(">")).reshape(-1, width)]
+    if not packed:
+        return head + b"\0\0" + b"".join(rows)
+    coded = [bytes([len(row) - 1]) + row for row in rows]
+    return head + b"\0\1" + b"".join(struct.pack(">H", len(row)) for row in coded) + b"".join(coded)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("mode", "channels"), [(1, 1), (3, 3), (4, 4)])
+def test_photoshop_with_sixteen_bits(mode: int, channels: int, packed: bool) -> None:
+    """As the same picture with eight: of each channel the higher byte counts."""
+    shallow = np.random.default_rng(7).integers(0, 256, (channels, 9, 15), np.uint8)
+    deep = shallow.astype(np.uint16) << 8 | 0x5A
+    two, one = (decode(photoshop(pixels, mode, packed), "psd").image for pixels in (deep, shallow))
+    assert two.size == (15, 9)
+    assert np.array_equal(np.asarray(two), np.asarray(one))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from mmsprep import prepare
-from mmsprep.errors import Damaged, ToolMissing
+from mmsprep.errors import Damaged, ToolMissing, TypeNotAllowed
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.tools import isolation
 from mmsprep.tools.isolation import isolated
@@ -87,6 +87,12 @@ def test_other_pages_are_told_once(depth: str) -> None:
     assert [note for note in message.warnings if "page" in note] == [
         "fax.tif: has several pages; the first one is sent"
     ]
+
+
+def test_photoshop_of_32_bits_is_named_not_called_damaged(look: Look) -> None:
+    head = struct.pack(">4sH6xHIIHH3I", b"8BPS", 1, 3, 4, 4, 32, 3, 0, 0, 0)
+    with pytest.raises(TypeNotAllowed, match=r"is Photoshop of a kind that nothing here decodes .*32 bits"):
+        look(head + bytes(2 + 3 * 4 * 4 * 4))
 
 
 def test_a_place_that_leads_to_no_page_is_none(look: Look) -> None:

@@ -74,7 +74,7 @@ register(
         content_type="image/vnd.adobe.photoshop",
         extension="psd",
         magics=(((0, b"8BPS\x00\x01"),),),
-        decoder="PIL.PsdImagePlugin:PsdImageFile",
+        decoder="mmsprep.tools.photoshop:PsdPicture",
     )
 )
 register(

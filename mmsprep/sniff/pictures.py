@@ -311,6 +311,6 @@ def _damaged(content: Content, format_slug: str, error: BaseException) -> Damage
     reason = str(error) or type(error).__name__
     if reason.startswith(_UNSUPPORTED):
         return TypeNotAllowed(
-            content.name, f"is a {title} of a kind that nothing here decodes ({reason}); save it as PNG or JPEG"
+            content.name, f"is {title} of a kind that nothing here decodes ({reason}); save it as PNG or JPEG"
         )
     return Damaged(content.name, f"begins as {title}, but its headers cannot be read ({reason}); get the file again")
