@@ -42,7 +42,7 @@ _MPEG4_LEVEL_CODES = {"0": 8, "0b": 9}
 """ISO/IEC 14496-2, table G.1: the levels of the Simple profile whose code is not their number."""
 _ABOVE_BLOCKS_QP = 2.5
 """How much higher the quantiser that x264's log has of a frame is than the mean of its blocks."""
-_PROBE_FRAMES, _PROBE_QP = 150, 27.0
+_PROBE_FRAMES, _PROBE_QP = 150, 26.4
 """The fewest frames and the finest quantiser of an encode that goes on from the probe."""
 _LOG, _TREE = "-0.log", "-0.log.mbtree"
 """How the names of x264's logs go on: of frames, of blocks."""
