@@ -9,21 +9,37 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
+from forked import Forked
 from PIL import Image
 
 from mmsprep.cli import app
 from mmsprep.cli.examples import EXAMPLES
 
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
-def mmsprep(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run the command in a process of its own."""
+
+def afresh(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Start the command: what it loads when is tried, too."""
     command = [sys.executable, "-m", "mmsprep", *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def mmsprep(forked: Forked | None) -> Run:
+    """Run the command in a process of its own."""
+
+    def ran(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        if not forked:
+            return afresh(*arguments, stdin=stdin)
+        return forked.run([*map(str, arguments)], environment=os.environ, folder=Path.cwd(), stdin=stdin)
+
+    return ran
 
 
 def test_a_name_that_lies_costs_nothing_but_time(tmp_path: Path) -> None:
@@ -31,7 +47,7 @@ def test_a_name_that_lies_costs_nothing_but_time(tmp_path: Path) -> None:
     Image.new("RGB", (900, 600), "red").save(tmp_path / "really.png")
     for name in ("clip.mp4", "song.mp3", "picture.heic", "noname", "odd.\xe4"):
         (tmp_path / name).write_bytes((tmp_path / "really.png").read_bytes())
-        done = mmsprep("prepare", tmp_path / name, "-o", tmp_path / "out", "--json", "--force")
+        done = afresh("prepare", tmp_path / name, "-o", tmp_path / "out", "--json", "--force")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["parts"][0]["content_type"].startswith("image/")
 
@@ -60,7 +76,7 @@ def _all(command: Any, words: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...
     return [(words, command), *(found for name, one in below for found in _all(one, (*words, name)))]
 
 
-def test_the_manual_page_has_every_command_with_its_options_and_is_troff() -> None:
+def test_the_manual_page_has_every_command_with_its_options_and_is_troff(mmsprep: Run) -> None:
     done = mmsprep("--man")
     assert done.returncode == 0 and not done.stderr
     page = done.stdout.decode()
@@ -86,12 +102,12 @@ def test_settings_that_make_no_sense_are_told_although_a_worker_should_have_been
 ) -> None:
     Image.new("RGB", (90, 60), "red").save(tmp_path / "a.png")
     monkeypatch.setenv("MMSPREP_MAX_PIXELS", "many")
-    done = mmsprep("prepare", tmp_path / "a.png", "-o", tmp_path / "out")
+    done = afresh("prepare", tmp_path / "a.png", "-o", tmp_path / "out")
     assert b"MMSPREP_MAX_PIXELS" in done.stderr
     assert b"Traceback" not in done.stderr
 
 
-def test_what_libraries_mutter_about_an_odd_file_is_not_shown(tmp_path: Path) -> None:
+def test_what_libraries_mutter_about_an_odd_file_is_not_shown(mmsprep: Run, tmp_path: Path) -> None:
     broken_exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\xff\xff"
     Image.effect_noise((1200, 800), 50).save(tmp_path / "odd.jpg", exif=broken_exif)
     done = mmsprep("prepare", tmp_path / "odd.jpg", "-o", tmp_path / "out")
@@ -100,7 +116,7 @@ def test_what_libraries_mutter_about_an_odd_file_is_not_shown(tmp_path: Path) ->
     assert b"odd.jpg" in done.stderr
 
 
-def test_data_goes_to_stdout_and_words_to_stderr(sample_media: Path, tmp_path: Path) -> None:
+def test_data_goes_to_stdout_and_words_to_stderr(mmsprep: Run, sample_media: Path, tmp_path: Path) -> None:
     done = mmsprep("prepare", sample_media / "formats/still.gif", "-o", tmp_path / "out")
     assert (done.returncode, done.stdout) == (0, b"")
     done = mmsprep("prepare", sample_media / "formats/still.gif", "-o", tmp_path / "out", "--json")
@@ -108,13 +124,15 @@ def test_data_goes_to_stdout_and_words_to_stderr(sample_media: Path, tmp_path: P
     assert done.stderr == b""
 
 
-def test_one_attachment_comes_from_standard_input(sample_media: Path, tmp_path: Path) -> None:
+def test_one_attachment_comes_from_standard_input(mmsprep: Run, sample_media: Path, tmp_path: Path) -> None:
     done = mmsprep("prepare", "-", "-o", tmp_path, "--json", stdin=(sample_media / "formats/still.gif").read_bytes())
     assert json.loads(done.stdout)["parts"][0]["source"]["path"] == "stdin"
     assert mmsprep("prepare", "-", "-").returncode == 2
 
 
-def test_errors_are_one_sentence_with_a_documented_status_and_leave_nothing(tmp_path: Path, sample_media: Path) -> None:
+def test_errors_are_one_sentence_with_a_documented_status_and_leave_nothing(
+    mmsprep: Run, tmp_path: Path, sample_media: Path
+) -> None:
     out = tmp_path / "out"
     for arguments, status in (
         ([tmp_path / "missing.jpg"], 3),
@@ -131,14 +149,14 @@ def test_errors_are_one_sentence_with_a_documented_status_and_leave_nothing(tmp_
         assert not out.exists()
 
 
-def test_errors_are_an_object_with_json(tmp_path: Path) -> None:
+def test_errors_are_an_object_with_json(mmsprep: Run, tmp_path: Path) -> None:
     done = mmsprep("prepare", tmp_path / "missing.jpg", tmp_path / "gone.jpg", "--json")
     told = json.loads(done.stdout)
     assert told["error"]["exit_status"] == done.returncode == 3
     assert [one["code"] for one in told["errors"]] == ["not_found", "not_found"]
 
 
-def test_skip_reports_what_was_left_out(sample_media: Path, tmp_path: Path) -> None:
+def test_skip_reports_what_was_left_out(mmsprep: Run, sample_media: Path, tmp_path: Path) -> None:
     files = [sample_media / "bad/document.pdf", sample_media / "formats/still.gif"]
     done = mmsprep("prepare", *files, "--on-error", "skip", "--json", "-o", tmp_path)
     told = json.loads(done.stdout)
@@ -146,13 +164,13 @@ def test_skip_reports_what_was_left_out(sample_media: Path, tmp_path: Path) -> N
     assert len(told["parts"]) == 1
 
 
-def test_a_dry_run_writes_nothing(sample_media: Path, tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing(mmsprep: Run, sample_media: Path, tmp_path: Path) -> None:
     done = mmsprep("prepare", sample_media / "formats/photo.jpg", "--dry-run", "--json", "-o", tmp_path / "out")
     assert json.loads(done.stdout)["predicted"] is True
     assert not (tmp_path / "out").exists()
 
 
-def test_a_dry_run_of_a_split_tells_each_message(tmp_path: Path) -> None:
+def test_a_dry_run_of_a_split_tells_each_message(mmsprep: Run, tmp_path: Path) -> None:
     for number in range(3):
         Image.effect_noise((300, 200), 12 + number).convert("RGB").save(tmp_path / f"{number}.png")
     options = ("--split", "--limit", "5000", "-m", "hello", "--json", "-o", tmp_path / "out")
@@ -164,7 +182,7 @@ def test_a_dry_run_of_a_split_tells_each_message(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_inspect_says_what_a_renamed_file_is(sample_media: Path, tmp_path: Path) -> None:
+def test_inspect_says_what_a_renamed_file_is(mmsprep: Run, sample_media: Path, tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes((sample_media / "formats/clip.mp4").read_bytes())
     done = mmsprep("inspect", tmp_path, "--json")
     (told,) = json.loads(done.stdout)["files"]
@@ -173,7 +191,9 @@ def test_inspect_says_what_a_renamed_file_is(sample_media: Path, tmp_path: Path)
     assert "named .jpg" in told["source"]["notes"][0]
 
 
-def test_another_message_in_the_folder_is_replaced_with_force_alone(tmp_path: Path, sample_media: Path) -> None:
+def test_another_message_in_the_folder_is_replaced_with_force_alone(
+    mmsprep: Run, tmp_path: Path, sample_media: Path
+) -> None:
     """The same command again is no other message."""
     out, first, other = tmp_path / "mms", sample_media / "formats/still.gif", sample_media / "formats/note.amr"
     for _ in range(2):
@@ -192,7 +212,7 @@ def test_another_message_in_the_folder_is_replaced_with_force_alone(tmp_path: Pa
 @pytest.mark.parametrize(
     "line", [line for lines in EXAMPLES.values() for line in lines], ids=lambda line: " ".join(line.split()[1:3])
 )
-def test_what_help_shows_as_examples_is_understood(line: str) -> None:
+def test_what_help_shows_as_examples_is_understood(mmsprep: Run, line: str) -> None:
     """Each names its own command and options that it has, and is shown by that command."""
     program, name, *arguments = shlex.split(line)
     command: Any = getattr(typer.main.get_command(app), "commands")[name]  # noqa: B009
