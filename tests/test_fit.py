@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from mmsprep.model import Action, Curve, CurvePoint, Rendition, Source
-from mmsprep.pipeline.fit import Candidate, Share, Shortfall, divide, fit
+from mmsprep.pipeline.fit import OF_A_WHOLE, Candidate, Share, Shortfall, divide, fit
 from mmsprep.pipeline.rescue import pack_in_order
 from mmsprep.transcode.image.photo import PhotoSource
 
@@ -99,6 +99,9 @@ def test_the_worst_part_stays_near_the_best_possible_worst(complexities: list[fl
         return
     level = _best_possible_worst(sources, budget)
     assert min(share.quality for share in shares) >= 0.9 * level - 0.5
+    pages = [Candidate(partial(_same, source), worst_share=OF_A_WHOLE) for source in sources]
+    shares = divide(pages, budget)
+    assert not isinstance(shares, Shortfall) and min(share.quality for share in shares) >= level - 0.5
 
 
 def test_an_original_that_what_is_left_cannot_restore_draws_nothing_from_the_others() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -328,6 +330,18 @@ def test_lettering_becomes_a_gif_where_that_fits_and_keeps_its_colour_whole_wher
     assert tight.format == "jpeg" and tight.size_bytes <= roomy.size_bytes // 8
     with Image.open(io.BytesIO(tight.data)) as image:
         assert {layer[1:3] for layer in image.layer} == {(1, 1)}  # type: ignore[attr-defined]
+
+
+def test_between_two_gifs_of_a_drawing_bytes_are_foretold_to_buy_what_they_do(profile: Profile) -> None:
+    """A GIF is a step: one byte less is the next one of fewer colours, or a JPEG."""
+    source = _source(_screenshot(), profile)
+    points = source.curve().points
+    for before, after in pairwise(points):
+        size = round(math.sqrt(before.size_bytes * after.size_bytes))
+        made = source.render(size)
+        if made.format == "gif":
+            foretold = before.quality + (after.quality - before.quality) / 2
+            assert made.quality > foretold - 5 or after.size_bytes - before.size_bytes < 2, (before, after, made)
 
 
 def test_a_long_screenshot_keeps_a_width_at_which_it_can_be_read(profile: Profile) -> None:

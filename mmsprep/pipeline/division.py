@@ -37,6 +37,7 @@ class Ask:
     floor: float
     priority: float
     whole_bytes: int = 0
+    worst_share: float = WORST_SHARE
 
     @property
     def best(self) -> float:
@@ -163,8 +164,8 @@ def divide_asks(asks: Sequence[Ask], budget_bytes: int, least: float = 0.0) -> l
         fits = sum(ask.size_at(ask.target(level)) for ask in asks) <= budget_bytes
         low, high = (level, high) if fits else (low, level)
     best_possible_worst = low
-    level = min(best_possible_worst, max(least, WORST_SHARE * best_possible_worst))
-    sizes = [ask.size_at(ask.target(level)) for ask in asks]
+    levels = [min(best_possible_worst, max(least, ask.worst_share * best_possible_worst)) for ask in asks]
+    sizes = [ask.size_at(ask.target(level)) for ask, level in zip(asks, levels, strict=True)]
     return _spend_where_it_gains_most(asks, sizes, budget_bytes - sum(sizes))
 
 

@@ -26,6 +26,7 @@ from mmsprep.model import CurvePoint, Rendition, Source
 from mmsprep.pipeline.division import (
     GOOD_ENOUGH,
     PERFECT,
+    WORST_SHARE,
     Ask,
     divide_asks,
     improvement,
@@ -37,6 +38,8 @@ from mmsprep.pipeline.division import (
 KEEP_LEVEL = 60.0
 """Quality (0..100): an original stays untouched unless that pushes another part below this. Set by hand, between
 medium and high."""
+OF_A_WHOLE = 1.0
+"""A share of the best possible worst, for the pages of one picture: who reads it reads the worst of them, too."""
 _SLACK_WORTH_USING = 0.015
 _SLACK_ROUNDS = 6
 _SATURATED = 0.97
@@ -71,7 +74,7 @@ class Candidate:
     ``source_bytes`` is the attachment's own size: once a result is whole and hard to tell from it, it is not made
     larger than that (``None``: no such bound). ``floor`` is the shown quality asked for in place of the source's floor,
     as far as the source can reach it; 0 takes whatever there is. ``about`` surrounds the work on it, so that what goes
-    wrong is told as its own.
+    wrong is told as its own. ``worst_share`` is how near it is brought to the best possible worst of the set.
     """
 
     source: Callable[[], Source]
@@ -80,6 +83,7 @@ class Candidate:
     source_bytes: int | None = None
     floor: float | None = None
     about: Callable[[], AbstractContextManager[None]] = nullcontext
+    worst_share: float = WORST_SHARE
 
     def opened(self) -> Source:
         """Its source, which knows what is asked of it."""
@@ -460,7 +464,8 @@ def _ask(candidate: Candidate, keep: bool) -> Ask:
     with candidate.about():
         source = candidate.opened()
         curve = source.curve()
-    ask = Ask(rising(curve), curve.steps, candidate.floor_quality(source), candidate.priority, curve.whole_bytes)
+    floor, priority = candidate.floor_quality(source), candidate.priority
+    ask = Ask(rising(curve), curve.steps, floor, priority, curve.whole_bytes, candidate.worst_share)
     if original is not None:
         ask = ask.with_original(original.size_bytes)
     return ask if candidate.source_bytes is None else ask.no_larger_than(candidate.source_bytes)

@@ -12,7 +12,7 @@ from functools import partial
 
 from mmsprep.errors import OverInputLimit
 from mmsprep.model import Kind, Page
-from mmsprep.pipeline.fit import Candidate, Shortfall, divide
+from mmsprep.pipeline.fit import OF_A_WHOLE, Candidate, Shortfall, divide
 from mmsprep.pipeline.job import QUALITY_WORDS
 from mmsprep.pipeline.running import Entry, Run, already_open
 
@@ -93,6 +93,7 @@ def _pages_of(this: Run, entry: Entry, floor: float | None, halvings: int = 0) -
             round(info.size_bytes * share),
             floor if this.floor is None else this.floor,
             about,
+            OF_A_WHOLE,
         )
         pages.append(
             replace(

@@ -5,8 +5,11 @@ Comes in: a :class:`mmsprep.transcode.image.pixels.Picture`. Goes out: a source.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from PIL import Image
 
 from mmsprep.model import Curve, CurvePoint, Rendition, Source
@@ -23,6 +26,8 @@ _LARGER = {1.0: BITS, 0.8: BITS[:2]}
 helps lettering before more colours do."""
 _SHARP_ENOUGH, _LEGIBLE = 93.0, 80.0
 _LEAST_SHOWN = 0.01
+_HAIR = 0.01
+"""Of quality: a curve rises, and where only a step leads on it does so by that much."""
 _LEGIBLE_SHRINK, _WELL_READ = 2.5, 70.0
 """Body text of a screenshot, 36 px high, is 14 px high then; below that letters run into one another."""
 _HARD_TO_READ = (
@@ -127,19 +132,22 @@ class _GraphicSource(Source):
     def curve(self) -> Curve:
         """The upper edge of the curves; a GIF's part of it is real, a sharp one is what the picture is worth."""
         photo = self._photo.curve()
-        points = [
-            replace(point, quality=point.quality * self._usual_share)
-            for point in (*photo.points, *self._gif.curve().points)
-        ]
+        gifs = self._usual(self._gif.curve().points)
         whole_bytes = self._gif.whole_bytes(_SHARP_ENOUGH) or photo.whole_bytes
         if self._larger:
-            points += self._larger.curve().points
+            gifs += self._larger.curve().points
             whole_bytes = self._larger.whole_bytes(_LEGIBLE) or whole_bytes
+        usual = self._usual(photo.points)
+        steps = [_before(gif, usual, gifs) for gif in gifs if gif.size_bytes > usual[0].size_bytes]
         best: list[CurvePoint] = []
-        for point in sorted(points, key=lambda point: (point.size_bytes, -point.quality)):
+        for point in sorted([*usual, *gifs, *steps], key=lambda point: (point.size_bytes, -point.quality)):
             if not best or point.quality > best[-1].quality:
                 best.append(point)
         return Curve(tuple(best), whole_bytes=whole_bytes)
+
+    def _usual(self, points: Sequence[CurvePoint]) -> list[CurvePoint]:
+        """What the usual size is worth beside a larger one."""
+        return [replace(point, quality=point.quality * self._usual_share) for point in points]
 
     def format_at(self, max_bytes: int) -> str:
         """GIF where one that is made is worth more than the photo should be."""
@@ -154,15 +162,24 @@ class _GraphicSource(Source):
         larger = self._larger.render(max_bytes) if self._larger else None
         if larger and larger.size_bytes <= max_bytes and larger.quality >= _SHARP_ENOUGH:
             return larger
-        usual = self._usual(max_bytes)
+        usual = self._usual_within(max_bytes)
         if larger is None:
             return usual
         usual = replace(usual, quality=usual.quality * self._usual_share, whole=False)
         return max(usual, larger, key=lambda made: (made.size_bytes <= max_bytes, made.quality))
 
-    def _usual(self, max_bytes: int) -> Rendition:
+    def _usual_within(self, max_bytes: int) -> Rendition:
         gif = self._gif.render(max_bytes)
         if gif.size_bytes <= max_bytes and gif.quality >= _SHARP_ENOUGH:
             return gif
         photo = self._photo.render(max_bytes)
         return max(photo, gif, key=lambda made: (made.size_bytes <= max_bytes, made.quality))
+
+
+def _before(gif: CurvePoint, photo: Sequence[CurvePoint], gifs: Sequence[CurvePoint]) -> CurvePoint:
+    """The point one byte before a GIF: the JPEG, or the GIF of fewer bytes. No byte less buys anything of ``gif``."""
+    size_bytes = gif.size_bytes - 1
+    logs = [math.log(point.size_bytes) for point in photo]
+    of_photo = float(np.interp(math.log(size_bytes), logs, [point.quality for point in photo]))
+    of_gif = max((one.quality for one in gifs if one.size_bytes <= size_bytes), default=0.0)
+    return CurvePoint(size_bytes, max(of_photo, of_gif + _HAIR))
