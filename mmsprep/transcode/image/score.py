@@ -113,7 +113,7 @@ def _averages(image: Image.Image) -> tuple[_Plane, ...]:
 
 def _chroma(image: Image.Image) -> _Plane:
     """Both planes of chroma, four by four pixels as one."""
-    small = image.convert("YCbCr").reduce(_PLACE_PX)
+    small = image.convert("RGB").reduce(_PLACE_PX).convert("YCbCr")
     return np.moveaxis(np.asarray(small, np.float32)[..., 1:], -1, 0)
 
 
