@@ -419,6 +419,29 @@ def test_the_sound_of_a_clip_goes_the_same_way(tmp_path: Path, layout: str, phas
     assert peak <= -0.9
 
 
+def test_what_is_loud_and_all_peaks_is_sent_as_loud_as_its_peaks_allow(tmp_path: Path) -> None:
+    """Bursts of noise at full scale, as of an engine: a limiter and AAC take 7 dB of it, nothing is wrong."""
+    noise = np.random.default_rng(3).uniform(-1, 1, 6 * _HZ)
+    bursts = (noise * (np.arange(6 * _HZ) * 52 / _HZ % 1 < 0.05)).astype(np.float32)[:, None]
+    part, path = _sent(tmp_path, _clip(tmp_path, bursts, ("FC",)))
+    assert part.format == "3gp"
+    assert _metered(path)[0] >= integrated_lufs(bursts, _HZ) - 8
+
+
+def test_peaks_that_a_coder_makes_at_any_level_do_not_silence_the_rest() -> None:
+    """The lower its samples, the quieter it all is: from some loudness on the peaks are clipped instead."""
+    noise = (_noise(4 * _HZ, 5) * np.float32(0.2))[:, None]
+    mix = Mix(noise, None, _HZ, 1, integrated_lufs(noise, _HZ))
+
+    def spiky(samples: Levels) -> Levels:
+        made = samples.copy()
+        made[:: _HZ // 2] = 1.5
+        return made
+
+    made = Levelled(mix, Material.MUSIC).encoded(_rung("aac"), spiky, lambda one: Decoded(one, _HZ, ("FC",)))
+    assert integrated_lufs(made, _HZ) >= integrated_lufs(Levelled(mix, Material.MUSIC).samples(1), _HZ) - 6
+
+
 def test_a_still_picture_with_a_voice_is_a_clip_as_long_as_the_voice(tmp_path: Path) -> None:
     voice = _voice()[:, None]
     part, path = _sent(tmp_path, _still_with_voice(tmp_path, voice))

@@ -24,6 +24,7 @@ from mmsprep.hearing.loudness import (
     SILENCE_LUFS,
     block_lufs,
     gated,
+    heard_lufs,
     integrated_lufs,
     mean_lufs,
     noise_lufs,
@@ -59,6 +60,8 @@ _OVERSHOOT = 1.4
 """Lowering what goes in lowers what comes out by less: the loudness is still wanted."""
 _MISSED_LU, _MOST_MORE_DB = 0.8, 3.0
 """What a codec's narrow band takes of the loudness is made up for, no more."""
+_MOST_HELD_LU = 3.5
+"""Of noise and applause a coder makes peaks at any level: where holding them costs more loudness, they are clipped."""
 _PIECE = 1 << 20
 
 _Made = TypeVar("_Made")
@@ -71,15 +74,18 @@ def heard_in(mix: Mix) -> Material:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What an encoder made: by how much its peaks are too high, and how much loudness is missing."""
+    """What an encoder made: by how much its peaks are too high, how much loudness is missing, and how much of that
+    because peaks are held."""
 
     over_db: float
     missing_db: float
+    held_db: float
 
     @property
     def fault(self) -> float:
         """How bad that is; 0: not at all."""
-        return max(0.0, self.over_db) * _PEAK_BEFORE_LOUDNESS + max(0.0, self.missing_db - _MISSED_LU)
+        worse = max(0.0, self.over_db) + 2 * max(0.0, self.held_db - _MOST_HELD_LU)
+        return worse * _PEAK_BEFORE_LOUDNESS + max(0.0, self.missing_db - _MISSED_LU)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,9 @@ class _Level:
     def after(self, found: _Found) -> _Level:
         """The one to try next; the same where nothing is wrong, or nothing more can be done."""
         peak_dbtp, more_db = self.peak_dbtp, self.more_db
-        if found.over_db > 0:
+        if found.held_db > _MOST_HELD_LU:
+            peak_dbtp = min(PEAK_DBTP, peak_dbtp + found.held_db - _MOST_HELD_LU)
+        elif found.over_db > 0:
             peak_dbtp = max(_LOWEST_PEAK_DBTP, peak_dbtp - found.over_db * _OVERSHOOT - _PEAK_MARGIN_DB)
         # Lower peaks take some of the loudness with them.
         if found.missing_db > (_MISSED_LU if found.over_db <= 0 else _MISSED_LU / 2):
@@ -116,13 +124,21 @@ class Levelled:
     _raised: dict[int, tuple[Levels, float]] = field(default_factory=dict)
     _wanted: dict[int, float] = field(default_factory=dict)
     _levels: dict[str, _Level] = field(default_factory=dict)
+    _held: dict[int, float] = field(default_factory=dict)
+    _coded_lu: dict[str, float] = field(default_factory=dict)
     _carried: dict[Band, Inside] = field(default_factory=dict)
     _inside: dict[Band, Levelled] = field(default_factory=dict)
 
     def heard_lufs(self, step: AudioStep) -> float | None:
-        """How loud what a rung carries of the source is heard from a phone; ``None`` where nothing is."""
+        """How loud what a rung carries of the source is heard from a phone, less what its peaks leave no room for, 4 dB
+        at most; ``None`` where nothing is."""
         mix = self.carried(step).mix
-        return None if is_silent(mix.mono) else mix.heard_lufs
+        if is_silent(mix.mono):
+            return None
+        inner = self if mix is self.mix else self._inner(band_hz(step), mix)
+        if step.channels not in inner._held:
+            inner._held[step.channels] = heard_lufs(inner.samples(step.channels), mix.rate_hz)
+        return max(min(mix.heard_lufs, inner._held[step.channels]), mix.heard_lufs - _LIMITED_DB)
 
     def carried(self, step: AudioStep) -> Inside:
         """What a rung carries of the source."""
@@ -159,10 +175,10 @@ class Levelled:
         level = self._levels.get(step.format, _FIRST_LEVELS.get(step.format, _Level()))
         for left in reversed(range(_MADE_AGAIN)):
             made = encode(self.samples(step.channels, level.peak_dbtp, level.more_db))
-            found = self._found(read(made), step.channels)
+            found = self._found(read(made), step)
             if fill is not None and (not left or level.after(found) == level):
                 first, made = made, fill()
-                found = found if made is first else self._found(read(made), step.channels)
+                found = found if made is first else self._found(read(made), step)
             elif fill is not None:
                 self._levels[step.format] = level = level.after(found)
                 continue
@@ -174,12 +190,18 @@ class Levelled:
         assert best is not None
         return best[1]
 
-    def _found(self, back: Decoded, channels: int) -> _Found:
+    def _found(self, back: Decoded, step: AudioStep) -> _Found:
         """What an encoder made of the samples, beside what is wanted."""
+        over_db = true_peak_dbtp(back.samples, back.rate_hz) - PEAK_DBTP
+        missing_db = self._wanted_lufs(step.channels) - integrated_lufs(back.samples, back.rate_hz)
+        # What is missing at the first level the coder takes.
+        coded_lu = self._coded_lu.setdefault(step.format, max(0.0, missing_db))
+        return _Found(over_db, missing_db, missing_db - coded_lu)
+
+    def _wanted_lufs(self, channels: int) -> float:
         if channels not in self._wanted:
             self._wanted[channels] = integrated_lufs(self.samples(channels), self.mix.rate_hz)
-        over_db = true_peak_dbtp(back.samples, back.rate_hz) - PEAK_DBTP
-        return _Found(over_db, self._wanted[channels] - integrated_lufs(back.samples, back.rate_hz))
+        return self._wanted[channels]
 
     def _inner(self, band: Band, mix: Mix) -> Levelled:
         """The same of what a band carries, which is carried whole."""
