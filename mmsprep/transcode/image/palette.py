@@ -30,7 +30,7 @@ def few_coloured_gif(image: Image.Image, bits: int) -> bytes:
         ToolMissing: libvips does not load.
     """
     image, colours = image.convert("RGB"), 2**bits
-    if image.getcolors(colours) or not vips_runs():
+    if image.getcolors(colours) or not _chooses_well():
         out = io.BytesIO()
         image.quantize(colours, dither=Image.Dither.NONE).save(out, "GIF", optimize=True, interlace=False)
         return out.getvalue()
@@ -44,7 +44,7 @@ def palette_of(image: Image.Image) -> tuple[Image.Image, int]:
         ToolMissing: libvips does not load.
     """
     exact = image.getcolors(MOST_COLOURS)
-    if exact or not vips_runs():
+    if exact or not _chooses_well():
         count = len(exact) if exact else MOST_COLOURS
         return image.quantize(count), count
     with Image.open(io.BytesIO(_by_vips(image, 8))) as chosen:
@@ -53,6 +53,11 @@ def palette_of(image: Image.Image) -> tuple[Image.Image, int]:
     palette = Image.new("P", (1, 1))
     palette.putpalette(colours)
     return palette, len(colours) // 3
+
+
+def _chooses_well() -> bool:
+    """Whether libvips can be asked; other builds of it than the usual one may write no GIF."""
+    return vips_runs() and bool(load_vips().type_find("VipsOperation", "gifsave_buffer"))
 
 
 def _by_vips(image: Image.Image, bits: int) -> bytes:
