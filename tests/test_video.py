@@ -535,6 +535,13 @@ def test_pictures_that_end_long_before_the_sound(make: Callable[[str, str], byte
     assert len(_sound(part)) == pytest.approx(15 * 8000, abs=2400)
 
 
+def test_a_sound_that_ends_before_the_pictures_leaves_them_no_higher_rate(make: Callable[[str, str], bytes]) -> None:
+    """What the profile's rate allows counts the sound that there is, not with as much as there are pictures."""
+    tracks = "-f lavfi -i testsrc2=size=160x120:rate=10:duration=8 -f lavfi -i sine=frequency=300:duration=4"
+    part = _prepared(make(f"{tracks} -c:v mpeg4 -c:a flac", "mkv"), profile="legacy-gsm", best_effort=True)
+    assert float(str(_tracks(part)["Video"].get("bit_rate") or 0)) <= 64_000 * 1.05
+
+
 def test_a_clip_of_one_frame_becomes_a_picture(sample_media: Path) -> None:
     part = _one(prepare([sample_media / "formats/one-frame.mp4"]))
     assert part.content_type == "image/jpeg"

@@ -405,7 +405,7 @@ class VideoSource(Source):
         """What the profile's rate lets a clip be: of whole frames, which may last less than the sound does."""
         fps = self._work.mezzanine.fps
         picture_s = max(1, int(self._work.duration_s * fps + 0.01)) / fps
-        return round(self._rules.max_rate_kbps * 125 * picture_s + self._beside_picture(rung))
+        return round(self._rules.max_rate_kbps * 125 * picture_s + self._beside_picture(rung, self._sound(rung)))
 
     def _rendition(self, data: bytes, settings: ClipSettings, kbps: float, seen: float | None = None) -> Rendition:
         ordinal = _ORDINALS.get(settings.every, f"{settings.every}th")
