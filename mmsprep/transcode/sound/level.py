@@ -122,9 +122,8 @@ class Levelled:
     mix: Mix
     heard: Material
     _raised: dict[int, tuple[Levels, float]] = field(default_factory=dict)
-    _wanted: dict[int, float] = field(default_factory=dict)
+    _wanted: dict[int, tuple[float, float]] = field(default_factory=dict)
     _levels: dict[str, _Level] = field(default_factory=dict)
-    _held: dict[int, float] = field(default_factory=dict)
     _coded_lu: dict[str, float] = field(default_factory=dict)
     _carried: dict[Band, Inside] = field(default_factory=dict)
     _inside: dict[Band, Levelled] = field(default_factory=dict)
@@ -136,9 +135,7 @@ class Levelled:
         if is_silent(mix.mono):
             return None
         inner = self if mix is self.mix else self._inner(band_hz(step), mix)
-        if step.channels not in inner._held:
-            inner._held[step.channels] = heard_lufs(inner.samples(step.channels), mix.rate_hz)
-        return max(min(mix.heard_lufs, inner._held[step.channels]), mix.heard_lufs - _LIMITED_DB)
+        return max(min(mix.heard_lufs, inner._wanted_lufs(step.channels)[1]), mix.heard_lufs - _LIMITED_DB)
 
     def carried(self, step: AudioStep) -> Inside:
         """What a rung carries of the source."""
@@ -193,14 +190,16 @@ class Levelled:
     def _found(self, back: Decoded, step: AudioStep) -> _Found:
         """What an encoder made of the samples, beside what is wanted."""
         over_db = true_peak_dbtp(back.samples, back.rate_hz) - PEAK_DBTP
-        missing_db = self._wanted_lufs(step.channels) - integrated_lufs(back.samples, back.rate_hz)
+        missing_db = self._wanted_lufs(step.channels)[0] - integrated_lufs(back.samples, back.rate_hz)
         # What is missing at the first level the coder takes.
         coded_lu = self._coded_lu.setdefault(step.format, max(0.0, missing_db))
         return _Found(over_db, missing_db, missing_db - coded_lu)
 
-    def _wanted_lufs(self, channels: int) -> float:
+    def _wanted_lufs(self, channels: int) -> tuple[float, float]:
+        """The loudness of the samples, and how loud they are heard from a phone."""
         if channels not in self._wanted:
-            self._wanted[channels] = integrated_lufs(self.samples(channels), self.mix.rate_hz)
+            samples, rate_hz = self.samples(channels), self.mix.rate_hz
+            self._wanted[channels] = integrated_lufs(samples, rate_hz), heard_lufs(samples, rate_hz)
         return self._wanted[channels]
 
     def _inner(self, band: Band, mix: Mix) -> Levelled:

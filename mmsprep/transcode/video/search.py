@@ -131,7 +131,7 @@ def find(
     cost = _cost(settings.rules)
     long_px = usual_long_px(hard, rate_kbps / cost, max(largest))
     trials: list[Trial] = []
-    is_starved = True
+    may_leave_out = True
     while True:
         trials.append(judge.tried(replace(settings, frame_px=_scaled(largest, long_px), every=1)))
         if probe is None or trials[-1].seen is None or len(trials) == _MOST_TRIALS or judge.is_fine(trials[-1]):
@@ -142,7 +142,7 @@ def find(
             suits_px = beside_px(trials[0], trials, max(largest)) or wanted
             if fewer := _fewer_frames(judge, trials[0], hard, suits_px, _SURELY_WORTH):
                 return fewer
-            is_starved = False
+            may_leave_out = False
         long_px = _in_reach(wanted, [one.long_px for one in trials], max(largest))
         best = max(trials, key=lambda one: one.worth(rate_kbps))
         gain = predicted_vmaf(hard, rate_kbps / cost, long_px) - predicted_vmaf(hard, rate_kbps / cost, best.long_px)
@@ -152,7 +152,8 @@ def find(
             if not long_px:
                 break
     best = max(trials, key=lambda one: one.worth(rate_kbps))
-    return (is_starved and _fewer_frames(judge, best, hard, best.long_px)) or best
+    fewer = _fewer_frames(judge, best, hard, best.long_px) if may_leave_out else None
+    return fewer or best
 
 
 def fewer_frames(mezzanine: Mezzanine, settings: ClipSettings) -> ClipSettings | None:
