@@ -388,6 +388,14 @@ def test_the_preview_of_a_raw_file_whose_directories_do_not_say_where_it_is(star
     assert_near(corner_colours(picture.image), [RED, GREEN, BLUE, WHITE], 40)
 
 
+@pytest.mark.parametrize("start", [b"II\x1a\0\0\0HEAPCCDR", b"\0MRM\0\0\x02\0\0PRD", b"FOVb\0\0\x02\0"])
+def test_raw_files_of_makers_of_their_own_ways(start: bytes, look: Callable[..., MediaInfo]) -> None:
+    """Canon's first ones, Minolta's and Sigma's."""
+    data = start.ljust(200, b"\0") + saved(corners(300, 200), "JPEG", quality=90) + bytes(500)
+    assert look(data).format == "dng"
+    assert decode(data, "dng").image.size == (300, 200)
+
+
 def test_jpeg_xl_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     monkeypatch.setitem(sys.modules, "pillow_jxl.JpegXLImagePlugin", None)
@@ -484,6 +492,72 @@ def test_target_sizes_never_grow_and_obey_every_limit(width_px: int, height_px: 
     assert min(new_width, new_height) <= 480
     assert new_width * new_height <= 2 * 640 * 480
     assert (new_height, new_width) == pixels.target_size(height_px, width_px, rules)
+
+
+def bitmap(colours: np.ndarray[Any, Any], masks: tuple[int, ...], bits: int, *, header: int, top_down: bool) -> bytes:
+    """A BMP of (row, column, channel) in 8 bits, its channels where ``masks`` say, its header of 40 or 56 bytes."""
+    height, width, _ = colours.shape
+    numbers = np.zeros((height, width), np.uint32)
+    for channel, mask in enumerate(masks):
+        lowest = (mask & -mask).bit_length() - 1
+        numbers |= np.round(colours[..., channel].astype(float) / 255 * (mask >> lowest)).astype(np.uint32) << lowest
+    rows = numbers.astype(f"<u{bits // 8}")[:: 1 if top_down else -1]
+    padding = b"\0" * (-width * bits // 8 % 4)
+    pixels = b"".join(row.tobytes() + padding for row in rows)
+    # The masks stand behind a header of 40 bytes and inside a longer one.
+    told = struct.pack(f"<{len(masks)}I", *masks).ljust(0 if header == 40 else 16, b"\0")
+    at, compression = 14 + 40 + len(told), 6 if header == 40 and len(masks) == 4 else 3
+    size = struct.pack("<IiiHH", header, width, -height if top_down else height, 1, bits)
+    return (
+        b"BM" + struct.pack("<I4xI", at + len(pixels), at) + size + struct.pack("<IIiiII", compression, 0, 0, 0, 0, 0)
+    ) + (told + pixels)
+
+
+@pytest.mark.parametrize("top_down", [False, True])
+@pytest.mark.parametrize(
+    ("bits", "masks"),
+    [
+        (16, (0x0F00, 0x00F0, 0x000F, 0xF000)),
+        (16, (0x0F00, 0x00F0, 0x000F)),
+        (16, (0x7000, 0x0E00, 0x0030)),
+        (32, (0x3FF00000, 0x000FFC00, 0x000003FF)),
+        (32, (0xFF000000, 0x0000FF00, 0x00FF0000, 0x000000FF)),
+    ],
+)
+@pytest.mark.parametrize("header", [40, 56])
+def test_bitmaps_whose_colours_lie_anywhere(
+    bits: int, masks: tuple[int, ...], header: int, top_down: bool, look: Callable[..., MediaInfo]
+) -> None:
+    """As Photoshop writes them with 4 bits a colour; every one of full strength and none is what it was."""
+    colours = np.random.default_rng(3).integers(0, 2, (5, 7, len(masks)), np.uint8) * 255
+    data = bitmap(colours, masks, bits, header=header, top_down=top_down)
+    info = look(data)
+    assert (info.format, info.width_px, info.height_px, info.encoding) == ("bmp", 7, 5, "bitfields")
+    assert info.has_alpha is (len(masks) == 4)
+    picture = np.asarray(decode(data, "bmp").image)
+    clear = colours[..., 3:] == 0 if len(masks) == 4 else False
+    assert np.array_equal(picture, np.where(clear, 255, colours[..., :3]))
+    with pytest.raises(Damaged, match=r"missing|truncated"):
+        decode(data[:-9], "bmp")
+
+
+def test_bitmaps_whose_colours_lie_in_pieces_are_named(look: Callable[..., MediaInfo]) -> None:
+    data = bitmap(np.zeros((4, 4, 3), np.uint8), (0x0F00, 0x00F0, 0x000F), 16, header=56, top_down=False)
+    with pytest.raises(TypeNotAllowed, match="BMP of a kind that nothing here decodes"):
+        look(data.replace(struct.pack("<I", 0x0F00), struct.pack("<I", 0x0D00)))
+
+
+@pytest.mark.parametrize("kind", ["icon", "cursor"])
+def test_icons_and_cursors_of_half_clear_pixels_whatever_their_directory_says_of_bits(
+    kind: str, look: Callable[..., MediaInfo]
+) -> None:
+    """Many programs write no bits there; a cursor has its point there, here at (5, 8)."""
+    image = Image.new("RGBA", (16, 16), (255, 0, 0, 128))
+    data = bytearray(saved(image, "ICO", sizes=[(16, 16)], bitmap_format="bmp"))
+    data[2:3], data[10:14] = (b"\1", bytes(4)) if kind == "icon" else (b"\2", struct.pack("<HH", 5, 8))
+    info = look(bytes(data))
+    assert info.format == {"icon": "ico", "cursor": "cur"}[kind]
+    assert_near(decode(bytes(data), info.format).image.getpixel((8, 8)), (255, 127, 127), 2)
 
 
 def photoshop(pixels: np.ndarray[Any, Any], mode: int, packed: bool = False) -> bytes:

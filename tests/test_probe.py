@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from mmsprep import prepare
-from mmsprep.errors import Damaged, ToolMissing, TypeNotAllowed
+from mmsprep.errors import Damaged, OverInputLimit, ToolMissing, TypeNotAllowed
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.tools import isolation
 from mmsprep.tools.isolation import isolated
@@ -93,6 +93,14 @@ def test_photoshop_of_32_bits_is_named_not_called_damaged(look: Look) -> None:
     head = struct.pack(">4sH6xHIIHH3I", b"8BPS", 1, 3, 4, 4, 32, 3, 0, 0, 0)
     with pytest.raises(TypeNotAllowed, match=r"is Photoshop of a kind that nothing here decodes .*32 bits"):
         look(head + bytes(2 + 3 * 4 * 4 * 4))
+
+
+def test_a_boxed_picture_larger_than_its_decoder_takes_is_not_called_damaged(look: Look) -> None:
+    data = bytearray(picture("AVIF"))
+    size_at = data.index(b"ispe") + 8
+    data[size_at : size_at + 8] = struct.pack(">II", 17_000, 17_000)
+    with pytest.raises(OverInputLimit, match="has 17000 x 17000 pixels"):
+        look(bytes(data))
 
 
 def test_a_place_that_leads_to_no_page_is_none(look: Look) -> None:

@@ -30,6 +30,6 @@ register(
         also_named="dib",
         looks_like=_is_bmp,
         rank=20,
-        decoder="PIL.BmpImagePlugin:BmpImageFile",
+        decoder="mmsprep.tools.bitmap:BmpPicture",
     )
 )

@@ -46,9 +46,10 @@ class Track:
 class Movie:
     """What the boxes say.
 
-    ``outside`` describes the first reference that leads out of the file (empty: none), ``coding`` and ``bit_depth`` (0:
-    unknown) are those of a HEIF file's pictures, ``media_at`` is where the first box of media begins, ``missing_bytes``
-    how much of the last box is missing, ``trailing_bytes`` what follows the last one and is no box.
+    ``outside`` describes the first reference that leads out of the file (empty: none), ``coding``, ``bit_depth`` (0:
+    unknown) and ``largest_px`` (width and height; 0: unknown) are those of a HEIF file's pictures, ``media_at`` is
+    where the first box of media begins, ``missing_bytes`` how much of the last box is missing, ``trailing_bytes`` what
+    follows the last one and is no box.
     """
 
     brand: str
@@ -57,6 +58,7 @@ class Movie:
     item_types: tuple[str, ...]
     coding: ColourCoding | None
     bit_depth: int
+    largest_px: tuple[int, int]
     has_moov: bool
     moov_first: bool
     media_at: int
@@ -135,6 +137,7 @@ def read_movie(content: Content) -> Movie:
         item_types=_item_types(meta, walk) if meta is not None else (),
         coding=_item_coding(meta, walk) if meta is not None else None,
         bit_depth=_item_bits(meta, walk) if meta is not None else 0,
+        largest_px=_item_px(meta, walk) if meta is not None else (0, 0),
         has_moov=moov is not None,
         moov_first=moov_at is not None and (mdat_at is None or moov_at < mdat_at),
         media_at=mdat_at or 0,
@@ -322,6 +325,13 @@ def _item_bits(meta: memoryview, walk: _Walk) -> int:
     """The most bits that a channel of a HEIF file's pictures has (ISO/IEC 23008-12, 6.5.6)."""
     properties = walk.children(walk.child(meta[4:], b"iprp", b"ipco"))
     return max((max(body[5:], default=0) for name, body in properties if name == b"pixi"), default=0)
+
+
+def _item_px(meta: memoryview, walk: _Walk) -> tuple[int, int]:
+    """Width and height of the largest of a HEIF file's pictures (ISO/IEC 23008-12, 6.5.3)."""
+    properties = walk.children(walk.child(meta[4:], b"iprp", b"ipco"))
+    sizes = (struct.unpack(">II", body[4:12]) for name, body in properties if name == b"ispe" and len(body) >= 12)
+    return max(sizes, key=lambda px: px[0] * px[1], default=(0, 0))
 
 
 def _coding(properties: memoryview, walk: _Walk) -> ColourCoding | None:

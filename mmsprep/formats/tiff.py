@@ -35,7 +35,7 @@ register(
         kind=Kind.IMAGE,
         content_type="image/x-adobe-dng",
         extension="dng",
-        also_named="nef arw cr2 cr3 orf rw2 pef raf srw tif",
+        also_named="nef arw cr2 cr3 crw mrw orf rw2 pef raf srw tif x3f",
         magics=(
             (
                 (0, b"II*\x00"),
@@ -46,6 +46,12 @@ register(
             ((0, b"MMOR"),),
             ((0, b"IIU\x00"),),
             ((0, b"FUJIFILMCCD-RAW"),),
+            (
+                (0, b"II"),
+                (6, b"HEAPCCDR"),
+            ),
+            ((0, b"\0MRM"),),
+            ((0, b"FOVb"),),
         ),
     )
 )

@@ -32,6 +32,8 @@ FOREIGN_ERRORS = (
 
 _UNSUPPORTED = ("Unsupported", "unknown pixel mode")
 """How Pillow's complaints begin about sound headers that ask for more than it can do."""
+_MOST_PIXELS = 16_384 * 16_384
+"""What libavif decodes at most; of a larger picture it says what it says of a damaged one."""
 _RAW_PHOTOMETRICS = (32803, 34892)
 _BMP_CODINGS = {0: "uncompressed", 1: "rle8", 2: "rle4", 3: "bitfields"}
 _SRGB_NAMES = ("srgb", "c2ci")
@@ -306,8 +308,14 @@ def _profile_name(icc_profile: bytes) -> str | None:
     return "srgb" if name.lower().startswith(_SRGB_NAMES) or name.lower() == "c2" else name or "unnamed"
 
 
-def _damaged(content: Content, format_slug: str, error: BaseException) -> Damaged | TypeNotAllowed:
+def _damaged(content: Content, format_slug: str, error: BaseException) -> Damaged | TypeNotAllowed | OverInputLimit:
     title = FORMATS[format_slug].title
+    if format_slug in ("avif", "heic"):
+        width_px, height_px = content.once(read_movie).largest_px
+        if width_px * height_px > _MOST_PIXELS:
+            return OverInputLimit(
+                content.name, f"has {width_px} x {height_px} pixels, more than any photo; make it smaller"
+            )
     reason = str(error) or type(error).__name__
     if reason.startswith(_UNSUPPORTED):
         return TypeNotAllowed(
