@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mmsprep import Message, prepare
-from mmsprep.errors import BelowFloor
+from mmsprep.errors import BelowFloor, TypeNotAllowed
 from mmsprep.model import Kind, Part, Progress
 from mmsprep.profile import load_profile, profile_folder
 from mmsprep.settings import Settings
@@ -301,6 +302,42 @@ def test_high_dynamic_range_comes_out_as_bright_as_its_scene_was(sample_media: P
     assert bright == pytest.approx(expected, abs=30)
     middle, expected_middle = (np.median(_frames(one)[0]) for one in (part, plain))
     assert middle == pytest.approx(expected_middle, abs=30)
+
+
+_DOLBYS = {b"dav1": ("av1.mp4", b"av01"), b"dvh1": ("hdr-hlg.mp4", b"hvc1"), b"dvhe": ("hdr-hlg.mp4", b"hvc1")}
+
+
+def _as_dolby(folder: Path, entry: bytes, profile: int, compatible: int) -> bytes:
+    """A sample with Dolby Vision's name for its coding, and its record of configuration (``dvvC``)."""
+    name, was = _DOLBYS[entry]
+    data, at = bytearray((folder / "formats" / name).read_bytes()), 0
+    record = struct.pack(">I4sBBHB", 32, b"dvvC", 1, 0, profile << 9 | 0b1101, compatible << 4).ljust(32, b"\0")
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", was):
+        at = data.index(box, at)
+        size = int.from_bytes(data[at - 4 : at], "big")
+        data[at - 4 : at] = (size + 32).to_bytes(4, "big")
+    data[at : at + 4] = entry
+    data[at - 4 + size : at - 4 + size] = record
+    if data.index(b"mdat") > at:  # the media have moved
+        table = data.index(b"stco") + 8
+        for place in range(table + 4, table + 4 + 4 * int.from_bytes(data[table : table + 4], "big"), 4):
+            data[place : place + 4] = (int.from_bytes(data[place : place + 4], "big") + 32).to_bytes(4, "big")
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("entry", "profile"), [(b"dav1", 10), (b"dvh1", 8), (b"dvhe", 8)])
+def test_dolby_vision_over_colours_that_others_read_is_sent(sample_media: Path, entry: bytes, profile: int) -> None:
+    part = _one(prepare([(f"{entry.decode()}.mp4", _as_dolby(sample_media, entry, profile, 4))], limit_bytes=60_000))
+    plain = _one(prepare([sample_media / "formats" / _DOLBYS[entry][0]], limit_bytes=60_000))
+    assert (part.width_px, part.height_px, part.notes) == (plain.width_px, plain.height_px, plain.notes)
+    middle, expected = (np.median(_frames(one)[0]) for one in (part, plain))
+    assert middle == pytest.approx(expected, abs=5)
+
+
+@pytest.mark.parametrize(("entry", "profile"), [(b"dav1", 10), (b"dvh1", 5)])
+def test_dolby_vision_in_colours_of_its_own_is_named(sample_media: Path, entry: bytes, profile: int) -> None:
+    with pytest.raises(TypeNotAllowed, match=r"Dolby Vision that has no colours for other players.* save it as HDR10"):
+        prepare([("clip.mp4", _as_dolby(sample_media, entry, profile, 0))])
 
 
 def test_anamorphic_pixels_become_square_and_odd_sizes_even(sample_media: Path) -> None:

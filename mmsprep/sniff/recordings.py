@@ -13,7 +13,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mmsprep.errors import Damaged, OverInputLimit, ProtectedMedia, ToolError, ToolOverLimit, ToolTimeout
+from mmsprep.errors import (
+    Damaged,
+    OverInputLimit,
+    ProtectedMedia,
+    ToolError,
+    ToolOverLimit,
+    ToolTimeout,
+    TypeNotAllowed,
+)
 from mmsprep.formats import FORMATS, Format
 from mmsprep.formats.cicp import coding, hdr_name, hdr_note
 from mmsprep.formats.content import Content
@@ -99,6 +107,7 @@ def media_info(
     Raises:
         Damaged: it is cut short, or there is neither sound nor picture in it.
         ProtectedMedia: it is encrypted.
+        TypeNotAllowed: its colours are Dolby Vision's own.
         ToolMissing: there is no MediaInfo library.
     """
     entry = FORMATS[format_slug]
@@ -125,6 +134,12 @@ def media_info(
         raise Damaged(
             content.name,
             f"is {entry.title} with neither sound nor picture; get the file again",
+        )
+    if pictures and _is_dolby_alone(pictures[0]):
+        raise TypeNotAllowed(
+            content.name,
+            "is Dolby Vision that has no colours for other players, which nothing here reads; save it as HDR10, HLG or"
+            " in standard dynamic range",
         )
     durations = [_seconds(track) or 0.0 for track in (general, *pictures[:1], *sounds[:1])]
     info = replace(
@@ -329,6 +344,13 @@ def _has_alpha(track: Track) -> bool:
     )
 
 
+def _is_dolby_alone(track: Track) -> bool:
+    """Whether its numbers stand for colours in no way but Dolby Vision's: profiles 5 and 10.0 (Dolby Vision Profiles
+    and Levels, 1.3.3), which look green and purple to whoever reads them as anything else."""
+    profile = str(track.get("hdr_format_profile") or "").partition(" / ")[0]
+    return profile.endswith((".05", ".10")) and not track.get("hdr_format_compatibility")
+
+
 def _coding(track: Track) -> ColourCoding | None:
     """How the track's numbers stand for colours; the brightest light is what is in it, else what it was graded on."""
     said = (track.get("maximum_content_light_level"), track.get("mastering_display_luminance"))
@@ -349,6 +371,8 @@ def _video_codec(track: Track) -> str:
     name = str(track.get("format") or "unknown")
     if name == "MPEG Video":
         return "mpeg1video" if str(track.get("format_version")) == "Version 1" else "mpeg2video"
+    if str(track.get("codec_id")) == "dav1":
+        return "dav1"
     return _VIDEO_CODECS.get(name, name.lower().replace(" ", "_"))
 
 

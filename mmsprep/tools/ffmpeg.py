@@ -233,9 +233,12 @@ def as_coded(info: MediaInfo) -> dict[str, str | float | None]:
     """Options of an input for pictures just as they were coded, which :func:`upright` turns once.
 
     ffmpeg would turn by what the container says or by what the pictures themselves say, begin anew where only some of
-    them do, and give up where both do: their own word is taken out.
+    them do, and give up where both do: their own word is taken out. AV1 under Dolby's name is no codec to its demuxer
+    of MP4 until a decoder is named.
     """
     options: dict[str, str | float | None] = {"noautorotate": None}
+    if info.video_codec == "dav1":
+        options["c:v"] = "libdav1d"
     if info.coded_orientation:
         options["bsf:v"] = f"filter_units=remove_types={UNIT_TYPES[info.video_codec or '']}"
     return options
