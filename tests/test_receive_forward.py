@@ -26,6 +26,7 @@ import trustme
 from deadlines import at_once, meanwhile, until
 from hypothesis import given
 from hypothesis import strategies as st
+from loopback import gateway, passes_on
 
 from mmsprep.errors import UsageError
 from mmsprep.receive import Forwarder, open_store, schema
@@ -160,6 +161,50 @@ def test_a_target_that_is_not_there_is_told_with_its_address_and_without_its_pas
     (waiting,) = store.messages()
     assert "127.0.0.1:9 did not answer" in waiting.last_error and "refused" in waiting.last_error
     assert "secret" not in waiting.last_error
+
+
+@pytest.mark.parametrize("whose", ["proxy", "target", "nobody"])
+def test_behind_a_proxy_it_is_told_whose_certificate_is_not_believed(
+    whose: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy that the environment names is believed by the same authorities as the target."""
+    believed, other = trustme.CA(), trustme.CA()
+    believed.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    tls = {}
+    for name in ("proxy", "target"):
+        tls[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        (other if name == whose else believed).issue_cert("127.0.0.1").configure_cert(tls[name])
+    add(store, "1")
+    verified_tls.cache_clear()
+    try:
+        with customer(lambda _: 200, tls["target"]) as (url, seen), gateway(passes_on, tls=tls["proxy"]) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("//", "//bob:pass-of-bob@"))
+            monkeypatch.setenv("NO_PROXY", "elsewhere.example")
+            Forwarder(store, url, retry=AT_ONCE).once()
+    finally:
+        verified_tls.cache_clear()
+    (waiting,) = store.messages()
+    assert len(seen) == (whose == "nobody") and bool(proxy.connections) == (whose != "proxy")
+    if not seen:
+        address = url.split("/")[2] if whose == "target" else "the proxy " + proxy.url.partition("//")[2]
+        assert waiting.last_error.startswith(f"the certificate of {address} cannot be trusted (")
+        assert "bob" not in waiting.last_error
+
+
+def test_a_proxy_that_is_not_there_or_cannot_be_used_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(store, "1")
+    with customer(lambda _: 200) as (url, seen):
+        monkeypatch.setenv("HTTP_PROXY", "127.0.0.1:9")
+        monkeypatch.setenv("http_proxy", "127.0.0.1:9")
+        Forwarder(store, url, retry=AT_ONCE).once()
+        (waiting,) = store.messages()
+        assert not seen and "did not answer through the proxy 127.0.0.1:9 (" in waiting.last_error
+        monkeypatch.setenv("http_proxy", "gopher://127.0.0.1:9")
+        with pytest.raises(UsageError, match=r"proxy .* cannot be used .*NO_PROXY"):
+            Forwarder(store, url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert Forwarder(store, url, retry=AT_ONCE).once() == Tally(done=1)
 
 
 def test_a_command_gets_json_and_a_folder_and_no_shell(store: Store, tmp_path: Path) -> None:

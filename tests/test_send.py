@@ -9,11 +9,9 @@ import pickle
 import random
 import socket
 import ssl
-import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from loopback import (
     http,
     never_answers,
     never_says_hello,
+    passes_on,
     resets_before_the_reply,
     resets_in_the_body,
     says_wait_for_ever,
@@ -288,7 +287,7 @@ def test_behind_a_proxy_it_is_told_whose_certificate_is_not_believed(
     verified_tls.cache_clear()
     of_gateway, of_proxy = (_certified(other if whose == name else believed) for name in ("gateway", "proxy"))
     try:
-        with gateway(succeeds(), tls=of_gateway) as this, gateway(_passes_on, tls=of_proxy) as proxy:
+        with gateway(succeeds(), tls=of_gateway) as this, gateway(passes_on, tls=of_proxy) as proxy:
             account = Account("ann", PASSWORD, this.url, proxy=proxy.url.replace("//", "//bob:pass-of-bob@"))
             with pytest.raises(NotSent) as caught:
                 attempt(this, account=account, wait=wait)
@@ -339,7 +338,7 @@ def test_a_big_message_arrives_unharmed_where_it_is_taken_slowly(
     try:
         with gateway(_succeeds_slowly, tls=_certified(authority) if "TLS" in way else None) as this:
             proxied = _certified(authority) if way.endswith("TLS proxy") else None
-            with gateway(_passes_on, tls=proxied) as proxy:
+            with gateway(passes_on, tls=proxied) as proxy:
                 account = Account("ann", PASSWORD, this.url, proxy=proxy.url if "proxy" in way else "")
                 if wait:
                     receipt = asyncio.run(send_async(big, to=TO, account=account, patience=QUICK))
@@ -358,33 +357,6 @@ def _succeeds_slowly(connection: socket.socket, this: Gateway) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     time.sleep(0.2)
     succeeds()(connection, this)
-
-
-def _passes_on(connection: socket.socket, this: Gateway) -> None:
-    """A proxy: opens the way that CONNECT names, or sends on what is asked for."""
-    head = b""
-    while b"\r\n\r\n" not in head:
-        head += connection.recv(1)
-    method, target, _ = head.split(b" ", 2)
-    host, port = target.removeprefix(b"http://").partition(b"/")[0].decode().split(":")
-    with socket.create_connection((host, int(port)), timeout=60) as beyond:
-        if method == b"CONNECT":
-            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        else:
-            beyond.sendall(head.replace(target, target[target.index(b"/", 7) :], 1))
-
-        def back() -> None:
-            with suppress(OSError):
-                while answer := beyond.recv(65536):
-                    connection.sendall(answer)
-
-        answering = threading.Thread(target=back, daemon=True)
-        answering.start()
-        with suppress(OSError):
-            while more := connection.recv(16384):
-                beyond.sendall(more)
-            beyond.shutdown(socket.SHUT_WR)
-        answering.join(60)
 
 
 def _certified(authority: trustme.CA) -> ssl.SSLContext:

@@ -124,6 +124,28 @@ def test_an_empty_file_is_no_journal_and_no_store_to_look_into(
     assert not Path(JOURNAL).stat().st_size and not Path(STORE).stat().st_size
 
 
+_LOOKS = (
+    ("journal", "list", "--journal", "sqlite:///no.db"),
+    ("track", "--journal", "sqlite:///no.db"),
+    ("track", "--store", "sqlite:///no.db"),
+    ("inbox", "list", "--database", "sqlite:///no.db"),
+    ("inbox", "show", "1", "--database", "sqlite:///no.db"),
+    ("inbox", "prune", "--older", "1d", "--database", "sqlite:///no.db"),
+    ("campaign", "people.csv", *_SEND, "--respect-stop", "--database", "sqlite:///no.db"),
+)
+
+
+@pytest.mark.parametrize("look", _LOOKS, ids=lambda look: " ".join(look[:2]))
+def test_who_looks_into_a_database_that_is_not_there_leaves_none(
+    look: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("people.csv").write_text("Mobile\n61400000001\n")
+    done = CliRunner().invoke(app, list(look))
+    assert done.exit_code == 3 and re.search(r"no\.db: (there is no journal|holds no store)", done.stderr), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["people.csv"]
+
+
 @pytest.mark.posix("another account")
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can be another account")
 def test_a_journal_that_this_account_may_not_write_says_so() -> None:

@@ -12,7 +12,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, Row, Select, func, inspect, select
+from sqlalchemy import URL, Engine, Row, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mmsprep.errors import NotFound, StoreError
@@ -22,7 +22,6 @@ from mmsprep.receive.store import DATABASE_NAME
 from mmsprep.tools import database
 
 _MOST_PARAMETERS = 500
-_BUSY_S = 20.0
 _LONGEST_REPLY = 300
 """Characters of an incoming text that is looked at for a word; whoever writes more wants to say more."""
 
@@ -129,16 +128,7 @@ def open_reports(place: str | PathLike[str]) -> Reports:
     """
     name = fspath(place)
     if "://" in name:
-        engine = database.connect(name, _BUSY_S)
-        try:
-            has_store = inspect(engine).has_table(schema.messages.name)
-        except SQLAlchemyError as error:
-            engine.dispose()
-            raise StoreError(f"{database.shown(name)}: cannot be opened ({database.reason(error)})") from None
-        engine.dispose()
-        if not has_store:
-            raise NotFound(database.shown(name), "holds no store of incoming messages")
-        return Reports(schema.open_engine(name))
+        return Reports(schema.open_engine(name, create=False))
     path = Path(name) / DATABASE_NAME
     if not schema.is_there(path):
         raise NotFound(name, "there is no store of incoming messages; --store names the folder")

@@ -22,13 +22,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    inspect,
     select,
     text,
 )
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from mmsprep.errors import StoreError
+from mmsprep.errors import NotFound, StoreError
 from mmsprep.tools import database
 from mmsprep.tools.sqlite import look
 
@@ -114,16 +115,19 @@ unreadable = Table(
 )
 
 
-def open_engine(url: str | URL) -> Engine:
-    """Connect to ``url`` and make the tables that are missing.
+def open_engine(url: str | URL, *, create: bool = True) -> Engine:
+    """Connect to ``url`` and make the tables that are missing; with ``create`` false there must be some.
 
     Raises:
+        NotFound: there are none, and they are not to be made.
         UsageError: it is no URL of SQLite or PostgreSQL.
         ToolMissing: the driver is not installed.
         StoreError: the database cannot be reached, or was made by a newer mmsprep.
     """
     engine = database.connect(url, _BUSY_TIMEOUT_S)
     try:
+        if not (create or _has_store(engine)):
+            raise NotFound(database.shown(engine.url), "holds no store of incoming messages")
         _create(engine)
     except (SQLAlchemyError, sqlite3.Error) as error:
         engine.dispose()
@@ -135,7 +139,7 @@ def open_engine(url: str | URL) -> Engine:
         else:
             words = f"cannot be opened ({words})"
         raise StoreError(f"{database.named(engine)}: {words}") from None
-    except StoreError:
+    except (StoreError, NotFound):
         engine.dispose()
         raise
     return engine
@@ -144,6 +148,13 @@ def open_engine(url: str | URL) -> Engine:
 def is_there(path: Path) -> bool:
     """Whether there is a file of a store; an empty one never held a message."""
     return path.is_file() and path.stat().st_size > 0
+
+
+def _has_store(engine: Engine) -> bool:
+    """Whether there is one; looking makes no file."""
+    if engine.dialect.name == "sqlite" and not is_there(Path(engine.url.database or "")):
+        return False
+    return inspect(engine).has_table(messages.name)
 
 
 def _create(engine: Engine) -> None:

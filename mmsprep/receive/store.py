@@ -306,17 +306,18 @@ def open_store(folder: str | Path = "mms-inbox", database: str = "", *, create: 
         if not database:
             raise UsageError("attachments at a URL need a database beside them: --database postgresql://...")
         remote = RemoteBlobs(place)
-        return Store(schema.open_engine(database), remote)
+        return Store(schema.open_engine(database, create=create), remote)
     path = Path(folder)
     if not create and not database and not schema.is_there(path / DATABASE_NAME):
         raise NotFound(place, "there is no store of incoming messages; --store names the folder")
+    engine = schema.open_engine(database, create=create) if database else None
     try:
         make_folder(path)
         blobs = FolderBlobs(path / "attachments")
     except OSError as error:
         raise StoreError(f"{place}: the store cannot be opened ({error.strerror})") from None
-    if database:
-        return Store(schema.open_engine(database), blobs)
+    if engine:
+        return Store(engine, blobs)
     engine = schema.open_engine(URL.create("sqlite", database=str(path.absolute() / DATABASE_NAME)))
     sync_folder(path)
     return Store(engine, blobs)

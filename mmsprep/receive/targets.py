@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from mmsprep.errors import ForwardError, ForwardRefused, TargetUnavailable, UsageError
 from mmsprep.receive.incoming import Stored
@@ -35,6 +36,8 @@ _PASSING = frozenset((408, 425, 429))
 """Refusals that say nothing about the message: too slow, too early, too many."""
 _BUSY = frozenset((429, 502, 503, 504))
 _TOLD_CHARACTERS = 200
+_PAST_PROXY = "proxy.start_tls.started"
+"""httpcore's word for TLS with the target itself, inside the way that a proxy has opened."""
 
 
 class Target(Protocol):
@@ -50,7 +53,10 @@ class Target(Protocol):
 
 
 class UrlTarget:
-    """A program's URL: one POST a message, JSON, attachments as base64; signed where there is a secret."""
+    """A program's URL: one POST a message, JSON, attachments as base64; signed where there is a secret.
+
+    The way to it is through the proxy that the system names (``HTTPS_PROXY``, ``NO_PROXY``, ...).
+    """
 
     def __init__(self, url: str, timeout_s: float, secret: str = "") -> None:
         import httpx
@@ -59,8 +65,18 @@ class UrlTarget:
             raise UsageError("the URL to forward to has no host; expected https://host/path")
         self._server = urlsplit(url).netloc.rpartition("@")[2]
         self._key = signing_key(secret) if secret else b""
-        self._client = httpx.Client(verify=verified_tls(), timeout=timeout_s)
+        proxy = _proxy_to(url)
+        self._proxy = urlsplit(proxy)
         self._url = url
+        try:
+            tls = verified_tls() if self._proxy.scheme == "https" else None
+            way = httpx.Proxy(proxy, ssl_context=tls) if proxy else None
+            self._client = httpx.Client(verify=verified_tls(), timeout=timeout_s, proxy=way, trust_env=False)
+        except (ImportError, ValueError) as error:
+            raise UsageError(
+                f"the proxy that the environment names for {self._server} cannot be used ({error}); NO_PROXY takes"
+                " servers out"
+            ) from None
 
     def deliver(self, store: Store, message: Stored) -> None:
         """POST the message.
@@ -80,14 +96,20 @@ class UrlTarget:
         headers = {"Content-Type": "application/json", "Idempotency-Key": message.key}
         if self._key:
             headers |= signed(self._key, message.key, round(time.time()), body)
+        steps: list[str] = []
+        noted = {"trace": lambda step, _facts: steps.append(step)}
+        asked = self._client.stream("POST", self._url, content=body, headers=headers, extensions=noted)
         try:
             # What it says beside its status is nobody's business here, and may be endless.
-            with unlogged("httpx"), self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+            with unlogged("httpx"), asked as answer:
                 status = answer.status_code
         except httpx.HTTPError as error:
             said = str(error)[:_TOLD_CHARACTERS] or type(error).__name__
-            distrust = distrusted(error, self._server)
-            raise TargetUnavailable(distrust or f"the target {self._server} did not answer ({said})") from None
+            proxy = self._proxy.netloc.rpartition("@")[2]
+            is_proxys = self._proxy.scheme == "https" and _PAST_PROXY not in steps
+            distrust = distrusted(error, f"the proxy {proxy}" if is_proxys else self._server)
+            way = f" through the proxy {proxy}" if proxy else ""
+            raise TargetUnavailable(distrust or f"the target {self._server} did not answer{way} ({said})") from None
         if 200 <= status < 300:
             return
         kind = ForwardError
@@ -142,6 +164,15 @@ def open_target(target: str, timeout_s: float, secret: str = "") -> Target:
     if secret:
         raise UsageError("a command gets no signature; a secret to sign with goes with a URL")
     return CommandTarget(target, timeout_s)
+
+
+def _proxy_to(url: str) -> str:
+    """The proxy that the system wants asked for ``url``; empty: none."""
+    parts, named = urlsplit(url), getproxies()
+    proxy = named.get(parts.scheme.lower()) or named.get("all") or ""
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def signing_key(secret: str) -> bytes:
