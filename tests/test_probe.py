@@ -242,6 +242,16 @@ def test_a_clip_of_one_frame_is_told(look: Look, make: Make) -> None:
     assert any("one frame" in note for note in info.notes)
 
 
+@pytest.mark.parametrize(("how", "suffix"), [("-c:v mpeg4 -c:a libmp3lame", "avi"), (f"{H264} -c:a aac", "ts")])
+def test_a_clip_of_one_frame_is_a_picture_whatever_its_header_says_of_frames(make: Make, how: str, suffix: str) -> None:
+    """An AVI of one may promise two, and a transport stream promises none; a tenth of a second is no sound."""
+    one = "-f lavfi -i testsrc2=size=320x240:rate=10:duration=0.1 -f lavfi -i sine=duration=0.1"
+    part = prepare([(f"one.{suffix}", make(f"{one} {how}", suffix))]).parts[0]
+    assert part.format in ("jpeg", "gif") and "is a clip of one frame; it is sent as a picture" in part.notes
+    several = prepare([(f"two.{suffix}", make(f"{one.replace('0.1', '0.2')} {how}", suffix))]).parts[0]
+    assert several.format == "3gp"
+
+
 def test_chapter_pictures_are_no_video(look: Look, make: Make) -> None:
     """An audio book's chapter pictures do not make it a clip."""
     data = make(f"{PICTURE} {SOUND} -frames:v 1 -c:v mjpeg -c:a aac", "mov")

@@ -239,6 +239,29 @@ def test_a_clip_that_is_repackaged_is_still_what_it_was(sample_media: Path) -> N
     assert look(Attachment(0, "it", part.size_bytes, data=part.data), Settings()).pixel_aspect == 1.0
 
 
+@pytest.mark.parametrize("name", ["song.mp3", "ready.3gp"])
+def test_what_goes_as_it_is_and_does_not_decode_cleanly_says_so(sample_media: Path, name: str) -> None:
+    whole = prepare([sample_media / "formats" / name], limit_bytes=290_000).parts[0]
+    data = bytearray(whole.data)
+    middle = data.index(b"\xff\xfb", len(data) // 2) + 4 if name.endswith("mp3") else len(data) // 2
+    data[middle : middle + 40] = b"\xff" * 40
+    part = only_part(bytes(data), load_profile("smsglobal"))
+    told = "slightly damaged, sent as it is (part of its data makes no sense)"
+    assert part.action != "transcode" and told in part.notes and told not in whole.notes
+
+
+def test_amr_whose_maker_left_silent_frames_out_is_not_damaged(sample_media: Path) -> None:
+    """Frames without data are in their place (3GPP TS 26.101, frame type 15)."""
+    magic, frames = (
+        b"#!AMR\n",
+        only_part((sample_media / "formats" / "note.amr").read_bytes(), load_profile("smsglobal")),
+    )
+    sound = frames.data.removeprefix(magic)
+    kept = [sound[at : at + 32] if at % 160 else b"\x7c" for at in range(0, len(sound), 32)]
+    part = only_part(magic + b"".join(kept), load_profile("smsglobal"))
+    assert part.action == "keep" and part.notes == ()
+
+
 def test_texts_and_melodies_that_are_not_quite_right_are_noticed(profile: Profile, workspace: Workspace) -> None:
     verify(IT, rendition(b"one\r\ntwo", "text"), profile, workspace)
     for data, slug, action, words in (

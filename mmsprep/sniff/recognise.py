@@ -31,7 +31,7 @@ from mmsprep.formats.mp3 import find_run
 from mmsprep.formats.registry import by_its_streams, described
 from mmsprep.formats.signatures import foreign_format, recognised
 from mmsprep.formats.tagged import extent_of, tag_names
-from mmsprep.model import Attachment, Kind, MediaInfo
+from mmsprep.model import SHORTEST_SOUND_S, Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.sniff.pictures import is_raw_tiff, read_picture
 from mmsprep.tools.isolation import isolated, senseless
@@ -62,15 +62,19 @@ def sniff(attachment: Attachment, settings: Settings, workspace: Workspace) -> M
     sizes = (info.width_px, info.height_px, info.frame_count, info.duration_s, info.size_bytes)
     if info.format not in FORMATS or any(size is not None and not size >= 0 for size in sizes):
         raise senseless(attachment.name)
-    if info.kind in (Kind.AUDIO, Kind.VIDEO) and info.duration_s is None and FORMATS[info.format].demuxer:
-        from mmsprep.sniff.recordings import counted
+    if info.kind not in (Kind.AUDIO, Kind.VIDEO) or not FORMATS[info.format].demuxer:
+        return info
+    if info.duration_s is None or _may_be_one_frame(info):
+        from mmsprep.sniff.recordings import counted, with_count
 
-        inside = replace(attachment, extent=info.extent)
-        duration_s, frame_count = counted(inside, info.format, settings, workspace)
-        if info.kind is Kind.VIDEO and info.frame_count is None:
-            info = replace(info, frame_count=frame_count)
-        return replace(info, duration_s=duration_s)
+        return with_count(info, *counted(replace(attachment, extent=info.extent), info.format, settings, workspace))
     return info
+
+
+def _may_be_one_frame(info: MediaInfo) -> bool:
+    """Whether a clip is so short that what its header says of frames is to be checked: an AVI of one may promise two,
+    a transport stream promises none."""
+    return info.kind is Kind.VIDEO and info.frame_count != 1 and (info.duration_s or 0.0) < SHORTEST_SOUND_S
 
 
 def look(attachment: Attachment, settings: Settings) -> MediaInfo:

@@ -70,6 +70,7 @@ _AUDIO_CODECS = {
     "Speex": "speex",
     "GSM": "gsm",
 }
+_STILL = "is a clip of one frame; it is sent as a picture"
 _NO_NUMBER = 1e15
 """What reaches this was read from garbage, whatever it counts."""
 _WAVE_CODECS = {"2": "adpcm_ms", "6": "pcm_alaw", "7": "pcm_mulaw", "11": "adpcm_ima_wav", "49": "gsm_ms"}
@@ -166,9 +167,18 @@ def media_info(
     info = _with_sound(info, sounds[0]) if sounds else info
     if entry.counted:
         return replace(info, duration_s=None, frame_count=None)
-    if info.is_still_picture:
-        info = replace(info, notes=(*info.notes, "is a clip of one frame; it is sent as a picture"))
-    return info
+    return _told_if_still(info)
+
+
+def with_count(info: MediaInfo, duration_s: float | None, frame_count: int | None) -> MediaInfo:
+    """The facts with what was :func:`counted`; of how long it plays the header's word stays."""
+    frames = frame_count or info.frame_count if info.kind is Kind.VIDEO else None
+    return _told_if_still(replace(info, duration_s=info.duration_s or duration_s, frame_count=frames))
+
+
+def _told_if_still(info: MediaInfo) -> MediaInfo:
+    others = tuple(note for note in info.notes if note != _STILL)
+    return replace(info, notes=(*others, _STILL) if info.is_still_picture else others)
 
 
 def _left_out(tracks: Sequence[Track], sounds: Sequence[Track], pictures: Sequence[Track]) -> tuple[str, ...]:
