@@ -76,5 +76,6 @@ def open_poster(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
     from mmsprep.transcode.video import pictures
 
     notes = () if info.audio_codec is None else (f"its sound ({info.duration_s or 0:.1f} s) is left out",)
-    frame = pictures.best_frame(attachment, info, workspace, profile.image.background)
-    return image.from_picture(frame, profile, notes)
+    ground, ground_notes = pictures.ground_of(attachment, info, workspace, profile.image.background)
+    frame = pictures.best_frame(attachment, info, workspace, ground)
+    return image.from_picture(frame, profile, (*notes, *ground_notes))

@@ -112,8 +112,8 @@ class AnimationSource(Source):
         self._enough = max(self._least, _BETTER_A_CLIP) if profile.video and lasts else self._least
         loop, self._notes = _countable(animation.loop)
         self._contrast = max(contrast(frame.image) for frame in animation.frames[:_COMPARED_FRAMES])
-        if animation.see_through:
-            self._notes = (*self._notes, ground_note(profile.image.background))
+        if animation.ground:
+            self._notes = (*self._notes, ground_note(animation.ground))
         self._gifs = _Gifs(animation, loop)
         self._as_clip = _AsClip(animation, profile, workspace)
 

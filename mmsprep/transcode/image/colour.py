@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 _ICC_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _WHITE_IS_ZERO = 0
-_FAINT = 12
-_VISIBLE = 8
-"""Levels of 255: what is nowhere lighter than the one and somewhere more opaque than the other would vanish on black.
-Set by hand."""
+_NAMES = {"#ffffff": "white", "#000000": "black", "#808080": "grey"}
 
 
 def plain_mode(image: Image.Image) -> Image.Image:
@@ -44,49 +41,22 @@ def plain_mode(image: Image.Image) -> Image.Image:
     return image if image.mode == wanted else image.convert(wanted)
 
 
-def clean(image: Image.Image, icc_profile: bytes | None, background: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """``image`` as :func:`plain_mode` gives it, in sRGB over ``background`` (``#rrggbb``), and notes.
-
-    The transparent parts of a picture that would vanish (white lettering made for a dark page, over
-    white) get the opposite of the background instead.
-    """
+def clean(image: Image.Image, icc_profile: bytes | None, ground: str) -> tuple[Image.Image, tuple[str, ...]]:
+    """``image`` as :func:`plain_mode` gives it, in sRGB over ``ground`` (``#rrggbb``), and notes."""
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     if alpha is not None:
-        image = _without_alpha(image)
+        image = image.getchannel("L") if image.mode == "LA" else image.convert("RGB")
     image, notes = _to_srgb(image, icc_profile)
     if alpha is None or cast(tuple[int, int], alpha.getextrema())[0] == 255:
         return image, notes
-    colour = background
-    if _vanishes(image, alpha, background):
-        colour = "#" + "".join(f"{255 - int(background[at : at + 2], 16):02x}" for at in (1, 3, 5))
     image = image.convert("RGB")
-    flat = Image.composite(image, Image.new("RGB", image.size, colour), alpha)
-    return flat, (*notes, ground_note(colour))
+    flat = Image.composite(image, Image.new("RGB", image.size, ground), alpha)
+    return flat, (*notes, ground_note(ground))
 
 
-def ground_note(colour: str) -> str:
-    """What is told of a picture with transparent parts, which came to lie on ``colour`` (``#rrggbb``)."""
-    return f"transparent parts shown on {_NAMES.get(colour.lower(), colour)}"
-
-
-_NAMES = {"#ffffff": "white", "#000000": "black"}
-
-
-def _without_alpha(image: Image.Image) -> Image.Image:
-    return image.getchannel("L") if image.mode == "LA" else image.convert("RGB")
-
-
-def _vanishes(image: Image.Image, alpha: Image.Image, background: str) -> bool:
-    """Whether everything visible differs from the background by less than the eye makes out."""
-    plain = Image.new("RGB", image.size, background)
-    flat = Image.composite(image.convert("RGB"), plain, alpha)
-    bands = ImageChops.difference(flat, plain).split()
-    return all(_highest(band) < _FAINT for band in bands) and _highest(alpha) > _VISIBLE
-
-
-def _highest(band: Image.Image) -> int:
-    """The largest value of a picture of one band."""
-    return int(cast(tuple[int, int], band.getextrema())[1])
+def ground_note(ground: str) -> str:
+    """What is told of transparent parts, which came to lie on ``ground`` (``#rrggbb``)."""
+    return f"transparent parts shown on {_NAMES.get(ground.lower(), ground)}"
 
 
 def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:

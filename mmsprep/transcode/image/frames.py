@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import cast
 
-import numpy as np
 from PIL import Image
 
 from mmsprep.errors import Damaged
@@ -18,12 +18,15 @@ from mmsprep.model import Attachment, ColourCoding, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
 from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image.ground import ground_for, on_ground
 from mmsprep.transcode.image.shrink import shrunk
 
 _MOST_FRAMES = 240
 _MOST_PIXELS = 48_000_000
 """Frames, and pixels in all of them, that are worked on: more frames are not read, larger ones are made smaller. Set
 by hand."""
+_MOST_LOOKED_AT = 8
+"""Frames that the colour for what is transparent is chosen by. Set by hand."""
 _DEFAULT_MS = 100
 _SHORTEST_MS = 20
 _SHOWN_AS_DEFAULT_MS = 10
@@ -32,23 +35,22 @@ _SHOWN_AS_DEFAULT_MS = 10
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What is shown, and for how long; ``see_through``: parts of it were transparent."""
+    """What is shown, and for how long."""
 
     image: Image.Image
     duration_ms: int
-    see_through: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Animation:
     """Frames at the size they may be sent, and how often they are repeated (``None``: played once, 0: for ever).
 
-    ``see_through``: parts of them were transparent, and lie on the background now.
+    ``ground``: the colour (``#rrggbb``) that transparent parts of them lie on; empty: there were none.
     """
 
     frames: tuple[Frame, ...]
     loop: int | None
-    see_through: bool = False
+    ground: str = ""
 
     @property
     def duration_ms(self) -> int:
@@ -66,10 +68,16 @@ def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, s
     with pixels.foreign_errors(attachment, info):
         image = pixels.open_image(attachment, info, settings)
         loop = _loop(image, info.format)
-        frames = tuple(_merged(list(_frames(image, info.coding, rules, settings))))
+        frames = list(_frames(image, info.coding, rules, settings))
+        see_through = [frame.image for frame in frames if frame.image.mode == "RGBA"]
+        ground = ""
+        if see_through:
+            ground = ground_for(see_through[:: math.ceil(len(see_through) / _MOST_LOOKED_AT)], rules.background)
+            frames = [replace(frame, image=on_ground(frame.image.convert("RGBA"), ground)) for frame in frames]
+        frames = _merged(frames)
     if not frames:
         raise Damaged(attachment.name, "has no frame that decodes")
-    return Animation(frames, loop, any(frame.see_through for frame in frames))
+    return Animation(tuple(frames), loop, ground)
 
 
 def _frames(image: Image.Image, coding: ColourCoding | None, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
@@ -88,7 +96,7 @@ def _frames(image: Image.Image, coding: ColourCoding | None, rules: ImageRules, 
         if number % every == 0:
             if kept is not None:
                 yield replace(kept, duration_ms=waiting_ms)
-            kept, waiting_ms = _flat(image, coding, size, rules.background), 0
+            kept, waiting_ms = Frame(_shown(image, coding, size), 0), 0
         waiting_ms += _duration_ms(image)
     if kept is not None:
         yield replace(kept, duration_ms=waiting_ms)
@@ -125,12 +133,11 @@ def _merged(frames: list[Frame]) -> list[Frame]:
     return merged
 
 
-def _flat(image: Image.Image, coding: ColourCoding | None, size: tuple[int, int], background: str) -> Frame:
-    """The frame as RGB on the background, at the size it may be sent."""
+def _shown(image: Image.Image, coding: ColourCoding | None, size: tuple[int, int]) -> Image.Image:
+    """The frame at the size it may be sent, RGBA where parts of it are transparent, else RGB."""
     image.load()
     whole = pixels.plain_colours(image, coding).convert("RGBA")
-    ground = Image.new("RGBA", whole.size, background)
-    ground.alpha_composite(whole)
-    flat = ground.convert("RGB")
-    flat.info = {}
-    return Frame(shrunk(flat, size), 0, see_through=bool(np.asarray(whole)[..., 3].min() < 255))
+    opaque = cast(tuple[int, int], whole.getchannel("A").getextrema())[0] == 255
+    small = shrunk(whole.convert("RGB") if opaque else whole, size)
+    small.info = {}
+    return small

@@ -122,7 +122,7 @@ def decode_whole(
         turn = _UPRIGHT.get(_orientation(image))
         image = colour.plain_mode(plain_colours(image, info.coding, deep))
         image = image.transpose(turn) if turn is not None else image
-        return colour.clean(image, None if info.coding else icc_profile, rules.background)
+        return colour.clean(image, None if info.coding else icc_profile, _ground(image, rules))
 
 
 def is_animation(info: MediaInfo) -> bool:
@@ -211,18 +211,19 @@ def _sized(
     full_px: tuple[int, int],
 ) -> Picture:
     plain = colour.plain_mode(image)
+    ground = _ground(plain, rules)
 
     def clean(part: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         if turn is not None:
             part = part.transpose(turn)
-        return colour.clean(part, icc_profile, rules.background)
+        return colour.clean(part, icc_profile, ground)
 
     shrunken = shrunk(plain, size_px)
     seen = contrast(shrunken)
     small, colour_notes = clean(shrunken)
     if plain.size == size_px:
         return Picture(small, (*notes, *colour_notes), viewing.is_graphic(small), contrast=seen)
-    rows = colour.clean(viewing.sample(plain), icc_profile, rules.background)[0]
+    rows = colour.clean(viewing.sample(plain), icc_profile, ground)[0]
     graphic = viewing.is_graphic(rows) or viewing.is_graphic(small)
     larger_px = target_size(plain.width, plain.height, rules, drawn=True)
     picture = Picture(
@@ -237,6 +238,15 @@ def _sized(
         return picture
     shown = viewing.shown_share(rows, plain.size, larger_px, drawn=True)
     return replace(picture, larger=clean(shrunk(plain, larger_px))[0], larger_shown=shown)
+
+
+def _ground(image: Image.Image, rules: ImageRules) -> str:
+    """What the transparent parts of ``image`` come to lie on, whatever of it is looked at."""
+    if image.mode not in ("LA", "RGBA"):
+        return rules.background
+    from mmsprep.transcode.image.ground import ground_for
+
+    return ground_for([image], rules.background)
 
 
 def target_size(width_px: int, height_px: int, rules: ImageRules, *, drawn: bool = False) -> tuple[int, int]:

@@ -60,8 +60,6 @@ _MOST_PLAIN_BYTES = 400_000_000
 """Of a mezzanine without compression."""
 _UNKNOWN_PERIOD = 96
 """Frames from one reference to the next, where nobody knows how many there are."""
-_OPAQUE = 250
-"""Below this, something can be seen through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +96,7 @@ class Mezzanine:
     ``picture`` has every frame, in the container that ffmpeg calls ``demuxer``; ``references`` has those of
     ``sampling``, at ``display_px`` (width, height). ``complete`` is false when the clip is longer than what can ever be
     sent, and only its beginning was decoded. ``bt709`` says which of the two colour matrices the samples need,
-    ``contrast`` how far the references are from being one colour, ``see_through`` that parts were transparent, which
-    lie on the background now.
+    ``contrast`` how far the references are from being one colour.
     """
 
     picture: Path
@@ -115,7 +112,6 @@ class Mezzanine:
     complete: bool
     bt709: bool
     contrast: float
-    see_through: bool = False
 
     @property
     def picture_s(self) -> float:
@@ -169,10 +165,7 @@ def decode_mezzanine(
     size_px = allowed_px(*shown_px, rules)
     made = _made(size_px, within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
     look = Look(info, matrix_of(size_px), tables_of(info, workspace), background)
-    see_through = workspace.new_path(".gray")
-    decode = partial(
-        _decode, attachment, look, longest_s=longest_s, fps=fps, see_through=see_through, workspace=workspace
-    )
+    decode = partial(_decode, attachment, look, longest_s=longest_s, fps=fps, workspace=workspace)
     try:
         done = decode(made)
     except Damaged:
@@ -191,9 +184,7 @@ def decode_mezzanine(
             attachment.name,
             f"decodes for {decoded_s:.1f} s of the {expected_s:.1f} s that it declares; copy or download it again",
         )
-    mezzanine = _mezzanine(made, fps, frame_count, decoded_s < longest_s - 1, look.matrix == "bt709", workspace)
-    seen = info.has_alpha and min(workspace.read(see_through), default=255) < _OPAQUE
-    return replace(mezzanine, see_through=seen)
+    return _mezzanine(made, fps, frame_count, decoded_s < longest_s - 1, look.matrix == "bt709", workspace)
 
 
 def _decode(
@@ -203,11 +194,9 @@ def _decode(
     *,
     longest_s: float,
     fps: float,
-    see_through: Path,
     workspace: Workspace,
 ) -> ffmpeg.Completed:
-    """One run over the whole clip, ``longest_s`` at most, for all that is ``made``; in ``see_through`` comes
-    what is transparent in the references, where anything can be."""
+    """One run over the whole clip, ``longest_s`` at most, for all that is ``made``."""
     info = look.info
     options: dict[str, str | float] = {"t": longest_s}
     shrinks_to = max(made.size_px) / max(info.width_px or 320, info.height_px or 240)
@@ -221,13 +210,8 @@ def _decode(
         shown = shown.filter("trim", end=f"{standing_s:.3f}")
     shown = shown.filter_multi_output("split")
     sampled = shown[1].filter("select", made.sampling.expression)
-    if info.has_alpha:
-        sampled = sampled.filter_multi_output("split")
-        alpha = sampled[1].filter("format", "rgba").filter("alphaextract").filter("scale", 32, 32, flags="area")
-    references = plain(sampled[0] if info.has_alpha else sampled, look, made.display_px)
+    references = plain(sampled, look, made.display_px)
     outputs = _outputs(plain(shown[0], look, made.size_px), references, made, fps)
-    if info.has_alpha:
-        outputs.append(alpha.output(str(see_through), f="rawvideo", pix_fmt="gray", fps_mode="passthrough"))
     with naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name):
         return ffmpeg.run(workspace, graph.merge_outputs(*outputs))
 

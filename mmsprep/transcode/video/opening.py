@@ -15,13 +15,13 @@ from mmsprep.hearing.channels import mixed
 from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.profile import Profile, VideoRules
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.image.colour import ground_note
 from mmsprep.transcode.sound.carried import nothing_heard
 from mmsprep.transcode.sound.level import Levelled, heard_in
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.video.clip import Opened, VideoSource
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
 from mmsprep.transcode.video.model import Hardness, Measured, fitted
+from mmsprep.transcode.video.pictures import ground_of
 from mmsprep.transcode.video.search import probe_measured
 
 _SOUND_LONGER_S = 0.03
@@ -43,12 +43,9 @@ def open_source(
     rules = profile.video
     if rules is None:
         raise TypeNotAllowed(attachment.name, f"is a clip, which the profile {profile.name!r} does not carry")
-    mezzanine = decode_mezzanine(
-        attachment, info, rules, profile.message.limit_bytes, workspace, profile.image.background
-    )
+    ground, ground_notes = ground_of(attachment, info, workspace, profile.image.background)
+    mezzanine = decode_mezzanine(attachment, info, rules, profile.message.limit_bytes, workspace, ground)
     sound, notes = _sound_of(attachment, info, rules, mezzanine, workspace)
-    if mezzanine.see_through:
-        notes = (*notes, ground_note(profile.image.background))
     duration_s = mezzanine.picture_s if mezzanine.complete else max(info.duration_s or 0.0, mezzanine.picture_s)
     if sound and mezzanine.complete and sound.mix.duration_s > duration_s + _SOUND_LONGER_S:
         duration_s = sound.mix.duration_s
@@ -60,7 +57,7 @@ def open_source(
         probe=probe,
         duration_s=duration_s,
         contrast=mezzanine.contrast,
-        notes=notes,
+        notes=(*notes, *ground_notes),
     )
     return VideoSource(work, rules, workspace)
 

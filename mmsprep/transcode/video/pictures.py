@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ffmpeg as graph
 from PIL import Image
@@ -22,12 +22,18 @@ from mmsprep.model import Attachment, MediaInfo
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.colours import tables
+from mmsprep.transcode.image.colour import ground_note
+from mmsprep.transcode.image.ground import ground_for
 
 _HD_SHORT_PX = 720
 """Lines from which BT.709 is the usual coding, BT.601 below."""
 _POSTER_S = 20.0
 _POSTER_FPS = 5
 """Seconds, and frames a second of them, that the best frame is chosen from."""
+_MOST_LOOKED_AT = 8
+"""Frames that the colour for what is transparent is chosen by. Set by hand."""
+_OPAQUE = 250
+"""Below this, something can be seen through."""
 _MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "smpte240m": "smpte240m", "fcc": "fcc", "bt2020": "bt2020nc"}
 """What ffmpeg's ``colorspace`` calls those that it knows."""
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -79,7 +85,37 @@ def rgb_frames(
         "pipe:1", f="image2pipe", vcodec="png", vframes=most, pix_fmt="rgb24", fps_mode="passthrough"
     )
     with naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name, _NO_PICTURE):
-        data = ffmpeg.run(workspace, output).stdout
+        return _pngs(attachment, ffmpeg.run(workspace, output).stdout)
+
+
+def ground_of(
+    attachment: Attachment, info: MediaInfo, workspace: Workspace, background: str
+) -> tuple[str, tuple[str, ...]]:
+    """What the transparent parts of a clip come to lie on, and what is to be told of it.
+
+    It is ``background``, or a colour on which nothing vanishes, by some frames of the clip's first 20 s.
+
+    Raises:
+        As :func:`rgb_frames`.
+    """
+    if not info.has_alpha:
+        return background, ()
+    frames = min(info.frame_count or _MOST_LOOKED_AT, round(_POSTER_S * (info.frame_rate_fps or 25)))
+    every = max(1, frames // _MOST_LOOKED_AT)
+    stream = upright_pictures(attachment, info, workspace, t=_POSTER_S).filter("select", f"not(mod(n,{every}))")
+    output = stream.output(
+        "pipe:1", f="image2pipe", vcodec="png", vframes=_MOST_LOOKED_AT, pix_fmt="rgba", fps_mode="passthrough"
+    )
+    with naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name, _NO_PICTURE):
+        seen = [frame.convert("RGBA") for frame in _pngs(attachment, ffmpeg.run(workspace, output).stdout)]
+    if min(cast(tuple[int, int], frame.getchannel("A").getextrema())[0] for frame in seen) >= _OPAQUE:
+        return background, ()
+    ground = ground_for(seen, background)
+    return ground, (ground_note(ground),)
+
+
+def _pngs(attachment: Attachment, data: bytes) -> list[Image.Image]:
+    """The pictures in a pipe of them."""
     try:
         frames = [_png(_PNG_SIGNATURE + one) for one in data.split(_PNG_SIGNATURE)[1:]]
     except OSError as error:
@@ -91,7 +127,8 @@ def rgb_frames(
 
 def _png(data: bytes) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-        return image.convert("RGB")
+        image.load()
+        return image
 
 
 @contextmanager

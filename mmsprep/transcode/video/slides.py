@@ -57,10 +57,8 @@ def open_slides(
     """
     sound, notes = _sound_of(attachment, info, profile, workspace)
     found = find_scenes(attachment, info, max(1, most_parts // 2 if sound else most_parts), workspace)
-    pictures = [
-        still.from_picture(one, profile)
-        for one in _frames(attachment, info, found, profile.image.background, workspace)
-    ]
+    ground, ground_notes = pictures.ground_of(attachment, info, workspace, profile.image.background)
+    stills = tuple(still.from_picture(one, profile) for one in _frames(attachment, info, found, ground, workspace))
     bounds = [0.0, *(scene.to_s for scene in found.scenes)]
     if sound is not None:
         # What is said behind the last picture is heard with it.
@@ -70,7 +68,7 @@ def open_slides(
     made = (
         SlideSound(sound, [bound for bound in bounds if bound < sound.duration_s - _LEAST_SOUND_S]) if sound else None
     )
-    return Slides(tuple(pictures), lengths_s, made, notes)
+    return Slides(stills, lengths_s, made, (*notes, *ground_notes))
 
 
 def _sound_of(
