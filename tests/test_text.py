@@ -66,6 +66,8 @@ def rendered(data: bytes, profile: Profile, workspace: Workspace) -> Rendition:
         ("Привет", "koi8-r"),
         ("Schöne Grüße vom See", "cp850"),
         ("Größe: süß, schön", "mac_roman"),
+        ("Schöne Grüße vom See! Die Fähre fährt um neun, wir treffen uns im Café.", "cp850"),
+        ("Schöne Grüße vom See! Die Fähre fährt um neun, wir treffen uns im Café.", "mac_roman"),
         ("Spotkajmy się jutro przy łódce", "iso8859-2"),
         ("Příští vlak jede až večer", "cp852"),
         ("Привет! Как дела?", "cp866"),

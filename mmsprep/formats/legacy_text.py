@@ -23,7 +23,7 @@ _SAMPLE_CHARACTERS, _BEFORE_CHARACTERS, _SAMPLE_BYTES = 1000, 100, 4096
 _ASCII, _FOREIGN = bytes(range(128)), re.compile(r"[^\x00-\x7f]")
 
 _LATIN = (
-    "äüöß",
+    "äüößé",
     "éàèêçùâîôûïëœæÿü",
     "áéíóñúüªº",
     "ãçáéóêíâúõôàü",
