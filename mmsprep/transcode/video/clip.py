@@ -434,4 +434,4 @@ class VideoSource(Source):
         inner = settings.inner_px(self._work.mezzanine)
         seen = vmaf.vmaf_of(path, "mov", self._work.mezzanine, settings.every, inner, self._workspace)
         path.unlink()
-        return seen_quality(seen, settings.every)
+        return seen_quality(seen.frames, settings.every)

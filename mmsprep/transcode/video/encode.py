@@ -30,6 +30,7 @@ from mmsprep.transcode.video.mezzanine import (
     Mezzanine,
     even,
 )
+from mmsprep.transcode.video.pictures import scaled
 
 _THREADS = 2
 """Always as many: what x264 makes depends on it."""
@@ -219,7 +220,7 @@ def _pictures(mezzanine: Mezzanine, settings: ClipSettings) -> Any:
         stream = stream.filter("framestep", settings.every)
     inner = settings.inner_px(mezzanine)
     if inner != (mezzanine.width_px, mezzanine.height_px):
-        stream = stream.filter("scale", *inner, flags="lanczos")
+        stream = scaled(stream, inner, "lanczos", mezzanine.by_zimg)
     if inner != settings.frame_px:
         stream = stream.filter("pad", *settings.frame_px, "(ow-iw)/2", "(oh-ih)/2")
     stream = stream.filter("setsar", "1")

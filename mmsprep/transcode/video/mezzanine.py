@@ -25,7 +25,15 @@ from mmsprep.seeing.contrast import frames_contrast, frames_of
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video.model import PROBE_CRF, PROBE_LONG_PX
-from mmsprep.transcode.video.pictures import Look, matrix_of, naming_the_codec, plain, tables_of, upright_pictures
+from mmsprep.transcode.video.pictures import (
+    Look,
+    matrix_of,
+    naming_the_codec,
+    plain,
+    scaled,
+    tables_of,
+    upright_pictures,
+)
 
 AQ_STRENGTH, QCOMP, CHROMA = 0.6, 0.5, "chroma-qp-offset=2"
 """How x264 spreads bits over blocks and over time, and what it saves on colours (see ``encode``)."""
@@ -96,7 +104,7 @@ class Mezzanine:
     ``picture`` has every frame, in the container that ffmpeg calls ``demuxer``; ``references`` has those of
     ``sampling``, at ``display_px`` (width, height). ``complete`` is false when the clip is longer than what can ever be
     sent, and only its beginning was decoded. ``bt709`` says which of the two colour matrices the samples need,
-    ``contrast`` how far the references are from being one colour.
+    ``contrast`` how far the references are from being one colour, ``by_zimg`` that zimg scales what is made of it.
     """
 
     picture: Path
@@ -112,6 +120,7 @@ class Mezzanine:
     complete: bool
     bt709: bool
     contrast: float
+    by_zimg: bool
 
     @property
     def picture_s(self) -> float:
@@ -138,6 +147,7 @@ class _Made:
     display_px: tuple[int, int]
     probe_px: tuple[int, int]
     sampling: Sampling
+    by_zimg: bool
 
 
 def decode_mezzanine(
@@ -164,7 +174,7 @@ def decode_mezzanine(
     shown_px = info.width_px or 320, info.height_px or 240
     size_px = allowed_px(*shown_px, rules)
     made = _made(size_px, within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
-    look = Look(info, matrix_of(size_px), tables_of(info, workspace), background)
+    look = Look(info, matrix_of(size_px), tables_of(info, workspace), background, made.by_zimg)
     decode = partial(_decode, attachment, look, longest_s=longest_s, fps=fps, workspace=workspace)
     try:
         done = decode(made)
@@ -232,6 +242,7 @@ def _made(size_px: tuple[int, int], display_px: tuple[int, int], frames: int, wo
         display_px=display_px,
         probe_px=within(*size_px, PROBE_LONG_PX),
         sampling=Sampling(first, period),
+        by_zimg="zscale" in ffmpeg.filters(workspace.settings),
     )
 
 
@@ -243,9 +254,9 @@ def _outputs(picture: Any, references: Any, made: _Made, fps: float) -> list[Any
     small = {"f": "nut", "c:v": "libx264", "preset": "ultrafast", "qp": 0, "threads": _THREADS}
     return [
         # First: ffmpeg numbers logs by outputs.
-        both[1]
-        .filter("scale", *made.probe_px, flags="bicubic")
-        .output(str(made.probe), f="h264", fps_mode="passthrough", **_probing(made, fps)),
+        scaled(both[1], made.probe_px, "bicubic", made.by_zimg).output(
+            str(made.probe), f="h264", fps_mode="passthrough", **_probing(made, fps)
+        ),
         both[0].output(str(made.picture), fps_mode="passthrough", **(plain if made.demuxer != "nut" else small)),
         seen[0].output(str(made.references), fps_mode="passthrough", **plain),
         frames_of(seen[1], made.frames),
@@ -293,6 +304,7 @@ def _mezzanine(
         complete=complete,
         bt709=bt709,
         contrast=frames_contrast(workspace.read(made.frames)),
+        by_zimg=made.by_zimg,
     )
 
 

@@ -84,7 +84,12 @@ class Trial:
 
     settings: ClipSettings
     made: Made | None
-    seen: float | None
+    looks: vmaf.Seen | None
+
+    @property
+    def seen(self) -> float | None:
+        """VMAF of the frames that are there."""
+        return self.looks.frames if self.looks else None
 
     @property
     def long_px(self) -> int:
@@ -96,10 +101,14 @@ class Trial:
         return self.made.encoded.qp if self.made else None
 
     def worth(self, rate_kbps: float) -> float:
-        """VMAF as it would be at just the rate that was asked for."""
+        """VMAF as it would be at just the rate that was asked for.
+
+        A frame that stands in for the next one is an error to VMAF, and hardly one to a viewer: half of it counts.
+        """
         made_kbps = self.made.rate_kbps if self.made else 0.0
         more = _AN_OCTAVE_OF_RATE * math.log2(max(made_kbps, 0.1) / rate_kbps)
-        return (self.seen or 0.0) - max(-_MOST_FOR_RATE, min(_MOST_FOR_RATE, more))
+        seen = fmean((self.looks.frames, self.looks.shown)) if self.looks else 0.0
+        return seen - max(-_MOST_FOR_RATE, min(_MOST_FOR_RATE, more))
 
 
 def find(
@@ -186,10 +195,10 @@ class _Judge:
         """Whether it is the largest size, and fine already."""
         return trial.qp is not None and trial.qp <= _FINE_QP and trial.long_px >= self.mezzanine.long_px
 
-    def seen(self, made: Made, settings: ClipSettings, stands_in: bool = False) -> float:
+    def seen(self, made: Made, settings: ClipSettings) -> vmaf.Seen:
         path = self.workspace.put(made.encoded.data, f".{settings.rules.format}")
         inner, every = settings.inner_px(self.mezzanine), settings.every
-        seen = vmaf.vmaf_of(path, "mov", self.mezzanine, every, inner, self.workspace, stands_in=stands_in)
+        seen = vmaf.vmaf_of(path, "mov", self.mezzanine, every, inner, self.workspace)
         path.unlink()
         return seen
 
@@ -213,7 +222,7 @@ def probe_measured(mezzanine: Mezzanine, workspace: Workspace) -> Measured | Non
         return None
     probe = mezzanine.probe
     seen = vmaf.vmaf_of(probe.path, "h264", mezzanine, 1, probe.size_px, workspace, hasty=True)
-    return Measured(max(probe.size_px), PROBE_QP, seen)
+    return Measured(max(probe.size_px), PROBE_QP, seen.frames)
 
 
 def _cost(rules: VideoRules) -> float:
@@ -285,11 +294,4 @@ def _fewer_frames(
         longer = best_long_px(hard, kbps, max(largest), every) / best_long_px(hard, kbps, max(largest))
         frame_px = _scaled(largest, round(long_px * max(1.0, longer)))
     fewer = judge.tried(replace(best.settings, frame_px=frame_px, every=every))
-    if fewer.seen is None or fewer.made is None:
-        return None
-    gain = fewer.worth(judge.rate_kbps) - best.worth(judge.rate_kbps)
-    if gain <= worth:
-        return None
-    # A frame that stands in for the next one is an error to VMAF, and hardly one to a viewer: half of it counts.
-    shown = fmean((fewer.seen, judge.seen(fewer.made, fewer.settings, stands_in=True)))
-    return fewer if gain + shown - fewer.seen > worth else None
+    return fewer if fewer.worth(judge.rate_kbps) > best.worth(judge.rate_kbps) + worth else None
