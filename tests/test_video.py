@@ -41,6 +41,7 @@ from mmsprep.transcode.video.model import (
 )
 from mmsprep.transcode.video.search import Made, Trial, beside_px, past_the_best
 from mmsprep.transcode.video.sound_track import best_step, steps
+from mmsprep.transcode.video.vmaf import Seen
 
 _HARD = Hardness(probe_kbps=45, probe_long_px=256, display_long_px=1280)
 _rates = st.floats(5, 1500)
@@ -93,7 +94,7 @@ def test_a_size_is_tried_beside_the_best_only_where_its_quantiser_is_not_to_be_t
     rules = load_profile("smsglobal").video
     assert rules
     trials = [
-        Trial(ClipSettings(rules, None, (px, px), 1, 9.0), Made(50.0, 50.0, Encoded(b"clip", qp)), 50.0)
+        Trial(ClipSettings(rules, None, (px, px), 1, 9.0), Made(50.0, 50.0, Encoded(b"clip", qp)), Seen(50, 50))
         for px in tried_px
     ]
     best = data.draw(st.sampled_from(trials))
@@ -112,7 +113,7 @@ def test_no_size_is_tried_that_makes_an_extreme_quantiser_more_extreme(qp: float
     rules = load_profile("smsglobal").video
     assert rules
     first = Made(50.0, 50.0, Encoded(b"clip", qp))
-    best = Trial(ClipSettings(rules, None, (best_px, best_px), 1, 9.0), first, 50.0)
+    best = Trial(ClipSettings(rules, None, (best_px, best_px), 1, 9.0), first, Seen(50, 50))
     if past_the_best(other_px, best):
         assert (other_px - best_px) * (qp - 32) > 0 and not 26 <= qp <= 41
     elif other_px != best_px and not 26 <= qp <= 41:
