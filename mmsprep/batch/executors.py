@@ -31,7 +31,6 @@ from mmsprep.tools.memory import keep_freed_memory
 
 _log = logging.getLogger(__name__)
 SERIAL, LOCAL = "serial", "local"
-_ATTEMPTS = 2
 """How often a job may take its worker down with it: once can be the system's doing, twice is the job's."""
 _PATIENCE_S = 10.0
 
@@ -153,14 +152,14 @@ class LocalProcesses(Executor):
     def _run(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         lane = self._idle.get()
         try:
-            for attempt in range(1, _ATTEMPTS + 1):
-                try:
-                    return lane.run(fn, args, kwargs)
-                except BrokenProcessPool:
-                    if self._closing or attempt == _ATTEMPTS:
-                        raise
-                    _log.info("a batch's worker process died: its job is done once more by another one")
-                    lane.replace()
+            try:
+                return lane.run(fn, args, kwargs)
+            except BrokenProcessPool:
+                if self._closing:
+                    raise
+                _log.info("a batch's worker process died: its job is done once more by another one")
+                lane.replace()
+            return lane.run(fn, args, kwargs)
         finally:
             if lane.broken and not self._closing:
                 lane.replace()

@@ -121,11 +121,9 @@ def kept_as(path: Path, campaign: Campaign, key: str, gateway: str) -> Path | No
     if not any(standing) or standing == asked or is_trial:
         return None
     word = re.sub(r"[^\w-]", "", standing[0])[:_KEY_LETTERS] or "earlier"
-    for number in count(1):
-        place = path.with_name(f"{path.stem}-{word}{f'-{number}' if number > 1 else ''}{path.suffix}")
-        if not place.exists() or _whose(place) == standing:
-            return place
-    raise AssertionError("numbers end nowhere")
+    names = (f"{path.stem}-{word}{f'-{number}' if number > 1 else ''}{path.suffix}" for number in count(1))
+    places = map(path.with_name, names)
+    return next(place for place in places if not place.exists() or _whose(place) == standing)
 
 
 def _whose(path: Path) -> tuple[str, str, str]:

@@ -135,9 +135,5 @@ def _give_verbose(group: typer.Typer) -> None:
     """Every command of a group, once."""
     for command in group.registered_commands:
         command.cls = Command
-        if command.callback:
-            command.callback = _verbose(command.callback)
-    for one in group.registered_groups:
-        one.cls = Group
-        if one.typer_instance:
-            _give_verbose(one.typer_instance)
+        assert command.callback is not None
+        command.callback = _verbose(command.callback)

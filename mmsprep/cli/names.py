@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -128,13 +128,8 @@ def _start_of_end(name: str) -> int:
 
 
 def _that_fit(characters: Sequence[str], columns: int) -> list[str]:
-    kept: list[str] = []
-    for char in characters:
-        columns -= cell_len(char)
-        if columns < 0:
-            break
-        kept.append(char)
-    return kept
+    widths = accumulate(map(cell_len, characters))
+    return [char for char, width in zip(characters, widths, strict=True) if width <= columns]
 
 
 def _characters(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from itertools import accumulate
 from mmsprep.errors import Damaged
 from mmsprep.formats.content import Content
 from mmsprep.formats.registry import FORMATS, described
-from mmsprep.formats.text import clean, decode, oddities
+from mmsprep.formats.text import clean, decode_all, oddities
 from mmsprep.model import MediaInfo
 
 MOST_TONES = 4_000
@@ -150,13 +150,10 @@ def melody_info(content: Content, format_slug: str, parse: Callable[[str], Melod
     Raises:
         Damaged: it is no text, or breaks its grammar.
     """
-    decoded = decode(content.read(0, content.size_bytes))
-    if decoded is None:
-        raise Damaged(content.name, "begins as text, but goes on as something else; get the file again")
-    text, encoding = decoded
     try:
+        text, encoding = decode_all(content.read(0, content.size_bytes))
         melody = parse(text)
-    except MelodyError as error:
+    except ValueError as error:
         title = FORMATS[format_slug].title
         raise Damaged(content.name, f"is a damaged {title}: {error}; correct it or get the file again") from error
     duration_s = round(melody.duration_s, 3)
@@ -169,7 +166,5 @@ def clean_melody(content: Content) -> bytes:
     Raises:
         ValueError: it is no text.
     """
-    decoded = decode(content.read(0, content.size_bytes))
-    if decoded is None:
-        raise ValueError("it is no text")
-    return clean(decoded[0], "crlf").encode()
+    text, _ = decode_all(content.read(0, content.size_bytes))
+    return clean(text, "crlf").encode()

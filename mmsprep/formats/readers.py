@@ -25,8 +25,7 @@ def read_structure(content: Content, format_slug: str, max_frames: int) -> Struc
         Damaged: there is no picture in it.
     """
     walk = FORMATS[format_slug].structure
-    if walk is None:
-        raise ValueError(f"nothing here reads the structure of {format_slug}")
+    assert walk is not None, format_slug
     found = Structure()
     try:
         walk(content, found, max_frames)
@@ -57,8 +56,7 @@ def read_sound(data: bytes, format_slug: str) -> Sound:
         ValueError: something in it does not belong there; the message says where.
     """
     read = FORMATS[format_slug].read_exactly
-    if read is None:
-        raise ValueError(f"is {format_slug}, which nothing here reads strictly")
+    assert read is not None, format_slug
     try:
         return read(data)
     except (struct.error, IndexError) as error:

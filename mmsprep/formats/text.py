@@ -73,6 +73,18 @@ def decode(data: bytes, *, whole: bool = True) -> tuple[str, str] | None:
     return _decode_legacy(data, whole=whole) or _decode_wide(data, whole=whole)
 
 
+def decode_all(data: bytes) -> tuple[str, str]:
+    """As :func:`decode`, of what began as a text.
+
+    Raises:
+        ValueError: it is none; the message follows its name.
+    """
+    found = decode(data)
+    if found is None:
+        raise ValueError("begins as text, but goes on as something else")
+    return found
+
+
 def _decode_with_stray_zeros(data: bytes, *, whole: bool) -> tuple[str, str] | None:
     """A text that a few zero bytes slipped into; they are control characters of it."""
     if len(data) < _LEAST_WITH_STRAY_ZERO or data.count(0) > max(1, len(data) // _LETTERS_A_STRAY_ZERO):

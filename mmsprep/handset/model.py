@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import tomllib
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from mmsprep.errors import UsageError
+from mmsprep.tools.shipped import shipped
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 _SHARES_NAME = "shares"
@@ -148,8 +148,5 @@ def load_shares() -> Shares:
 
 
 def handset_folder() -> Path:
-    """The phones inside an installed package, or beside the package in a checkout."""
-    installed = resources.files("mmsprep") / "_handsets"
-    if installed.is_dir():
-        return Path(str(installed))
-    return Path(__file__).parents[2] / "handsets"
+    """The phones that come with mmsprep."""
+    return shipped("handsets")

@@ -156,15 +156,9 @@ def _two(sound: Decoded) -> tuple[Levels, Levels, tuple[str, ...]]:
 
 
 def _together(left: Levels, right: Levels, way: Way, rate_hz: int) -> Levels:
-    match way:
-        case Way.SUM:
-            return left + right
-        case Way.DIFFERENCE:
-            return left - right
-        case Way.LATER:
-            return left + filtered(right, rate_hz, quarter_turn)
-        case Way.EARLIER:
-            return left - filtered(right, rate_hz, quarter_turn)
+    if way in (Way.LATER, Way.EARLIER):
+        right = filtered(right, rate_hz, quarter_turn)
+    return left + right if way in (Way.SUM, Way.LATER) else left - right
 
 
 def _as_loud(samples: Levels, rate_hz: int, wanted_lufs: float) -> Levels:

@@ -55,8 +55,7 @@ def rewrap(
 def strip(attachment: Attachment, format_slug: str, max_bytes: int) -> bytes | None:
     """The media of a file that is not made of boxes, in this process: for a worker; raises as :func:`rewrap`."""
     entry = FORMATS[format_slug]
-    if entry.strip is None:
-        raise ValueError(f"nothing here repackages {entry.title}")
+    assert entry.strip is not None, format_slug
     with content_of(attachment) as content:
         try:
             if content.size_bytes > max_bytes and entry.is_surely_over and entry.is_surely_over(content, max_bytes):

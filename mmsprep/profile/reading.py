@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +28,7 @@ from mmsprep.profile.rules import (
     VideoRules,
     problems,
 )
+from mmsprep.tools.shipped import shipped
 
 DEFAULT_PROFILE = "smsglobal"
 _NETWORKS = "networks"
@@ -134,14 +134,8 @@ def _are_rows(value: object) -> bool:
 
 
 def profile_folder() -> Path:
-    """The profiles inside an installed package, or beside the package in a checkout."""
-    installed = resources.files("mmsprep") / "_profiles"
-    if installed.is_dir():
-        return Path(str(installed))
-    checkout = Path(__file__).parent.parent.parent
-    if (checkout / "pyproject.toml").is_file():
-        return checkout / "profiles"
-    raise ProfileError("the profiles that come with mmsprep are missing; install mmsprep again")
+    """The profiles that come with mmsprep."""
+    return shipped("profiles")
 
 
 _TABLES: dict[str, type[Table]] = {

@@ -41,9 +41,6 @@ class Guard:
         self.host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not is_own_name(host, self.host):

@@ -193,21 +193,22 @@ def push(
     delivery = PushDelivery(number=number, url=_without_user(url), pushed=pushed)
     tell = progress or (lambda _: None)
     tell(delivery)
-    for turn in range(how.attempts):
+    turn = 0
+    while True:
+        turn += 1
         attempt = _attempt(request, pushed, how.timeout_s)
-        last = attempt.ok or turn + 1 == how.attempts
+        last = attempt.ok or turn == how.attempts
         delivery = replace(delivery, attempts=(*delivery.attempts, attempt), finished=last)
         tell(delivery)
         if last:
-            break
-        pause_s = backoff.wait_s(turn + 1, first_s=how.first_pause_s, longest_s=_LONGEST_PAUSE_S)
+            return delivery
+        pause_s = backoff.wait_s(turn, first_s=how.first_pause_s, longest_s=_LONGEST_PAUSE_S)
         _log.info(
             "push %(number)d: attempt %(attempt)d follows in %(wait_s).1f s",
-            {"number": number, "attempt": turn + 2, "wait_s": pause_s},
+            {"number": number, "attempt": turn + 1, "wait_s": pause_s},
         )
         if wait(pause_s):
-            break
-    return replace(delivery, finished=True)
+            return replace(delivery, finished=True)
 
 
 def document(delivery: PushDelivery) -> dict[str, Any]:

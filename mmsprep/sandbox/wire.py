@@ -36,8 +36,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets=sockets)
-        if self.started:
-            self._ready.set()
+        self._ready.set()
 
     async def shutdown(self, sockets: Any = None) -> None:
         # Pages that listen for news would hold the server open for ever.

@@ -176,10 +176,10 @@ def _text_info(content: Content, entry: Format, settings: Settings) -> MediaInfo
     if entry.read:
         return entry.read(content)
     data = content.read(0, content.size_bytes)
-    decoded = plaintext.decode(data)
-    if decoded is None:
-        raise Damaged(content.name, "begins as text, but goes on as something else; get the file again")
-    text, encoding = decoded
+    try:
+        text, encoding = plaintext.decode_all(data)
+    except ValueError as error:
+        raise Damaged(content.name, f"{error}; get the file again") from error
     if not plaintext.clean(text, "lf").strip():
         raise Empty(content.name, "is a text without a visible character")
     oddities = plaintext.oddities(text)

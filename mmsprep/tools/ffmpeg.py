@@ -144,8 +144,7 @@ def safe_input(path: Path, format_slug: str, **options: str | float | None) -> A
     ``options`` are further input options (``ss``, ``t``, ...), ``None`` for those that have no value.
     """
     demuxer = FORMATS[format_slug].demuxer
-    if demuxer is None:
-        raise ValueError(f"ffmpeg does not read {format_slug}")
+    assert demuxer is not None, format_slug
     return graph.input(
         f"file:{path}",
         f=demuxer,

@@ -168,17 +168,20 @@ class _Workers:
 
     def ask(self, question: Question, workspace: Workspace) -> bytes:
         settings, processes = workspace.settings, workspace.processes
-        for alone in (False, True):
+        alone = False
+        while True:
             with process.BUDGET.turn(
                 settings.total_memory_bytes, alone=alone, given_up=lambda: processes.is_closed
             ) as turn:
                 worker, answer = self._answer(question, workspace, turn)
             if answer is not None:
                 return answer
-            if not turn.was_ended or turn.was_alone:
-                break
+            if not turn.was_ended:
+                raise _fate(question, worker, settings)
+            if turn.was_alone:
+                raise question.too_hungry(turn.total_bytes)
             question.rewind()
-        raise question.too_hungry(turn.total_bytes) if turn.was_ended else _fate(question, worker, settings)
+            alone = True
 
     def _answer(self, question: Question, workspace: Workspace, turn: Turn) -> tuple[Worker, bytes | None]:
         worker = self._take(workspace.settings)

@@ -164,7 +164,8 @@ class ProcessGroup:
         )
         if cage is None or cage.total_bytes is None:
             return self._run(errand, None)
-        for alone in (False, True):
+        alone = False
+        while True:
             with BUDGET.turn(cage.total_bytes, alone=alone, given_up=lambda: self._closed) as turn:
                 try:
                     return self._run(errand, turn)
@@ -176,7 +177,7 @@ class ProcessGroup:
                             f"{Path(argv[0]).name}: wanted more than {cage.total_bytes:,} bytes of memory;"
                             " MMSPREP_MAX_TOTAL_MEMORY_BYTES allows more"
                         ) from error
-        raise AssertionError("by itself it is ended for no other's sake")
+            alone = True
 
     def _run(self, errand: _Errand, turn: Turn | None) -> Completed:
         program = Path(errand.argv[0]).name

@@ -41,10 +41,9 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
             from mmsprep.transcode.video import opening as video
 
             return video.open_source(attachment, info, plan, profile, workspace)
-        case Kind.TEXT:
-            from mmsprep.transcode import text
+    from mmsprep.transcode import text
 
-            return text.open_source(attachment, info, plan, profile, workspace)
+    return text.open_source(attachment, info, plan, profile, workspace)
 
 
 def open_slides(

@@ -12,8 +12,7 @@ from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS, midi
 from mmsprep.formats.emelody import parse_emelody
 from mmsprep.formats.imelody import parse_imelody
-from mmsprep.formats.melody import MelodyError
-from mmsprep.formats.text import decode
+from mmsprep.formats.text import decode_all
 from mmsprep.model import Action, Attachment, MediaInfo, Plan, Rendition
 from mmsprep.profile import Profile
 from mmsprep.tools.isolation import isolated
@@ -35,7 +34,7 @@ def open_source(
     Raises:
         Damaged: it does not parse; the message names line and column.
     """
-    made = isolated(workspace, as_sent, attachment, info.format, plan.target, info.brand == "smf2")
+    made = isolated(workspace, as_sent, attachment, info.format, info.brand == "smf2")
     duration_s = info.duration_s if made.duration_s is None else made.duration_s
     return FixedSource(
         Rendition(
@@ -60,7 +59,7 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
-def as_sent(attachment: Attachment, format_slug: str, target: str, in_patterns: bool) -> Made:
+def as_sent(attachment: Attachment, format_slug: str, in_patterns: bool) -> Made:
     """A melody as it will be sent, in this process: for a worker; raises as :func:`open_source`."""
     data = read_bytes(attachment)
     try:
@@ -68,12 +67,7 @@ def as_sent(attachment: Attachment, format_slug: str, target: str, in_patterns: 
             if in_patterns:
                 data = midi.as_one_track(data)
             return Made(data, "midi")
-        if target == format_slug:
-            return Made(data, format_slug)
-        decoded = decode(data)
-        if decoded is None:
-            raise MelodyError("it is no text")
-        melody = _PARSERS[format_slug](decoded[0])
+        melody = _PARSERS[format_slug](decode_all(data)[0])
     except ValueError as error:
         title = FORMATS[format_slug].title
         raise Damaged(attachment.name, f"is a damaged {title}: {error}; get the file again") from error

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
-from mmsprep.formats.text import clean, decode
+from mmsprep.formats.text import clean, decode_all
 from mmsprep.model import Action, Attachment, MediaInfo, Plan, Rendition
 from mmsprep.profile import Profile
 from mmsprep.tools.isolation import isolated
@@ -55,7 +54,5 @@ def open_source(
 
 def cleaned(attachment: Attachment, line_ends: Literal["crlf", "lf"]) -> bytes:
     """A text in clean UTF-8, in this process: for a worker; raises as :func:`open_source`."""
-    decoded = decode(read_bytes(attachment))
-    if decoded is None:
-        raise Damaged(attachment.name, "is no text any more; it changed while it was being read")
-    return clean(decoded[0], line_ends).encode()
+    text, _ = decode_all(read_bytes(attachment))
+    return clean(text, line_ends).encode()

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from mmsprep.errors import Damaged, OverInputLimit, TypeNotAllowed
-from mmsprep.formats import FORMATS
+from mmsprep.errors import Damaged, OverInputLimit
 from mmsprep.hearing.samples import RATES_HZ, SAMPLE_BYTES, Decoded, decoded
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.tools import ffmpeg
@@ -74,10 +73,6 @@ def decode_pcm(
         path = whole_frames(attachment, info, workspace)
     else:
         path = workspace.path_of(attachment)
-    if FORMATS[slug].demuxer is None:
-        raise TypeNotAllowed(
-            attachment.name, f"is {FORMATS[slug].title}, which ffmpeg does not read; send it as WAV or M4A"
-        )
     most_s = min(longest_s or math.inf, settings.max_duration_s + _LONGEST_MARGIN_S)
     channels = max(1, info.channels or 2)
     rate_hz = _bounded_hz(min(info.duration_s or most_s, most_s), channels)

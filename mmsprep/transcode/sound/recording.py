@@ -353,7 +353,7 @@ def sound_bytes(step: AudioStep, duration_s: float) -> int:
 
 
 def encoder_options(step: AudioStep) -> dict[str, str | int]:
-    """ffmpeg's options for a rung: no tags, no encoder's name."""
+    """ffmpeg's options for a rung that is no MP3 (:mod:`mmsprep.transcode.sound.mp3`): no tags, no encoder's name."""
     options: dict[str, str | int] = {
         "ar": step.sample_rate_hz,
         "ac": step.channels,
@@ -363,8 +363,6 @@ def encoder_options(step: AudioStep) -> dict[str, str | int]:
     }
     rate = {"b:a": f"{round(step.rate_kbps * 1000)}"}
     match step.format:
-        case "mp3":
-            return mp3.encoder_options(step) | rate
         case "amr":
             return options | rate | {"c:a": "libopencore_amrnb", "f": "amr"}
         case "wav-ima":
