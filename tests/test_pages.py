@@ -287,3 +287,24 @@ def test_a_damaged_tall_picture_is_an_error_of_its_own(chat: bytes) -> None:
     with pytest.raises(MmsprepError) as raised:
         prepare([("chat.png", chat[: len(chat) // 2])])
     assert "chat.png" in str(raised.value)
+
+
+def _poster(small_print: bool) -> bytes:
+    image = Image.new("RGB", (4000, 4000), "white")
+    draw = ImageDraw.Draw(image)
+    draw.text((200, 300), "BIG SALE", fill=(200, 0, 0), font_size=700)
+    draw.ellipse((1000, 1400, 3000, 3400), fill=(0, 0, 160))
+    for line in range(6 if small_print else 0):
+        draw.text(
+            (200, 3500 + 60 * line), "Terms apply: ask in the shop what they are. " * 4, fill="black", font_size=40
+        )
+    out = BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_large_drawing_without_small_print_loses_nothing_and_one_with_it_does() -> None:
+    """Nobody enlarges a poster's large letters to read them; that its small print cannot be read is told."""
+    (plain,), (printed,) = (prepare([("poster.png", _poster(small))]).parts for small in (False, True))
+    assert plain.quality >= 90 and not any("hard to read" in note for note in plain.notes)
+    assert printed.quality <= 70 and any("hard to read" in note for note in printed.notes)

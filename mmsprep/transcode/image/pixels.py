@@ -230,14 +230,15 @@ def _sized(
         small,
         (*notes, *colour_notes),
         graphic,
-        viewing.shown_share(rows, plain.size, size_px, drawn=graphic),
+        viewing.shown_share(rows, plain.size, size_px, read=_read(plain, shrunken, ground) if graphic else 0.0),
         shrink=max(full_px) / max(size_px),
         contrast=seen,
     )
     if not graphic or "gif" not in rules.targets or max(larger_px) < _WORTHWHILE * max(size_px):
         return picture
-    shown = viewing.shown_share(rows, plain.size, larger_px, drawn=True)
-    return replace(picture, larger=clean(shrunk(plain, larger_px))[0], larger_shown=shown)
+    larger = shrunk(plain, larger_px)
+    shown = viewing.shown_share(rows, plain.size, larger_px, read=_read(plain, larger, ground))
+    return replace(picture, larger=clean(larger)[0], larger_shown=shown)
 
 
 def _ground(image: Image.Image, rules: ImageRules) -> str:
@@ -247,6 +248,20 @@ def _ground(image: Image.Image, rules: ImageRules) -> str:
     from mmsprep.transcode.image.ground import ground_for
 
     return ground_for([image], rules.background)
+
+
+def _read(whole: Image.Image, sent: Image.Image, ground: str) -> float:
+    """How much of a drawing on ``ground`` has to be enlarged to be seen by whoever gets it ``sent``, from 0 to 1."""
+    if not viewing.loses_strokes(whole.size, sent.size):
+        return 1.0
+    return 1 - viewing.large_strokes(_grey(whole, ground), _grey(sent, ground))
+
+
+def _grey(image: Image.Image, ground: str) -> Image.Image:
+    grey = image.convert("L")
+    if image.mode not in ("LA", "RGBA"):
+        return grey
+    return Image.composite(grey, Image.new("RGB", image.size, ground).convert("L"), image.getchannel("A"))
 
 
 def target_size(width_px: int, height_px: int, rules: ImageRules, *, drawn: bool = False) -> tuple[int, int]:
