@@ -296,7 +296,7 @@ def _poster(small_print: bool) -> bytes:
     draw.ellipse((1000, 1400, 3000, 3400), fill=(0, 0, 160))
     for line in range(6 if small_print else 0):
         draw.text(
-            (200, 3500 + 60 * line), "Terms apply: ask in the shop what they are. " * 4, fill="black", font_size=40
+            (200, 3500 + 40 * line), "Terms apply: ask in the shop what they are. " * 6, fill="black", font_size=24
         )
     out = BytesIO()
     image.save(out, "PNG")
