@@ -117,8 +117,8 @@ def large_strokes(whole: Image.Image, sent: Image.Image) -> float:
     cells = np.lib.stride_tricks.sliding_window_view(framed, (_STROKE_CELL_PX + 2,) * 2)
     after = np.ptp(cells[::_STROKE_CELL_PX, ::_STROKE_CELL_PX], axis=(2, 3))
     strokes = before > _STROKE_LEVELS
-    # Squared: what is fine is what somebody enlarges it for.
-    return float((after >= _CONTRAST_KEPT * before)[strokes].mean()) ** 2 if strokes.any() else 0.0
+    # Cubed: what is fine is what somebody enlarges it for, however much else there is.
+    return float((after >= _CONTRAST_KEPT * before)[strokes].mean()) ** 3 if strokes.any() else 0.0
 
 
 def _scaled(size_px: tuple[int, int], scale: float) -> tuple[int, int]:
