@@ -18,6 +18,7 @@ import pytest
 import mmsprep
 from mmsprep.tools.confine import FILES
 from mmsprep.tools.defences import defences
+from mmsprep.tools.libraries import _shared, libraries, share
 
 
 def _needed(name: str, seen: set[str]) -> Iterator[metadata.Distribution]:
@@ -85,3 +86,19 @@ def test_what_lies_beside_the_packages_is_not_shared(packages: Path) -> None:
     assert packages / "PIL" in readable and packages / "pillow.libs" in readable
     secret = packages / "settings.py"
     assert not [place for place in readable if secret.is_relative_to(place)]
+
+
+def test_packages_in_a_folder_beside_pythons_own_are_found_by_what_needs_them(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(packages))
+    libraries.cache_clear()
+    try:
+        share("nothing_of_this_name")
+        found = libraries()
+    finally:
+        _shared.remove("nothing_of_this_name")
+        libraries.cache_clear()
+    assert found.packages["PIL"] == str(packages / "PIL") and "nothing_of_this_name" not in found.packages
+    assert str(packages / "pillow.libs") in found.readable and str(packages / "settings.py") not in found.readable
+    assert not [name for name in found.packages if name.endswith((".dist-info", ".libs"))]

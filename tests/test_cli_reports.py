@@ -1,0 +1,112 @@
+"""What the command says of what went wrong, and where it says it."""
+
+from __future__ import annotations
+
+import io
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mmsprep.cli import app, printing
+from mmsprep.cli.printing import prepare_streams, print_json, put, reported, say, stop_cleanly, waiting
+from mmsprep.errors import ToolMissing
+
+
+def _ended_by(error: Exception, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    with pytest.raises(typer.Exit) as caught, reported():
+        raise error
+    return caught.value.exit_code, capsys.readouterr().err
+
+
+def test_a_bug_is_told_in_a_line_and_where_it_is_only_where_that_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MMSPREP_DEBUG", raising=False)
+    status, told = _ended_by(ZeroDivisionError("by nothing"), capsys)
+    assert (status, told.count("\n")) == (1, 1) and "a bug in mmsprep (ZeroDivisionError: by nothing)" in told
+    monkeypatch.setenv("MMSPREP_DEBUG", "1")
+    _, told = _ended_by(ZeroDivisionError("by nothing"), capsys)
+    assert "Traceback" in told and Path(__file__).name in told
+
+
+def test_a_package_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    status, told = _ended_by(ModuleNotFoundError("No module named 'rich'", name="rich"), capsys)
+    assert status == ToolMissing.exit_status and "the Python package rich is not installed here; 'mmsprep doctor'" in told
+    status, told = _ended_by(ModuleNotFoundError("No module named 'mmsprep.x'", name="mmsprep.x"), capsys)
+    assert status == 1 and "a bug in mmsprep" in told
+
+
+def test_a_program_without_streams_says_nothing_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Windows starts programs that have no console."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    say("words")
+    put("data")
+    print_json({"data": 1})
+
+
+def test_streams_that_other_programs_put_in_place_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setattr(logging, "lastResort", None)
+    prepare_streams()
+    put("Grüße")
+    assert sys.stdout.getvalue() == "Grüße\n"  # type: ignore[attr-defined]
+
+
+@pytest.mark.posix("signals")
+def test_a_signal_that_somebody_ignores_stays_ignored() -> None:
+    before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        stop_cleanly()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN and callable(signal.getsignal(signal.SIGTERM))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_what_takes_long_is_told_on_a_terminal_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for terminal in ("0", "1"):
+        monkeypatch.setenv("TTY_COMPATIBLE", terminal)
+        with waiting("looking at the photos", shown=True):
+            pass
+        assert ("looking at the photos" in capsys.readouterr().err) == (terminal == "1")
+
+
+def test_where_columns_are_told_a_table_is_as_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert printing.console_for(stderr=True).width == 110
+    monkeypatch.setenv("COLUMNS", "90")
+    assert printing.console_for(stderr=True).width == 90
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["send", "--to", "61400000001", "--sandbox", "--gateway", "http://127.0.0.1:9", "-m", "Hi"], "not both"),
+        (["sandbox", "--notice", "delivered"], "give --notify, the address that is told"),
+        (["prepare", "a.jpg", "--priority", "a.jpg"], "expected FILE=N with N from 0.01 to 100"),
+        (["prepare", "--limit", "100", "-m", "Hi"], "leaves nothing beside the"),
+        (["receive", "--forward-secret", "whsec_x"], "no --forward URL that would get the signatures"),
+        (["watch", "s3://photos/in", "out"], "only a folder of this machine can be watched"),
+        (["batch", "README.md", "out"], "is a file, no folder; give its folder"),
+        (["batch", "empty", "out", "--dry-run"], "there is nothing in it to convert"),
+    ],
+)
+def test_what_makes_no_sense_together_is_told(
+    words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("README.md").touch()
+    Path("empty").mkdir()
+    Path("a.jpg").touch()
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code in (2, 3) and told in " ".join(done.stderr.split()), done.stderr
