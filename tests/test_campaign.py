@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -132,8 +133,8 @@ def test_the_column_with_the_numbers_is_found_by_name_then_by_content(
 
 
 def test_json_lines_and_arrays_are_lists_too(tmp_path: Path) -> None:
-    rows = [{"name": "Ann", "phone": 61400000001, "age": 3.5}, {"phone": "61400000002", "name": None, "vip": True}]
-    lines = read_people(listed(tmp_path, "\n".join(map(json.dumps, rows)), name="people.jsonl"))
+    rows = [{"name": "Ann", "phone": 61400000001.0, "age": 3.5}, {"phone": "61400000002", "name": None, "vip": True}]
+    lines = read_people(listed(tmp_path, "\n\n".join(map(json.dumps, rows)) + "\n\n", name="people.jsonl"))
     array = read_people(listed(tmp_path, json.dumps(rows), name="people.json"))
     for people in (lines, array):
         assert (people.columns, people.to_column) == (("name", "phone", "age", "vip"), "phone")
@@ -742,3 +743,21 @@ def test_the_doors_send_the_same_bytes_for_shared_parts(tmp_path: Path, photo: P
         first = door.build_request(message, to="61400000001", account=account, transaction_id="t")
         again = door.build_request(message, to="61400000001", account=account, transaction_id="t")
         assert first.body == again.body
+
+
+def test_what_is_no_text_is_no_list(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_bytes(random.Random(1).randbytes(9_000))
+    with pytest.raises(TypeNotAllowed, match="is no text"):
+        read_people(path)
+
+
+def test_columns_that_a_spreadsheet_left_empty_are_none(tmp_path: Path) -> None:
+    people = read_people(listed(tmp_path, "Mobile,Name,,\n61400000001,Ann,,\n"))
+    assert people.columns == ("Mobile", "Name")
+
+
+@pytest.mark.parametrize("pace", [{"at_once": 0}, {"at_once": 100_000}, {"per_second": -1}, {"per_second": 1e9}])
+def test_a_pace_that_nobody_could_keep_is_refused(pace: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        Pace(**pace)

@@ -36,7 +36,9 @@ def test_a_bug_is_told_in_a_line_and_where_it_is_only_where_that_is_asked_for(
 
 def test_a_package_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     status, told = _ended_by(ModuleNotFoundError("No module named 'rich'", name="rich"), capsys)
-    assert status == ToolMissing.exit_status and "the Python package rich is not installed here; 'mmsprep doctor'" in told
+    assert (
+        status == ToolMissing.exit_status and "the Python package rich is not installed here; 'mmsprep doctor'" in told
+    )
     status, told = _ended_by(ModuleNotFoundError("No module named 'mmsprep.x'", name="mmsprep.x"), capsys)
     assert status == 1 and "a bug in mmsprep" in told
 
@@ -51,11 +53,12 @@ def test_a_program_without_streams_says_nothing_and_goes_on(monkeypatch: pytest.
 
 
 def test_streams_that_other_programs_put_in_place_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(logging, "lastResort", None)
     prepare_streams()
     put("Grüße")
-    assert sys.stdout.getvalue() == "Grüße\n"  # type: ignore[attr-defined]
+    assert stream.getvalue() == "Grüße\n"
 
 
 @pytest.mark.posix("signals")

@@ -169,6 +169,11 @@ def test_several_recipients_and_other_field_names(webp: Path) -> None:
     assert ready["to"] == "me" and format_of(ready["media"][0]) == "jpeg"
 
 
+def test_a_field_that_no_message_has_is_said() -> None:
+    with pytest.raises(UsageError, match="'colour' is unknown; expected recipient"):
+        pre_send({"to": "61409317436", "text": "x"}, fields={"colour": "red"})
+
+
 @pytest.mark.parametrize(
     ("outgoing", "error"),
     [

@@ -239,6 +239,7 @@ _HEAD = b"\x8c\x84\x8d\x92\x84\xa3"
         (_HEAD + b"\x01\x00\x00", "ends where a value was expected"),
         (_HEAD + b"\x01\x01\x05\x83abc", "a length of 5 bytes"),
         (_HEAD + b"\x01\x8f\xff\xff\xff\x7f\x00\x83", "a length of 4,294,967,295 bytes"),
+        (_HEAD + b"\x01\x84\x59\x01\x83" + b"\x8ea\0" * 200 + b"a", "there are more than"),
         (_HEAD + b"\x02\x01\x01\x83a", "ends where a value was expected"),
         (_HEAD + b"\x01\x05\x01\x83\x8eabca", "a text has no end"),
     ],
@@ -338,3 +339,18 @@ def test_a_file_longer_than_any_message_is_not_read(tmp_path: Path) -> None:
         file.truncate(40_000_000)
     with pytest.raises(Unreadable, match="longer"):
         read_pdu(place)
+
+
+def test_rare_headers_of_parts_are_read() -> None:
+    """A quality of the content type, a parameter without value, a disposition of one octet, and no content id."""
+    head = _sized(b"\x83" + b"\x80\x05" + b"\x85\x00") + b"\xae\x80"
+    data = wsp.uintvar(1) + wsp.uintvar(len(head)) + wsp.uintvar(2) + head + b"hi"
+    (part,) = decode_parts(Reader(data, "stranger.mms"), "stranger.mms")
+    assert (part.header("Content-Type"), part.body) == ('text/plain; q="5"', b"hi")
+    plain = encode_send(
+        build_related([Entity((("Content-Type", "text/plain"),), b"hi")], "text/plain"),
+        transaction_id="T1",
+        recipients=["61400000000"],
+        subject="",
+    )
+    assert unpack(plain, "plain.mms").parts[0].data == b"hi"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsprep import mm7
-from mmsprep.errors import MalformedEnvelope
+from mmsprep.errors import EnvelopeTooLarge, MalformedEnvelope
 from mmsprep.message.mime import Entity, parse_multipart
 
 _NUMBERS = st.from_regex(r"[0-9]{5,15}", fullmatch=True)
@@ -128,6 +128,25 @@ def test_a_push_with_bare_ampersands_wrong_bytes_and_a_bare_sender_is_read_all_t
     assert any("Sender" in problem for problem in push.problems)
 
 
+_EMPTY = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body/></e:Envelope>'
+
+
+def test_an_envelope_with_nothing_in_it_is_malformed_whoever_sends_it() -> None:
+    for read in (mm7.request_kind, mm7.parse_submit, mm7.parse_push, mm7.parse_reply):
+        with pytest.raises(MalformedEnvelope):
+            read(_EMPTY)
+
+
+def test_what_departs_from_the_envelope_or_its_namespace_is_remarked() -> None:
+    """Without an id of the transaction, with two requests, or with an element of somebody else's namespace."""
+    begin, end = _SLOPPY.index(b"<soap:Header>"), _SLOPPY.index(b"</soap:Header>")
+    assert "Header: TransactionID is missing" in mm7.parse_push(_SLOPPY[:begin] + _SLOPPY[end + 14 :]).problems
+    twice = _SLOPPY.replace(b"</soap:Body>", b'<m:DeliverReq xmlns:m="http://www.3gpp.org/"/></soap:Body>')
+    assert "Body: exactly one element is expected" in mm7.parse_push(twice).problems
+    strange = _SLOPPY.replace(b"<m:LinkedID>L-7</m:LinkedID>", b'<x:LinkedID xmlns:x="urn:x">L-7</x:LinkedID>')
+    assert any("LinkedID is in another namespace" in one for one in mm7.parse_push(strange).problems)
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"OK", b"<a/>", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", _SLOPPY.replace(b"DeliverReq", b"Other")],
@@ -158,3 +177,13 @@ def test_a_header_beyond_ascii_keeps_its_letters() -> None:
         body = b"--b\r\n" + raw.encode(charset) + b"\r\n\r\nx\r\n--b--\r\n"
         (entity,) = parse_multipart(Entity((("Content-Type", "multipart/form-data; boundary=b"),), body))
         assert "Grüße.jpg" in entity.header("Content-Disposition")
+
+
+def test_parts_without_headers_and_more_headers_than_anybody_writes() -> None:
+    whole = (("Content-Type", 'multipart/mixed; boundary="X"'),)
+    for line_end in (b"\r\n", b"\n"):
+        (part,) = parse_multipart(Entity(whole, b"--X\r\n" + line_end + b"hi\r\n--X--\r\n"))
+        assert (part.headers, part.body) == ((), b"hi")
+    for head in (b"X: y\r\n" * 200, b"X: " + b"y" * 15_000 + b"\r\n"):
+        with pytest.raises(EnvelopeTooLarge):
+            parse_multipart(Entity(whole, (b"--X\r\n" + head + b"\r\nhi\r\n") * 99 + b"--X--\r\n"))

@@ -217,9 +217,26 @@ def test_whoever_pushes_too_much_hears_it(serve: Serve, size_bytes: int) -> None
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
+def test_whoever_asks_before_pushing_too_much_or_never_ends_hears_it(serve: Serve) -> None:
+    port = int(serve(limits=Limits(max_body_bytes=100_000)).rpartition(":")[2])
+    start = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: {URLENCODED}\r\n"
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as connection:
+        connection.sendall(f"{start}Content-Length: 200000\r\nExpect: 100-continue\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 413")
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as connection:
+        connection.sendall(f"{start}Transfer-Encoding: chunked\r\n\r\n".encode())
+        with suppress(OSError):
+            for _ in range(20):
+                connection.sendall(b"186a0\r\n" + bytes(100_000) + b"\r\n")
+        with suppress(OSError):  # whoever goes on talking may be hung up on
+            assert connection.recv(100).startswith(b"HTTP/1.1 413")
+    assert post(f"http://127.0.0.1:{port}", data=FORM).text == "OK"
+
+
 def test_health_says_so_while_a_push_would_not_be_stored(serve: Serve, store: Store, tmp_path: Path) -> None:
     url = serve()
-    assert get(f"{url}/health").status_code == 200
+    for _ in range(2):
+        assert get(f"{url}/health").status_code == 200
     with closing(sqlite3.connect(tmp_path / "inbox" / "inbox.sqlite3")) as other:
         other.execute("BEGIN IMMEDIATE")
         time.sleep(1.1)

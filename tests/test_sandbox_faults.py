@@ -158,6 +158,7 @@ def test_a_fault_in_words_reads_back_as_it_was_written(text: str, fault: Fault) 
         ("4006,door=back", "form"),
         ("4006,delay_s=99999", "delay_s"),
         ("4006,colour=red", "colour"),
+        ("503,retry_after_s=-1", "retry_after_s"),
     ],
 )
 def test_a_fault_that_does_not_exist_is_refused_in_words(text: str, words: str) -> None:

@@ -190,7 +190,16 @@ def test_a_form_answer_does_not_take_a_report_of_mm7(gateway: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "gone", "delivered,delay_s=-1", "delivered,delay_s=x", "failed,err=a", "delivered,colour=red"]
+    "wrong",
+    [
+        "",
+        "gone",
+        "delivered,delay_s=-1",
+        "delivered,delay_s=x",
+        "failed,err=a",
+        "delivered,colour=red",
+        "delivered,times=-1",
+    ],
 )
 def test_what_is_no_notice_is_told_as_such(wrong: str) -> None:
     with pytest.raises(UsageError, match="notice"):

@@ -362,3 +362,30 @@ def test_a_journal_that_somebody_is_sending_with_can_be_looked_into(tmp_path: Pa
             from mmsprep.sender.attempts import earlier
 
             earlier(book.entries()[0], NUMBERS[0])
+
+
+def test_the_inbox_alone_tells_changes_from_a_time_on(tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+    ended = threading.Event()
+    with open_store(tmp_path / "inbox") as store:
+        told(store, IDS[0], "DELIVRD")
+        since = datetime.now(UTC) - timedelta(hours=1)
+        where: dict[str, Any] = {"inbox": tmp_path / "inbox", "since": since, "poll_s": 0.05, "stop": ended}
+        note = lambda one: seen.append((one.message_id, one.status.value))  # noqa: E731
+        thread = threading.Thread(target=follow, args=(note,), kwargs=where)
+        thread.start()
+        try:
+            _wait(lambda: (IDS[0], "delivered") in seen)
+            told(store, IDS[1], "EXPIRED")
+            _wait(lambda: (IDS[1], "failed") in seen)
+        finally:
+            ended.set()
+            thread.join(60)
+
+
+def test_what_was_not_sent_says_so(tmp_path: Path) -> None:
+    journal = str(tmp_path / "sent.db")
+    with suppress(MmsprepError):
+        send(MESSAGE, to=NUMBERS[0], account=Account("ann", "secret", "http://127.0.0.1:9"), journal=journal)
+    (one,) = track(journal=journal)
+    assert one.status is Status.FAILED and one.reason.startswith("not sent")
