@@ -222,6 +222,11 @@ class ReasonCode(StrEnum):
         "channels in opposite phase mixed",
         "a sound whose channels cancel each other in one loudspeaker",
     )
+    VANISHES = (
+        "vanishes",
+        "transparent parts given a colour on which everything is seen",
+        "something in a picture would not be seen through whose transparent parts the background shows",
+    )
     ANIMATION = (
         "animation",
         "{found} made {allowed}",

@@ -390,7 +390,7 @@ _CODES = """
 type_not_in_table type_converted metadata icc_profile size_px orientation coding colour bit_depth unterminated codec
 audio_codec codec_profile codec_level brand rotation pixel_aspect frame_rate rate frame_size hdr interlaced
 moov_position single_frame excerpt sound_only sample_rate channels encoding line_ends control_characters decomposed
-over_limit_bytes poster channels_cancel animation animation_as_clip slides
+over_limit_bytes poster channels_cancel animation animation_as_clip slides vanishes
 """
 
 

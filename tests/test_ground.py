@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from mmsprep import prepare
+from mmsprep.model import Action
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.transcode.image.ground import ground_for
@@ -71,6 +72,20 @@ def test_white_lettering_beside_a_badge_stays_visible_in_a_picture(pillow_format
         shown = np.asarray(image.convert("RGB")).astype(int)
     assert shown[70, 70].min() > 240 > 15 > shown[5, 5].max()
     assert "transparent parts shown on black" in part.notes
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_an_original_of_which_something_would_vanish_is_not_kept(moves: bool) -> None:
+    """It would fit; a phone shows what is transparent in white."""
+    frames = moving() if moves else moving()[:1]
+    (part,) = prepare([("logo.gif", saved(frames, "GIF"))]).parts
+    assert part.action is Action.TRANSCODE and [reason.code for reason in part.reasons] == ["vanishes"]
+    with Image.open(io.BytesIO(part.data)) as image:
+        shown = np.asarray(image.convert("RGB")).astype(int)
+    assert shown[70, 70].min() > 240 > 15 > shown[5, 5].max()
+    dark = drawn((_BOX, _BLACK), (_BADGE, _RED))
+    (kept,) = prepare([("logo.gif", saved([dark, drawn((_BOX, _RED))][: 2 if moves else 1], "GIF"))]).parts
+    assert kept.action is not Action.TRANSCODE
 
 
 @pytest.mark.parametrize("pillow_format", ["PNG", "WEBP"])

@@ -8,15 +8,34 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from mmsprep.model import Action, Rendition
+from mmsprep.errors import Damaged
+from mmsprep.model import Action, Kind, Plan, Reason, ReasonCode, Rendition
 from mmsprep.pipeline.fit import Candidate
 from mmsprep.pipeline.rewrap import rewrap
 from mmsprep.pipeline.running import Entry, OpenOnce, Run
 from mmsprep.tools.workspace import read_bytes
-from mmsprep.transcode import open_source
+from mmsprep.transcode import open_source, vanishes
+
+
+def plan_after_looking(this: Run, entry: Entry) -> Plan:
+    """The entry's plan, or another where something in the original would not be seen on the profile's background.
+
+    Raises:
+        OverInputLimit: decoding takes more than this machine may spend.
+    """
+    info, plan, background = entry.info, entry.plan, this.profile.image.background
+    if plan.action is Action.TRANSCODE or info.kind is not Kind.IMAGE or not info.has_alpha:
+        return plan
+    # What is damaged is told where it is sent.
+    with suppress(Damaged):
+        if vanishes(entry.attachment, info, background, this.workspace):
+            reason = Reason(ReasonCode.VANISHES, f"not all of it is seen on {background}", "what is seen")
+            return replace(plan, action=Action.TRANSCODE, reasons=(*plan.reasons, reason))
+    return plan
 
 
 def candidate_of(this: Run, entry: Entry) -> Candidate:

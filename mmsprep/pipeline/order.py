@@ -33,7 +33,7 @@ from mmsprep.model import (
 )
 from mmsprep.pipeline.advice import advice
 from mmsprep.pipeline.assemble import budget_bytes_of, in_pieces, make_part, predict_part, predict_parts
-from mmsprep.pipeline.candidates import Different, candidate_of
+from mmsprep.pipeline.candidates import Different, candidate_of, plan_after_looking
 from mmsprep.pipeline.compare import plan_after_listening
 from mmsprep.pipeline.fit import Share, Shortfall, divide, fit
 from mmsprep.pipeline.intake import Attachments, Moment
@@ -284,6 +284,7 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
                 else:
                     plan = plan_after_listening(entry.attachment, entry.info, entry.plan, this.workspace)
                     entry = replace(entry, plan=plan)
+                    entry = replace(entry, plan=plan_after_looking(this, entry))
                     entry = replace(entry, candidate=candidate_of(this, entry))
                     ready = [with_pages(this, entry, splits=any_number)]
         except AttachmentError as error:

@@ -46,6 +46,15 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
     return text.open_source(attachment, info, plan, profile, workspace)
 
 
+def vanishes(attachment: Attachment, info: MediaInfo, background: str, workspace: Workspace) -> bool:
+    """Whether something in a picture would not be seen on ``background``; see
+    :func:`mmsprep.transcode.image.frames.vanishes`."""
+    from mmsprep.tools.isolation import isolated
+    from mmsprep.transcode.image import frames
+
+    return isolated(workspace, frames.vanishes, attachment, info, background, workspace.settings)
+
+
 def open_slides(
     attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace, most_parts: int
 ) -> Slides:

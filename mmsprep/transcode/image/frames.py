@@ -80,6 +80,26 @@ def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, s
     return Animation(tuple(frames), loop, ground)
 
 
+def vanishes(attachment: Attachment, info: MediaInfo, background: str, settings: Settings) -> bool:
+    """Whether something in a picture or an animation would not be seen on ``background`` (``#rrggbb``).
+
+    Raises:
+        As :func:`read_animation`.
+    """
+    seen: list[Image.Image] = []
+    with pixels.foreign_errors(attachment, info):
+        image = pixels.open_image(attachment, info, settings)
+        count = min(getattr(image, "n_frames", 1), _MOST_FRAMES)
+        for number in range(0, count, math.ceil(count / _MOST_LOOKED_AT)):
+            image.seek(number)
+            frame = _shown(image, info.coding, image.size)
+            # Animations are full of transparent pixels that leave what is there; what is clear at first is clear.
+            if frame.mode != "RGBA" and number == 0:
+                break
+            seen += [frame] if frame.mode == "RGBA" else []
+    return bool(seen) and ground_for(seen, background) != background
+
+
 def _frames(image: Image.Image, coding: ColourCoding | None, rules: ImageRules, settings: Settings) -> Iterator[Frame]:
     # What is shown where PNG's animation is not, is no part of it.
     first = int(bool(image.info.get("default_image")))
