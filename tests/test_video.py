@@ -108,6 +108,16 @@ def test_a_size_is_tried_beside_the_best_only_where_its_quantiser_is_not_to_be_t
         assert beside > best.long_px
 
 
+@given(st.floats(27, 38), st.integers(200, 400), st.floats(0, 1))
+def test_a_larger_size_is_tried_of_a_clip_that_mostly_stands_still(qp: float, long_px: int, still: float) -> None:
+    rules = load_profile("smsglobal").video
+    assert rules
+    made = Made(50.0, 50.0, Encoded(b"clip", qp, still=still))
+    only = Trial(ClipSettings(rules, None, (long_px, long_px), 1, 9.0), made, Seen(50, 50))
+    beside = beside_px(only, [only], 640)
+    assert beside > 1.3 * long_px if still >= 0.8 else beside == 0
+
+
 @given(st.floats(10, 51), st.integers(128, 640), st.integers(128, 640))
 def test_no_size_is_tried_that_makes_an_extreme_quantiser_more_extreme(qp: float, best_px: int, other_px: int) -> None:
     rules = load_profile("smsglobal").video

@@ -48,10 +48,10 @@ _PROBE_FRAMES, _PROBE_QP = 150, 26.4
 _LOG, _TREE = "-0.log", "-0.log.mbtree"
 """How the names of x264's logs go on: of frames, of blocks."""
 _ENCODERS = {"h264": "libx264", "mpeg4": "mpeg4", "h263": "h263"}
-_PRESETS = ((20e6, "slow", 5), (float("inf"), "medium", 2))
+_PRESETS = ((10e6, ("slow", 5, 2)), (20e6, ("slow", 5, 1)), (float("inf"), ("medium", 2, 1)))
 _EFFORT = 8
-"""Up to so many pixels in all frames: where x264's settings begin, frames that it looks back to; how carefully it
-weighs what a block costs."""
+"""Up to so many pixels in all frames: where x264's settings begin, frames that it looks back to, how often it weighs
+coefficients; how carefully it weighs what a block costs."""
 PSY_RD = 0.5
 """The weight of x264's psychovisual model."""
 _PEAK = 3.0
@@ -84,12 +84,13 @@ class Encoded:
     """A finished encode, and what its log tells.
 
     ``qp`` is the mean quantiser (``None`` where the codec's log has none), ``standing`` the share of the frames that
-    are as the one before.
+    are as the one before, ``still`` that of the blocks.
     """
 
     data: bytes
     qp: float | None = None
     standing: float = 0.0
+    still: float = 0.0
 
 
 def first_pass(mezzanine: Mezzanine, settings: ClipSettings, rate_kbps: float, workspace: Workspace) -> Path:
@@ -153,8 +154,9 @@ def encode(
     changed = [sum(map(int, pair)) for pair in re.findall(r" imb:(\d+) pmb:(\d+) ", words)]
     blocks = math.prod(-(-side_px // _MACROBLOCK_PX) for side_px in settings.frame_px)
     standing = sum(count <= _STANDS_STILL * blocks for count in changed) / len(quantisers)
+    still = 1 - sum(changed) / (blocks * len(quantisers))
     qp = sum(map(float, quantisers)) / len(quantisers) - _ABOVE_BLOCKS_QP
-    return Encoded(data, qp, standing)
+    return Encoded(data, qp, standing, still)
 
 
 def _copied(log: Path, workspace: Workspace) -> Path:
@@ -266,12 +268,13 @@ def _h264_options(settings: ClipSettings, fps: float, rate_kbps: float) -> dict[
     """
     rules, (width_px, height_px) = settings.rules, settings.frame_px
     pixels = width_px * height_px * fps * settings.duration_s
-    preset, frames = next((name, frames) for most, name, frames in _PRESETS if pixels <= most)
+    preset, frames, trellis = next(preset for most, preset in _PRESETS if pixels <= most)
     profile, highest = rules.codec_profile or "baseline", rules.codec_level or "3.0"
     return {
         "preset": preset,
         "subq": _EFFORT,
         "refs": frames,
+        "trellis": trellis,
         "profile:v": profile,
         "level:v": lowest_h264_level(width_px, height_px, fps, rate_kbps * _PEAK, frames, highest),
         "aq-strength": AQ_STRENGTH,

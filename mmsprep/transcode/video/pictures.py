@@ -37,6 +37,11 @@ _OPAQUE = 250
 _MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "smpte240m": "smpte240m", "fcc": "fcc", "bt2020": "bt2020nc"}
 _ZIMG_MATRICES = {"bt709": "709", "smpte170m": "170m", "smpte240m": "240m", "fcc": "fcc", "bt2020": "2020_ncl"}
 """What ffmpeg's ``colorspace``, and its ``zscale``, call those that they know."""
+_ZIMG_KERNELS: dict[str, dict[str, str | float]] = {
+    "lanczos": {"f": "lanczos"},
+    "bicubic": {"f": "bicubic", "param_a": 0, "param_b": 0.6},
+}
+"""swscale's, as zimg is told them."""
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _EXACTLY = "lanczos+accurate_rnd+full_chroma_int"
 _NO_PICTURE = "has no picture that decodes"
@@ -227,7 +232,7 @@ def scaled(stream: Any, size: tuple[int, int], kernel: str, by_zimg: bool) -> An
 
 def _by_zimg(stream: Any, size: Sequence[Any], kernel: str, **colours: str) -> Any:
     # By itself it would divide a frame among as many cores as there are, and round where they meet.
-    return stream.filter("zscale", *size, f=kernel, threads=1, **colours)
+    return stream.filter("zscale", *size, **_ZIMG_KERNELS[kernel], threads=1, **colours)
 
 
 def _assumed(info: MediaInfo) -> dict[str, str]:
