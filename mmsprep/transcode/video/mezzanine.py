@@ -75,7 +75,7 @@ class Sampling:
     """Which frames are references: ``REFERENCE_FRAMES`` in a row from frame ``first``, then every ``period`` frames.
 
     ``first`` lies within a period, away from the key frames, which look better than what lies between them; both are
-    multiples of 6, so that a clip with every other or every third frame has the first one of each group too.
+    multiples of 6, so that a clip with every other, or every third, frame has the first, or second, one of each too.
     """
 
     first: int

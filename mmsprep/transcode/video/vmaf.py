@@ -21,6 +21,7 @@ import ffmpeg as graph
 from mmsprep.errors import ToolError
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.video.encode import kept_first
 from mmsprep.transcode.video.mezzanine import REFERENCE_FRAMES, Mezzanine, Sampling
 
 _PAIR = 2
@@ -78,10 +79,8 @@ def vmaf_of(
     if stands_in:
         encoded = encoded.filter("settb", "1").filter("setpts", "2*N").filter("fps", 1)
     original = graph.input(f"file:{mezzanine.references}", f="yuv4mpegpipe").video
-    group = f"floor(n/{REFERENCE_FRAMES})-{passed}"
-    original = original.filter(
-        "select", f"lt(mod(n,{REFERENCE_FRAMES}),{_PAIR})*gte({group},0)*not(mod({group},{skip}))"
-    )
+    group, frame = f"floor(n/{REFERENCE_FRAMES})-{passed}", f"mod(n,{REFERENCE_FRAMES})-{kept_first(every)}"
+    original = original.filter("select", f"gte({frame},0)*lt({frame},{_PAIR})*gte({group},0)*not(mod({group},{skip}))")
     # Its filters reach over more pixels than the smallest icons have, and libvmaf reads beyond them.
     width_px, height_px = (max(_SMALLEST_PX, side_px) for side_px in mezzanine.display_px)
     pair = [_aligned(stream, (width_px, height_px)) for stream in (encoded, original)]
@@ -99,8 +98,8 @@ def vmaf_of(
 def _met(sampling: Sampling, every: int, wanted: int, least: int) -> tuple[int, int]:
     """How many groups of references to pass over at first, and every how manieth to take then, at least ``least``.
 
-    The clip has the first frame of each, and ``wanted`` frames before the next; where none is such a one, as with every
-    fourth frame of some lengths, it has one that is shown then.
+    The clip has the frame that is kept of the first ``every`` of each, and ``wanted`` frames before the next; where
+    none is such a one, as with every fourth frame of some lengths, it has one that is shown then.
     """
     passed = next((n for n in range(every) if (sampling.first + n * sampling.period) % every == 0), 0)
     met = (n for n in count(least) if sampling.period * n >= wanted * every and sampling.period * n % every == 0)

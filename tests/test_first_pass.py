@@ -1,0 +1,109 @@
+"""One small first pass for every size, fewer frames where few bytes leave no choice, and what lies about afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmsprep import prepare
+from mmsprep.profile import Profile, load_profile
+from mmsprep.settings import Settings
+from mmsprep.tools import ffmpeg
+from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.video import search, vmaf
+from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, first_pass, is_first_pass
+from mmsprep.transcode.video.mezzanine import Mezzanine, mezzanine_of_pictures
+
+_FPS = 25
+_MS = 1000 // _FPS
+
+
+@pytest.fixture(scope="module")
+def profile() -> Profile:
+    return load_profile("smsglobal")
+
+
+def _panned(profile: Profile, workspace: Workspace, count: int) -> Mezzanine:
+    """A camera that pans over soft noise."""
+    noise = np.random.default_rng(15).integers(0, 255, (40, 100, 3), np.uint8)
+    wide = Image.fromarray(noise).resize((1000, 400), Image.Resampling.BICUBIC)
+    pictures = [(wide.crop((3 * n, n, 3 * n + 384, n + 216)), _MS) for n in range(count)]
+    assert profile.video
+    return mezzanine_of_pictures(pictures, profile.video, workspace)
+
+
+def _files(workspace: Workspace) -> set[Path]:
+    return set(workspace.new_path("").parent.iterdir())
+
+
+def test_the_probe_is_a_first_pass_for_other_sizes_and_stays_what_it_is(profile: Profile, workspace: Workspace) -> None:
+    mezzanine = _panned(profile, workspace, 160)
+    logs = [mezzanine.probe.log.with_name(mezzanine.probe.log.name + end) for end in ("-0.log", "-0.log.mbtree")]
+    before, files = [log.read_bytes() for log in logs], _files(workspace)
+    assert profile.video
+    for frame_px, rate_kbps in (((384, 216), 120.0), ((192, 108), 45.0)):
+        assert frame_px != mezzanine.probe.size_px
+        settings = ClipSettings(profile.video, None, frame_px, 1, mezzanine.picture_s)
+        assert is_first_pass(mezzanine, settings, 32)
+        made = encode(mezzanine, None, settings, (rate_kbps, PSY_RD), mezzanine.probe.log, workspace)
+        # Two of them for the container.
+        assert len(made.data) * 8 / 1000 / mezzanine.picture_s == pytest.approx(rate_kbps + 2, rel=0.05)
+        assert made.qp and 20 < made.qp < 51 and 0 <= made.still <= 1
+    assert [log.read_bytes() for log in logs] == before
+    assert _files(workspace) == files
+
+
+def test_few_frames_and_what_is_left_out_of_them_get_a_first_pass_of_their_own(
+    profile: Profile, workspace: Workspace
+) -> None:
+    mezzanine = _panned(profile, workspace, 30)
+    assert profile.video
+    for every, seconds in ((1, mezzanine.picture_s), (2, mezzanine.picture_s), (1, 0.5)):
+        settings = ClipSettings(profile.video, None, (192, 108), every, seconds)
+        assert not is_first_pass(mezzanine, settings, 32)
+
+
+@pytest.mark.parametrize(("every", "late"), [(1, {0}), (2, {0, 1}), (3, {-1, 0, 1})])
+def test_a_frame_that_stands_in_for_others_is_at_most_one_early_or_late(
+    every: int, late: set[int], profile: Profile, workspace: Workspace
+) -> None:
+    """Of every third one was up to two late, beside its sound."""
+    shades = [(Image.new("RGB", (64, 48), (16 + 8 * n,) * 3), _MS) for n in range(28)]
+    assert profile.video
+    mezzanine = mezzanine_of_pictures(shades, profile.video, workspace)
+    settings = ClipSettings(profile.video, None, (64, 48), every, mezzanine.picture_s)
+    log = first_pass(mezzanine, settings, 100, workspace)
+    made = encode(mezzanine, None, settings, (100, PSY_RD), log, workspace)
+    command = [ffmpeg.executable(Settings()), "-v", "error", "-f", "mov", "-i", "pipe:0", "-vf"]
+    command += [f"fps={_FPS}:start_time=0", "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]
+    raw = subprocess.run(command, input=made.data, capture_output=True, check=True).stdout
+    shown = np.frombuffer(raw, np.uint8).reshape(-1, 48 * 64).mean(1)
+    assert len(shades) <= len(shown) < len(shades) + every
+    seen = np.array([round((level - 16) / 8) for level in shown[: len(shades)]])
+    assert set(np.arange(len(shades)) - seen) == late
+    assert vmaf.vmaf_of(workspace.put(made.data, ".3gp"), "mov", mezzanine, every, (64, 48), workspace).frames > 80
+
+
+def test_a_clip_that_is_foretold_to_be_starved_has_half_its_frames_and_stays_legible(
+    make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was encoded with all of them first."""
+    tried: list[int] = []
+    of = search._Judge.tried
+
+    def told(self: search._Judge, settings: ClipSettings) -> search.Trial:
+        tried.append(settings.every)
+        return of(self, settings)
+
+    monkeypatch.setattr(search._Judge, "tried", told)
+    drawn = "-f lavfi -i mandelbrot=size=640x360:rate=30:start_scale=1:end_scale=0.01:end_pts=600,noise=alls=12:allf=t"
+    data = make(f"{drawn} -t 3 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
+    (part,) = prepare([("clip.mp4", data)], limit_bytes=27_000).parts
+    assert part.notes == ("every 2nd frame kept",)
+    assert tried == [2]
+    assert part.quality >= 20
