@@ -152,6 +152,8 @@ def test_a_row_that_makes_no_sense_is_an_error_of_its_own(tmp_path: Path, line: 
 def test_a_manifest_that_is_none_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="id"):
         _manifest(tmp_path, "m.csv", "name,picture\na,b\n")
+    (row,) = _manifest(tmp_path, "m.csv", "id,files,text\n,,\nx,,Hi\n,,\n")
+    assert row[2] is None
     with pytest.raises(NotFound):
         list(list_manifest(tmp_path / "none.csv", LocalStorage(str(tmp_path))))
 

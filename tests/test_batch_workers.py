@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ from test_batch import contents, picture, put, run, statuses
 from mmsprep import Failed, Job, Prepared, prepare_many
 from mmsprep.batch import Batch, run_batch
 from mmsprep.batch.executors import LocalProcesses, failure_of, open_executor
+from mmsprep.batch.outcome import ItemOutcome, Made, Status
 from mmsprep.batch.watch import Unrest, watch
-from mmsprep.errors import UsageError, WorkerLost
+from mmsprep.cli.batch_progress import Tally
+from mmsprep.errors import MmsprepError, UsageError, WorkerLost
 from mmsprep.settings import Settings
 
 DEADLINE_S = 120.0
@@ -356,3 +359,36 @@ def test_a_drop_folder_converts_what_appears_and_leaves_what_is_still_written(tm
             stop.set()
     assert seen == ["before.png", "bad.jpg", "sub/late.png", "bad.jpg"]
     assert set(contents(out)) == {"before.jpg", "sub/late.jpg", "bad.jpg"}
+
+
+def test_what_a_workers_future_ended_with_is_an_error_of_ours() -> None:
+    cancelled: Future[None] = Future()
+    cancelled.cancel()
+    assert isinstance(failure_of(cancelled), WorkerLost)
+    for error, kind in ((BrokenProcessPool("died"), WorkerLost), (ZeroDivisionError("by nothing"), MmsprepError)):
+        failed: Future[None] = Future()
+        failed.set_exception(error)
+        assert isinstance(failure_of(failed), kind)
+    ended: Future[None] = Future()
+    ended.set_exception(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        failure_of(ended)
+
+
+def test_what_is_no_job_is_told() -> None:
+    with pytest.raises(UsageError, match="is a int; expected a Job, or several"):
+        list(prepare_many(5, executor="serial"))  # type: ignore[arg-type]
+    (outcome,) = prepare_many([5], executor="serial")  # type: ignore[list-item]
+    assert isinstance(outcome, Failed) and "number 1 is a int" in str(outcome.error)
+
+
+def test_of_many_failures_and_notes_the_first_are_told_and_how_many_there_are() -> None:
+    tally = Tally()
+    for number in range(25):
+        left_out = {"path": f"{number}.bin", "message": "is of no known type"}
+        made = Made(stem="", outputs=(), parts=(), total_bytes=9, limit_bytes=99, rejected=(left_out,))
+        tally.add(ItemOutcome(index=number, id=f"{number}", status=Status.PREPARED, made=made))
+        tally.add(ItemOutcome(index=number, id=f"x{number}", status=Status.FAILED, error=UsageError("no")))
+    told = list(tally.problems())
+    assert len(told) < 25 and any(line.startswith("25 failed in all (25 usage)") for line in told)
+    assert any("25 notes in all" in line for line in tally.remarks(cuts=False))

@@ -140,6 +140,8 @@ def test_what_only_needs_other_packaging_is_rewrapped(profile: Profile, info: Me
         (facts("wav", channels=6), "channels"),
         (facts("wav", brand="open"), "brand"),
         (facts("midi", brand="smf2"), "brand"),
+        (facts("jpeg", bit_depth=12), "bit_depth"),
+        (facts("imelody", encoding="ascii", metadata=("control_characters",)), "control_characters"),
         (facts("3gp", brand="3gp9"), "brand"),
         (facts("3gp", video_codec="h263"), "codec"),
         (facts("3gp", video_profile="High@L1.3"), "codec_profile"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shlex
@@ -99,3 +100,9 @@ def test_a_package_that_is_not_there_is_no_bug_of_the_command_that_needs_it(samp
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
     assert said.returncode == 7
     assert said.stderr == "error: the Python package PIL is not installed here; 'mmsprep doctor' says how to get it\n"
+
+
+@pytest.mark.parametrize("module", ["mmsprep.cli", "mmsprep.campaign", "mmsprep.receive", "mmsprep"])
+def test_a_name_that_is_not_there_is_told_as_python_does(module: str) -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nothing_of_this_name'"):
+        getattr(importlib.import_module(module), "nothing_of_this_name")  # noqa: B009

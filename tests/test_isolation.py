@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import ctypes
 import importlib
+import io
 import os
 import signal
 import socket
@@ -22,6 +23,7 @@ import pytest
 from PIL import Image
 
 from mmsprep import inspect, prepare
+from mmsprep.doctor import diagnose
 from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, SettingsError, ToolError, TypeNotAllowed
 from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
@@ -699,3 +701,20 @@ def test_a_program_without_a_main_guard_runs_once(tmp_path: Path, sample_media: 
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["started", "jpeg"]
+
+
+def test_what_is_no_answer_is_not_taken_for_one() -> None:
+    """A worker that was taken over may send anything."""
+    with pytest.raises(ValueError, match="a message of"):
+        wire.receive(io.BytesIO(b"\xff" * 99))
+    with pytest.raises(EOFError):
+        wire.receive(io.BytesIO(b"\0\0"))
+    with pytest.raises((msgspec.MsgspecError, ValueError, TypeError, NotImplementedError)):
+        wire.decode(msgspec.msgpack.encode({"mode": "L"}), complex)
+    with pytest.raises(NotImplementedError, match="a socket cannot be sent"), socket.socket() as one:
+        wire.encode([one])
+
+
+def test_without_workers_the_doctor_says_so_and_nothing_of_their_memory() -> None:
+    told = {check.name: check for check in diagnose(Settings(isolate=False))}
+    assert not told["isolation"].ok and "memory" not in " ".join(told["isolation"].found)

@@ -15,12 +15,13 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from mmsprep.cli import app, printing
+from mmsprep.cli.campaign_preview import span
 from mmsprep.cli.console import PlainConsole
 from mmsprep.cli.message_table import MessageTable
-from mmsprep.cli.names import name_lines
+from mmsprep.cli.names import name_lines, shortened
 from mmsprep.cli.printing import time_left
 from mmsprep.message import Forecast
-from mmsprep.message.wording import quality_words
+from mmsprep.message.wording import duration_words, quality_words
 from mmsprep.model import (
     QUALITY_BANDS,
     Action,
@@ -253,3 +254,18 @@ def test_a_long_name_leaves_the_bar_its_share_and_the_time_their_room(
     assert " 50% " in shown and "about 59:59 left looking at" in shown
     assert ("a.png" in shown) is named
     assert max(map(cell_len, shown.replace("\r", "\n").splitlines())) <= width
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(4.2, "4.2 s"), (5, "5 s"), (31, "31 s"), (187, "3:07"), (3723, "1:02:03")]
+)
+def test_seconds_are_told_as_people_say_them(seconds: float, words: str) -> None:
+    assert duration_words(seconds) == words
+
+
+def test_how_long_a_campaign_takes_is_told_in_fitting_units() -> None:
+    assert [span(seconds) for seconds in (90, 600, 7_201, 36_000)] == ["90 s", "10 min", "2.0 h", "10.0 h"]
+
+
+def test_a_name_that_has_no_room_for_its_end_keeps_its_last_letters() -> None:
+    assert shortened("photograph.jpeg", 4) == "\u2026peg" and shortened("a.jpg", 9) == "a.jpg"

@@ -112,6 +112,7 @@ def test_multipart_forms_are_read_too(gateway: Sandbox) -> None:
         ({"attachment0": "QUJ DRA=="}, 2004, "URL-encoded as %2B"),
         ({"attachment0": "QUJD\nRA=="}, 2004, "line ends"),
         ({"attachment0": "QUJDR"}, 2004, "not valid base64"),
+        ({"attachment0": "QUJD_A=="}, 2004, "URL-safe alphabet"),
         ({"type0": "image/png"}, 2004, "not in the compatibility table"),
         ({"type0": "audio/aac"}, 2004, "not in the compatibility table"),
         ({"type0": "image/gif"}, 2004, "declared as image/gif, but it is JPEG"),

@@ -201,6 +201,8 @@ def test_good_values_of_optional_elements_are_accepted(gateway: Sandbox) -> None
         (content(smil('<text src="t"/>'), part("t", "text/plain", "\ufeffHi".encode("utf-16"))), "UTF-8"),
         (content(smil('<text src="t"/>'), part("t", "text/plain", b"x" * 300_000)), "over the limit of 300,000"),
         (content(smil()), "no part to show"),
+        (content(smil("", '<img src="photo.jpg"/>'), part("e.txt", "text/plain", b""), PHOTO), "e.txt: is empty"),
+        (content(smil('<text src="t"/>'), part("t", "text/plain", b"H\0i")), "NUL"),
         (Entity((("Content-Type", "multipart/related; boundary=x"),), b"--x\r\n\r\nA"), "cut off"),
         (Entity((("Content-Type", "multipart/alternative; boundary=x"),), b"--x--"), "expected multipart/related"),
     ],

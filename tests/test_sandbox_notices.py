@@ -19,7 +19,7 @@ from sandbox_client import JPEG, NUMBER, fields, part, post_form, post_mm7, scri
 from typer.testing import CliRunner
 
 from mmsprep.cli import app
-from mmsprep.errors import UsageError
+from mmsprep.errors import OutputError, UsageError
 from mmsprep.message.mime import build_related
 from mmsprep.receive import Store, open_store
 from mmsprep.receive.incoming import Stored, What
@@ -251,3 +251,19 @@ def test_the_page_tells_in_a_browser(gateway: Sandbox, store: Store, url: str, c
     finally:
         context.close()
     assert reports(store, exchange.judgement.message_id, 1)[0].status == "EXPIRED"
+
+
+def test_a_message_is_told_of_by_its_id_and_a_strange_one_is_not(gateway: Sandbox, store: Store, url: str) -> None:
+    post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG)))
+    gateway.notify(url, gateway.accepted[-1].judgement.message_id, "expired")
+    gateway.told(1)
+    with pytest.raises(UsageError, match="there is no such message"):
+        gateway.notify(url, "1111222233334444")
+    with pytest.raises(OutputError, match="of 1000 notices came to an end"):
+        gateway.told(1_000, timeout_s=0.1)
+
+
+def test_what_was_not_accepted_is_told_nothing_of(gateway: Sandbox, url: str) -> None:
+    post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG)) | {"number": "nobody"})
+    with pytest.raises(UsageError, match="was not accepted, so nothing becomes of it"):
+        gateway.notify(url, gateway.exchanges[-1])
