@@ -101,6 +101,33 @@ def test_a_body_that_http_says_is_whole_needs_no_last_boundary(close: str) -> No
     assert parse_mm7(*relayed("x", close), Limits())[1].text == "hi"
 
 
+@pytest.mark.parametrize("inside", [b"", b"\r\n", b"--_in--\r\n", b"--_in\r\n--_in--\r\n", b"--_in"])
+def test_a_message_of_a_subject_alone_has_an_empty_multipart_and_is_taken_in(inside: bytes) -> None:
+    content_type, body = relayed("x")
+    start = body.index(b"--_in")
+    body = body[:start] + inside + body[body.index(b"\r\n--_out--") :]
+    _, found = parse_mm7(content_type, body, Limits())
+    assert (found.subject, found.text, found.parts) == ("x", "", ())
+
+
+@pytest.mark.parametrize("broken", [(b"boundary=_in", b"boundary="), (b"--_in\r\n", b"--_other\r\n")])
+def test_a_multipart_inside_that_cannot_be_read_is_kept_as_it_came(broken: tuple[bytes, bytes]) -> None:
+    content_type, body = relayed("x")
+    _, found = parse_mm7(content_type, body.replace(*broken, 1), Limits())
+    (part,) = found.parts
+    assert b"hi" in part.data and part.declared_type == "multipart/mixed"
+
+
+def test_mm7_that_a_relay_pushes_to_the_forms_address_is_read_as_mm7(serve: Serve, store: Store) -> None:
+    url = serve()
+    for at in (url, f"{url}/mm7"):
+        content_type, body = relayed("x")
+        answer = post(at, content=body, headers={"Content-Type": content_type})
+        assert answer.status_code == 200 and mm7.parse_reply(answer.content).status_code == 1000
+    (stored,) = store.messages()
+    assert (stored.subject, stored.text, stored.door) == ("x", "hi", PushDoor.MM7)
+
+
 @pytest.mark.parametrize("content_type", ['multipart/related; type="text/xml";', "multipart/related", "text/xml", ""])
 def test_a_bare_envelope_is_read_under_any_type(content_type: str) -> None:
     assert parse_mm7(content_type, envelope("x"), Limits())[1].subject == "x"

@@ -39,6 +39,7 @@ _MOST_BYTES_IN_FLIGHT = 300_000_000
 """Bodies in memory at the same time."""
 _DRAINED_BODIES = 10
 _DRAIN_TIMEOUT_S = 10.0
+_SOAP_TYPES = ("multipart/related", "text/xml", "application/soap+xml")
 _MOST_DRAINS = 50
 """How much is listened to that is refused: who hangs up in the middle of a body is not heard by the other side."""
 _HEALTH_TIMEOUT_S = 4.0
@@ -177,7 +178,7 @@ class _Receiver:
             return _refusal(admitted, "" if self._guard.base_path else f"{request.scope.get('root_path', '')}/")
         if admitted is Place.METRICS:
             return await self._metrics()
-        door = PushDoor.MM7 if admitted is Place.MM7 else PushDoor.FORM
+        door = PushDoor.MM7 if admitted is Place.MM7 or _is_soap(request) else PushDoor.FORM
         if request.method not in ("POST", "GET") or (request.method == "GET" and door is PushDoor.MM7):
             return PlainTextResponse("push with POST", 405, {"Allow": "POST"})
         started_s = time.perf_counter()
@@ -325,6 +326,12 @@ class _Receiver:
         if purpose not in self._limiters:
             self._limiters[purpose] = CapacityLimiter(most)
         return await to_thread.run_sync(work, limiter=self._limiters[purpose])
+
+
+def _is_soap(request: Request) -> bool:
+    """Whether it is MM7 by its type, which whoever set up the relay may have pointed at the form's address."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return request.method == "POST" and content_type in _SOAP_TYPES
 
 
 def _refusal(reason: Refusal, taken_at: str) -> Response:

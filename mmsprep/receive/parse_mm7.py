@@ -92,8 +92,22 @@ def _leaves(entities: Sequence[Entity], depth: int, counted: _Counted) -> Iterat
             raise MalformedEnvelope(f"multiparts are nested more than {_MOST_NESTED} deep")
         else:
             counted.left += 1
-            inner = parse_multipart(Entity(entity.headers, _data(entity)), must_close=False)
-            yield from _leaves(inner, depth - 1, counted)
+            inner = _inside(entity)
+            if inner is None:
+                yield entity
+            else:
+                yield from _leaves(inner, depth - 1, counted)
+
+
+def _inside(entity: Entity) -> list[Entity] | None:
+    """What is in a multipart: nothing in an empty one; ``None`` where it cannot be read, and is kept as it came."""
+    data = _data(entity)
+    if not data.replace(b"--" + entity.parameter("boundary").encode("ascii", "replace"), b"").strip(b"-\r\n\t "):
+        return []
+    try:
+        return parse_multipart(Entity(entity.headers, data), must_close=False)
+    except MalformedEnvelope:
+        return None
 
 
 def _data(entity: Entity) -> bytes:
