@@ -52,6 +52,7 @@ def _become(program, words, become=os.execv):
 
 os.execv = _become
 {cage._SHUT_IN}
+_tell({{descriptor}})
 """
 _CHILD = f"""
 import os, sys

@@ -39,9 +39,8 @@ def _rules(what: str) -> list[_Rule]:
     sys.exit(f"{what}: expected landlock or seccomp")
 
 
-def main() -> None:
-    """Take it away, then become the command."""
-    what, _, *command = sys.argv[1:]
+def take_away(what: str) -> None:
+    """Take it from this process and all its children."""
     rules = _rules(what)
     program = b"".join(struct.pack("=HBBI", *rule) for rule in rules)
     kept = ctypes.create_string_buffer(program, len(program))
@@ -49,6 +48,12 @@ def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(_PR_SET_SECCOMP, 2, whole, 0, 0):
         sys.exit(os.strerror(ctypes.get_errno()))
+
+
+def main() -> None:
+    """Take it away, then become the command."""
+    what, _, *command = sys.argv[1:]
+    take_away(what)
     os.execvp(command[0], command)
 
 

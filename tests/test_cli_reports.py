@@ -113,3 +113,9 @@ def test_what_makes_no_sense_together_is_told(
     Path("a.jpg").touch()
     done = CliRunner().invoke(app, words)
     assert done.exit_code in (2, 3) and told in " ".join(done.stderr.split()), done.stderr
+
+
+def test_profiles_are_listed_with_their_limits_those_of_networks_apart() -> None:
+    done = CliRunner().invoke(app, ["profiles"])
+    first, _, networks = done.stdout.partition("For a relay of a network of its own (MM7):")
+    assert done.exit_code == 0 and "300,000 bytes" in first and networks.count(" bytes ") > 2

@@ -339,3 +339,8 @@ def test_a_poster_is_of_the_seconds_that_were_asked_for(media: Path) -> None:
     assert part.kind == "image"
     raw = _decoded(part.data, "-f", "rawvideo", "-vf", "format=gray")
     assert np.frombuffer(raw, np.uint8).mean() == pytest.approx(20 + _LUMA_A_FRAME * 112, abs=22)
+
+
+def test_an_excerpt_of_an_excerpt_is_refused(media: Path) -> None:
+    with pytest.raises(UsageError, match="give the moments of the whole"):
+        Excerpt(Excerpt(b"x", 1, 2), 0, 1)  # type: ignore[arg-type]

@@ -6,7 +6,9 @@ import ast
 import ctypes
 import importlib
 import io
+import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -20,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from lacking import take_away
 from PIL import Image
 
 from mmsprep import inspect, prepare
@@ -29,7 +32,7 @@ from mmsprep.model import Attachment, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.tools import wire
 from mmsprep.tools.cage import Cage
-from mmsprep.tools.confine import DEATH, DEFENCES, FILES, LIMITS, NETWORK, PROGRAMS
+from mmsprep.tools.confine import DEATH, DEFENCES, FILES, LIMITS, NETWORK, PROGRAMS, confine
 from mmsprep.tools.defences import defences
 from mmsprep.tools.isolation import _Workers, isolated, keep
 from mmsprep.tools.libraries import share
@@ -718,3 +721,21 @@ def test_what_is_no_answer_is_not_taken_for_one() -> None:
 def test_without_workers_the_doctor_says_so_and_nothing_of_their_memory() -> None:
     told = {check.name: check for check in diagnose(Settings(isolate=False))}
     assert not told["isolation"].ok and "memory" not in " ".join(told["isolation"].found)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.machine() != "x86_64", reason="takes calls of Linux's away")
+@pytest.mark.parametrize(("plan", "expected"), [({"end": ["with-parent"]}, {DEATH}), ({}, set())])
+def test_what_an_old_kernel_has_is_used(plan: dict[str, list[str]], expected: set[str]) -> None:
+    """Without Landlock and seccomp the end with the parent is left, and nothing is said to hold that does not."""
+    ours, its = os.pipe()
+    child = os.fork()
+    if not child:
+        take_away("landlock")
+        take_away("seccomp")
+        os.write(its, json.dumps(confine(plan)).encode())
+        os._exit(0)
+    os.close(its)
+    with os.fdopen(ours) as told:
+        held = set(json.loads(told.read()))
+    assert os.waitpid(child, 0)[1] == 0
+    assert held & {DEATH} == expected and not held & {FILES, NETWORK, PROGRAMS}

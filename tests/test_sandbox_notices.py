@@ -267,3 +267,14 @@ def test_what_was_not_accepted_is_told_nothing_of(gateway: Sandbox, url: str) ->
     post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG)) | {"number": "nobody"})
     with pytest.raises(UsageError, match="was not accepted, so nothing becomes of it"):
         gateway.notify(url, gateway.exchanges[-1])
+
+
+def test_the_page_goes_back_to_its_message_and_shows_nothing_that_is_not_there(gateway: Sandbox, url: str) -> None:
+    post_form(gateway, fields(("photo.jpg", "image/jpeg", JPEG)))
+    number = str(gateway.accepted[-1].number)
+    told = {"url": url, "message": number, "what": "delivered", "back": number}
+    answer = httpx.post(f"{gateway.url}/sandbox/notices", data=told, trust_env=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/messages/{number}")
+    gateway.told(1)
+    for place in ("parts/99/original", "parts/99", "parts/0/play.webm"):
+        assert httpx.get(f"{gateway.url}/messages/{number}/{place}", trust_env=False).status_code == 404

@@ -240,9 +240,7 @@ def _read_moov(moov: memoryview, walk: _Walk) -> tuple[tuple[Track, ...], tuple[
             case b"mvhd":
                 if _created(body):
                     metadata.append("creation_time")
-            case b"udta":
-                metadata += _tags(body)
-            case b"meta":
+            case b"udta" | b"meta":
                 metadata += _tags(body)
             case b"pssh":
                 protected = True
