@@ -99,6 +99,8 @@ def test_where_columns_are_told_a_table_is_as_wide(monkeypatch: pytest.MonkeyPat
         (["prepare", "a.jpg", "--priority", "a.jpg"], "expected FILE=N with N from 0.01 to 100"),
         (["prepare", "--limit", "100", "-m", "Hi"], "leaves nothing beside the"),
         (["receive", "--forward-secret", "whsec_x"], "no --forward URL that would get the signatures"),
+        (["receive", "--forward", "http://127.0.0.1:9", "--forward-secret-file", "README.md"], "expected a secret"),
+        (["watch", "in", "out", "--each", "list.csv"], "watch takes file or folder"),
         (["watch", "s3://photos/in", "out"], "only a folder of this machine can be watched"),
         (["batch", "README.md", "out"], "is a file, no folder; give its folder"),
         (["batch", "empty", "out", "--dry-run"], "there is nothing in it to convert"),

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -326,3 +326,14 @@ def test_a_png_whose_animation_never_begins_is_a_picture() -> None:
         place = data.index(b"fcTL") - 4
         data = data[:place] + data[place + 38 :]
     assert _part(data).content_type == "image/jpeg"
+
+
+def test_frames_that_show_the_same_are_one_that_lasts_longer(make: Callable[[str, str], bytes]) -> None:
+    """ffmpeg writes every frame of a clip that stands still; how often it plays is not said."""
+    still = "-f lavfi -i testsrc2=size=64x48:rate=5:duration=1 -vf fps=10"
+    part = prepare([("a.png", make(f"{still} -plays 0 -f apng", "png"))]).parts[0]
+    with Image.open(io.BytesIO(part.data)) as image:
+        assert getattr(image, "n_frames", 1) == 5
+    assert part.duration_s == pytest.approx(1.0, abs=0.05)
+    once = prepare([("a.gif", make(f"{still} -loop -1", "gif"))]).parts[0]
+    assert b"NETSCAPE" not in once.data and once.duration_s == pytest.approx(1.0, abs=0.05)

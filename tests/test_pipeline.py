@@ -121,8 +121,11 @@ def test_damage_that_shows_only_in_decoding_is_left_out_as_asked() -> None:
     message = prepare([("ok.jpg", _photo(9)), ("broken.jpg", broken)], on_error="skip")
     assert [part.source_name for part in message.parts] == ["ok.jpg"]
     assert [rejection.code for rejection in message.rejected] == ["damaged"]
-    with pytest.raises(MmsprepError, match=r"broken\.jpg"):
-        prepare([("broken.jpg", broken)])
+    for on_error in ("fail", "skip"):
+        with pytest.raises(MmsprepError, match=r"broken\.jpg"):
+            prepare([("broken.jpg", broken)], on_error=on_error)
+    (message,) = split(Job(attachments=[("broken.jpg", broken)], text="Hi", on_error="skip"))
+    assert (message.parts, message.text) == ((), "Hi")
 
 
 def test_nothing_to_send_and_missing_files_are_said() -> None:

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
+from mmsprep import prepare
 from mmsprep.errors import Damaged, OverInputLimit, ToolMissing, TypeNotAllowed, UnknownType
 from mmsprep.formats import FORMATS, wbmp
-from mmsprep.model import Attachment, Kind, MediaInfo
+from mmsprep.model import Attachment, Kind, MediaInfo, Part
 from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
 from mmsprep.tools.vips import load_vips
@@ -580,3 +581,28 @@ def test_photoshop_with_sixteen_bits(mode: int, channels: int, packed: bool) -> 
     two, one = (decode(photoshop(pixels, mode, packed), "psd").image for pixels in (deep, shallow))
     assert two.size == (15, 9)
     assert np.array_equal(np.asarray(two), np.asarray(one))
+
+
+def _prepared(image: Image.Image, writer: str, **options: Any) -> Part:
+    out = io.BytesIO()
+    image.save(out, writer, **options)
+    return prepare([(f"a.{writer.lower()}", out.getvalue())]).parts[0]
+
+
+def test_a_colour_profile_that_does_not_belong_to_its_pixels_is_told_and_ignored() -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    picture = Image.linear_gradient("L").resize((90, 60))
+    assert _prepared(picture, "TIFF", icc_profile=srgb).notes == ()
+    told = "its colour profile cannot be used and was ignored"
+    assert told in _prepared(picture.convert("RGB"), "PNG", icc_profile=lab).notes
+    assert told in _prepared(picture.convert("CMYK"), "TIFF", icc_profile=srgb).notes
+
+
+def test_a_picture_in_lab_comes_out_in_its_colours() -> None:
+    to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+    red = ImageCms.applyTransform(Image.new("RGB", (90, 60), (200, 40, 40)), to_lab)
+    assert red is not None
+    part = _prepared(red, "TIFF")
+    with Image.open(io.BytesIO(part.data)) as sent:
+        assert sent.convert("RGB").getpixel((45, 30)) == pytest.approx((200, 40, 40), abs=6)

@@ -205,9 +205,14 @@ def test_an_original_that_is_gone_is_told(settings: Settings) -> None:
 def test_the_command_writes_a_page_and_replaces_none(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(_picture(5))
     page = tmp_path / "page.html"
-    wanted = ["prepare", tmp_path / "a.png", "-o", tmp_path / "out", "--html", page]
+    (tmp_path / "a.imy").write_bytes(
+        b"BEGIN:IMELODY\r\nVERSION:1.2\r\nFORMAT:CLASS1.0\r\nMELODY:c3d3e3\r\nEND:IMELODY\r\n"
+    )
+    files = [tmp_path / "a.png", tmp_path / "a.imy"]
+    wanted = ["prepare", *files, "-s", "A tune", "-o", tmp_path / "out", "--html", page]
     done = _run(*wanted)
-    assert done.exit_code == 0 and "<article" in page.read_text("utf-8")
+    told = page.read_text("utf-8")
+    assert done.exit_code == 0 and "<article" in told and "Subject: A tune" in told and "played by the phone" in told
     before = page.read_bytes()
     again = _run(*wanted)
     assert again.exit_code != 0 and "--force" in again.output and page.read_bytes() == before

@@ -410,3 +410,8 @@ def test_multiparts_inside_one_another_end_somewhere() -> None:
         content = build_related([Entity((*content.headers, ("Content-ID", "<y>")), content.body)], "text/plain")
     with pytest.raises(MalformedPush, match="nested"):
         parse_mm7(*deliver(content), LIMITS)
+
+
+def test_fields_in_the_address_are_taken_whatever_an_empty_body_is_called() -> None:
+    pushed = parse_form("text/plain", b" ", Limits(), query="id=1&from=61400&message=Hi")
+    assert (pushed.id, pushed.sender, pushed.text) == ("1", "61400", "Hi")
