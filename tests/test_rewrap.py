@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from pymediainfo import MediaInfo as Facts
 
+from mmsprep import prepare
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
 from mmsprep.formats.mp3 import mpeg_audio_frame
@@ -471,3 +472,19 @@ def test_a_recording_that_cannot_fit_is_not_read_whole(
         finally:
             tracemalloc.stop()
     assert peak_bytes < 20_000_000
+
+
+@pytest.mark.parametrize("limit_bytes", [100_000, 9_000], ids=["fits", "made smaller"])
+@pytest.mark.parametrize("marker", [b"\xff\xe0\x00\x07JFIF\x00", b"\xff\xee\x00\x07Adobe"])
+def test_a_marker_that_says_less_than_it_must_is_passed_over(marker: bytes, limit_bytes: int) -> None:
+    """As viewers do; it is not sent, and the picture is turned as it was."""
+    image = Image.effect_noise((300, 200), 60).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=60, exif=exif)
+    data = out.getvalue()
+    (part,) = prepare([("p.jpg", data[:2] + marker + data[2:])], limit_bytes=limit_bytes).parts
+    with Image.open(io.BytesIO(part.data)) as shown:
+        shown.load()
+    assert (part.width_px or 0) < (part.height_px or 0) and marker not in part.data

@@ -284,6 +284,9 @@ FOR_PROGRAMS = {
     "torrent": b"d8:announce35:udp://tracker.example.org:80/announce4:infod6:lengthi5ee",
     "rtttl": b"Tune:d=4,o=5,b=120:c,e,g\n",
     "xmf": b"XMF_1.00" + bytes(40),
+    "wmf": b"\xd7\xcd\xc6\x9a\0\0" + bytes(60),
+    "emf": b"\x01\0\0\0" + bytes(36) + b" EMF" + bytes(60),
+    "bpg": b"BPG\xfb" + bytes(60),
     "mmf": b"MMMD\0\0\0\x20CNTI\0\0\0\x05" + bytes(40),
     "swf": b"FWS\x09" + bytes(60),
     "xcf": b"gimp xcf v011\0" + bytes(40),
@@ -294,7 +297,7 @@ FOR_PROGRAMS = {
 
 @pytest.mark.parametrize("extension", sorted(FOR_PROGRAMS))
 @pytest.mark.parametrize("renamed", [False, True])
-def test_what_begins_with_letters_but_is_for_programs_is_refused_with_advice(extension: str, renamed: bool) -> None:
+def test_what_is_for_programs_is_refused_with_advice(extension: str, renamed: bool) -> None:
     name = "file.txt" if renamed else f"file.{extension}"
     with pytest.raises(TypeNotAllowed, match=r"; (send|export|save|decode|record|it only)"):
         prepare([(name, FOR_PROGRAMS[extension])])

@@ -287,7 +287,7 @@ register(
         kind=None,
         content_type="application/octet-stream",
         extension="fits",
-        also_named="nrrd exr hdr pfm pam ff iff lbm flif djvu djv xcf",
+        also_named="nrrd exr hdr pfm pam ff iff lbm flif djvu djv xcf bpg",
         magics=(
             ((0, b"SIMPLE  = "),),
             *(((0, b"NRRD000%d\n" % version),) for version in range(1, 6)),
@@ -303,8 +303,25 @@ register(
             ((0, b"FLIF"),),
             ((0, b"AT&TFORM"),),
             ((0, b"gimp xcf "),),
+            ((0, b"BPG\xfb"),),
         ),
         advice="export it as PNG or JPEG",
+    )
+)
+register(
+    Format(
+        slug="metafile",
+        title="Windows metafile",
+        kind=None,
+        content_type="image/wmf",
+        extension="wmf",
+        also_named="emf",
+        magics=(
+            ((0, b"\xd7\xcd\xc6\x9a\x00\x00"),),
+            ((0, b"\x01\x00\x09\x00\x00\x03"),),
+            ((0, b"\x01\x00\x00\x00"), (40, b" EMF")),
+        ),
+        advice="export it as PNG",
     )
 )
 register(

@@ -37,6 +37,8 @@ _CODINGS = {
     **dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF), "arithmetic"),
 }
 _TABLES = (0xC4, 0xCC, 0xDB, 0xDD)
+_JFIF_BYTES, _ADOBE_BYTES = 14, 12
+"""Of what those two markers must say; viewers pass over one that says less."""
 _JFIF = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 
 
@@ -53,12 +55,12 @@ def _read(content: Content, found: Structure, max_frames: int) -> None:  # noqa:
         elif marker == _START_OF_SCAN:
             _find_end(content, found, offset + length)
             break
-        elif marker == 0xE0 and body.startswith(b"JFIF\0"):
+        elif marker == 0xE0 and body.startswith(b"JFIF\0") and length >= _JFIF_BYTES:
             jfif = True
             found.metadata += ["thumbnail"] if any(body[12:14]) else []
         elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
             icc.append(content.read(offset, length)[12:])
-        elif marker == 0xEE and body.startswith(b"Adobe"):
+        elif marker == 0xEE and body.startswith(b"Adobe") and length >= _ADOBE_BYTES:
             adobe_transform = body[11]
         else:
             name = _metadata(marker, body)
@@ -169,9 +171,9 @@ def strip(content: Content) -> bytes:
             body, end = data[start : start + length], start + length
             if end > len(data):
                 raise ValueError(f"the segment at byte {start - 4:,} is longer than the file")
-            if marker == 0xE0 and body.startswith(b"JFIF\x00") and length >= 14:
+            if marker == 0xE0 and body.startswith(b"JFIF\x00") and length >= _JFIF_BYTES:
                 jfif = _segment(0xE0, body[:12] + b"\x00\x00")
-            elif marker == 0xEE and body.startswith(b"Adobe") and length >= 12:
+            elif marker == 0xEE and body.startswith(b"Adobe") and length >= _ADOBE_BYTES:
                 adobe = _segment(0xEE, body[:12])
             elif marker in _CODINGS:
                 names = body[6::3]
@@ -194,6 +196,22 @@ def strip(content: Content) -> bytes:
     return b"".join([b"\xff\xd8", jfif, adobe, *kept, b"\xff\xd9"])
 
 
+def without_short_markers(content: Content) -> bytes:
+    """The same without the markers of JFIF and Adobe that say less than they must, on which Pillow gives up.
+
+    Raises:
+        Damaged: the headers break off.
+    """
+    data, kept, position = content.read(0, content.size_bytes), [b"\xff\xd8"], 2
+    for marker, start, length in _segments(content, 2):
+        body = data[start : start + length]
+        is_jfif = marker == 0xE0 and body.startswith(b"JFIF") and length < _JFIF_BYTES
+        if is_jfif or (marker == 0xEE and body.startswith(b"Adobe") and length < _ADOBE_BYTES):
+            kept.append(data[position : start - 4])
+            position = start + length
+    return b"".join((*kept, data[position:]))
+
+
 def _segment(marker: int, body: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
 
@@ -207,7 +225,7 @@ register(
         extension="jpg",
         also_named="jpeg jpe jfif mpo",
         magics=(((0, b"\xff\xd8\xff"),),),
-        decoder="PIL.JpegImagePlugin:JpegImageFile",
+        decoder="mmsprep.tools.jpeg:open_jpeg",
         structure=_read,
         strip=strip,
     )

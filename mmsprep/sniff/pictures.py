@@ -30,7 +30,7 @@ FOREIGN_ERRORS = (
 )
 """What Pillow, its plugins and pillow-heif raise on damaged input."""
 
-_UNSUPPORTED = ("Unsupported", "unknown pixel mode")
+_UNSUPPORTED = ("Unsupported", "Unimplemented", "unknown pixel mode", "unknown PCX mode")
 """How Pillow's complaints begin about sound headers that ask for more than it can do."""
 _MOST_PIXELS = 16_384 * 16_384
 """What libavif decodes at most; of a larger picture it says what it says of a damaged one."""
