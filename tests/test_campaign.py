@@ -268,6 +268,7 @@ def test_stop_and_start_replies_are_obeyed_and_other_words_are_not(tmp_path: Pat
         "61400000004": ["stop sending me this"],
         "61400000005": ["UNSUBSCRIBE"],
         "+61400000006": ["opt-out"],
+        "61400000007": ["?!"],
         "no number": ["STOP"],
     }
     with open_store(tmp_path / "inbox") as store:

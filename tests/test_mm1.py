@@ -165,6 +165,12 @@ def test_a_notification_is_read() -> None:
     assert found.field("X-Mms-Content-Location") == "http://mmsc/1"
 
 
+def test_a_notification_is_shown_by_its_fields_alone(tmp_path: Path) -> None:
+    (tmp_path / "note.mms").write_bytes(b"\x8c\x82\x98N\0\x8d\x92\x83http://mmsc/1\0")
+    done = _run("unpack", tmp_path / "note.mms", "-o", tmp_path / "out")
+    assert "http://mmsc/1" in done.output and "Declared as" not in done.output and "Text" not in done.output
+
+
 def test_what_phones_of_others_write_is_read() -> None:
     """Charsets by number, types in words, a quoted start, names in a disposition, unknown fields, mixed multiparts."""
     jpeg = b"\xff\xd8\xff\xe0"

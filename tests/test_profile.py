@@ -191,3 +191,21 @@ def test_a_file_that_is_no_toml_to_python_is_a_profile_error(tmp_path: Path, tex
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ProfileError):
         load_profile(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('[[table]]\nrow = "AVI"\nformats = ["avi"]\nsupport = "good"\nuse = "keep"\n', "needs a 'content_type'"),
+        (
+            '[video]\nformat = "mp4"\ncodec = "h263"\n'
+            'audio_ladder = [{format = "aac", rate_kbps = 32, sample_rate_hz = 22050, channels = 1}]\n',
+            "which an mp4 does not carry",
+        ),
+    ],
+)
+def test_what_a_profile_says_that_cannot_be_is_told(tmp_path: Path, lines: str, told: str) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(f'schema = 1\nname = "own"\nbase = "smsglobal"\ntitle = "Own"\n{lines}')
+    with pytest.raises(ProfileError, match=told):
+        load_profile(own)

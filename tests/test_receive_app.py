@@ -28,6 +28,7 @@ from test_receive_parse import FRAGMENTS, GIF, JPEG, TYPES, deliver, nested
 from mmsprep import mm7
 from mmsprep.errors import UsageError
 from mmsprep.receive import Limits, create_app, open_store
+from mmsprep.receive.guard import Guard, Place, Refusal
 from mmsprep.receive.serve import listen, make_server
 from mmsprep.receive.store import Store
 from mmsprep.tools.log import JsonLines
@@ -381,3 +382,9 @@ def check_tree(folder: Path) -> None:
 def test_gif_is_told_apart_from_what_it_was_called_over_http_too(serve: Serve, store: Store) -> None:
     post(serve(), data={"id": "9", "content_type0": "image/jpeg"}, files={"attachment0": ("a.jpg", GIF, "image/jpeg")})
     assert store.find("9").parts[0].content_type == "image/gif"
+
+
+def test_without_a_secret_and_networks_only_this_machine_is_let_in() -> None:
+    headers = {"host": "localhost"}
+    assert Guard().admit("", "203.0.113.9", "", headers) is Refusal.NETWORK
+    assert Guard().admit("", "127.0.0.1", "", headers) is Place.FORM

@@ -179,3 +179,10 @@ def test_subtitles_and_files_inside_a_clip_are_told_as_left_out(look: Look, make
         "mkv",
     )
     assert {"its subtitles are left out", "a file inside it is left out"} <= set(look(data).notes)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "tga_rle"}], ids=["plain", "run lengths"])
+def test_a_targa_that_ends_before_its_pixels_is_damaged(options: dict[str, object]) -> None:
+    data = _picture("TGA", **options)
+    with pytest.raises(Damaged):
+        prepare([("a.tga", data[: len(data) // 2] + bytes(8) + b"TRUEVISION-XFILE.\0")])

@@ -364,23 +364,28 @@ def test_a_journal_that_somebody_is_sending_with_can_be_looked_into(tmp_path: Pa
             earlier(book.entries()[0], NUMBERS[0])
 
 
-def test_the_inbox_alone_tells_changes_from_a_time_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("since", [None, timedelta(hours=1)])
+def test_the_inbox_alone_tells_changes_from_a_time_on(since: timedelta | None, tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
     ended = threading.Event()
     with open_store(tmp_path / "inbox") as store:
         told(store, IDS[0], "DELIVRD")
-        since = datetime.now(UTC) - timedelta(hours=1)
-        where: dict[str, Any] = {"inbox": tmp_path / "inbox", "since": since, "poll_s": 0.05, "stop": ended}
+        where: dict[str, Any] = {"inbox": tmp_path / "inbox", "poll_s": 0.05, "stop": ended}
+        where |= {"since": datetime.now(UTC) - since} if since else {}
         note = lambda one: seen.append((one.message_id, one.status.value))  # noqa: E731
         thread = threading.Thread(target=follow, args=(note,), kwargs=where)
         thread.start()
         try:
-            _wait(lambda: (IDS[0], "delivered") in seen)
+            if since:
+                _wait(lambda: (IDS[0], "delivered") in seen)
+            else:
+                time.sleep(1.0)
             told(store, IDS[1], "EXPIRED")
             _wait(lambda: (IDS[1], "failed") in seen)
         finally:
             ended.set()
             thread.join(60)
+    assert ((IDS[0], "delivered") in seen) == bool(since)
 
 
 def test_what_was_not_sent_says_so(tmp_path: Path) -> None:
