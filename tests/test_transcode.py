@@ -252,6 +252,9 @@ _SHARP = (9_900, *[0] * 59, 100)
 """The same of sharp points on what is smooth."""
 
 
+_SIZES = range(5_000, 100_000, 1_000)
+
+
 def test_what_loses_the_same_everywhere_becomes_an_exact_half_sooner_and_sharp_points_are_kept_larger() -> None:
     even, sharp = (RateModel(100_000, 70, 33_000, 45, lost) for lost in (_EVEN, _SHARP))
     sizes = range(5_000, 100_000, 1_000)
@@ -283,7 +286,28 @@ def test_sizes_near_a_half_become_exact_halves_and_those_near_the_whole_stay_who
     factors = [model.setting_for(size).factor for size in range(5_000, 100_000, 1_000)]
     assert factors == sorted(factors)
     assert {0.5, 1.0} <= set(factors)
-    assert not [factor for factor in factors if 0.4 < factor < 0.5 or 0.5 < factor < 0.63 or 0.87 < factor < 1]
+    assert not [factor for factor in factors if 0.4 < factor < 0.5 or 0.5 < factor < 0.63 or 0.76 < factor < 1]
+
+
+def test_where_a_half_full_size_and_what_is_between_may_each_be_best_the_others_are_encoded_too() -> None:
+    model = RateModel(full_bytes=100_000, full_quality=70, half_bytes=33_000, half_quality=45, lost=_SHARP)
+    rivals = {model.setting_for(size).factor: model.rivals_of(model.setting_for(size).factor, size) for size in _SIZES}
+    between = [others for factor, others in rivals.items() if 0.64 < factor < 0.76]
+    assert between and all({0.5, 1.0} <= set(others) for others in between)
+    assert all(0.3 < other / factor < 2.1 for factor, others in rivals.items() for other in others)
+    assert not model.rivals_of(1.0, 200_000)
+
+
+def test_between_sizes_of_one_picture_lost_detail_is_preferred_to_blocks_everywhere() -> None:
+    picture = _picture(size=(768, 512))
+    half = picture.resize((384, 256), Image.Resampling.LANCZOS)
+    data = encode(half, tables_at(0.7))
+    blocks = next(
+        whole for scale in (3.0, 4.0, 5.0, 6.0) if len(whole := encode(picture, tables_at(scale))) <= len(data)
+    )
+    reference = Reference(picture)
+    assert reference.error(picture) == pytest.approx(0, abs=0.01)
+    assert reference.error(Image.open(io.BytesIO(data))) < reference.error(Image.open(io.BytesIO(blocks)))
 
 
 def _screenshot(size: tuple[int, int] = (720, 1280), background: str = "plain") -> Image.Image:

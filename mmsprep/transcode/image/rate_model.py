@@ -44,10 +44,13 @@ picture is better made smaller, how much it moves for each point of quality that
 mean picture, and the most points that count; the power of the scale that quality is lost with."""
 _FACTORS = (0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 0.85)
 """Of the sides: where the curve has its points at the coarsest tables."""
-_FULL_FROM, _HALF_FROM, _QUARTER_FROM, _QUARTER_TO = 0.87, 0.4, 0.2, 0.315
+_FULL_FROM, _HALF_FROM, _QUARTER_FROM, _QUARTER_TO = 0.76, 0.4, 0.2, 0.315
 """Sizes from which on full size, an exact half and an exact quarter are the better ones: a new pixel of an exact half
 is whole old ones, and leaving the full size costs at once most of what 0.8 of it costs (measured: 1..4 points at the
 same bytes)."""
+_TOO_COARSE, _COARSE_TO = 2.0, 0.87
+"""Full size needs a scale for lettering, which is kept large, that is not reached: where it would be coarser than this,
+a picture of up to this size keeps its own."""
 _HALF_TO, _HALF_TO_EVEN = 0.63, 0.8
 _EVEN, _LESS_AS_UNEVEN = 1.75, 0.5
 """Up to where a half is the better one: at least, and of a picture whose lost detail has the unevenness ``_EVEN``; how
@@ -56,10 +59,13 @@ _SHARP_FROM, _SHARP_TO, _COARSER_AS_SHARP = 9.0, 15.0, 0.05
 """Levels of the sharpest detail that halving loses (its 4-norm), and how much each moves the logarithm of the coarsest
 scale. As those before it fitted to an exhaustive search, 32 photographs at 20, 40 and 100 kB: mean loss 1.0 without
 these three, 0.5 with them."""
-_SURE_FROM, _NEXT_BELOW_FULL = 1.2, 0.79
+_SURE_FROM, _NEXT_BELOW_FULL = 1.2, 0.9
 _NEXT_LARGER, _APART = (0.25, 0.36, 0.5, 0.63, 0.79, 1.0), 1.08
-"""A factor for which there are so many more bytes than full size takes is beyond doubt. Beside others one more size is
-really encoded: the next larger of these that is so far apart, or what is below full size."""
+_BETWEEN, _AS_ONE = (0.5, 0.7, 1.0), 0.11
+"""A factor for which there are so many more bytes than full size takes is beyond doubt. Beside others other sizes are
+really encoded: what is below full size; the next larger of these that is so far apart; between ``_HALF_TO`` and
+``_FULL_FROM``, where each is the best for many a picture, a half, full size and what is between, but for the one that
+is as good as the factor itself."""
 _FINE_STEPS = 9
 _SMALLEST_BYTES = 400
 """Points of the curve at full size; the least bytes that it foretells."""
@@ -120,18 +126,28 @@ class RateModel:
 
     def setting_for(self, max_bytes: int) -> Setting:
         """The setting that should reach ``max_bytes``."""
-        factor = self._kind_factor(min(1.0, self._affordable(max_bytes)))
+        affordable = min(1.0, self._affordable(max_bytes))
+        kind = Setting(factor := self._kind_factor(affordable), self._scale_for(factor, max_bytes))
+        if factor < 1 or kind.scale < _TOO_COARSE or affordable > _COARSE_TO:
+            return kind
+        return Setting(affordable, self._scale_for(affordable, max_bytes))
+
+    def _scale_for(self, factor: float, max_bytes: int) -> float:
+        """The quantisation with which a size should reach ``max_bytes``."""
         wanted = math.log(self.full_bytes * math.pow(factor, self.power) / max_bytes) / self._steepness
         root = math.sqrt(max(0.0, _SLOPE**2 + 4 * _BEND * wanted))
-        return Setting(factor, bounded(PROBE_SCALE * math.exp((root - _SLOPE) / (2 * _BEND))))
+        return bounded(PROBE_SCALE * math.exp((root - _SLOPE) / (2 * _BEND)))
 
-    def rival_of(self, factor: float, max_bytes: int) -> float | None:
-        """A size that may be better than ``factor`` for ``max_bytes``, as only an encode can tell."""
-        if self._affordable(max_bytes) > _SURE_FROM:
-            return None
+    def rivals_of(self, factor: float, max_bytes: int) -> tuple[float, ...]:
+        """Sizes that may be better than ``factor`` for ``max_bytes``, as only encodes can tell."""
+        affordable = self._affordable(max_bytes)
+        if affordable > _SURE_FROM:
+            return ()
         if factor == 1:
-            return _NEXT_BELOW_FULL
-        return next((larger for larger in _NEXT_LARGER if larger > factor * _APART), None)
+            return (_NEXT_BELOW_FULL,)
+        if affordable > _HALF_TO:
+            return tuple(other for other in _BETWEEN if abs(other - factor) > _AS_ONE)
+        return tuple(larger for larger in _NEXT_LARGER if larger > factor * _APART)[:1]
 
     def _affordable(self, max_bytes: int) -> float:
         """The size, 1 being full, for which ``max_bytes`` last at the coarsest quantisation."""
