@@ -107,3 +107,23 @@ def test_a_clip_that_is_foretold_to_be_starved_has_half_its_frames_and_stays_leg
     assert part.notes == ("every 2nd frame kept",)
     assert tried == [2]
     assert part.quality >= 20
+
+
+def test_an_ffmpeg_that_cannot_scale_by_zimg_makes_nearly_the_same(
+    make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = "-f lavfi -i testsrc2=size=1280x720:rate=10"
+    data = make(f"{drawn} -t 1 -c:v libx264 -preset ultrafast -crf 10 -pix_fmt yuv420p", "mp4")
+    by_zimg = _middle(data)
+    filters = ffmpeg.filters
+    monkeypatch.setattr(ffmpeg, "filters", lambda settings: filters(settings) - {"zscale"})
+    assert np.abs(_middle(data) - by_zimg).mean() < 2
+
+
+def _middle(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """The picture half-way through what becomes of a clip, as RGB."""
+    (part,) = prepare([("clip.mp4", data)], limit_bytes=150_000).parts
+    command = [ffmpeg.executable(Settings()), "-v", "error", "-f", "mov", "-i", "pipe:0", "-vf", "select=eq(n\\,5)"]
+    command += ["-s", "640x360", "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
+    raw = subprocess.run(command, input=part.data, capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).astype(np.float64)
