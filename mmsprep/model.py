@@ -10,6 +10,7 @@ original, 70 high, 50 medium, 30 low.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -241,6 +242,19 @@ class Curve:
     steps: bool = False
     whole_bytes: int = 0
 
+    def quality_at(self, size_bytes: int) -> float:
+        """The quality that ``size_bytes`` buy; 0 where they buy nothing."""
+        reached = 0.0
+        for before, point in zip((None, *self.points), self.points, strict=False):
+            if point.size_bytes <= size_bytes:
+                reached = point.quality
+                continue
+            if before is None or self.steps:
+                return reached
+            part = math.log(size_bytes / before.size_bytes) / math.log(point.size_bytes / before.size_bytes)
+            return before.quality + part * (point.quality - before.quality)
+        return reached
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendition:
@@ -305,6 +319,10 @@ class Source(Protocol):
     def format_at(self, max_bytes: int) -> str:  # noqa: ARG002
         """The format that :meth:`render` should choose, cheap after the curve; empty where there is only one."""
         return ""
+
+    def told_at(self, max_bytes: int) -> float | None:  # noqa: ARG002
+        """The quality that :meth:`render` should tell, where that is not what the curve counts it for in a division."""
+        return None
 
     def reaching(self, quality: float) -> Source:  # noqa: ARG002
         """The same source, of several ways taking one that should be worth ``quality`` where there is one."""

@@ -144,6 +144,7 @@ def test_what_is_low_as_a_gif_becomes_a_clip_unless_it_is_so_short_that_it_has_t
     (foretold,) = forecast(Job(attachments=[("moving", data)], limit_bytes=170_000)).parts
     assert part.content_type == foretold.content_type == content_type
     assert part.quality > 90 if content_type == "video/3gpp" else 30 <= part.quality < 50
+    assert foretold.quality == pytest.approx(part.quality, abs=12)
     assert part.duration_s == pytest.approx(24 * frame_ms / 1000, abs=0.1)
 
 

@@ -55,16 +55,7 @@ class Ask:
 
     def quality_at(self, size_bytes: int) -> float:
         """The quality that ``size_bytes`` buy; 0 where they buy nothing."""
-        reached = 0.0
-        for before, point in zip((None, *self.points), self.points, strict=False):
-            if point.size_bytes <= size_bytes:
-                reached = point.quality
-                continue
-            if before is None or self.steps:
-                return reached
-            part = math.log(size_bytes / before.size_bytes) / math.log(point.size_bytes / before.size_bytes)
-            return before.quality + part * (point.quality - before.quality)
-        return reached
+        return Curve(self.points, self.steps).quality_at(size_bytes)
 
     def not_below(self, rendition: Rendition) -> Ask:
         """The same, after an encode that could not be made smaller than ``rendition``."""

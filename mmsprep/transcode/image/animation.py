@@ -158,12 +158,19 @@ class AnimationSource(Source):
 
     def format_at(self, max_bytes: int) -> str:
         """GIF where one should be good enough."""
+        rules = self._profile.video
+        return rules.format if rules and self._clip_at(max_bytes) else "gif"
+
+    def told_at(self, max_bytes: int) -> float | None:
+        """A clip's own quality, which the curve holds below that of the first GIF that is good enough."""
+        clip = self._clip_at(max_bytes)
+        return clip.curve().quality_at(max_bytes) if clip else None
+
+    def _clip_at(self, max_bytes: int) -> VideoSource | None:
+        """The clip, where no GIF should be good enough."""
         setting = self._gifs.best(max_bytes)
-        quality = self._gifs.quality(setting)
-        fits = self._gifs.predicted_bytes(setting) <= max_bytes and self._is_enough(setting, quality)
-        return (
-            "gif" if fits or self._as_clip.source is None or self._profile.video is None else self._profile.video.format
-        )
+        fits = self._gifs.predicted_bytes(setting) <= max_bytes
+        return None if fits and self._is_enough(setting, self._gifs.quality(setting)) else self._as_clip.source
 
     def render(self, max_bytes: int) -> Rendition:
         """The best GIF within ``max_bytes``; a clip when that would be below the floor."""
