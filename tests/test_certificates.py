@@ -86,8 +86,9 @@ def test_a_database_whose_certificate_is_not_believed(
 
 
 @pytest.fixture
-def amazons(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Points clients of S3 to a server."""
+def amazons(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Points clients of S3 to a server, until the test ends."""
+    s3fs = pytest.importorskip("s3fs", reason="needs the extra 'remote'")
 
     def point(url: str) -> None:
         for name, value in {
@@ -98,9 +99,10 @@ def amazons(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             "AWS_MAX_ATTEMPTS": "1",
         }.items():
             monkeypatch.setenv(name, value)
-        pytest.importorskip("s3fs", reason="needs the extra 'remote'").S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem.clear_instance_cache()
 
-    return point
+    yield point
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_a_tree_behind_https_and_one_of_s3(
