@@ -316,6 +316,13 @@ def test_a_browser_plays_the_slides_and_tells_of_nothing_broken(
     assert phone.locator(".slide:visible").inner_html() != first
     assert page.locator(".p2020 img").evaluate("image => image.naturalWidth") > 300
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # Round corners cut nothing off what stands at the top.
+    bar = page.locator(".p2020 .bar")
+    bar.scroll_into_view_if_needed()
+    assert bar.locator("span").evaluate_all(
+        "all => all.every(one => { const box = one.getBoundingClientRect();"
+        " return [box.left + 1, box.right - 1].every(x => document.elementFromPoint(x, box.top + 2) === one) })"
+    )
     assert not problems
     page.close()
 
