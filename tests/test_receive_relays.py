@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from mmsprep import mm7
 from mmsprep.cli import app
+from mmsprep.errors import PushTooLarge
 from mmsprep.receive import Limits, unreadable
 from mmsprep.receive.incoming import PushDoor, RawPush, What
 from mmsprep.receive.parse_form import parse_form
@@ -116,6 +117,17 @@ def test_a_multipart_inside_that_cannot_be_read_is_kept_as_it_came(broken: tuple
     _, found = parse_mm7(content_type, body.replace(*broken, 1), Limits())
     (part,) = found.parts
     assert b"hi" in part.data and part.declared_type == "multipart/mixed"
+
+
+@pytest.mark.parametrize("inside", ["parts", "unreadable multiparts"])
+def test_parts_are_counted_in_all_multiparts_together(inside: str) -> None:
+    content_type, body = relayed("x")
+    part = b"Content-Type: text/plain\r\n\r\nhi\r\n"
+    if inside != "parts":
+        part = b"Content-Type: multipart/mixed; boundary=_none\r\n\r\nhi\r\n"
+    many = b"".join(b"--_in\r\n" + part for _ in range(5))
+    with pytest.raises(PushTooLarge, match="more parts than attachments"):
+        parse_mm7(content_type, body.replace(b"--_in--", many + b"--_in--", 1), Limits(max_attachments=5))
 
 
 def test_mm7_that_a_relay_pushes_to_the_forms_address_is_read_as_mm7(serve: Serve, store: Store) -> None:

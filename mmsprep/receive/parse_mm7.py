@@ -90,13 +90,11 @@ def _leaves(entities: Sequence[Entity], depth: int, counted: _Counted) -> Iterat
             yield entity
         elif depth == 0:
             raise MalformedEnvelope(f"multiparts are nested more than {_MOST_NESTED} deep")
+        elif (inner := _inside(entity)) is None:
+            yield entity
         else:
             counted.left += 1
-            inner = _inside(entity)
-            if inner is None:
-                yield entity
-            else:
-                yield from _leaves(inner, depth - 1, counted)
+            yield from _leaves(inner, depth - 1, counted)
 
 
 def _inside(entity: Entity) -> list[Entity] | None:
