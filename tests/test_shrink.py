@@ -41,6 +41,19 @@ def test_a_picture_made_smaller_looks_as_pillow_makes_it(photo: Image.Image, mod
     assert apart.mean() < 0.5 and apart.max() <= 16
 
 
+@pytest.mark.parametrize("factor", [0.5, 0.31, 0.13])
+def test_a_line_along_an_edge_gets_no_darker_and_no_wider_than_by_pillow(photo: Image.Image, factor: float) -> None:
+    photo = photo.copy()
+    photo.paste("black", (0, photo.height - 1, *photo.size))
+    photo.paste("black", (photo.width - 1, 0, *photo.size))
+    photo.paste("white", (0, 0, photo.width, 1))
+    photo.paste("white", (0, 0, 1, photo.height))
+    size_px = round(photo.width * factor), round(photo.height * factor)
+    wanted = np.asarray(photo.resize(size_px, Image.Resampling.LANCZOS), np.int16)
+    apart = np.abs(np.asarray(shrunk(photo, size_px), np.int16) - wanted)
+    assert max(apart[:3].max(), apart[-3:].max(), apart[:, :3].max(), apart[:, -3:].max()) <= 4
+
+
 def test_what_lies_under_transparency_does_not_bleed_into_the_visible() -> None:
     image = Image.new("RGBA", (200, 200), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 100, 200))

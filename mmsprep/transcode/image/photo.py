@@ -47,11 +47,12 @@ _AIM, _LEAST_AIM = 0.9935, 0.95
 the foretold size (within 1 %, `benchmarks/size_calibration.py`) seldom goes over; the least that it aims at."""
 _FINE_CORRECTION = 1.012
 """Real bytes over foretold ones up to ``SURELY_FULL``, in the mean; pictures differ by 2 %."""
-_TRIALS = 4
+_TRIALS, _MOST_TRIALS = 4, 6
 _CLOSE = 1.1
 _SAME_PICTURE = 0.25
-"""Encodes of one render at most; a ratio of bytes (tables this near on both sides are interpolated); of log bytes (a
-budget this near to the last one keeps its size). Set by hand; `benchmarks/image_quality.py` counts the encodes."""
+"""Encodes of one size at most, and of one render, once something fits; a ratio of bytes (tables this near on both
+sides are interpolated); of log bytes (a budget this near to the last one keeps its size). Set by hand;
+`benchmarks/image_quality.py` counts the encodes."""
 _FINE_CHROMA_BELOW, _FINE_CHROMA_MORE, _FINE_CHROMA_MOST = 0.05, 10.0, 0.2
 _SHARP_CHROMA = 8
 """Quantisation scales: below the first whole chroma pays for any picture, below the last for none, between them sooner
@@ -169,6 +170,7 @@ class PhotoSource(Source):
         self._graphic = graphic
         self._notes = notes
         self._search: _Search | None = None
+        self._enough = 0
         self._correction = _FINE_CORRECTION
         self._probed: dict[tuple[int, int], bytes] = {}
 
@@ -220,6 +222,7 @@ class PhotoSource(Source):
     def render(self, max_bytes: int) -> Rendition:
         """The best JPEG within ``max_bytes``; when none is small enough, the smallest."""
         search = self._begin(max_bytes)
+        self._enough = self.trial_encodes + _MOST_TRIALS
         is_new = search is not self._search
         best, smallest = self._filled(search, max_bytes)
         self._search = search
@@ -228,6 +231,8 @@ class PhotoSource(Source):
             by_trellis = self._by_trellis(search, max_bytes)
             made = by_trellis if by_trellis and by_trellis.error < made.error else made
             for rival in self._rivals(search, max_bytes) if is_new else ():
+                if self.trial_encodes >= self._enough:
+                    break
                 other = self._best_of(rival, max_bytes)
                 if other and other.error < made.error:
                     self._search, made = rival, other
@@ -250,7 +255,8 @@ class PhotoSource(Source):
         """The largest encode within ``max_bytes``, empty where there is none, and the smallest of all."""
         aim, misses = _AIM, 0
         for _ in range(_TRIALS):
-            if len(search.best_within(max_bytes)) >= max_bytes * _FILLED:
+            best_bytes = len(search.best_within(max_bytes))
+            if best_bytes >= max_bytes * _FILLED or (best_bytes and self.trial_encodes >= self._enough):
                 break
             tables = search.tables_for(max_bytes * aim)
             while tables in search.tried and aim > _LEAST_AIM:
@@ -269,7 +275,7 @@ class PhotoSource(Source):
             return None
         for _ in range(_TRELLIS_TRIALS):
             quality = search.trellis_quality_for(max_bytes)
-            if quality > _TRELLIS_TO or quality in search.by_trellis:
+            if quality > _TRELLIS_TO or quality in search.by_trellis or self.trial_encodes >= self._enough:
                 break
             self.trial_encodes += 1
             search.by_trellis[quality] = data = encode_by_trellis(search.image, quality)
