@@ -165,3 +165,14 @@ except mmsprep.errors.JournalError as error:
         command = [sys.executable, "-c", program]
         told = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=120)
     assert told.stdout == f"{JOURNAL}: this account may not write it or its folder, which even reading takes\n"
+
+
+@pytest.mark.parametrize("option", ["--output", "--html", "--profile"])
+def test_a_name_longer_than_names_can_be_is_an_error_that_says_so(option: str, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("Hello")
+    name = "x" * 400 if option == "--profile" else str(tmp_path / ("x" * 400))
+    output = [] if option == "--output" else ["--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, ["prepare", str(note), *output, option, name])
+    assert done.exit_code not in (0, 1) and "a bug" not in done.output
+    assert sorted(path.name for path in tmp_path.iterdir()) in (["note.txt"], ["note.txt", "out"])

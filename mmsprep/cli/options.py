@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -192,8 +193,10 @@ def check_new_file(path: Path | None, *, force: bool) -> None:
     Raises:
         OutputError: it is, and ``force`` does not say to replace it.
     """
-    if path is not None and path.exists() and not force:
-        raise OutputError(f"{path}: is there already and stays as it is; --force replaces it")
+    with suppress(OSError):
+        # What cannot be looked up, its name too long or its folder closed, is told of where it is written.
+        if path is not None and path.exists() and not force:
+            raise OutputError(f"{path}: is there already and stays as it is; --force replaces it")
 
 
 def parse_size(text: str) -> int:

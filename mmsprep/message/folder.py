@@ -66,8 +66,8 @@ def write_folder(message: MessageFiles, folder: Path, intact: Intact, *, overwri
         OutputError: the folder cannot be written, holds another message, or something else is in the way; what became
             of the folder is in the message.
     """
-    is_new = not folder.exists()
     try:
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         with _only_writer(folder):
             _undo_killed_runs(folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -93,8 +94,10 @@ def _path_of(name_or_path: str | Path, beside: Path | None = None) -> Path:
     own = profile_folder()
     for folder in (own, own / _NETWORKS):
         path = folder / f"{name_or_path}.toml"
-        if path.is_file():
-            return path
+        # Asking for a name longer than names can be is an error of the system's.
+        with suppress(OSError):
+            if path.is_file():
+                return path
     raise ProfileError(
         f"profile {str(name_or_path)!r}: not found; there are {', '.join(profile_names())}, for networks"
         f" {', '.join(network_names())}, or give the path of a .toml file"
