@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mmsprep.errors import TypeNotAllowed
+from mmsprep.errors import Damaged, TypeNotAllowed
 from mmsprep.formats.text import clean, decode
 from mmsprep.model import Action, Attachment, Rendition
 from mmsprep.pipeline import prepare
@@ -21,7 +21,7 @@ from mmsprep.pipeline.classify import classify
 from mmsprep.profile import Profile
 from mmsprep.sniff import sniff
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.text import open_source
+from mmsprep.transcode.text import cleaned, open_source
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\ufe0f \U0001f1e6\U0001f1fa 1\ufe0f\u20e3"
 
@@ -314,3 +314,10 @@ def test_what_people_read_as_it_is_is_a_text(extension: str) -> None:
 def test_padding_behind_a_text_is_not_sent(padding: bytes) -> None:
     (part,) = prepare([("note.txt", b"See you at nine.\r\n" + padding)]).parts
     assert part.data == b"See you at nine.\r\n"
+
+
+def test_a_text_that_changed_while_it_was_read_is_damaged_in_every_process() -> None:
+    """Not only where a worker makes it so: nothing is isolated here."""
+    data = b"Some words. " * 50 + bytes(range(128, 256)) * 8
+    with pytest.raises(Damaged, match="goes on as something else"):
+        cleaned(Attachment(0, "a.txt", len(data), data=data), "lf")

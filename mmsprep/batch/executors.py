@@ -31,7 +31,6 @@ from mmsprep.tools.memory import keep_freed_memory
 
 _log = logging.getLogger(__name__)
 SERIAL, LOCAL = "serial", "local"
-"""How often a job may take its worker down with it: once can be the system's doing, twice is the job's."""
 _PATIENCE_S = 10.0
 
 
@@ -157,6 +156,7 @@ class LocalProcesses(Executor):
             except BrokenProcessPool:
                 if self._closing:
                     raise
+                # Once can be the system's doing, twice is the job's.
                 _log.info("a batch's worker process died: its job is done once more by another one")
                 lane.replace()
             return lane.run(fn, args, kwargs)

@@ -314,20 +314,24 @@ def _item_types(meta: memoryview, walk: _Walk) -> tuple[str, ...]:
     )
 
 
+def _item_properties(meta: memoryview, walk: _Walk) -> memoryview:
+    return walk.child(meta[4:], b"iprp", b"ipco")
+
+
 def _item_coding(meta: memoryview, walk: _Walk) -> ColourCoding | None:
     """How a HEIF file's pictures are coded (ISO/IEC 23008-12, 6.5.5)."""
-    return _coding(walk.child(meta[4:], b"iprp", b"ipco"), walk)
+    return _coding(_item_properties(meta, walk), walk)
 
 
 def _item_bits(meta: memoryview, walk: _Walk) -> int:
     """The most bits that a channel of a HEIF file's pictures has (ISO/IEC 23008-12, 6.5.6)."""
-    properties = walk.children(walk.child(meta[4:], b"iprp", b"ipco"))
+    properties = walk.children(_item_properties(meta, walk))
     return max((max(body[5:], default=0) for name, body in properties if name == b"pixi"), default=0)
 
 
 def _item_px(meta: memoryview, walk: _Walk) -> tuple[int, int]:
     """Width and height of the largest of a HEIF file's pictures (ISO/IEC 23008-12, 6.5.3)."""
-    properties = walk.children(walk.child(meta[4:], b"iprp", b"ipco"))
+    properties = walk.children(_item_properties(meta, walk))
     sizes = (struct.unpack(">II", body[4:12]) for name, body in properties if name == b"ispe" and len(body) >= 12)
     return max(sizes, key=lambda px: px[0] * px[1], default=(0, 0))
 

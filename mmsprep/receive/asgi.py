@@ -39,9 +39,9 @@ _MOST_BYTES_IN_FLIGHT = 300_000_000
 """Bodies in memory at the same time."""
 _DRAINED_BODIES = 10
 _DRAIN_TIMEOUT_S = 10.0
-_SOAP_TYPES = ("multipart/related", "text/xml", "application/soap+xml")
 _MOST_DRAINS = 50
 """How much is listened to that is refused: who hangs up in the middle of a body is not heard by the other side."""
+_SOAP_TYPES = ("multipart/related", "text/xml", "application/soap+xml")
 _HEALTH_TIMEOUT_S = 4.0
 _HEALTH_LASTS_S = 1.0
 _Result = TypeVar("_Result")

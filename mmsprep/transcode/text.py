@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS
 from mmsprep.formats.text import clean, decode_all
 from mmsprep.model import Action, Attachment, MediaInfo, Plan, Rendition
@@ -54,5 +55,8 @@ def open_source(
 
 def cleaned(attachment: Attachment, line_ends: Literal["crlf", "lf"]) -> bytes:
     """A text in clean UTF-8, in this process: for a worker; raises as :func:`open_source`."""
-    text, _ = decode_all(read_bytes(attachment))
+    try:
+        text, _ = decode_all(read_bytes(attachment))
+    except ValueError as error:
+        raise Damaged(attachment.name, f"{error}; get the file again") from error
     return clean(text, line_ends).encode()

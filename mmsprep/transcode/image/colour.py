@@ -47,11 +47,16 @@ def clean(image: Image.Image, icc_profile: bytes | None, ground: str) -> tuple[I
     if alpha is not None:
         image = image.getchannel("L") if image.mode == "LA" else image.convert("RGB")
     image, notes = _to_srgb(image, icc_profile)
-    if alpha is None or cast(tuple[int, int], alpha.getextrema())[0] == 255:
+    if alpha is None or least_opacity(alpha) == 255:
         return image, notes
     image = image.convert("RGB")
     flat = Image.composite(image, Image.new("RGB", image.size, ground), alpha)
     return flat, (*notes, ground_note(ground))
+
+
+def least_opacity(image: Image.Image) -> int:
+    """The opacity (0..255) of the clearest pixel, by the last band of ``image`` (RGBA, LA, or that band alone)."""
+    return cast(tuple[int, int], image.getchannel(image.getbands()[-1]).getextrema())[0]
 
 
 def ground_note(ground: str) -> str:

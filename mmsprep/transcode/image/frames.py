@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import cast
 
 from PIL import Image
 
@@ -17,16 +16,14 @@ from mmsprep.errors import Damaged
 from mmsprep.model import Attachment, ColourCoding, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
-from mmsprep.transcode.image import pixels
-from mmsprep.transcode.image.ground import ground_for, on_ground
+from mmsprep.transcode.image import colour, pixels
+from mmsprep.transcode.image.ground import MOST_LOOKED_AT, ground_for, on_ground
 from mmsprep.transcode.image.shrink import shrunk
 
 _MOST_FRAMES = 240
 _MOST_PIXELS = 48_000_000
 """Frames, and pixels in all of them, that are worked on: more frames are not read, larger ones are made smaller. Set
 by hand."""
-_MOST_LOOKED_AT = 8
-"""Frames that the colour for what is transparent is chosen by. Set by hand."""
 _DEFAULT_MS = 100
 _SHORTEST_MS = 20
 _SHOWN_AS_DEFAULT_MS = 10
@@ -70,11 +67,8 @@ def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, s
         loop = _loop(image, info.format)
         frames = list(_frames(image, info.coding, rules, settings))
         see_through = [frame.image for frame in frames if frame.image.mode == "RGBA"]
-        ground = ""
-        if see_through:
-            ground = ground_for(see_through[:: math.ceil(len(see_through) / _MOST_LOOKED_AT)], rules.background)
-            frames = [replace(frame, image=on_ground(frame.image.convert("RGBA"), ground)) for frame in frames]
-        frames = _merged(frames)
+        ground = ground_for(see_through, rules.background) if see_through else ""
+        frames = _merged([replace(frame, image=on_ground(frame.image, ground)) for frame in frames])
     if not frames:
         raise Damaged(attachment.name, "has no frame that decodes")
     return Animation(tuple(frames), loop, ground)
@@ -90,13 +84,14 @@ def vanishes(attachment: Attachment, info: MediaInfo, background: str, settings:
     with pixels.foreign_errors(attachment, info):
         image = pixels.open_image(attachment, info, settings)
         count = min(getattr(image, "n_frames", 1), _MOST_FRAMES)
-        for number in range(0, count, math.ceil(count / _MOST_LOOKED_AT)):
+        for number in range(0, count, math.ceil(count / MOST_LOOKED_AT)):
             image.seek(number)
             frame = _shown(image, info.coding, image.size)
             # Animations are full of transparent pixels that leave what is there; what is clear at first is clear.
-            if frame.mode != "RGBA" and number == 0:
+            if frame.mode == "RGBA":
+                seen.append(frame)
+            elif number == 0:
                 break
-            seen += [frame] if frame.mode == "RGBA" else []
     return bool(seen) and ground_for(seen, background) != background
 
 
@@ -157,7 +152,6 @@ def _shown(image: Image.Image, coding: ColourCoding | None, size: tuple[int, int
     """The frame at the size it may be sent, RGBA where parts of it are transparent, else RGB."""
     image.load()
     whole = pixels.plain_colours(image, coding).convert("RGBA")
-    opaque = cast(tuple[int, int], whole.getchannel("A").getextrema())[0] == 255
-    small = shrunk(whole.convert("RGB") if opaque else whole, size)
+    small = shrunk(whole.convert("RGB") if colour.least_opacity(whole) == 255 else whole, size)
     small.info = {}
     return small

@@ -5,6 +5,7 @@ Comes in: decoded pictures with transparency, and the profile's background. Goes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,8 +14,8 @@ from PIL import Image
 
 from mmsprep.transcode.image.shrink import shrunk
 
-_LOOKED_AT_PX = 384
-"""The longer side at which pictures are looked at. Set by hand."""
+MOST_LOOKED_AT, _LOOKED_AT_PX = 8, 384
+"""Pictures that are looked at, of more such as lie evenly; the longer side at which they are. Set by hand."""
 _FAINT = 12
 _VISIBLE = 8
 """Levels of 255: what is nowhere further from the ground than the one and somewhere more opaque than the other would
@@ -32,7 +33,8 @@ def ground_for(pictures: Sequence[Image.Image], background: str) -> str:
     It is ``background`` unless something would vanish on it that touches nothing which stays visible (white lettering
     made for a dark page, over white); then its opposite, or grey where there is such lettering of both kinds.
     """
-    seen = [_looked_at(picture) for picture in pictures]
+    every = max(1, math.ceil(len(pictures) / MOST_LOOKED_AT))
+    seen = [_looked_at(picture) for picture in pictures[::every]]
     lost = _lost(seen, background)
     if lost <= _LOST:
         return background
@@ -42,7 +44,9 @@ def ground_for(pictures: Sequence[Image.Image], background: str) -> str:
 
 
 def on_ground(picture: Image.Image, ground: str) -> Image.Image:
-    """``picture`` (RGBA) as RGB, on ``ground``."""
+    """``picture`` as RGB, RGBA on ``ground``."""
+    if picture.mode == "RGB":
+        return picture
     flat = Image.new("RGBA", picture.size, ground)
     flat.alpha_composite(picture)
     return flat.convert("RGB")

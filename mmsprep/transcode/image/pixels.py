@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -212,11 +213,17 @@ def _sized(
 ) -> Picture:
     plain = colour.plain_mode(image)
     ground = _ground(plain, rules)
+    whole_grey = cache(partial(_grey, plain, ground))
 
     def clean(part: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         if turn is not None:
             part = part.transpose(turn)
         return colour.clean(part, icc_profile, ground)
+
+    def read(sent: Image.Image) -> float:
+        """How much of it, a drawing, has to be enlarged to be seen by whoever gets it ``sent``, from 0 to 1."""
+        loses = viewing.loses_strokes(plain.size, sent.size)
+        return 1 - viewing.large_strokes(whole_grey(), _grey(sent, ground)) if loses else 1.0
 
     shrunken = shrunk(plain, size_px)
     seen = contrast(shrunken)
@@ -230,14 +237,14 @@ def _sized(
         small,
         (*notes, *colour_notes),
         graphic,
-        viewing.shown_share(rows, plain.size, size_px, read=_read(plain, shrunken, ground) if graphic else 0.0),
+        viewing.shown_share(rows, plain.size, size_px, read=read(shrunken) if graphic else 0.0),
         shrink=max(full_px) / max(size_px),
         contrast=seen,
     )
     if not graphic or "gif" not in rules.targets or max(larger_px) < _WORTHWHILE * max(size_px):
         return picture
     larger = shrunk(plain, larger_px)
-    shown = viewing.shown_share(rows, plain.size, larger_px, read=_read(plain, larger, ground))
+    shown = viewing.shown_share(rows, plain.size, larger_px, read=read(larger))
     return replace(picture, larger=clean(larger)[0], larger_shown=shown)
 
 
@@ -250,14 +257,8 @@ def _ground(image: Image.Image, rules: ImageRules) -> str:
     return ground_for([image], rules.background)
 
 
-def _read(whole: Image.Image, sent: Image.Image, ground: str) -> float:
-    """How much of a drawing on ``ground`` has to be enlarged to be seen by whoever gets it ``sent``, from 0 to 1."""
-    if not viewing.loses_strokes(whole.size, sent.size):
-        return 1.0
-    return 1 - viewing.large_strokes(_grey(whole, ground), _grey(sent, ground))
-
-
 def _grey(image: Image.Image, ground: str) -> Image.Image:
+    """``image`` as L, on ``ground``."""
     grey = image.convert("L")
     if image.mode not in ("LA", "RGBA"):
         return grey

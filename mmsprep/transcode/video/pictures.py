@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import ffmpeg as graph
 from PIL import Image
@@ -22,16 +22,14 @@ from mmsprep.model import Attachment, MediaInfo
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.colours import tables
-from mmsprep.transcode.image.colour import ground_note
-from mmsprep.transcode.image.ground import ground_for
+from mmsprep.transcode.image.colour import ground_note, least_opacity
+from mmsprep.transcode.image.ground import MOST_LOOKED_AT, ground_for
 
 _HD_SHORT_PX = 720
 """Lines from which BT.709 is the usual coding, BT.601 below."""
 _POSTER_S = 20.0
 _POSTER_FPS = 5
 """Seconds, and frames a second of them, that the best frame is chosen from."""
-_MOST_LOOKED_AT = 8
-"""Frames that the colour for what is transparent is chosen by. Set by hand."""
 _OPAQUE = 250
 """Below this, something can be seen through."""
 _MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "smpte240m": "smpte240m", "fcc": "fcc", "bt2020": "bt2020nc"}
@@ -106,15 +104,15 @@ def ground_of(
     """
     if not info.has_alpha:
         return background, ()
-    frames = min(info.frame_count or _MOST_LOOKED_AT, round(_POSTER_S * (info.frame_rate_fps or 25)))
-    every = max(1, frames // _MOST_LOOKED_AT)
+    frames = min(info.frame_count or MOST_LOOKED_AT, round(_POSTER_S * (info.frame_rate_fps or 25)))
+    every = max(1, frames // MOST_LOOKED_AT)
     stream = upright_pictures(attachment, info, workspace, t=_POSTER_S).filter("select", f"not(mod(n,{every}))")
     output = stream.output(
-        "pipe:1", f="image2pipe", vcodec="png", vframes=_MOST_LOOKED_AT, pix_fmt="rgba", fps_mode="passthrough"
+        "pipe:1", f="image2pipe", vcodec="png", vframes=MOST_LOOKED_AT, pix_fmt="rgba", fps_mode="passthrough"
     )
     with naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name, _NO_PICTURE):
-        seen = [frame.convert("RGBA") for frame in _pngs(attachment, ffmpeg.run(workspace, output).stdout)]
-    if min(cast(tuple[int, int], frame.getchannel("A").getextrema())[0] for frame in seen) >= _OPAQUE:
+        seen = _pngs(attachment, ffmpeg.run(workspace, output).stdout)
+    if min(map(least_opacity, seen)) >= _OPAQUE:
         return background, ()
     ground = ground_for(seen, background)
     return ground, (ground_note(ground),)
