@@ -41,30 +41,30 @@ from mmsprep.transcode.image.spectrum import Spectrum
 
 _SMALLEST_LONG_PX = 64
 """Pixels. Set by hand."""
-_FILLED = 0.985
+_FILLED, _WELL_FILLED = 0.985, 0.97
 _AIM, _LEAST_AIM = 0.9935, 0.95
-"""Shares of the bytes allowed: an encode that fills so much is kept; what the next one aims at, so that the error of
-the foretold size (within 1 %, `benchmarks/size_calibration.py`) seldom goes over; the least that it aims at."""
+"""Shares of the bytes allowed: an encode that fills so much is kept, a rival or one by trellis quantisation from so
+much; what the next one aims at, so that the error of the foretold size (within 1 %,
+`benchmarks/size_calibration.py`) seldom goes over; the least that it aims at."""
 _FINE_CORRECTION = 1.012
 """Real bytes over foretold ones up to ``SURELY_FULL``, in the mean; pictures differ by 2 %."""
-_TRIALS, _MOST_TRIALS = 4, 6
+_TRIALS = 4
 _CLOSE = 1.1
 _SAME_PICTURE = 0.25
-"""Encodes of one size at most, and of one render, once something fits; a ratio of bytes (tables this near on both
-sides are interpolated); of log bytes (a budget this near to the last one keeps its size). Set by hand;
-`benchmarks/image_quality.py` counts the encodes."""
+"""Encodes of one size at most; a ratio of bytes (tables this near on both sides are interpolated); of log bytes (a
+budget this near to the last one keeps its size). Set by hand; `benchmarks/image_quality.py` counts the encodes."""
 _FINE_CHROMA_BELOW, _FINE_CHROMA_MORE, _FINE_CHROMA_MOST = 0.05, 10.0, 0.2
 _SHARP_CHROMA = 8
 """Quantisation scales: below the first whole chroma pays for any picture, below the last for none, between them sooner
 by ten times the share of pixels whose colour is lost by more than 8 of 255 levels at half size (measured)."""
 _BAND_PX, _BANDS = 64, 3
 """Sharp colour is looked for in bands, one of every three."""
-_TRELLIS_TO, _TRELLIS_TRIALS, _TRELLIS_FILLED = 80, 3, 0.97
+_TRELLIS_TO, _TRELLIS_TRIALS = 80, 3
 _TRELLIS_SHARE, _TRELLIS_MORE = 0.76, 0.0018
 _DARK_LUMA, _DARK = 32, 0.5
-"""Trellis quantisation is tried up to a quality, so often at most, until a share of the bytes is filled; its bytes over
-plain ones at quality 0, and how much more at each quality, within 3 %. Where more than half of the pixels are as dark
-as that it blurs what is dim (stars: 1.8 to 2.7 points less). All measured, 35 photographs at 20 to 100 kB."""
+"""Trellis quantisation is tried up to a quality, so often at most; its bytes over plain ones at quality 0, and how much
+more at each quality, within 3 %. Where more than half of the pixels are as dark as that it blurs what is dim (stars:
+1.8 to 2.7 points less). All measured, 35 photographs at 20 to 100 kB."""
 _HALF, _ABOUT = 0.5, 0.02
 """A size that plain quantisation is as good for as trellis quantisation, where a larger one is in doubt."""
 _SMALLER = 0.7
@@ -170,7 +170,6 @@ class PhotoSource(Source):
         self._graphic = graphic
         self._notes = notes
         self._search: _Search | None = None
-        self._enough = 0
         self._correction = _FINE_CORRECTION
         self._probed: dict[tuple[int, int], bytes] = {}
 
@@ -222,7 +221,6 @@ class PhotoSource(Source):
     def render(self, max_bytes: int) -> Rendition:
         """The best JPEG within ``max_bytes``; when none is small enough, the smallest."""
         search = self._begin(max_bytes)
-        self._enough = self.trial_encodes + _MOST_TRIALS
         is_new = search is not self._search
         best, smallest = self._filled(search, max_bytes)
         self._search = search
@@ -231,8 +229,6 @@ class PhotoSource(Source):
             by_trellis = self._by_trellis(search, max_bytes)
             made = by_trellis if by_trellis and by_trellis.error < made.error else made
             for rival in self._rivals(search, max_bytes) if is_new else ():
-                if self.trial_encodes >= self._enough:
-                    break
                 other = self._best_of(rival, max_bytes)
                 if other and other.error < made.error:
                     self._search, made = rival, other
@@ -248,15 +244,14 @@ class PhotoSource(Source):
         is_half = abs(max(search.image.size) / max(self.reference.size) - _HALF) < _ABOUT
         if not is_half and (by_trellis := self._by_trellis(search, max_bytes)):
             return by_trellis
-        best, _ = self._filled(search, max_bytes)
+        best, _ = self._filled(search, max_bytes, _WELL_FILLED)
         return self._measured(best) if best else None
 
-    def _filled(self, search: _Search, max_bytes: int) -> tuple[bytes, bytes]:
+    def _filled(self, search: _Search, max_bytes: int, filled: float = _FILLED) -> tuple[bytes, bytes]:
         """The largest encode within ``max_bytes``, empty where there is none, and the smallest of all."""
         aim, misses = _AIM, 0
         for _ in range(_TRIALS):
-            best_bytes = len(search.best_within(max_bytes))
-            if best_bytes >= max_bytes * _FILLED or (best_bytes and self.trial_encodes >= self._enough):
+            if len(search.best_within(max_bytes)) >= max_bytes * filled:
                 break
             tables = search.tables_for(max_bytes * aim)
             while tables in search.tried and aim > _LEAST_AIM:
@@ -275,11 +270,11 @@ class PhotoSource(Source):
             return None
         for _ in range(_TRELLIS_TRIALS):
             quality = search.trellis_quality_for(max_bytes)
-            if quality > _TRELLIS_TO or quality in search.by_trellis or self.trial_encodes >= self._enough:
+            if quality > _TRELLIS_TO or quality in search.by_trellis:
                 break
             self.trial_encodes += 1
             search.by_trellis[quality] = data = encode_by_trellis(search.image, quality)
-            if max_bytes * _TRELLIS_FILLED <= len(data) <= max_bytes:
+            if max_bytes * _WELL_FILLED <= len(data) <= max_bytes:
                 break
         best = max((data for data in search.by_trellis.values() if len(data) <= max_bytes), key=len, default=b"")
         return self._measured(best) if best else None
