@@ -105,6 +105,28 @@ def test_movies_without_an_index_or_media_are_damaged(look: Look) -> None:
             look(data)
 
 
+@pytest.mark.parametrize("extension", ["mp4", "m4a", "webm", "weba"])
+def test_a_piece_of_a_stream_says_what_to_join_it_with(look: Look, make: Callable[..., bytes], extension: str) -> None:
+    """The init segment holds nothing that plays, a media segment needs it; both together are read."""
+    source = "-f lavfi -i testsrc=size=96x64:rate=10:duration=2 -g 10"
+    sound = "-f lavfi -i sine=duration=2"
+    stream, mark = {
+        "mp4": (f"{source} -c:v mpeg4 -movflags frag_keyframe+empty_moov", b"moof"),
+        "m4a": (f"{sound} -c:a aac -movflags frag_keyframe+empty_moov", b"moof"),
+        "webm": (f"{source} -c:v libvpx -live 1 -f webm", b"\x1f\x43\xb6\x75"),
+        "weba": (f"{sound} -c:a libopus -live 1 -f webm", b"\x1f\x43\xb6\x75"),
+    }[extension]
+    data = make(stream, extension)
+    at = data.index(mark) - (4 if mark == b"moof" else 0)
+    with pytest.raises(Damaged, match="join the stream's other pieces behind it"):
+        look(data[:at], f"init.{extension}")
+    for front in (b"", box(b"styp", b"msdh", bytes(4)), box(b"prft", bytes(16))):
+        if mark == b"moof" or not front:
+            with pytest.raises(Damaged, match="join it behind the stream's init segment"):
+                look(front + data[at:], "1.m4s")
+    assert look(data, f"whole.{extension}").duration_s is None or look(data).duration_s
+
+
 def test_a_movie_that_lacks_its_last_bytes_says_so(look: Look) -> None:
     """Players play what is there; whether that is enough is for the decoder to say."""
     assert "lacks the last 20 bytes" in look(movie()[:-20]).notes

@@ -257,6 +257,19 @@ def test_looking_into_a_store_that_is_not_there_makes_none(tmp_path: Path) -> No
     assert not (tmp_path / "nothing").exists()
 
 
+def test_looking_where_the_database_is_elsewhere_makes_no_folder(
+    tmp_path: Path, postgresql_server: postgresql.Server
+) -> None:
+    """The folder is made for the first attachment that is kept."""
+    database = postgresql_server.new_database()
+    open_store(tmp_path / "inbox", database).close()
+    with open_store(tmp_path / "nothing", database, create=False) as store:
+        assert store.messages() == [] and store.collect() == (0, 0)
+        assert not (tmp_path / "nothing").exists()
+        add(store, message())
+        assert store.read(store.messages()[0].parts[0]) == JPEG
+
+
 @pytest.mark.parametrize(
     ("place", "database", "error"),
     [

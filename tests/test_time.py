@@ -17,6 +17,7 @@ from mmsprep import Message, prepare
 from mmsprep.errors import Damaged, TypeNotAllowed
 from mmsprep.formats.mp3 import mpeg_audio_frame
 from mmsprep.message.message import build_smil
+from mmsprep.model import Action
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 
@@ -96,7 +97,25 @@ def test_a_wav_from_a_pipe_is_as_long_as_its_samples(tmp_path: Path, length: int
 
 @pytest.mark.parametrize("extra", [2, 16, 44, 1024])
 def test_a_wav_whose_length_slipped_is_sent(tmp_path: Path, extra: int) -> None:
-    assert told_and_played(wav(2, extra=extra), "slipped.wav", tmp_path)[0] == pytest.approx(2, abs=0.06)
+    """What is more than a header that counts itself is missing, and told."""
+    duration_s, message = told_and_played(wav(2, extra=extra), "slipped.wav", tmp_path)
+    assert duration_s == pytest.approx(2, abs=0.06)
+    assert ("slipped.wav: lacks the last 1,024 bytes" in message.warnings) == (extra == 1024)
+
+
+@pytest.mark.parametrize(("at", "number"), [(28, 3), (32, 3)], ids=["bytes a second", "bytes a sample"])
+def test_a_wav_whose_header_contradicts_itself_keeps_its_samples(at: int, number: int) -> None:
+    """Bits and channels are what players go by; they get the rest as it follows from these."""
+    right = wav(1)
+    (part,) = prepare([("odd.wav", right[:at] + bytes([number, 0]) + right[at + 2 :])]).parts
+    assert part.action is Action.REWRAP and part.data == right
+    assert [(reason.code, reason.found) for reason in part.reasons] == [("metadata", "contradictions")]
+
+
+def test_a_sound_too_short_to_go_as_it_is_is_not_called_too_large() -> None:
+    (part,) = prepare([("click.wav", wav(0.05) + b"TAG")]).parts
+    assert part.action is Action.TRANSCODE
+    assert "over_limit_bytes" not in [reason.code for reason in part.reasons]
 
 
 def test_a_wav_that_lost_half_of_what_it_knows_is_damaged() -> None:

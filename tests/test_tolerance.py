@@ -430,3 +430,13 @@ def test_what_was_cut_short_is_called_by_the_streams_that_it_has(sample_media: P
     data = (sample_media / "formats" / name).read_bytes()
     (report,) = inspect([(name, data[: len(data) // 2])])
     assert f"is {title} that was cut short" in str(report.error)
+
+
+@pytest.mark.parametrize("name", ["windows.wmv", "song.mka", "note.aiff", "camera.avi"])
+@pytest.mark.parametrize("cut_bytes", [8, 40])
+def test_what_lacks_a_few_bytes_of_its_end_says_so(sample_media: Path, name: str, cut_bytes: int) -> None:
+    """Headers that count themselves promise some more bytes than there are, and nothing is missing."""
+    data = (sample_media / "formats" / name).read_bytes()
+    (report,) = inspect([(name, data[:-cut_bytes])])
+    assert report.info is not None
+    assert ("lacks the last 40 bytes" in report.info.notes) == (cut_bytes == 40)

@@ -48,8 +48,9 @@ class Movie:
 
     ``outside`` describes the first reference that leads out of the file (empty: none), ``coding``, ``bit_depth`` (0:
     unknown) and ``largest_px`` (width and height; 0: unknown) are those of a HEIF file's pictures, ``media_at`` is
-    where the first box of media begins, ``missing_bytes`` how much of the last box is missing, ``trailing_bytes`` what
-    follows the last one and is no box.
+    where the first box of media begins, ``fragmented``: it is or has pieces of a stream, ``announces_pieces``: its
+    index says that they follow (``mvex``); ``missing_bytes`` how much of the last box is missing, ``trailing_bytes``
+    what follows the last one and is no box.
     """
 
     brand: str
@@ -62,7 +63,9 @@ class Movie:
     has_moov: bool
     moov_first: bool
     media_at: int
+    has_media: bool
     fragmented: bool
+    announces_pieces: bool
     protected: bool
     outside: str
     metadata: tuple[str, ...]
@@ -122,7 +125,7 @@ def read_movie(content: Content) -> Movie:
                 meta = _whole(content, position + header_length, size - header_length)
             case b"mdat" if mdat_at is None:
                 mdat_at = position
-            case b"moof" | b"styp" | b"sidx":
+            case b"moof" | b"styp" | b"sidx" | b"emsg" | b"prft":
                 fragmented = True
         position += size
     else:
@@ -141,7 +144,9 @@ def read_movie(content: Content) -> Movie:
         has_moov=moov is not None,
         moov_first=moov_at is not None and (mdat_at is None or moov_at < mdat_at),
         media_at=mdat_at or 0,
+        has_media=mdat_at is not None,
         fragmented=fragmented,
+        announces_pieces=moov is not None and bool(len(walk.child(moov, b"mvex"))),
         protected=protected or any(track.protected for track in tracks) or brand in ("odcf", "opf2", "M4P "),
         outside=outside or next((track.outside for track in tracks if track.outside), ""),
         metadata=metadata,

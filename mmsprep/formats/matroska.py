@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from mmsprep.errors import ProtectedMedia
 from mmsprep.formats.content import Content
 from mmsprep.formats.orientation import UPRIGHT, Orientation
+from mmsprep.formats.pieces import beginning_alone, without_beginning
 from mmsprep.formats.registry import Family, Format, register
 from mmsprep.model import Kind
 
@@ -37,18 +38,21 @@ _FEW_ELEMENTS = 16
 class Matroska:
     """``doctype`` is ``matroska``, ``webm`` or what else stands there; ``orientation`` how the picture is turned.
 
-    ``has_alpha``: a second picture says what is transparent in the first.
+    ``has_alpha``: a second picture says what is transparent in the first; ``has_media``: something follows the tracks,
+    or there are more elements in front of it than are walked.
     """
 
     doctype: str
     encrypted: bool
     orientation: Orientation = UPRIGHT
     has_alpha: bool = False
+    has_media: bool = True
 
 
 def read_matroska(content: Content) -> Matroska:
     """Read the document type, and every track's content encodings."""
     doctype, encrypted, orientation, has_alpha = "", False, UPRIGHT, False
+    has_tracks = has_media = False
     walk = _Walk(content)
     for element, start, end in walk.elements(0, content.size_bytes):
         if element == _EBML:
@@ -62,7 +66,10 @@ def read_matroska(content: Content) -> Matroska:
                 orientation = _orientation(pose)
             alpha = walk.find(start, end, _TO_ALPHA)
             has_alpha = alpha is not None and any(content.read(alpha[0], alpha[1] - alpha[0]))
-    return Matroska(doctype, encrypted, orientation, has_alpha)
+            walked = list(walk.elements(start, end))
+            has_tracks = any(name == _TRACKS for name, *_ in walked)
+            has_media = not walked or walked[-1][2] < content.size_bytes
+    return Matroska(doctype, encrypted, orientation, has_alpha, has_media or not has_tracks)
 
 
 def _has_pictures(content: Content) -> bool:
@@ -152,6 +159,8 @@ def _matroska_format(content: Content) -> str:
     found = read_matroska(content)
     if found.encrypted:
         raise ProtectedMedia(content.name, "is encrypted, so it cannot be sent; use an unprotected copy")
+    if not found.has_media:
+        raise beginning_alone(content.name)
     return "webm" if found.doctype == "webm" else "mkv"
 
 
@@ -196,4 +205,11 @@ register(
         known_end=_known_end,
     )
 )
+
+
+def _piece(content: Content) -> str:
+    raise without_beginning(content.name)
+
+
 register(Family(refine=_matroska_format, magics=(((0, b"\x1a\x45\xdf\xa3"),),)))
+register(Family(refine=_piece, magics=(((0, _CLUSTER.to_bytes(4, "big")),),)))

@@ -11,6 +11,7 @@ import struct
 from mmsprep.errors import Damaged, ProtectedMedia, TypeNotAllowed, UnsafeReference
 from mmsprep.formats.content import Content
 from mmsprep.formats.isobmff import Movie, read_movie
+from mmsprep.formats.pieces import beginning_alone, without_beginning
 from mmsprep.formats.registry import Family, Format, register
 from mmsprep.model import Kind
 
@@ -54,9 +55,12 @@ def _refine(content: Content) -> str:
     still = _still_format(content.name, movie, brands)
     if still:
         return still
+    if movie.fragmented and not movie.has_moov:
+        raise without_beginning(content.name)
     if not movie.has_moov:
-        what = "is a piece of a stream without its beginning" if movie.fragmented else "has no index"
-        raise Damaged(content.name, f"{what} (no moov box), so nothing can play it; get the whole recording again")
+        raise Damaged(content.name, "has no index (no moov box), so nothing can play it; get the whole recording again")
+    if movie.announces_pieces and not movie.has_media:
+        raise beginning_alone(content.name)
     return _brand_format(movie.brand)
 
 
@@ -104,7 +108,7 @@ def _has_pictures(content: Content) -> bool:
 def _is_quicktime(content: Content) -> bool:
     """A movie without ``ftyp``: a box of sane size that only movies begin with."""
     size, name, large_size = struct.unpack(">I4sQ", content.head[:16].ljust(16, b"\x00"))
-    if name not in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"moof", b"sidx"):
+    if name not in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"moof", b"sidx", b"emsg", b"prft"):
         return False
     if size == 1:
         return name == b"mdat" or bool(16 <= large_size <= content.size_bytes)

@@ -208,6 +208,11 @@ def by_its_streams(content: Content, entry: Format) -> Format:
     return FORMATS[(entry.with_pictures if entry.has_pictures(content) else entry.sound_only) or entry.slug]
 
 
+def lacking(missing_bytes: int) -> tuple[str, ...]:
+    """What is to be told of a file that is played without its last bytes."""
+    return (f"lacks the last {missing_bytes:,} bytes",) if missing_bytes > 0 else ()
+
+
 def described(content: Content, slug: str, **facts: Any) -> MediaInfo:
     """The facts about content of the format ``slug``; ``facts`` are more fields of :class:`MediaInfo`."""
     entry = FORMATS[slug]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from mmsprep.errors import Damaged
 from mmsprep.formats.content import Content
 from mmsprep.formats.findings import Sound
-from mmsprep.formats.registry import Format, register
+from mmsprep.formats.registry import Format, lacking, register
 from mmsprep.formats.riff import chunks, written
 from mmsprep.model import Kind, MediaInfo
 
@@ -34,11 +34,13 @@ class WaveLayout:
     """How a WAV file is put together: the kind of its RIFF header and what is in it beside the sound.
 
     ``duration_s`` is that of what is there, where the header does not say it in the usual way; else ``None``.
+    ``missing_bytes`` are those of the sound that are not there.
     """
 
     brand: str
     metadata: tuple[str, ...]
     duration_s: float | None = None
+    missing_bytes: int = 0
 
 
 def wave_layout(content: Content) -> WaveLayout:
@@ -63,12 +65,19 @@ def wave_layout(content: Content) -> WaveLayout:
             ):
                 duration_s = round(left_bytes / bytes_per_s, 3) if bytes_per_s else None
                 brand = "open" if brand == "RIFF" else brand
-                return WaveLayout(brand, tuple(dict.fromkeys(extras)), duration_s)
+                # A header that counts everything in front of the sound as well misses nothing.
+                missing = length - left_bytes
+                missing = 0 if missing <= start or length in _OPEN_LENGTHS or length >= _LEAST_OPEN_LENGTH else missing
+                return WaveLayout(brand, tuple(dict.fromkeys(extras)), duration_s, missing)
             if length > left_bytes:
                 raise Damaged(content.name, "is a WAV recording that was cut short; get the file again")
         elif name == b"fmt ":
-            codec, _, _, bytes_per_s = struct.unpack(f"{order}HHII", content.read(start, 12).ljust(12, b"\0"))
+            codec, channels, rate_hz, bytes_per_s, block_bytes, bits = struct.unpack(
+                f"{order}HHIIHH", content.read(start, 16).ljust(16, b"\0")
+            )
             extras += ["extensible"] if codec == _EXTENSIBLE else []
+            rates = (bytes_per_s, block_bytes)
+            extras += ["contradictions"] if codec == _PCM and rates != _pcm_rates(channels, rate_hz, bits) else []
         elif name not in (b"fact", b"ds64"):
             extras.append("tags")
     if not has_sound:
@@ -80,7 +89,14 @@ def wave_layout(content: Content) -> WaveLayout:
 def _amend(content: Content, info: MediaInfo) -> MediaInfo:
     layout = wave_layout(content)
     duration_s = layout.duration_s or info.duration_s
-    return replace(info, brand=layout.brand, metadata=layout.metadata, duration_s=duration_s)
+    notes = (*info.notes, *lacking(layout.missing_bytes))
+    return replace(info, brand=layout.brand, metadata=layout.metadata, duration_s=duration_s, notes=notes)
+
+
+def _pcm_rates(channels: int, rate_hz: int, bits: int) -> tuple[int, int]:
+    """Bytes a second and bytes a block, as they follow from the rest of the header, which players go by."""
+    block_bytes = channels * ((bits + 7) // 8)
+    return rate_hz * block_bytes, block_bytes
 
 
 def _strip(content: Content) -> bytes:
@@ -102,9 +118,10 @@ def _strip(content: Content) -> bytes:
         # The codec that it is an extension of stands where a GUID begins.
         codec = struct.unpack_from("<H", found[b"fmt "], _SUBFORMAT_AT)[0]
         found[b"fmt "] = struct.pack("<H", codec) + found[b"fmt "][2:16]
-    (block_bytes,) = struct.unpack_from("<H", found[b"fmt "], 12)
+    _, channels, rate_hz, _, block_bytes, bits = struct.unpack_from("<HHIIHH", found[b"fmt "])
     if codec == _PCM:
-        found[b"fmt "] = found[b"fmt "][:16]
+        bytes_per_s, block_bytes = _pcm_rates(channels, rate_hz, bits)
+        found[b"fmt "] = struct.pack("<HHIIHH", codec, channels, rate_hz, bytes_per_s, block_bytes, bits)
     if b"fact" in found:
         found[b"fact"] = found[b"fact"][:4]
     found[b"data"] = found[b"data"][: len(found[b"data"]) // max(block_bytes, 1) * max(block_bytes, 1)]

@@ -27,7 +27,9 @@ def make_part(this: Run, position: int, entry: Entry, rendition: Rendition) -> P
     kind = FORMATS[rendition.format].kind or entry.info.kind
     info, plan = entry.info, entry.plan
     reasons = (*plan.reasons, *rendition.reasons)
-    if rendition.action is Action.TRANSCODE and plan.action is not Action.TRANSCODE and not entry.lengths_s:
+    stands = entry.candidate is None or entry.candidate.original is not None
+    is_over = stands or info.size_bytes > this.usable_bytes
+    if rendition.action is Action.TRANSCODE and plan.action is not Action.TRANSCODE and is_over and not entry.lengths_s:
         allowed = f"{this.limit_bytes} bytes for the whole message"
         reasons = (*reasons, Reason(ReasonCode.OVER_LIMIT_BYTES, f"{info.size_bytes} bytes", allowed))
     if entry.lengths_s:

@@ -57,16 +57,24 @@ class Blobs(Protocol):
 
 
 class FolderBlobs:
-    """Attachments as files of one folder, ``ab/abcdef...``; safe to share between threads and processes."""
+    """Attachments as files of one folder, ``ab/abcdef...``; safe to share between threads and processes.
 
-    def __init__(self, folder: Path) -> None:
+    A folder that is not there is made now or, where ``create`` is false, for the first that is kept.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = True) -> None:
         self._folder = folder
         self._staging = folder / "staging"
+        if create or folder.is_dir():
+            self._make()
+
+    def _make(self) -> None:
+        make_folder(self._folder.parent)
         make_folder(self._staging)
         # All of them now: who finds one that another push has just made must not say OK before its name is synced.
         for number in range(16**_PREFIX_LETTERS):
-            (folder / f"{number:0{_PREFIX_LETTERS}x}").mkdir(exist_ok=True)
-        sync_folder(folder)
+            (self._folder / f"{number:0{_PREFIX_LETTERS}x}").mkdir(exist_ok=True)
+        sync_folder(self._folder)
         self._sweep()
 
     def put(self, sha256: str, data: bytes) -> None:
@@ -76,6 +84,8 @@ class FolderBlobs:
             OSError: the disk refuses.
         """
         path = self._path(sha256)
+        if not path.parent.is_dir():
+            self._make()
         if not _has_size(path, len(data)):
             self._write(path, data)
         # Also for content that was there: another push may have renamed it an instant ago and not synced yet.
@@ -99,7 +109,7 @@ class FolderBlobs:
 
     def names(self) -> Iterable[str]:
         """Everything that is older than an hour: what is younger may be somebody's who is about to name it."""
-        for folder in self._folder.iterdir():
+        for folder in self._folder.iterdir() if self._folder.is_dir() else ():
             for path in folder.iterdir() if len(folder.name) == _PREFIX_LETTERS else ():
                 with suppress(OSError):
                     if time.time() - path.stat().st_mtime > _STALE_S:

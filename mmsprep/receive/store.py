@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mmsprep.errors import NotFound, StoreError, UsageError
 from mmsprep.receive import schema
-from mmsprep.receive.blobs import Blobs, FolderBlobs, RemoteBlobs, make_folder, sync_folder
+from mmsprep.receive.blobs import Blobs, FolderBlobs, RemoteBlobs, sync_folder
 from mmsprep.receive.incoming import ForwardState, Incoming, PushDoor, Stored, StoredPart, What, lane_of
 from mmsprep.tools.database import reason
 
@@ -293,7 +293,7 @@ def open_store(folder: str | Path = "mms-inbox", database: str = "", *, create: 
         folder: where the attachments lie, and the SQLite database unless ``database`` names another; or an
             fsspec URL (``s3://...``), which needs ``database``.
         database: ``postgresql://user@host/name`` for more than one machine.
-        create: make what is missing; false: a store that is not there is an error.
+        create: make what is missing; false: a store that is not there is an error, and looking makes no folder.
 
     Raises:
         NotFound: it is not there and ``create`` is false.
@@ -312,8 +312,7 @@ def open_store(folder: str | Path = "mms-inbox", database: str = "", *, create: 
         raise NotFound(place, "there is no store of incoming messages; --store names the folder")
     engine = schema.open_engine(database, create=create) if database else None
     try:
-        make_folder(path)
-        blobs = FolderBlobs(path / "attachments")
+        blobs = FolderBlobs(path / "attachments", create=create)
     except OSError as error:
         raise StoreError(f"{place}: the store cannot be opened ({error.strerror})") from None
     if engine:

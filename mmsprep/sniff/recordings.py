@@ -28,7 +28,7 @@ from mmsprep.formats.content import Content
 from mmsprep.formats.isobmff import Movie, read_movie
 from mmsprep.formats.matroska import Matroska, read_matroska
 from mmsprep.formats.orientation import UPRIGHT, Orientation, coded_orientation
-from mmsprep.formats.registry import by_its_streams, described
+from mmsprep.formats.registry import by_its_streams, described, lacking
 from mmsprep.model import Attachment, ColourCoding, Kind, MediaInfo
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
@@ -82,6 +82,8 @@ _SEE_THROUGH = ("rle", "png", "v_ffv1", "ffv1", "ulra", "v_ms/vfw/fourcc / ulra"
 _SQUARE = 0.002
 _LIGHT = re.compile(r"(?:max: )?([\d.]+) cd/m2$")
 _SLIPPED_BYTES, _SLIPPED_SHARE = 4_096, 500
+_COUNTED_TWICE_BYTES = 16
+"""What is missing of a file whose header counts itself as well."""
 _SEQUENCE, _MPEG2, _PICTURE = b"\0\0\1\xb3", b"\0\0\1\xb5", b"\0\0\1\0"
 _MPEG_RATES_FPS = {1: 23.976, 2: 24.0, 3: 25.0, 4: 29.97, 5: 30.0, 6: 50.0, 7: 59.94, 8: 60.0}
 _FEW_BYTES = 1_000_000
@@ -115,7 +117,7 @@ def media_info(
     if entry.codec:
         # MediaInfo reads these wrongly or not at all; how long they play is counted.
         return described(content, format_slug, audio_codec=entry.codec)
-    _check_whole(content, entry)
+    short = _missing_bytes(content, entry)
     movie = content.once(read_movie) if entry.demuxer == "mov" else None
     tracks = read_tracks(attachment)
     general = next((track for track in tracks if track.get("track_type") == "General"), {})
@@ -150,10 +152,11 @@ def media_info(
         metadata=_metadata(general, sounds, pictures, movie),
     )
     if movie is not None:
-        short = (f"lacks the last {movie.missing_bytes:,} bytes",) if movie.missing_bytes else ()
-        info = replace(info, brand=movie.brand.strip() or None, moov_first=movie.moov_first, notes=short)
+        short = movie.missing_bytes
+        info = replace(info, brand=movie.brand.strip() or None, moov_first=movie.moov_first)
     elif entry.amend:
         info = entry.amend(content, info)
+    info = replace(info, notes=(*lacking(short), *info.notes))
     info = replace(info, notes=(*info.notes, *_left_out(tracks, sounds, pictures)))
     if pictures:
         # MediaInfo passes over Matroska's projection and what is transparent, over what is mirrored, and over what
@@ -250,11 +253,17 @@ def counted(
     return round(seconds, 3) or None, int(frames[-1]) or None if frames else None
 
 
-def _check_whole(content: Content, entry: Format) -> None:
-    """Refuse a file that ends well before what its container knows; what it does not know is no evidence."""
+def _missing_bytes(content: Content, entry: Format) -> int:
+    """How much sooner a file ends than its container knows; what it does not know is no evidence.
+
+    Raises:
+        Damaged: well before.
+    """
     end = entry.known_end(content) if entry.known_end else None
-    if end is not None and end - content.size_bytes > max(_SLIPPED_BYTES, content.size_bytes // _SLIPPED_SHARE):
+    missing = 0 if end is None else end - content.size_bytes
+    if missing > max(_SLIPPED_BYTES, content.size_bytes // _SLIPPED_SHARE):
         raise Damaged(content.name, f"is {by_its_streams(content, entry).title} that was cut short; get the file again")
+    return missing if missing > _COUNTED_TWICE_BYTES else 0
 
 
 def _number(value: object) -> float | None:
