@@ -133,6 +133,17 @@ def test_midi_whose_unit_of_time_is_zero_is_damaged(form: int, division: int, wr
     assert isinstance(report.error, Damaged) and "unit of time" in str(report.error)
 
 
+@pytest.mark.parametrize("name", ["ready.3gp", "song.m4a"])
+def test_a_movie_whose_unit_of_time_is_zero_is_damaged(name: str, sample_media: Path) -> None:
+    (path,) = sample_media.rglob(name)
+    data = bytearray(path.read_bytes())
+    unit_at = data.index(b"mdhd") + 16
+    assert 0 < int.from_bytes(data[unit_at : unit_at + 4], "big") < 200_000
+    data[unit_at : unit_at + 4] = bytes(4)
+    (report,) = inspect([(name, bytes(data))])
+    assert isinstance(report.error, Damaged) and "unit of time" in str(report.error)
+
+
 def test_midi_that_counts_frames_of_film_plays_as_long_as_it_says(look: Look) -> None:
     """25 frames a second of 40 ticks: a thousand ticks are a second, whatever the tempo."""
     assert look(_midi(0, 0xE728)).duration_s == pytest.approx(2.0)

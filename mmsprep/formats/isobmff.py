@@ -31,7 +31,10 @@ _STILL_ENTRIES = ("jpeg", "mjpa", "mjpb", "png ", "tiff")
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One track: its number, its handler (``vide``, ``soun``, ...), its sample entries, its references, its matrix."""
+    """One track: its number, its handler (``vide``, ``soun``, ...), its sample entries, its references, its matrix.
+
+    ``ticks_per_s`` is its unit of time; ``None`` where it does not say.
+    """
 
     number: int
     handler: str
@@ -40,6 +43,7 @@ class Track:
     protected: bool
     outside: str
     orientation: Orientation
+    ticks_per_s: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +291,14 @@ def _read_track(trak: memoryview, walk: _Walk) -> Track:
         protected=any(name in _ENCRYPTED_ENTRIES or b"sinf" in bytes(body) for name, body in entries),
         outside=_outside_reference(walk.child(media, b"minf", b"dinf", b"dref"), walk),
         orientation=_orientation(tkhd),
+        ticks_per_s=_ticks_per_s(walk.child(media, b"mdhd")),
     )
+
+
+def _ticks_per_s(mdhd: memoryview) -> int | None:
+    """ISO/IEC 14496-12, 8.4.2."""
+    ticks_at = 20 if len(mdhd) and mdhd[0] else 12
+    return int.from_bytes(mdhd[ticks_at : ticks_at + 4], "big") if len(mdhd) >= ticks_at + 4 else None
 
 
 def _orientation(tkhd: memoryview) -> Orientation:

@@ -61,6 +61,8 @@ def _refine(content: Content) -> str:
         raise Damaged(content.name, "has no index (no moov box), so nothing can play it; get the whole recording again")
     if movie.announces_pieces and not movie.has_media:
         raise beginning_alone(content.name)
+    if any(track.ticks_per_s == 0 for track in movie.tracks if track.handler in ("vide", "soun")):
+        raise Damaged(content.name, "is a movie whose unit of time is zero, so nothing can play it; export it anew")
     return _brand_format(movie.brand)
 
 
