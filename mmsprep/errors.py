@@ -32,6 +32,7 @@ ever added to. The message is for people: which file, what was found, what was e
     ├── SeveralErrors              (the first one's)  several
     ├── ToolError                  7   tool_failed
     │   ├── ToolMissing            7   tool_missing
+    │   │   └── DecoderMissing     7   decoder_missing        ... for one attachment, which may be left out
     │   ├── ToolTimeout            7   tool_timeout
     │   ├── ToolOverLimit          7   tool_over_limit
     │   └── WorkerLost             7   worker_lost
@@ -296,6 +297,12 @@ class ToolMissing(ToolError):
     """A program, or an encoder in it, is not there."""
 
     code = "tool_missing"
+
+
+class DecoderMissing(AttachmentError, ToolMissing):
+    """What decodes the attachment is an extra of mmsprep that is not installed."""
+
+    code = "decoder_missing"
 
 
 class ToolTimeout(ToolError):

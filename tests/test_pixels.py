@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import itertools
 import struct
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
 from mmsprep import prepare
-from mmsprep.errors import Damaged, OverInputLimit, ToolMissing, TypeNotAllowed, UnknownType
+from mmsprep.errors import Damaged, DecoderMissing, OverInputLimit, ToolMissing, TypeNotAllowed, UnknownType
 from mmsprep.formats import FORMATS, wbmp
 from mmsprep.model import Attachment, Kind, MediaInfo, Part
 from mmsprep.profile import ImageRules
@@ -400,8 +403,22 @@ def test_raw_files_of_makers_of_their_own_ways(start: bytes, look: Callable[...,
 def test_jpeg_xl_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     monkeypatch.setitem(sys.modules, "pillow_jxl.JpegXLImagePlugin", None)
-    with pytest.raises(ToolMissing, match=r"\[jxl\]"):
+    with pytest.raises(DecoderMissing, match=r"\[jxl\]"):
         decode(b"\xff\x0a" + bytes(20), "jxl")
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+def test_what_only_an_extra_decodes_is_left_out_alone(isolate: bool, sample_media: Path) -> None:
+    if importlib.util.find_spec("pillow_jxl"):
+        pytest.skip("the extra is installed")
+    files = [sample_media / "formats" / "photo.jxl", sample_media / "message" / "note.txt"]
+    settings = replace(SETTINGS, isolate=isolate)
+    with pytest.raises(DecoderMissing) as told:
+        prepare(files, settings=settings)
+    assert (told.value.exit_status, told.value.index) == (ToolMissing.exit_status, 0)
+    message = prepare(files, on_error="skip", settings=settings)
+    assert [part.content_type for part in message.parts] == ["text/plain"]
+    assert [(one.index, one.code) for one in message.rejected] == [(0, "decoder_missing")]
 
 
 def test_jpeg_xl_decodes_with_it() -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageStat
 from PIL.ExifTags import Base as ExifTag
 
-from mmsprep.errors import Damaged, MmsprepError, OverInputLimit, ToolMissing, TypeNotAllowed
+from mmsprep.errors import Damaged, DecoderMissing, MmsprepError, OverInputLimit, TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.formats.png import without_animation
 from mmsprep.formats.readers import picture_decoder
@@ -87,7 +87,7 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
         Damaged: it does not decode to its end.
         OverInputLimit: it has more pixels or bytes than the settings let in.
         TypeNotAllowed: its variant of the format is one that nothing here decodes.
-        ToolMissing: the format needs an optional package that is not installed.
+        DecoderMissing: the format needs an optional package that is not installed.
         Unreadable: the file went away.
     """
     with foreign_errors(attachment, info):
@@ -278,7 +278,7 @@ def open_image(attachment: Attachment, info: MediaInfo, settings: Settings) -> I
 
     Raises:
         OverInputLimit: more pixels or bytes than the settings let in.
-        ToolMissing, Unreadable: as :func:`decode`. Errors of the decoder come as they are.
+        DecoderMissing, Unreadable: as :func:`decode`. Errors of the decoder come as they are.
     """
     if attachment.size_bytes > settings.max_image_bytes:
         raise OverInputLimit(
@@ -339,9 +339,9 @@ def _opener(attachment: Attachment, info: MediaInfo) -> Callable[[BytesIO], Imag
         from mmsprep.tools.extras import install_command
 
         title = FORMATS[info.format].title
-        raise ToolMissing(
-            f"{attachment.name}: is a {title} picture; {install_command(info.format)} adds its decoder,"
-            " or save it as JPEG"
+        raise DecoderMissing(
+            attachment.name,
+            f"is a {title} picture; {install_command(info.format)} adds its decoder, or save it as JPEG",
         ) from None
 
 
