@@ -320,9 +320,9 @@ class Source(Protocol):
         """The format that :meth:`render` should choose, cheap after the curve; empty where there is only one."""
         return ""
 
-    def told_at(self, max_bytes: int) -> float | None:  # noqa: ARG002
-        """The quality that :meth:`render` should tell, where that is not what the curve counts it for in a division."""
-        return None
+    def settled(self, max_bytes: int) -> Source:  # noqa: ARG002
+        """The same source once a division gives it ``max_bytes``: of several ways that which it takes then, alone."""
+        return self
 
     def reaching(self, quality: float) -> Source:  # noqa: ARG002
         """The same source, of several ways taking one that should be worth ``quality`` where there is one."""

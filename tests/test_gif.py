@@ -148,6 +148,18 @@ def test_what_is_low_as_a_gif_becomes_a_clip_unless_it_is_so_short_that_it_has_t
     assert part.duration_s == pytest.approx(24 * frame_ms / 1000, abs=0.1)
 
 
+def test_beside_photographs_its_clip_gets_what_it_is_worth(sample_media: Path) -> None:
+    """Twice as many bytes as where it counted for what a GIF is worth: 95 and not 55, the photographs 92 and 69."""
+    photo = Image.open(sample_media / "formats/photo.jpg").convert("RGB")
+    pan = _saved([photo.crop((2 * n, n, 2 * n + 240, n + 180)) for n in range(24)], "WEBP", duration=160, quality=90)
+    others = [sample_media / "formats/photo.bmp", sample_media / "message/IMG_20260613_101502.jpg"]
+    job = Job(attachments=[("moving", pan), *others], limit_bytes=100_000)
+    made, foretold = run(job), forecast(job)
+    assert made.parts[0].content_type == foretold.parts[0].content_type == "video/3gpp"
+    assert made.parts[0].quality >= min(part.quality for part in made.parts[1:]) >= 60
+    assert foretold.parts[0].quality == pytest.approx(made.parts[0].quality, abs=15)
+
+
 def test_a_quality_that_its_gif_does_not_reach_is_reached_by_its_clip(sample_media: Path) -> None:
     """Twelve frames of 0.1 s stay a GIF of 30 to 50 where nothing is asked for."""
     photo = Image.open(sample_media / "formats/photo.jpg").convert("RGB")

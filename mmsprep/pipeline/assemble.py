@@ -80,14 +80,12 @@ def predict_part(this: Run, position: int, entry: Entry, share: Share | None, fo
     if share and share.keeps_original and original:
         return make_part(this, position, entry, original)
     target = format_slug or _foretold_format(this, entry, share)
-    told = entry.ready.opened().told_at(share.max_bytes) if share else None
-    counted = share.quality if share else 0.0
     stub = Rendition(
         data=b"",
         format=target,
         content_type=FORMATS[target].content_type,
         action=Action.TRANSCODE,
-        quality=counted if told is None else told,
+        quality=share.quality if share else 0.0,
         duration_s=None if entry.slide else entry.wanted.duration_s,
         shown=entry.ready.opened().shown if share else 1.0,
     )

@@ -90,6 +90,13 @@ class Candidate:
         source = self.source()
         return source.reaching(self._asked_of(source)) if self.floor else source
 
+    def settled(self, size_bytes: int) -> Candidate:
+        """The same, its source as what it becomes in ``size_bytes``."""
+        with self.about():
+            source = self.opened()
+            taken = source.settled(size_bytes)
+        return self if taken is source else replace(self, source=lambda: taken)
+
     def _asked_of(self, source: Source) -> float:
         return (self.floor or 0.0) / max(_LEAST_SHOWN, source.shown)
 
@@ -124,7 +131,7 @@ def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, .
 
     Originals that can go as they are stay; the largest gives way first when the others would fall below
     ``KEEP_LEVEL`` or the set would not fit. What is asked for is no reason to give up what may reach it. One alone that
-    has plenty gets it all, without its curve.
+    has plenty gets it all, without its curve. An animation that becomes a clip is divided for once more as that clip.
     """
     if len(candidates) == 1 and (share := _assured(candidates[0], budget_bytes)):
         return (share,)
@@ -141,13 +148,27 @@ def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, .
             break
         kept[max(range(len(kept)), key=lambda place: asks[place].points[0].size_bytes * kept[place])] = False
     if sizes is None:
-        sizes = divide_asks([_tried(one, ask) for one, ask in zip(candidates, asks, strict=True)], budget_bytes)
+        asks_tried = [_tried(one, ask) for one, ask in zip(candidates, asks, strict=True)]
+        sizes = divide_asks(asks_tried, budget_bytes)
     if sizes is None:
         return _shortfall(asks)
+    asks, sizes = _settled(candidates, kept, asks, sizes, budget_bytes)
     return tuple(
         Share(size, ask.quality_at(size), _original_within(candidate, size) is not None)
         for candidate, ask, size in zip(candidates, asks, sizes, strict=True)
     )
+
+
+def _settled(
+    candidates: Sequence[Candidate], kept: Sequence[bool], asks: list[Ask], sizes: list[int], budget_bytes: int
+) -> tuple[list[Ask], list[int]]:
+    """Asks and sizes once more, of several ways with those alone that were taken at ``sizes``."""
+    settled = [
+        ask if keep or (taken := candidate.settled(size)) is candidate else _ask(taken, keep=False)
+        for candidate, keep, ask, size in zip(candidates, kept, asks, sizes, strict=True)
+    ]
+    divided = divide_asks(settled, budget_bytes) if settled != asks else None
+    return (settled, divided) if divided else (asks, sizes)
 
 
 def _tried(candidate: Candidate, ask: Ask) -> Ask:
@@ -187,6 +208,10 @@ def fit(
         encodes came out larger than their curves promised and nothing smaller can be made.
     """
     sizes = [share.max_bytes for share in shares]
+    candidates = [
+        candidate if share.keeps_original else candidate.settled(share.max_bytes)
+        for candidate, share in zip(candidates, shares, strict=True)
+    ]
     renditions = _render_shares(candidates, sizes, render_all)
     fits = sum(made.size_bytes for made in renditions) <= budget_bytes
     if fits and all(share.final for share in shares) and not any(map(_is_poor, candidates, renditions)):

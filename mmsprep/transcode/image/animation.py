@@ -98,6 +98,7 @@ class AnimationSource(Source):
     """An animation that can be made smaller and choppier, or a clip (see :class:`mmsprep.model.Source`)."""
 
     floor_quality = 0.0
+    _is_settled = False
 
     def __init__(self, attachment: Attachment, info: MediaInfo, profile: Profile, workspace: Workspace) -> None:
         self._least = max(profile.image.floor_quality, _LEAST_QUALITY)
@@ -124,9 +125,20 @@ class AnimationSource(Source):
         other._least, other._enough = max(self._least, asked), max(self._enough, asked)
         return other
 
+    def settled(self, max_bytes: int) -> AnimationSource:
+        """A clip alone, where no GIF should be good enough: what it counts for beside GIFs is less than it is worth."""
+        first = self._first_gif
+        if (first and first.size_bytes <= _CLIP_BELOW_BYTES) or self._clip_at(max_bytes) is None:
+            return self
+        other = copy(self)
+        other._is_settled = True
+        return other
+
     def curve(self) -> Curve:
         """From one small encode and a few frames' scores; what the clip can do below the floor."""
         gifs = self._gifs
+        if self._is_settled and (settled := self._as_clip.source) is not None:
+            return self._clip_alone(settled.curve())
         chosen = [gifs.best(size) for size in gifs.sizes()]
         points = [CurvePoint(gifs.predicted_bytes(setting), gifs.quality(setting)) for setting in chosen]
         enough = [
@@ -156,21 +168,34 @@ class AnimationSource(Source):
             if point.size_bytes < first.size_bytes
         ]
 
+    def _clip_alone(self, clip: Curve) -> Curve:
+        """What a clip gives where it is no GIF's bytes that it gets."""
+        first = self._first_gif
+        if first is None or clip.points[-1].size_bytes < first.size_bytes:
+            return clip
+        most_bytes = max(first.size_bytes - 1, clip.points[0].size_bytes)
+        points = [point for point in clip.points if point.size_bytes < most_bytes]
+        return Curve((*points, CurvePoint(most_bytes, clip.quality_at(most_bytes))))
+
     def format_at(self, max_bytes: int) -> str:
         """GIF where one should be good enough."""
         rules = self._profile.video
         return rules.format if rules and self._clip_at(max_bytes) else "gif"
 
-    def told_at(self, max_bytes: int) -> float | None:
-        """A clip's own quality, which the curve holds below that of the first GIF that is good enough."""
-        clip = self._clip_at(max_bytes)
-        return clip.curve().quality_at(max_bytes) if clip else None
-
     def _clip_at(self, max_bytes: int) -> VideoSource | None:
         """The clip, where no GIF should be good enough."""
-        setting = self._gifs.best(max_bytes)
-        fits = self._gifs.predicted_bytes(setting) <= max_bytes
-        return None if fits and self._is_enough(setting, self._gifs.quality(setting)) else self._as_clip.source
+        first = self._first_gif
+        return self._as_clip.source if first is None or max_bytes < first.size_bytes else None
+
+    @property
+    def _first_gif(self) -> CurvePoint | None:
+        """The smallest GIF that should be good enough; ``None`` where none is."""
+        enough = [
+            CurvePoint(self._gifs.predicted_bytes(setting), quality)
+            for setting in self._gifs.settings
+            if self._is_enough(setting, quality := self._gifs.quality(setting))
+        ]
+        return min(enough, key=lambda point: point.size_bytes, default=None)
 
     def render(self, max_bytes: int) -> Rendition:
         """The best GIF within ``max_bytes``; a clip when that would be below the floor."""
@@ -248,9 +273,13 @@ class _Gifs:
 
     def best(self, max_bytes: int) -> _Setting:
         """What is predicted to look best within ``max_bytes``; the smallest when nothing fits."""
-        settings = [_Setting(factor, every) for factor in self._factors for every in self._choppiness]
-        fitting = [one for one in settings if self.predicted_bytes(one) <= max_bytes]
-        return max(fitting, key=self.quality) if fitting else min(settings, key=self.predicted_bytes)
+        fitting = [one for one in self.settings if self.predicted_bytes(one) <= max_bytes]
+        return max(fitting, key=self.quality) if fitting else min(self.settings, key=self.predicted_bytes)
+
+    @property
+    def settings(self) -> list[_Setting]:
+        """All that is tried."""
+        return [_Setting(factor, every) for factor in self._factors for every in self._choppiness]
 
     def sizes(self) -> list[int]:
         """Budgets to ask for a curve: from the smallest that can be made to the whole animation."""

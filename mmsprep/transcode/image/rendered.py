@@ -102,10 +102,6 @@ class _AsShown(Source):
         """As the source tells it."""
         return self._source.format_at(max_bytes)
 
-    def told_at(self, max_bytes: int) -> float | None:
-        """As the source tells it."""
-        return self._source.told_at(max_bytes)
-
     def render(self, max_bytes: int) -> Rendition:
         """The source's, with the share that is left of what could be shown."""
         made = self._source.render(max_bytes)
