@@ -89,7 +89,7 @@ register(
             ((0, b"\x00\x00\x00\x0cjP  \r\n\x87\n"),),
             ((0, b"\xff\x4f\xff\x51"),),
         ),
-        decoder="PIL.Jpeg2KImagePlugin:Jpeg2KImageFile",
+        decoder="mmsprep.tools.jpeg2000:Jpeg2000Picture",
     )
 )
 register(
