@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from mmsprep import prepare
+from mmsprep.errors import Empty
 from mmsprep.model import Action
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
@@ -120,3 +121,50 @@ def test_white_lettering_stays_visible_in_a_clip(
     shown = first_frame(part.data, settings)
     assert shown[70, 70].min() > 230 > 30 > shown[5, 5].max()
     assert "sticker.mov: transparent parts shown on black" in message.warnings
+
+
+@pytest.mark.parametrize(
+    ("pillow_format", "moves"),
+    [*((kind, False) for kind in ("GIF", "PNG", "WEBP", "TIFF", "ICO", "JPEG2000")), ("GIF", True), ("PNG", True)],
+)
+def test_what_is_transparent_all_over_is_no_picture(pillow_format: str, moves: bool) -> None:
+    """Whether it could go as it is or not; one frame of an animation that shows something is enough."""
+    clear = [Image.new("RGBA", _SIZE_PX, _CLEAR)] * (2 if moves else 1)
+    with pytest.raises(Empty, match="transparent all over"):
+        prepare([("logo", saved(clear, pillow_format))])
+    if moves:
+        frames = [Image.new("RGBA", _SIZE_PX, (0, 0, 0, 0)) for _ in range(20)]
+        frames[13] = drawn((_BADGE, _RED))
+        assert prepare([("logo", saved(frames, pillow_format))]).parts
+
+
+@pytest.mark.parametrize("shown_from_s", [None, 21])
+def test_a_clip_that_is_transparent_all_over_is_no_clip(
+    shown_from_s: int | None, make: Callable[[str, str], bytes]
+) -> None:
+    letters = f"drawbox=x=20:y=40:w=100:h=60:c=white@1:t=fill:replace=1:enable=gt(t\\,{shown_from_s or 99})"
+    source = "-f lavfi -i color=white@0:size=64x48:rate=2:duration=24,format=rgba"
+    clip = make(f"{source} -vf {letters} -c:v qtrle -pix_fmt argb", "mov")
+    if shown_from_s:
+        assert prepare([("sticker.mov", clip)], limit_bytes=60_000).parts
+        return
+    with pytest.raises(Empty, match="transparent all over"):
+        prepare([("sticker.mov", clip)])
+
+
+def test_a_plain_white_picture_is_a_picture() -> None:
+    for frames in ([Image.new("RGB", _SIZE_PX, "white")], [Image.new("RGBA", _SIZE_PX, (255, 255, 255, 1))]):
+        assert prepare([("white.png", saved(frames, "PNG"))]).parts
+
+
+def test_a_targa_that_says_it_has_no_opacity_is_opaque() -> None:
+    """Programs leave the fourth byte of a pixel 0 where its header says that it means nothing."""
+    image = drawn((_BOX, _BLACK), (_BADGE, _RED))
+    image.putalpha(0)
+    data = bytearray(saved([image], "TGA"))
+    with pytest.raises(Empty):
+        prepare([("box.tga", bytes(data))])
+    data[17] &= 0xF0
+    (part,) = prepare([("box.tga", bytes(data))]).parts
+    with Image.open(io.BytesIO(part.data)) as sent:
+        assert max(np.asarray(sent.convert("RGB"))[70, 70]) < 15

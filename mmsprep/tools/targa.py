@@ -6,7 +6,7 @@ Comes in: an open file whose content is Targa. Goes out: a picture of Pillow's. 
 from __future__ import annotations
 
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image, TgaImagePlugin
 
@@ -17,6 +17,20 @@ from mmsprep.tools.retried import Retried
 class TgaPicture(Retried, TgaImagePlugin.TgaImageFile):
     """Pillow's, which wants every packet to end with its row; as the first TARGA let them run on, programs do so still
     (TGA 2.0 specification, "Run Length Encoded Images")."""
+
+    def load(self) -> Any:
+        """Decode; what its header says is no opacity, and is nowhere any, is none."""
+        is_new = bool(self.tile)
+        loaded = super().load()
+        if is_new and self.mode == "RGBA" and self._says_opaque and self.getbbox() is None:
+            self.putalpha(255)
+        return loaded
+
+    @property
+    def _says_opaque(self) -> bool:
+        """Bits 0 to 3 of the image descriptor (TGA 2.0 specification, field 5.6)."""
+        self._whole.seek(17)
+        return not self._whole.read(1)[0] & 15
 
     def _otherwise(self, file: BinaryIO) -> Image.Image | None:
         file.seek(0)

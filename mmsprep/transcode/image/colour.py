@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 from PIL import Image, ImageChops, ImageCms
 from PIL.ExifTags import Base as ExifTag
 
+from mmsprep.errors import Empty
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
 
 _ICC_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
@@ -57,6 +61,25 @@ def clean(image: Image.Image, icc_profile: bytes | None, ground: str) -> tuple[I
 def least_opacity(image: Image.Image) -> int:
     """The opacity (0..255) of the clearest pixel, by the last band of ``image`` (RGBA, LA, or that band alone)."""
     return cast(tuple[int, int], image.getchannel(image.getbands()[-1]).getextrema())[0]
+
+
+def refuse_clear(name: str, pictures: Iterable[Image.Image]) -> None:
+    """Refuse what nobody would see anything of.
+
+    Raises:
+        Empty: every pixel of all ``pictures`` is wholly transparent.
+    """
+    if all(one.mode in ("LA", "RGBA") and not _most_opacity(one) for one in pictures):
+        raise clear_all_over(name)
+
+
+def clear_all_over(name: str) -> Empty:
+    """What is said of an attachment that nobody would see anything of."""
+    return Empty(name, "is transparent all over, so nobody would see anything of it; save it without transparency")
+
+
+def _most_opacity(image: Image.Image) -> int:
+    return cast(tuple[int, int], image.getchannel("A").getextrema())[1]
 
 
 def ground_note(ground: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from PIL import Image
 
@@ -60,12 +61,14 @@ def read_animation(attachment: Attachment, info: MediaInfo, rules: ImageRules, s
 
     Raises:
         Damaged: it does not decode to its end.
+        Empty: it is transparent all over.
         OverInputLimit: more pixels than the settings let in.
     """
     with pixels.foreign_errors(attachment, info):
         image = pixels.open_image(attachment, info, settings)
         loop = _loop(image, info.format)
         frames = list(_frames(image, info.coding, rules, settings))
+        colour.refuse_clear(attachment.name, (frame.image for frame in frames))
         see_through = [frame.image for frame in frames if frame.image.mode == "RGBA"]
         ground = ground_for(see_through, rules.background) if see_through else ""
         frames = _merged([replace(frame, image=on_ground(frame.image, ground)) for frame in frames])
@@ -92,7 +95,15 @@ def vanishes(attachment: Attachment, info: MediaInfo, background: str, settings:
                 seen.append(frame)
             elif number == 0:
                 break
+        if seen:
+            colour.refuse_clear(attachment.name, chain(seen, _each(image, count, info.coding)))
     return bool(seen) and ground_for(seen, background) != background
+
+
+def _each(image: Image.Image, count: int, coding: ColourCoding | None) -> Iterator[Image.Image]:
+    for number in range(count):
+        image.seek(number)
+        yield _shown(image, coding, image.size)
 
 
 def _frames(image: Image.Image, coding: ColourCoding | None, rules: ImageRules, settings: Settings) -> Iterator[Frame]:

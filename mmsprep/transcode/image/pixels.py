@@ -85,6 +85,7 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
 
     Raises:
         Damaged: it does not decode to its end.
+        Empty: it is transparent all over.
         OverInputLimit: it has more pixels or bytes than the settings let in.
         TypeNotAllowed: its variant of the format is one that nothing here decodes.
         DecoderMissing: the format needs an optional package that is not installed.
@@ -104,6 +105,9 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
             size_px = target_size(image.width, image.height, rules)
         turn = _UPRIGHT.get(_orientation(image))
         image = plain_colours(image, info.coding, deep)
+        if image.has_transparency_data:
+            image = colour.plain_mode(image)
+            colour.refuse_clear(attachment.name, [image])
         return _sized(image, size_px, rules, None if info.coding else icc_profile, turn, notes, full_px)
 
 
@@ -122,6 +126,7 @@ def decode_whole(
         image.load()
         turn = _UPRIGHT.get(_orientation(image))
         image = colour.plain_mode(plain_colours(image, info.coding, deep))
+        colour.refuse_clear(attachment.name, [image])
         image = image.transpose(turn) if turn is not None else image
         return colour.clean(image, None if info.coding else icc_profile, _ground(image, rules))
 

@@ -19,10 +19,11 @@ from PIL import Image
 from mmsprep.errors import Damaged
 from mmsprep.formats.cicp import BT2020
 from mmsprep.model import Attachment, MediaInfo
+from mmsprep.seeing.contrast import SIDE_PX
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.colours import tables
-from mmsprep.transcode.image.colour import ground_note, least_opacity
+from mmsprep.transcode.image.colour import clear_all_over, ground_note, least_opacity
 from mmsprep.transcode.image.ground import MOST_LOOKED_AT, ground_for
 
 _HD_SHORT_PX = 720
@@ -100,6 +101,7 @@ def ground_of(
     It is ``background``, or a colour on which nothing vanishes, by some frames of the clip's first 20 s.
 
     Raises:
+        Empty: it is transparent all over, from its beginning to its end.
         As :func:`rgb_frames`.
     """
     if not info.has_alpha:
@@ -112,10 +114,22 @@ def ground_of(
     )
     with naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name, _NO_PICTURE):
         seen = _pngs(attachment, ffmpeg.run(workspace, output).stdout)
+    if not any(image.getbbox() for image in seen):
+        _refuse_clear(attachment, info, workspace)
     if min(map(least_opacity, seen)) >= _OPAQUE:
         return background, ()
     ground = ground_for(seen, background)
     return ground, (ground_note(ground),)
+
+
+def _refuse_clear(attachment: Attachment, info: MediaInfo, workspace: Workspace) -> None:
+    """Look at four frames of every second."""
+    opacity = upright_pictures(attachment, info, workspace).filter("fps", 4).filter("alphaextract")
+    small = opacity.filter("scale", SIDE_PX, SIDE_PX, flags="area")
+    with ffmpeg.decoding(attachment.name, _NO_PICTURE):
+        data = ffmpeg.run(workspace, small.output("pipe:1", f="rawvideo", pix_fmt="gray")).stdout
+    if not any(data):
+        raise clear_all_over(attachment.name)
 
 
 def _pngs(attachment: Attachment, data: bytes) -> list[Image.Image]:
