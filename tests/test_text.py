@@ -287,6 +287,8 @@ FOR_PROGRAMS = {
     "wmf": b"\xd7\xcd\xc6\x9a\0\0" + bytes(60),
     "emf": b"\x01\0\0\0" + bytes(36) + b" EMF" + bytes(60),
     "bpg": b"BPG\xfb" + bytes(60),
+    "jbig2": b"\x97JB2\r\n\x1a\n" + bytes(60),
+    "dcm": bytes(128) + b"DICM" + bytes(60),
     "mmf": b"MMMD\0\0\0\x20CNTI\0\0\0\x05" + bytes(40),
     "swf": b"FWS\x09" + bytes(60),
     "xcf": b"gimp xcf v011\0" + bytes(40),

@@ -287,7 +287,7 @@ register(
         kind=None,
         content_type="application/octet-stream",
         extension="fits",
-        also_named="nrrd exr hdr pfm pam ff iff lbm flif djvu djv xcf bpg",
+        also_named="nrrd exr hdr pfm pam ff iff lbm flif djvu djv xcf bpg jb2 jbig2 dcm",
         magics=(
             ((0, b"SIMPLE  = "),),
             *(((0, b"NRRD000%d\n" % version),) for version in range(1, 6)),
@@ -304,6 +304,8 @@ register(
             ((0, b"AT&TFORM"),),
             ((0, b"gimp xcf "),),
             ((0, b"BPG\xfb"),),
+            ((0, b"\x97JB2\r\n\x1a\n"),),
+            ((128, b"DICM"),),
         ),
         advice="export it as PNG or JPEG",
     )

@@ -81,7 +81,9 @@ def parse_xml(data: bytes) -> ElementTree.Element:
         for at in range(0, len(whole), _PIECE_BYTES):
             parser.feed(whole[at : at + _PIECE_BYTES])
         root: ElementTree.Element = parser.close()
-    except (ElementTree.ParseError, DefusedXmlException, ValueError, LookupError) as error:
+    except DefusedXmlException:
+        raise MalformedEnvelope("is no well-formed XML (it declares a document type, which no envelope has)") from None
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise MalformedEnvelope(f"is no well-formed XML ({error or type(error).__name__})") from None
     return root
 

@@ -144,8 +144,10 @@ def read_secret(path: Path) -> str:
     """
     try:
         secret = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: the secret cannot be read ({error})") from None
+    except OSError as error:
+        raise UsageError(f"{path}: the secret cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: the secret cannot be read (it is no text in UTF-8)") from None
     if not secret:
         raise UsageError(f"{path}: is empty, expected a secret")
     return secret

@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import json
 import shlex
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -134,6 +135,11 @@ class CommandTarget:
             raise UsageError(f"the command to forward to cannot be read ({error})") from None
         if not self._argv:
             raise UsageError("the command to forward to is empty")
+        if shutil.which(self._argv[0]) is None:
+            raise UsageError(
+                f"the command to forward to: there is no program {self._argv[0]!r}; expected one, or a URL that begins"
+                " with http:// or https://"
+            )
         self._processes = ProcessGroup(timeout_s)
 
     def deliver(self, store: Store, message: Stored) -> None:
