@@ -25,6 +25,7 @@ from mmsprep.settings import Settings
 from mmsprep.sniff import sniff
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
+from mmsprep.transcode.sound import recording
 from mmsprep.transcode.sound.amr import joined
 from mmsprep.transcode.sound.mp3 import Landing
 from mmsprep.transcode.sound.pcm import decode_pcm
@@ -317,6 +318,22 @@ def test_amr_fills_what_there_is_between_its_rates_and_never_more(voice: Levels,
     rungs = {amr_frame_bytes(step.rate_kbps) for step in load_profile("smsglobal-old").audio.ladder}
     assert set(sizes) <= rungs
     assert len(_decoded(part.data)) / _HZ == pytest.approx(50, abs=0.1)
+
+
+def test_the_highest_rate_of_amr_is_encoded_once_whatever_room_is_left(
+    voice: Levels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[AudioStep] = []
+    options = recording.encoder_options
+
+    def counted(step: AudioStep) -> dict[str, str | int]:
+        encoded.append(step)
+        return options(step)
+
+    monkeypatch.setattr(recording, "encoder_options", counted)
+    message = prepare([("voice.wav", _wave(_for(30, voice)))], limit_bytes=60_000)
+    assert [part.format for part in message.parts] == ["amr"]
+    assert len(encoded) == 1
 
 
 def test_amr_changes_its_rate_where_it_is_quietest() -> None:

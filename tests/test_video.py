@@ -39,7 +39,7 @@ from mmsprep.transcode.video.model import (
     usual_long_px,
     vmaf_at,
 )
-from mmsprep.transcode.video.search import Made, Trial, beside_px, past_the_best
+from mmsprep.transcode.video.search import Made, Trial, beside_px, by_leaving_out, past_a_worse, past_the_best
 from mmsprep.transcode.video.sound_track import best_step, steps
 from mmsprep.transcode.video.vmaf import Seen
 
@@ -128,6 +128,41 @@ def test_no_size_is_tried_that_makes_an_extreme_quantiser_more_extreme(qp: float
         assert (other_px - best_px) * (qp - 32) > 0 and not 26 <= qp <= 41
     elif other_px != best_px and not 26 <= qp <= 41:
         assert (other_px - best_px) * (qp - 32) < 0
+
+
+def _tried(long_px: int, every: int, seen: Seen) -> Trial:
+    rules = load_profile("smsglobal").video
+    assert rules
+    settings = ClipSettings(rules, None, (long_px, long_px), every, 9.0)
+    return Trial(settings, Made(50.0, 50.0, Encoded(b"clip", 32.0)), seen)
+
+
+def test_where_a_size_was_worse_no_other_is_tried_on_its_side() -> None:
+    trials = [_tried(284, 1, Seen(91.8, 91.8)), _tried(356, 1, Seen(90.3, 90.3))]
+    assert past_a_worse(404, trials[0], trials) and past_a_worse(320, trials[0], trials)
+    assert not past_a_worse(220, trials[0], trials)
+    assert not past_a_worse(440, trials[1], trials[::-1])
+
+
+@pytest.mark.parametrize(
+    ("whole", "frames", "shown", "wins"),
+    [
+        # Starved: a frame that stands in for another is no whole error.
+        (40.0, 52.0, 34.0, True),
+        (40.0, 50.0, 30.0, False),
+        # Not starved: letters that hardly move between two frames, a camera that pans.
+        (64.2, 73.2, 68.0, True),
+        (75.5, 83.7, 57.6, False),
+        # Just above and below one bound they count alike.
+        (43.9, 52.0, 43.0, True),
+        (44.6, 52.1, 43.0, True),
+    ],
+)
+def test_half_the_frames_are_better_where_what_they_miss_is_not_seen(
+    whole: float, frames: float, shown: float, wins: bool
+) -> None:
+    gained = by_leaving_out(_tried(640, 2, Seen(frames, shown)), _tried(640, 1, Seen(whole, whole)), 50.0)
+    assert (gained > 1) == wins
 
 
 @given(_hards, _rates, st.integers(128, 640), st.sampled_from([1, 2, 3]))

@@ -186,6 +186,7 @@ class AudioSource(Source):
         self._work = work
         self._workspace = workspace
         self._landings: dict[tuple[int, int], mp3.Landing] = {}
+        self._of_rung: dict[AudioStep, Rendition] = {}
 
     @property
     def floor_quality(self) -> float:
@@ -233,7 +234,10 @@ class AudioSource(Source):
             if way in tried:
                 continue
             tried.add(way)
-            rendition = self._encode(step, max_bytes)
+            rendition = self._of_rung.get(step) or self._encode(step, max_bytes)
+            if step.format != "mp3" and step in self._work.rungs:
+                # As large as it is, whatever room there is.
+                self._of_rung[step] = rendition
             if rendition.size_bytes <= max_bytes:
                 break
         return rendition, step

@@ -27,7 +27,7 @@ PROBE_QP = 32.0
 _QP_ABOVE_CRF = 4.0
 """How much higher the mean quantiser of a finished encode is than its CRF."""
 _QP_AN_OCTAVE_OF_RATE = 5.8
-_QP_AN_OCTAVE_OF_WIDTH = 7.4
+QP_AN_OCTAVE_OF_WIDTH = 7.4
 _QP_FOR_EACH_FRAME_LEFT_OUT = -3.3
 """Of H.264's quantiser, for half the rate, twice the width, and each frame left out between two that stay; fitted, as
 said above."""
@@ -102,7 +102,7 @@ def quantiser(hard: Hardness, long_px: float, every: int, rate_kbps: float) -> f
     """The mean quantiser (H.264's scale) that ``rate_kbps`` of H.264 leads to, every n-th frame kept."""
     qp = PROBE_QP + hard.qp_error
     qp += _QP_AN_OCTAVE_OF_RATE * math.log2(hard.probe_kbps / max(rate_kbps, 0.1))
-    qp += _QP_AN_OCTAVE_OF_WIDTH * math.log2(long_px / hard.probe_long_px)
+    qp += QP_AN_OCTAVE_OF_WIDTH * math.log2(long_px / hard.probe_long_px)
     return qp + _QP_FOR_EACH_FRAME_LEFT_OUT * (every - 1)
 
 
@@ -178,7 +178,7 @@ def usual_long_px(hard: Hardness, rate_kbps: float, largest_long_px: int) -> int
     best_px = best_long_px(hard, rate_kbps, largest_long_px)
     qp = quantiser(hard, best_px, 1, rate_kbps)
     usual_qp = min(max(qp, _FINEST_OF_BEST_QP), _COARSEST_OF_BEST_QP)
-    usual_px = best_px * 2 ** ((usual_qp - qp) / _QP_AN_OCTAVE_OF_WIDTH)
+    usual_px = best_px * 2 ** ((usual_qp - qp) / QP_AN_OCTAVE_OF_WIDTH)
     return round(min(largest_long_px, max(min(_SMALLEST_LONG_PX, largest_long_px), usual_px)))
 
 
@@ -236,7 +236,7 @@ def plenty_kbps_as_tried(
     then took was 0.7 to 2.7 times as much, where it was near enough to matter (up to 1.5) 0.7 to 0.95.
     """
     long_px, every = tried
-    qp += _QP_AN_OCTAVE_OF_WIDTH * math.log2(largest_long_px / long_px) - _QP_FOR_EACH_FRAME_LEFT_OUT * (every - 1)
+    qp += QP_AN_OCTAVE_OF_WIDTH * math.log2(largest_long_px / long_px) - _QP_FOR_EACH_FRAME_LEFT_OUT * (every - 1)
     return float(rate_kbps * 2 ** ((qp - crf - _QP_ABOVE_CRF) / _QP_AN_OCTAVE_OF_RATE))
 
 

@@ -22,6 +22,7 @@ from mmsprep.transcode.video.mezzanine import Mezzanine, even
 from mmsprep.transcode.video.model import (
     PROBE_LONG_PX,
     PROBE_QP,
+    QP_AN_OCTAVE_OF_WIDTH,
     Hardness,
     Measured,
     as_the_probe,
@@ -56,8 +57,12 @@ _SMALLEST_LONG_PX = 128
 _AN_OCTAVE_OF_RATE = 11.0
 _MOST_FOR_RATE = 2.0
 """Points of VMAF for twice the rate, and at most, by which a trial at another rate is corrected."""
-_STARVED_VMAF = 44.0
-"""Below this frames may be left out."""
+_STARVED_VMAF, _SMOOTH_VMAF, _MISSED = 44.0, 64.0, 0.6
+"""Of a clip with all frames: below the first fewer are always tried; how much of what is missed then counts there, and
+all of it from the second on."""
+_FINE_HALF_QP, _USUAL_HALF_QP = 35.0, 36.5
+"""A quantiser below which half the frames looked better when larger (four clips and budgets, 0.6 to 5.6 VMAF; six of 36
+to 40 did not), and the one that they get then."""
 _FORETOLD_STARVED_VMAF, _STARVED_STILL_VMAF, _JERKS_VMAF, _FORETOLD_WIDTH = 41.0, 50.0, 10.0, 0.9
 """Where the probe foretells less than the first at a width of its own or more, half the frames are tried first; all of
 them are not tried where even half are below the second, and what stands in for the others costs less than the third. Of
@@ -71,8 +76,8 @@ _SLIDES = 0.6
 _KEPT = (1, 2, 3, 4, 6)
 """Every how manieth frame, where nothing else brings a clip down."""
 _LOWEST_FPS_OF_SLIDES = 3.0
-_WORTH_LEAVING_OUT = 1.0
-"""Points of VMAF that it must gain."""
+_WORTH_LEAVING_OUT, _OUT_OF_REACH = 1.0, 4.0
+"""Points of VMAF that it must gain; beyond which no other size with all frames can be better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +115,15 @@ class Trial:
         """The mean quantiser."""
         return self.made.encoded.qp if self.made else None
 
-    def worth(self, rate_kbps: float) -> float:
+    def worth(self, rate_kbps: float, missed: float = _MISSED) -> float:
         """VMAF as it would be at just the rate that was asked for.
 
-        A frame that stands in for the next one is an error to VMAF, and hardly one to a viewer: half of it counts.
+        A frame that stands in for the next one is an error to VMAF, and hardly one to a viewer: ``missed`` of it
+        counts.
         """
         made_kbps = self.made.rate_kbps if self.made else 0.0
         more = _AN_OCTAVE_OF_RATE * math.log2(max(made_kbps, 0.1) / rate_kbps)
-        seen = fmean((self.looks.frames, self.looks.shown)) if self.looks else 0.0
+        seen = self.looks.frames + missed * (self.looks.shown - self.looks.frames) if self.looks else 0.0
         return seen - max(-_MOST_FOR_RATE, min(_MOST_FOR_RATE, more))
 
 
@@ -160,13 +166,16 @@ def find(
         trials.append(judge.tried(replace(settings, frame_px=_scaled(largest, long_px), every=1)))
         if probe is None or trials[-1].seen is None or len(trials) == _MOST_TRIALS or judge.is_fine(trials[-1]):
             break
+        if half and by_leaving_out(half, trials[-1], rate_kbps) > _OUT_OF_REACH:
+            break
         hard = _learnt(hard, probe, trials, rate_kbps)
         wanted = usual_long_px(hard, rate_kbps / cost, max(largest))
         long_px = _in_reach(wanted, [one.long_px for one in trials], max(largest))
         best = max(trials, key=lambda one: one.worth(rate_kbps))
         gain = predicted_vmaf(hard, rate_kbps / cost, long_px) - predicted_vmaf(hard, rate_kbps / cost, best.long_px)
         known = min(abs(math.log(long_px / one.long_px)) for one in trials) < _ALIKE
-        if gain < _WORTH_TRYING or known or past_the_best(long_px, best):
+        hopeless = past_a_worse(long_px, best, trials) or past_the_best(long_px, best)
+        if gain < _WORTH_TRYING or known or hopeless:
             long_px = beside_px(best, trials, max(largest))
             if not long_px:
                 break
@@ -248,6 +257,11 @@ def _in_reach(long_px: int, tried_px: Sequence[int], largest_px: int) -> int:
     return round(min(largest_px, max(min(_SMALLEST_LONG_PX, largest_px), min(max(long_px, low), high))))
 
 
+def past_a_worse(long_px: int, best: Trial, trials: Sequence[Trial]) -> bool:
+    """Whether a size lies on the side of the best one on which another was worse already."""
+    return any((one.long_px - best.long_px) * (long_px - best.long_px) > 0 for one in trials)
+
+
 def past_the_best(long_px: int, best: Trial) -> bool:
     """Whether a size would make a quantiser finer, or coarser, still, that the best width hardly ever has."""
     qp = best.qp
@@ -283,8 +297,8 @@ def _scaled(largest_px: tuple[int, int], long_px: int) -> tuple[int, int]:
 
 def _is_starved_still(half: Trial) -> bool:
     """Whether half the frames, which were tried first, are so poor that all of them would be poorer."""
-    looks, made = half.looks, half.made
-    if looks is None or made is None or made.encoded.standing >= _SLIDES:
+    looks = half.looks
+    if looks is None or _is_slides(half):
         return False
     return looks.frames < _STARVED_STILL_VMAF and looks.frames - looks.shown < _JERKS_VMAF
 
@@ -298,13 +312,15 @@ def _fewer_frames(judge: _Judge, best: Trial, hard: Hardness, half: Trial | None
     rules, fps = best.settings.rules, judge.mezzanine.fps
     if best.seen is None or best.made is None:
         return None
-    slides = best.made.encoded.standing >= _SLIDES
+    slides = _is_slides(best)
     every = 3 if slides and fps / 3 >= _LOWEST_FPS_OF_SLIDES else 2
     lowest_fps = _LOWEST_FPS_OF_SLIDES if slides else _LOWEST_FPS[rules.codec]
-    if fps / every < lowest_fps or (best.seen >= _STARVED_VMAF and not slides):
+    if fps / every < lowest_fps:
         return None
     if half and half.settings.every == every:
-        fewer = half
+        fewer = _larger_half(judge, half, best)
+    elif best.seen >= _STARVED_VMAF and not slides:
+        return None
     else:
         frame_px = best.settings.frame_px
         if not rules.fixed_sizes:
@@ -313,4 +329,28 @@ def _fewer_frames(judge: _Judge, best: Trial, hard: Hardness, half: Trial | None
             longer = best_long_px(hard, kbps, max(largest), every) / best_long_px(hard, kbps, max(largest))
             frame_px = _scaled(largest, round(best.long_px * max(1.0, longer)))
         fewer = judge.tried(replace(best.settings, frame_px=frame_px, every=every))
-    return fewer if fewer.worth(judge.rate_kbps) > best.worth(judge.rate_kbps) + _WORTH_LEAVING_OUT else None
+    return fewer if by_leaving_out(fewer, best, judge.rate_kbps) > _WORTH_LEAVING_OUT else None
+
+
+def _larger_half(judge: _Judge, half: Trial, best: Trial) -> Trial:
+    """Half the frames, larger where they were tried smaller than their quantiser lets them be and may be sent."""
+    largest = (judge.mezzanine.width_px, judge.mezzanine.height_px)
+    if half.qp is None or half.qp >= _FINE_HALF_QP or half.long_px * (1 + _ALIKE) > max(largest):
+        return half
+    if by_leaving_out(half, best, judge.rate_kbps) < -_WORTH_LEAVING_OUT:
+        return half
+    long_px = round(half.long_px * 2 ** ((_USUAL_HALF_QP - half.qp) / QP_AN_OCTAVE_OF_WIDTH))
+    larger = judge.tried(replace(half.settings, frame_px=_scaled(largest, long_px)))
+    return max(half, larger, key=lambda one: one.worth(judge.rate_kbps))
+
+
+def by_leaving_out(fewer: Trial, best: Trial, rate_kbps: float) -> float:
+    """Points of VMAF that ``fewer`` frames gain over all of them: what is missed counts more, up to all of it, the
+    better what moves looks with all frames."""
+    smooth = ((best.seen or 0.0) - _STARVED_VMAF) / (_SMOOTH_VMAF - _STARVED_VMAF)
+    missed = _MISSED if _is_slides(best) else _MISSED + (1 - _MISSED) * min(1.0, max(0.0, smooth))
+    return fewer.worth(rate_kbps, missed) - best.worth(rate_kbps)
+
+
+def _is_slides(trial: Trial) -> bool:
+    return trial.made is not None and trial.made.encoded.standing >= _SLIDES
