@@ -175,7 +175,7 @@ def test_the_inbox_lists_shows_exports_and_forwards(tmp_path: Path) -> None:
         (("receive", "--secret", "short"), 2, "16"),
         (("receive", "--allow", "nowhere"), 2, "network"),
         (("receive", "--forward", "no-such-program -x"), 2, "there is no program 'no-such-program'"),
-        (("receive", "--secret-file", "."), 2, "cannot be read (Is a directory)"),
+        (("receive", "--secret-file", "."), 2, "the secret cannot be read ("),
         (("receive", "--forward-secret-file", "nothing"), 2, "cannot be read"),
         (("inbox", "forward", "http://127.0.0.1:1", "--forward-secret-file", "nothing"), 2, "cannot be read"),
         (("receive", "--database", "mysql://x/y"), 2, "postgresql"),

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mmsprep.errors import Damaged, TypeNotAllowed
+from mmsprep import pre_send
+from mmsprep.errors import Damaged, Empty, TypeNotAllowed, UsageError
 from mmsprep.formats.text import clean, decode
 from mmsprep.model import Action, Attachment, Rendition
 from mmsprep.pipeline import prepare
@@ -323,3 +324,31 @@ def test_a_text_that_changed_while_it_was_read_is_damaged_in_every_process() -> 
     data = b"Some words. " * 50 + bytes(range(128, 256)) * 8
     with pytest.raises(Damaged, match="goes on as something else"):
         cleaned(Attachment(0, "a.txt", len(data), data=data), "lf")
+
+
+UNSEEN = {
+    "blanks": " \t\n\u00a0\u2003\u3000",
+    "joiners": "\u200b\u200d\u2060\ufeff",
+    "soft hyphens": "\u00ad\u00ad",
+    "fillers": "\u3164\u115f\u1160\uffa0\u2800",
+    "variation selectors": "\ufe0f\U000e0101",
+    "tags": "\U000e0041",
+}
+
+
+@pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
+def test_a_text_of_which_nothing_is_seen_is_nothing_to_send(text: str) -> None:
+    """As a file or as the message's own; beside a picture it does no harm."""
+    with pytest.raises(Empty, match="without a visible character"):
+        prepare([("note.txt", text.encode())])
+    with pytest.raises(UsageError, match="nothing to send"):
+        prepare([], text=text)
+    with pytest.raises(UsageError, match="nothing to send"):
+        pre_send({"to": "61409317436", "text": text})
+    assert prepare([("note.txt", b"Hello")], text=text).parts
+
+
+@pytest.mark.parametrize("text", [".", "\u0301", "\U0001f44d\U0001f3fd", "\u2764\ufe0f", "\ue000", "\u0378"])
+def test_a_single_sign_is_a_text(text: str) -> None:
+    """A mark alone, an emoji with its modifier, a private sign, one that Unicode does not have yet: all are drawn."""
+    assert prepare([], text=text).text == text

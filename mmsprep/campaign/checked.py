@@ -16,6 +16,7 @@ from pathlib import Path, PurePath
 from mmsprep.campaign.merge import Template, check_fields
 from mmsprep.campaign.people import People, Person, read_people
 from mmsprep.errors import AddressError, MmsprepError, NotFound, RowsRefused, UsageError
+from mmsprep.formats.text import is_seen
 from mmsprep.pipeline.intake import Excerpt, indexes_called, names_of, with_suffix_read
 from mmsprep.pipeline.job import Job
 from mmsprep.receive.reports import Reports
@@ -117,7 +118,7 @@ def check(campaign: Campaign) -> Checked:
     """
     for template, called in _templates(campaign):
         check_fields(template, campaign.people.columns, called)
-    if not (campaign.text.text or campaign.files):
+    if not (is_seen(campaign.text.text) or campaign.files):
         raise UsageError("nothing to send: give a text (-m) or files")
     counts = dict.fromkeys(Verdict, 0)
     groups: dict[tuple[str, ...], Group] = {}

@@ -26,6 +26,13 @@ _LEAST_WITH_STRAY_ZERO = 16
 _JOINER = "\u034f"
 """COMBINING GRAPHEME JOINER: nothing is seen of it."""
 
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"))
+_FILLERS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Categories of characters that leave no ink, and those of others that leave none either (Unicode's
+Default_Ignorable_Code_Point, and the Braille pattern without a dot)."""
+
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -169,6 +176,14 @@ def clean(text: str, line_ends: Literal["crlf", "lf"]) -> str:
     text = text.translate({ord(char): None for char in set(text) if _is_unwanted(char)})
     text = _composed(text)
     return text.replace("\n", "\r\n") if line_ends == "crlf" else text
+
+
+def is_seen(text: str) -> bool:
+    """Whether a phone shows anything of ``text``: it is more than blanks, controls and what is drawn as nothing."""
+    return any(
+        unicodedata.category(char) not in _UNSEEN and not char.isspace() and not _FILLERS.match(char)
+        for char in set(text)
+    )
 
 
 def _composed(text: str) -> str:

@@ -22,6 +22,7 @@ from mmsprep.errors import (
     UsageError,
     VerifyError,
 )
+from mmsprep.formats.text import is_seen
 from mmsprep.message import Forecast, Message
 from mmsprep.message.message import overhead_bytes
 from mmsprep.model import (
@@ -512,7 +513,7 @@ def _warnings(this: Run, parts: Sequence[PartReport]) -> tuple[str, ...]:
 
 
 def _check_something_is_left(this: Run, entries: Sequence[Entry]) -> None:
-    if not entries and not this.text:
+    if not entries and not is_seen(this.text):
         _nothing_left(this)
 
 

@@ -180,7 +180,7 @@ def _text_info(content: Content, entry: Format, settings: Settings) -> MediaInfo
         text, encoding = plaintext.decode_all(data)
     except ValueError as error:
         raise Damaged(content.name, f"{error}; get the file again") from error
-    if not plaintext.clean(text, "lf").strip():
+    if not plaintext.is_seen(text):
         raise Empty(content.name, "is a text without a visible character")
     oddities = plaintext.oddities(text)
     if encoding in ("ascii", "utf-8") and len(text.encode()) < len(data) and "control_characters" not in oddities:
