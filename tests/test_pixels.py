@@ -589,6 +589,25 @@ def photoshop(pixels: np.ndarray[Any, Any], mode: int, packed: bool = False) -> 
     return head + b"\0\1" + b"".join(struct.pack(">H", len(row)) for row in coded) + b"".join(coded)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(("layers", "seen_through"), [(None, False), (0, False), (3, False), (-1, True), (-3, True)])
+def test_a_fourth_channel_of_photoshop_is_transparency_only_where_its_layers_say_so(
+    layers: int | None, seen_through: bool, bits: int
+) -> None:
+    """Otherwise it is a selection that somebody kept, and the picture is whole."""
+    pixels = np.full((4, 48, 64), 40 << bits - 8, np.uint8 if bits == 8 else np.uint16)
+    pixels[3, :, :32] = 0
+    pixels[3, :, 32:] = 255 << bits - 8
+    data = photoshop(pixels, 3)
+    if layers is not None:
+        told = struct.pack(">Ih", 8, layers) + bytes(6)
+        section = told if bits == 8 else bytes(8) + b"8BIMLr16" + told
+        data = data[:34] + struct.pack(">I", len(section)) + section + data[38:]
+    image = decode(data, "psd").image.convert("RGB")
+    assert image.getpixel((8, 8)) == ((255, 255, 255) if seen_through else (40, 40, 40))
+    assert image.getpixel((60, 8)) == (40, 40, 40)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(("mode", "channels"), [(1, 1), (3, 3), (4, 4)])
 def test_photoshop_with_sixteen_bits(mode: int, channels: int, packed: bool) -> None:
