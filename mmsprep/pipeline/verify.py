@@ -107,7 +107,7 @@ class _Fault(Exception):
 def _error(name: str, rendition: Rendition, problem: str) -> MmsprepError:
     if rendition.action is Action.TRANSCODE:
         return VerifyError(f"{name}: the {FORMATS[rendition.format].title} made from it {problem}; nothing was written")
-    return Damaged(name, f"{problem}; it cannot be sent as it is")
+    return Damaged(name, f"{problem}; it cannot be sent as it is: save it anew, or get the file again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
