@@ -53,7 +53,7 @@ def by_colours(name: str, image: Image.Image, judge: Judge) -> dict[int, tuple[f
     for bits in BITS:
         ours, theirs = few_coloured_gif(image, bits), gif_of(image, 2**bits)
         mine, other = judge.score(shown(ours)), judge.score(shown(theirs))
-        told = reference.score(shown(ours)) - reference.colour_lost(shown(ours))
+        told = reference.drawn_score(shown(ours))
         gained[bits] = mine - other, len(ours) / len(theirs), told - mine
         print(
             f"  {2**bits:3} colours  {len(ours):8,} B  {mine:6.1f}   Pillow {len(theirs):8,} B  {other:6.1f}"

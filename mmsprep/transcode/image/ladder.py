@@ -145,7 +145,7 @@ def bitmap_source(image: Image.Image, notes: tuple[str, ...]) -> LadderSource:
 def _gif_rung(reference: Reference, image: Image.Image, bits: int) -> _Rung:
     data = few_coloured_gif(image, bits)
     shown = Image.open(io.BytesIO(data)).convert("RGB")
-    quality = reference.score(shown) - reference.colour_lost(shown)
+    quality = reference.drawn_score(shown)
     if quality > _ALIKE:
         # The score cannot tell these apart: the nearer one is worth more, the picture itself most.
         off = ImageStat.Stat(ImageChops.difference(image.convert("RGB"), shown)).rms

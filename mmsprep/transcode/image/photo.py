@@ -350,7 +350,7 @@ class PhotoSource(Source):
             format="jpeg",
             content_type=FORMATS["jpeg"].content_type,
             action=Action.TRANSCODE,
-            quality=made.score,
+            quality=self.measure.drawn_score(_shown(made.data)) if self._graphic else made.score,
             width_px=width_px,
             height_px=height_px,
             whole=made.image.size == self.reference.size,
@@ -360,4 +360,8 @@ class PhotoSource(Source):
 
 def _luma(data: bytes) -> Image.Image:
     """What the score looks at, of the colours as they are shown: what saturated ones lose by clipping counts."""
-    return Image.open(io.BytesIO(data), formats=["JPEG"]).convert("L")
+    return _shown(data).convert("L")
+
+
+def _shown(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=["JPEG"])
