@@ -40,11 +40,12 @@ _Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One encode of a picture: the features of the fast score, and SSIMULACRA2."""
+    """One encode of a picture: the features of the fast score, what is told of it, and SSIMULACRA2."""
 
     name: str
     drawn: bool
     features: tuple[float, float, float]
+    told: float
     truth: float
 
 
@@ -78,7 +79,9 @@ def measure(name: str, image: Image.Image) -> list[Sample]:
         candidate = opened(data).convert("RGB")
         truth = judge.score(candidate)
         if truth >= _WORST:
-            samples.append(Sample(name, drawn, reference.features(candidate), truth))
+            features = reference.features(candidate)
+            told = reference.drawn_score(candidate) if drawn else quality_of(features)
+            samples.append(Sample(name, drawn, features, told, truth))
     return samples
 
 
@@ -104,7 +107,7 @@ def _left_out(samples: list[Sample]) -> _Numbers:
 
 
 def _in_use(samples: list[Sample]) -> _Numbers:
-    return np.array([quality_of(sample.features) for sample in samples])
+    return np.array([sample.told for sample in samples])
 
 
 def _fitted(samples: list[Sample]) -> _Numbers:
