@@ -92,3 +92,15 @@ def test_a_screenshot_stays_as_large_as_it_can_be_read(tmp_path: Path) -> None:
     (part,) = _part(chat(), 150_000, tmp_path).parts
     assert (part.content_type, part.width_px, part.height_px) == ("image/gif", 1080, 2340)
     assert part.quality >= 75
+
+
+def test_black_lettering_in_few_colours_is_told_near_to_what_it_is_worth() -> None:
+    """What it is worth by SSIMULACRA2; by the score of photographs 4 colours are off by 16."""
+    page = Image.new("RGB", (1080, 1200), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(44)
+    for line in range(14):
+        draw.text((60, 40 + line * 80), f"Line {line}: quick brown foxes leave at {line}:40", fill="black", font=font)
+    page = page.resize((540, 600), Image.Resampling.LANCZOS)
+    worth = {2: 76.1, 3: 90.6}
+    for bits, ssimulacra2 in worth.items():
+        assert Reference(page).drawn_score(shown(few_coloured_gif(page, bits))) == pytest.approx(ssimulacra2, abs=13)
