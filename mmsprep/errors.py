@@ -75,6 +75,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def a_kind_of(value: object) -> str:
+    """What a value is that should be another, with its article: ``an int``, ``a str``."""
+    name = type(value).__name__
+    return f"{'an' if name[:1] in tuple('aeiouAEIO') else 'a'} {name}"
+
+
 class MmsprepError(Exception):
     """Base of the tree; ``str(error)`` is the message for people."""
 

@@ -20,7 +20,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mmsprep.errors import OutputError, UsageError
+from mmsprep.errors import OutputError, UsageError, a_kind_of
 from mmsprep.model import Action, Part
 from mmsprep.pipeline import prepare
 from mmsprep.pipeline.intake import AttachmentInput, Excerpt, Moment, as_attachments, is_file, is_one, with_suffix_read
@@ -205,7 +205,7 @@ def _names_in(outgoing: object, given: Mapping[str, str]) -> dict[str, str]:
             names[field] = there[0]
     if not names.keys() & {"text", "attachments"}:
         raise UsageError(
-            f"a {type(outgoing).__name__} without text and attachments; expected fields like"
+            f"{a_kind_of(outgoing)} without text and attachments; expected fields like"
             f" {', '.join(FIELDS)}, or say their names (fields=...)"
         )
     return names
@@ -336,5 +336,5 @@ def _changed(outgoing: Any, changes: Mapping[str, object]) -> Any:
         try:
             setattr(changed, name, value)
         except AttributeError as error:
-            raise UsageError(f"{name}: cannot be set in a {type(outgoing).__name__} ({error})") from None
+            raise UsageError(f"{name}: cannot be set in {a_kind_of(outgoing)} ({error})") from None
     return changed

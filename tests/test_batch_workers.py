@@ -376,10 +376,10 @@ def test_what_a_workers_future_ended_with_is_an_error_of_ours() -> None:
 
 
 def test_what_is_no_job_is_told() -> None:
-    with pytest.raises(UsageError, match="is a int; expected a Job, or several"):
+    with pytest.raises(UsageError, match="is an int; expected a Job, or several"):
         list(prepare_many(5, executor="serial"))  # type: ignore[arg-type]
     (outcome,) = prepare_many([5], executor="serial")  # type: ignore[list-item]
-    assert isinstance(outcome, Failed) and "number 1 is a int" in str(outcome.error)
+    assert isinstance(outcome, Failed) and "number 1 is an int" in str(outcome.error)
 
 
 def test_of_many_failures_and_notes_the_first_are_told_and_how_many_there_are() -> None:

@@ -93,7 +93,7 @@ def test_times_are_taken_as_people_write_them(message: Message, value: Any, told
         ({"expiry": "soon"}, "expected a time like 36h"),
         ({"expiry": "0h"}, "not in the future"),
         ({"earliest": "2001-01-01T00:00Z"}, "not in the future"),
-        ({"expiry": 5}, "is a int"),
+        ({"expiry": 5}, "is an int"),
         ({"expiry": "1h", "earliest": "2h"}, "expire before"),
         ({"expiry": datetime.now(UTC) + timedelta(hours=1), "earliest": "2h"}, "expire before"),
     ],

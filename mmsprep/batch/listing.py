@@ -20,7 +20,7 @@ from typing import Any
 
 from mmsprep.batch.naming import output_stems
 from mmsprep.batch.storage import Listing, Storage, StoredFile, shown
-from mmsprep.errors import MmsprepError, NotFound, Unreadable, UsageError
+from mmsprep.errors import MmsprepError, NotFound, Unreadable, UsageError, a_kind_of
 from mmsprep.model import Span
 from mmsprep.pipeline.intake import split_suffix
 
@@ -222,10 +222,10 @@ def _item_of(place: str, row: Any, source: Storage) -> Item:
     files = values["files"]
     names = [part.strip() for part in files.split(";")] if isinstance(files, str) else files
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"{place}: files is a {type(files).__name__}; expected a list of names")
+        raise UsageError(f"{place}: files is {a_kind_of(files)}; expected a list of names")
     for key in ("text", "subject"):
         if not isinstance(values[key], str):
-            raise UsageError(f"{place}: {key} is a {type(values[key]).__name__}; expected a text")
+            raise UsageError(f"{place}: {key} is {a_kind_of(values[key])}; expected a text")
     item_id = _checked_id(place, str(values["id"]).strip())
     return Item(
         id=item_id,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mmsprep.batch.executors import LOCAL, Workforce, failure_of, open_executor
 from mmsprep.batch.flow import Flow, in_order
 from mmsprep.batch.outcome import Failed, Outcome, Prepared
-from mmsprep.errors import UsageError
+from mmsprep.errors import UsageError, a_kind_of
 from mmsprep.pipeline.job import Job
 from mmsprep.settings import Settings, load_settings
 
@@ -51,7 +51,7 @@ def prepare_many(
     with open_executor(executor, worker_count, settings) as workforce:
         settings = workforce.settings_of_each(settings)
         if not isinstance(jobs, Iterable | Job):
-            raise UsageError(f"jobs: is a {type(jobs).__name__}; expected a Job, or several")
+            raise UsageError(f"jobs: is {a_kind_of(jobs)}; expected a Job, or several")
         given = [jobs] if isinstance(jobs, Job) else jobs
         flows = (_flow(index, job, settings, workforce) for index, job in enumerate(given))
         yield from in_order(flows, at_once=workforce.at_once, ahead=max(32, 8 * workforce.worker_count))
@@ -59,7 +59,7 @@ def prepare_many(
 
 def _flow(index: int, job: Job, settings: Settings, workforce: Workforce) -> Flow[Outcome]:
     if not isinstance(job, Job):
-        return Failed(index, job, UsageError(f"jobs: number {index + 1} is a {type(job).__name__}; expected a Job"))
+        return Failed(index, job, UsageError(f"jobs: number {index + 1} is {a_kind_of(job)}; expected a Job"))
     if workforce.one_thread_each and job.has_open_files:
         problem = "a file object cannot be handed to another process; give its path, or its name and bytes"
         return Failed(index, job, UsageError(problem))

@@ -26,6 +26,7 @@ from mmsprep.errors import (
     OverInputLimit,
     Unreadable,
     UsageError,
+    a_kind_of,
 )
 from mmsprep.model import Attachment, Span
 from mmsprep.settings import Settings
@@ -138,7 +139,7 @@ def as_attachments(value: Attachments, argument: str = "attachments") -> Inputs:
         return Inputs((_checked(value, argument),))
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
         return Inputs(_checked(one, f"{argument}: number {place}") for place, one in enumerate(value, start=1))
-    raise UsageError(f"{argument}: is a {type(value).__name__}; expected {_EXPECTED}, or several of them")
+    raise UsageError(f"{argument}: is {a_kind_of(value)}; expected {_EXPECTED}, or several of them")
 
 
 def as_moment(value: object, argument: str) -> float:
@@ -254,7 +255,7 @@ def _whole(item: Any, called: str) -> WholeInput:
             return item if isinstance(item, (Path, Found)) else Path(os.fsdecode(item))
         case _ if is_file(item):
             return item
-    raise UsageError(f"{called}: is a {type(item).__name__}; expected {_EXPECTED}")
+    raise UsageError(f"{called}: is {a_kind_of(item)}; expected {_EXPECTED}")
 
 
 def _spread(entry: AttachmentInput) -> Iterator[AttachmentInput | InputError]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, SupportsIndex, cast
 
-from mmsprep.errors import MmsprepError, UsageError
+from mmsprep.errors import MmsprepError, UsageError, a_kind_of
 from mmsprep.model import QUALITY_BANDS, MediaInfo, Plan, Span
 from mmsprep.pipeline.excerpt import is_timed
 from mmsprep.pipeline.intake import Attachments, Excerpt, Moment, as_attachments, is_file, span_between
@@ -127,7 +127,7 @@ def check_type(value: object, argument: str, expected: type | tuple[type, ...], 
     """
     if not isinstance(value, expected):
         shown = f" ({value!r})" if isinstance(value, (str, int, float)) else ""
-        raise UsageError(f"{argument}: is a {type(value).__name__}{shown}; expected {words}")
+        raise UsageError(f"{argument}: is {a_kind_of(value)}{shown}; expected {words}")
 
 
 def as_text(value: object, argument: str) -> str:
@@ -164,9 +164,7 @@ def _as_limit(value: object) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         shown = f" ({value!r})" if isinstance(value, (str, float, bool)) else ""
-        raise UsageError(
-            f"limit_bytes: is a {type(value).__name__}{shown}; expected a whole number of bytes, like 100000"
-        )
+        raise UsageError(f"limit_bytes: is {a_kind_of(value)}{shown}; expected a whole number of bytes, like 100000")
     limit_bytes = operator.index(value)
     if limit_bytes <= 0:
         raise UsageError(f"limit_bytes: is {limit_bytes}; expected more than 0 bytes")
@@ -180,7 +178,7 @@ def _as_priorities(value: object) -> dict[str | int, float]:
         if isinstance(name, os.PathLike):
             name = os.fsdecode(name)  # noqa: PLW2901
         if isinstance(name, bool) or not isinstance(name, (str, int)):
-            raise UsageError(f"priorities: {name!r} is a {type(name).__name__}; expected a name or an index")
+            raise UsageError(f"priorities: {name!r} is {a_kind_of(name)}; expected a name or an index")
         try:
             number = math.nan if isinstance(weight, (bool, str, bytes)) else float(weight)  # type: ignore[arg-type]
         except (TypeError, ValueError):

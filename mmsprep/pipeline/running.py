@@ -15,7 +15,7 @@ from threading import Lock
 
 import msgspec
 
-from mmsprep.errors import AttachmentError, MmsprepError, SeveralErrors, UsageError
+from mmsprep.errors import AttachmentError, MmsprepError, SeveralErrors, UsageError, a_kind_of
 from mmsprep.formats.text import clean
 from mmsprep.message.message import labels
 from mmsprep.model import Attachment, Kind, MediaInfo, Page, Plan, Progress, ProgressCallback, Source
@@ -266,7 +266,7 @@ def started(job: Job, settings: Settings | None, progress: ProgressCallback | No
     check_type(job, "job", Job, "a Job")
     check_type(settings, "settings", (Settings, type(None)), "Settings")
     if progress is not None and not callable(progress):
-        raise UsageError(f"progress: is a {type(progress).__name__}; expected something that can be called")
+        raise UsageError(f"progress: is {a_kind_of(progress)}; expected something that can be called")
     settings = settings or load_settings()
     profile = job.profile if isinstance(job.profile, Profile) else load_profile(job.profile)
     reserve_bytes = profile.message.reserve_bytes

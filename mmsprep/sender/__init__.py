@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from mmsprep.errors import OverBudget, UsageError
+from mmsprep.errors import OverBudget, UsageError, a_kind_of
 from mmsprep.message import Message
 from mmsprep.sender import form, soap
 from mmsprep.sender.account import Account, load_account
@@ -238,7 +238,7 @@ def _begun(errand: _Errand, journal: Book | None, patience: Patience) -> Course:
         raise UsageError(f"via {errand.via!r}: expected one of {', '.join(Via)}") from None
     message = errand.message
     if not isinstance(message, Message):
-        raise UsageError(f"message: is a {type(message).__name__}; expected a Message, as prepare makes it")
+        raise UsageError(f"message: is {a_kind_of(message)}; expected a Message, as prepare makes it")
     _check(message, errand.text_at_end)
     recipient = msisdn(numbers[0], errand.country).digits
     account = errand.account or load_account()

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from mmsprep.errors import AddressError, UsageError
+from mmsprep.errors import AddressError, UsageError, a_kind_of
 
 _MSISDN = re.compile(r"[1-9][0-9]{6,14}", re.ASCII)
 _SHORT_CODE = re.compile(r"[1-9][0-9]{2,5}|1[0-9]{6,7}", re.ASCII)
@@ -65,7 +65,7 @@ def as_recipients(value: Recipients, argument: str = "to") -> tuple[str, ...]:
         return (_written(value, argument),)
     if isinstance(value, Iterable) and not isinstance(value, (Mapping, bytes, bytearray, memoryview)):
         return tuple(_written(one, f"{argument}: number {place}") for place, one in enumerate(value, start=1))
-    raise UsageError(f"{argument}: is a {type(value).__name__}; {_ONE}, or several of them")
+    raise UsageError(f"{argument}: is {a_kind_of(value)}; {_ONE}, or several of them")
 
 
 def is_one_recipient(value: object) -> bool:
@@ -85,7 +85,7 @@ def _written(value: object, called: str) -> str:
 
         number = cast(phonenumbers.PhoneNumber, value)
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    raise UsageError(f"{called}: is a {type(value).__name__}; {_ONE}")
+    raise UsageError(f"{called}: is {a_kind_of(value)}; {_ONE}")
 
 
 def msisdn(written: str, country: str = "") -> Msisdn:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from mmsprep.errors import UsageError
+from mmsprep.errors import UsageError, a_kind_of
 
 _FROM_NOW = re.compile(r"([0-9]{1,6})\s*(s|m|min|h|d|w)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -110,7 +110,7 @@ def _when(value: When, called: str, now: datetime) -> tuple[str, float]:
         lasts_s = int(value.total_seconds())
         days, rest_s = divmod(lasts_s, 86_400)
         return _later(f"P{days}D" if not rest_s else f"PT{lasts_s}S", lasts_s, called)
-    raise UsageError(f"{called}: is a {type(value).__name__}; {_EXPECTED}")
+    raise UsageError(f"{called}: is {a_kind_of(value)}; {_EXPECTED}")
 
 
 def _read(text: str, called: str) -> timedelta | datetime:
