@@ -27,6 +27,7 @@ from mmsprep.errors import (
     SendInProgress,
     Unreadable,
     UsageError,
+    reason_of,
 )
 from mmsprep.message import Message
 from mmsprep.model import Attachment
@@ -232,7 +233,7 @@ def _sha256(attachment: Attachment) -> bytes:
         with open_attachment(attachment) as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
-        raise Unreadable(attachment.name, f"cannot be read ({error.strerror})") from None
+        raise Unreadable(attachment.name, f"cannot be read ({reason_of(error)})") from None
 
 
 def _one(recipient: str, refits: _Refits, attempt: Callable[[Message, str], Receipt]) -> Delivery:

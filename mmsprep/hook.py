@@ -20,7 +20,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mmsprep.errors import OutputError, UsageError, a_kind_of
+from mmsprep.errors import OutputError, UsageError, a_kind_of, reason_of
 from mmsprep.model import Action, Part
 from mmsprep.pipeline import prepare
 from mmsprep.pipeline.intake import AttachmentInput, Excerpt, Moment, as_attachments, is_file, is_one, with_suffix_read
@@ -307,7 +307,7 @@ def _as_path(original: str | os.PathLike[str], folder: str | os.PathLike[str] | 
         path = Path(tempfile.mkdtemp(prefix="mms-", dir=folder or _temporary_folder().name)) / part.name
         path.write_bytes(part.data)
     except OSError as error:
-        raise OutputError(f"{folder or 'the temporary folder'}: cannot be written ({error.strerror})") from error
+        raise OutputError(f"{folder or 'the temporary folder'}: cannot be written ({reason_of(error)})") from error
     return str(path) if isinstance(original, str) else path
 
 

@@ -176,3 +176,29 @@ def test_a_name_longer_than_names_can_be_is_an_error_that_says_so(option: str, t
     done = CliRunner().invoke(app, ["prepare", str(note), *output, option, name])
     assert done.exit_code not in (0, 1) and "a bug" not in done.output
     assert sorted(path.name for path in tmp_path.iterdir()) in (["note.txt"], ["note.txt", "out"])
+
+
+@pytest.mark.parametrize("place", ["file", "file/in"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("prepare", "note.txt", "-o", "{}"),
+        ("prepare", "note.txt", "--html", "{}/page.html"),
+        ("batch", ".", "{}"),
+        ("send", "note.txt", "--to", "61409317436", "--yes", "--gateway", "http://127.0.0.1:9", "--journal", "{}/sent"),
+        ("receive", "--store", "{}", "--secret-file", "secret"),
+    ],
+    ids=lambda words: " ".join(words[:3:2]),
+)
+def test_a_file_where_a_folder_has_to_be_is_told_as_that(
+    words: tuple[str, ...], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SMSGLOBAL_USERNAME", "somebody")
+    monkeypatch.setenv("SMSGLOBAL_PASSWORD", "12345678")
+    for name in ("file", "note.txt", "secret"):
+        Path(name).write_text("as it was, and as it is")
+    done = CliRunner().invoke(app, [word.format(place) for word in words])
+    assert done.exit_code == 8, done.output
+    assert place in done.stderr and "there is a file where a folder has to be" in " ".join(done.stderr.split())
+    assert Path("file").read_text() == "as it was, and as it is"

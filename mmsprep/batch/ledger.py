@@ -24,7 +24,7 @@ import msgspec
 
 from mmsprep.batch.outcome import Made
 from mmsprep.batch.storage import PRIVATE_FOLDER, Storage, is_remote
-from mmsprep.errors import LedgerError, NotFound
+from mmsprep.errors import LedgerError, NotFound, reason_of
 from mmsprep.tools.sqlite import look, open_alone
 
 LEDGER_NAME = f"{PRIVATE_FOLDER}/ledger.sqlite"
@@ -181,7 +181,7 @@ def open_ledger(target: Storage) -> Iterator[Ledger]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LedgerError(f"{folder}: cannot be made ({error.strerror}); choose another output") from error
+            raise LedgerError(f"{folder}: cannot be made ({reason_of(error)}); choose another output") from error
         with Ledger(folder / "ledger.sqlite") as ledger:
             _sweep(folder / "staging")
             yield ledger
@@ -222,7 +222,7 @@ def _copy(path: Path, copy: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise LedgerError(f"{path}: cannot be read ({error.strerror}); choose another folder") from error
+        raise LedgerError(f"{path}: cannot be read ({reason_of(error)}); choose another folder") from error
 
 
 class _Carried(Ledger):

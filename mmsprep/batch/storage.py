@@ -20,7 +20,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from mmsprep.errors import MmsprepError, NotFound, OutputError, ToolMissing, Unreadable, UsageError
+from mmsprep.errors import MmsprepError, NotFound, OutputError, ToolMissing, Unreadable, UsageError, reason_of
 from mmsprep.tools.extras import install_command
 from mmsprep.tools.remote import S3, said
 from mmsprep.tools.untrusted import Found, is_link, list_untrusted, read_untrusted
@@ -182,7 +182,7 @@ class LocalStorage:
         except OSError as error:
             with suppress(OSError):
                 staged.unlink(missing_ok=True)
-            raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+            raise OutputError(f"{path}: cannot be written ({reason_of(error)})") from error
         return _stored(name, name, status)
 
     def remove(self, name: str) -> None:

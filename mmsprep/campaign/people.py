@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsprep.campaign.merge import plain
-from mmsprep.errors import AddressError, NotFound, OverInputLimit, TypeNotAllowed, Unreadable, UsageError
+from mmsprep.errors import AddressError, NotFound, OverInputLimit, TypeNotAllowed, Unreadable, UsageError, reason_of
 from mmsprep.formats.text import decode
 from mmsprep.sender.address import msisdn
 
@@ -145,7 +145,7 @@ def _text_of(path: Path, name: str) -> str:
     except FileNotFoundError:
         raise NotFound(name, "there is no such file") from None
     except OSError as error:
-        raise Unreadable(name, f"cannot be read ({error.strerror}); the list of people is one file") from None
+        raise Unreadable(name, f"cannot be read ({reason_of(error)}); the list of people is one file") from None
     if len(data) > MOST_BYTES:
         raise OverInputLimit(name, f"is longer than the {MOST_BYTES:,} bytes that a list may have")
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mmsprep.campaign.checked import Campaign, Decided, Verdict, decisions
-from mmsprep.errors import OutputError
+from mmsprep.errors import OutputError, reason_of
 from mmsprep.printable import printable
 from mmsprep.sender import Journal
 from mmsprep.sender.entry import Entry, iso_time
@@ -84,9 +84,7 @@ def write_report(
                 os.unlink(name)  # noqa: PTH108
             raise
     except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error}); what was sent is in the journal"
-        ) from None
+        raise OutputError(f"{path}: cannot be written ({reason_of(error)}); what was sent is in the journal") from None
     return counts
 
 
@@ -102,7 +100,7 @@ def check_place(path: Path) -> None:
     except FileNotFoundError:
         begins = ""
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise OutputError(f"{path}: cannot be written ({reason_of(error)})") from None
     if begins and not begins.startswith(",".join(COLUMNS[:4])):
         raise OutputError(f"{path}: is no report of a campaign and stays; --report-csv names another file")
     folder = next(folder for folder in path.absolute().parents if folder.exists())

@@ -35,7 +35,7 @@ from mmsprep.cli.options import (
     parse_size,
 )
 from mmsprep.cli.printing import ForOption, ProfileOption, Stopped, console_for, print_json, put, reported, say, waiting
-from mmsprep.errors import EmptyFolder, OutputError, UsageError
+from mmsprep.errors import EmptyFolder, OutputError, UsageError, reason_of
 from mmsprep.model import Phones
 from mmsprep.printable import json_text
 
@@ -304,7 +304,7 @@ def _report_to(path: Path | None) -> Iterator[Callable[[ItemOutcome], object]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".mmsprep-", dir=path.parent)
     except OSError as error:
-        raise OutputError(f"--report {path}: cannot be written ({error.strerror})") from error
+        raise OutputError(f"--report {path}: cannot be written ({reason_of(error)})") from error
     staged = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

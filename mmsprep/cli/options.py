@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsprep.cli.printing import inputs_of
-from mmsprep.errors import OutputError, UsageError
+from mmsprep.errors import OutputError, UsageError, reason_of
 from mmsprep.model import Phones
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError:
         raise NotFound(str(path), "there is no such file") from None
     except OSError as error:
-        raise Unreadable(str(path), f"cannot be read ({error.strerror})") from None
+        raise Unreadable(str(path), f"cannot be read ({reason_of(error)})") from None
     if len(data) > limit:
         raise OverInputLimit(str(path), f"is longer than the {limit:,} bytes that a text may have")
     decoded = decode(data)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmsprep.errors import MmsprepError, OutputError, SeveralErrors, ToolMissing, UsageError
+from mmsprep.errors import MmsprepError, OutputError, SeveralErrors, ToolMissing, UsageError, reason_of
 from mmsprep.model import Phones
 from mmsprep.printable import json_text, printable
 
@@ -280,7 +280,7 @@ def reported(json_output: bool = False, *, one_line: bool = False) -> Iterator[N
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _FULL:
             _drop_output()
-            say(f"error: standard output cannot be written ({error.strerror})")
+            say(f"error: standard output cannot be written ({reason_of(error)})")
             raise typer.Exit(OutputError.exit_status) from None
         if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("mmsprep"):
             say(f"error: the Python package {error.name} is not installed here; 'mmsprep doctor' says how to get it")

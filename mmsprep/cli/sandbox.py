@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmsprep.cli.printing import JsonFlag, print_json, reported, say
-from mmsprep.errors import UsageError
+from mmsprep.errors import UsageError, reason_of
 
 if TYPE_CHECKING:
     from mmsprep.sandbox import PushDelivery
@@ -109,7 +109,7 @@ def sandbox_push(
             except FileNotFoundError:
                 raise NotFound(str(path), "there is no such file") from None
             except OSError as error:
-                raise Unreadable(str(path), f"cannot be read ({error.strerror})") from None
+                raise Unreadable(str(path), f"cannot be read ({reason_of(error)})") from None
             attached.append(PushedFile(path.name, _type_of(path), data))
         incoming = HandsetMessage(
             sender=sender, id=id or new_id(), subject=subject, message=message, files=tuple(attached)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, BinaryIO, TypeVar, cast
 
-from mmsprep.errors import Unreadable
+from mmsprep.errors import Unreadable, reason_of
 from mmsprep.model import Extent
 
 HEAD_BYTES = 65_536
@@ -35,7 +35,7 @@ class Content:
         try:
             end = self._file.seek(0, os.SEEK_END)
         except OSError as error:
-            raise Unreadable(self.name, f"cannot be read ({error.strerror})") from error
+            raise Unreadable(self.name, f"cannot be read ({reason_of(error)})") from error
         self._extent = extent or Extent(0, end)
         self.size_bytes = max(0, min(end, self._extent.end) - self._extent.begin)
         self.head = self.read(0, HEAD_BYTES)
@@ -65,7 +65,7 @@ class Content:
             self._file.seek(self._extent.begin + offset)
             return self._file.read(length)
         except OSError as error:
-            raise Unreadable(self.name, f"cannot be read ({error.strerror})") from error
+            raise Unreadable(self.name, f"cannot be read ({reason_of(error)})") from error
 
     def once(self, reader: Callable[[Content], _Result]) -> _Result:
         """What ``reader`` makes of this content; the second time, what it made of it before."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmsprep.errors import Altered, InputError, NotFound, OutputError, Unreadable
+from mmsprep.errors import Altered, InputError, NotFound, OutputError, Unreadable, reason_of
 from mmsprep.message.document import SCHEMA
 from mmsprep.tools.untrusted import Found, open_untrusted, read_untrusted
 
@@ -79,7 +79,7 @@ def write_folder(message: MessageFiles, folder: Path, intact: Intact, *, overwri
             _sync(folder.parent)
     except OSError as error:
         raise OutputError(
-            f"{folder}: cannot be written ({error.strerror or error}); nothing was changed there,"
+            f"{folder}: cannot be written ({reason_of(error)}); nothing was changed there,"
             " choose another folder with -o"
         ) from error
     return [folder / name for name in message.files]
@@ -151,7 +151,7 @@ def read_part(folder: Path, name: str, part_bytes: int, sha256: str) -> bytes:
     except NotFound:
         raise NotFound(path, f"is missing, {REPORT_NAME} names it; prepare the message again") from None
     except OSError as error:
-        raise Unreadable(path, f"cannot be read ({error.strerror})") from None
+        raise Unreadable(path, f"cannot be read ({reason_of(error)})") from None
     if data is None or hashlib.sha256(data).hexdigest() != sha256:
         raise Altered(path, f"is not what {REPORT_NAME} says (another SHA-256); prepare the message again")
     return data
@@ -181,7 +181,7 @@ def write_new_folder(files: Mapping[str, bytes], folder: Path) -> list[Path]:
             staged.rename(folder)
     except OSError as error:
         raise OutputError(
-            f"{folder}: cannot be written ({error.strerror or error}); nothing was changed there, choose another folder"
+            f"{folder}: cannot be written ({reason_of(error)}); nothing was changed there, choose another folder"
         ) from error
     return [folder / name for name in files]
 
@@ -205,9 +205,7 @@ def write_new_file(data: bytes, path: Path, *, overwrite: bool = False) -> None:
             staged.replace(path)
         _sync(path.parent)
     except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error}); nothing was changed there"
-        ) from error
+        raise OutputError(f"{path}: cannot be written ({reason_of(error)}); nothing was changed there") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +291,7 @@ def _put(folder: Path, files: Mapping[str, bytes], ours: frozenset[str]) -> None
         _sync(folder)
     except OSError as error:
         raise OutputError(
-            f"{folder}: the message is in its place, but the disk does not say that it stays there ({error.strerror})"
+            f"{folder}: the message is in its place, but the disk does not say that it stays there ({reason_of(error)})"
         ) from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from mmsprep.errors import ProfileError
+from mmsprep.errors import ProfileError, reason_of
 from mmsprep.model import Phones
 from mmsprep.profile.rules import (
     AudioRules,
@@ -109,7 +109,7 @@ def _document(path: Path, depth: int = 0) -> dict[str, Any]:
     try:
         own = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ProfileError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ProfileError(f"{path}: cannot be read ({reason_of(error)})") from error
     except (ValueError, RecursionError) as error:
         raise ProfileError(f"{path}: is not valid TOML: {error}") from error
     base = own.get("base", "")

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from mmsprep.errors import StoreError, ToolMissing
+from mmsprep.errors import StoreError, ToolMissing, reason_of
 from mmsprep.tools.remote import said
 
 _STALE_S = 3600.0
@@ -101,7 +101,7 @@ class FolderBlobs:
         try:
             return _checked(sha256, path.read_bytes(), str(path))
         except OSError as error:
-            raise StoreError(f"{path}: the attachment cannot be read ({error.strerror})") from None
+            raise StoreError(f"{path}: the attachment cannot be read ({reason_of(error)})") from None
 
     def has(self, sha256: str, size_bytes: int) -> bool:
         """Whether they are there, and whole."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from mmsprep.errors import UsageError
+from mmsprep.errors import UsageError, reason_of
 from mmsprep.receive.asgi import create_app
 from mmsprep.receive.forward import Forwarder
 from mmsprep.receive.limits import Limits
@@ -145,7 +145,7 @@ def read_secret(path: Path) -> str:
     try:
         secret = path.read_text("utf-8").strip()
     except OSError as error:
-        raise UsageError(f"{path}: the secret cannot be read ({error.strerror})") from None
+        raise UsageError(f"{path}: the secret cannot be read ({reason_of(error)})") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: the secret cannot be read (it is no text in UTF-8)") from None
     if not secret:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmsprep.errors import OutputError
+from mmsprep.errors import OutputError, reason_of
 from mmsprep.printable import json_text
 from mmsprep.receive.incoming import PushDoor, RawPush, Stored, UnreadablePush
 
@@ -109,7 +109,7 @@ def _laid_out(files: dict[str, bytes], folder: Path) -> list[Path]:
             staged.rename(folder)
     except OSError as error:
         raise OutputError(
-            f"{folder}: cannot be written ({error.strerror or error}); nothing was changed there, choose another folder"
+            f"{folder}: cannot be written ({reason_of(error)}); nothing was changed there, choose another folder"
         ) from error
     return [folder / name for name in files]
 

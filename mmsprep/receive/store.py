@@ -23,7 +23,7 @@ from sqlalchemy import URL, Connection, Engine, Row, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from mmsprep.errors import NotFound, StoreError, UsageError
+from mmsprep.errors import NotFound, StoreError, UsageError, reason_of
 from mmsprep.receive import schema
 from mmsprep.receive.blobs import Blobs, FolderBlobs, RemoteBlobs, sync_folder
 from mmsprep.receive.incoming import ForwardState, Incoming, PushDoor, Stored, StoredPart, What, lane_of
@@ -283,7 +283,7 @@ class Store:
         except SQLAlchemyError as error:
             raise StoreError(f"the database refuses ({reason(error)})") from error
         except OSError as error:
-            raise StoreError(f"the attachments' place refuses ({error.strerror or type(error).__name__})") from error
+            raise StoreError(f"the attachments' place refuses ({reason_of(error)})") from error
 
 
 def open_store(folder: str | Path = "mms-inbox", database: str = "", *, create: bool = True) -> Store:
@@ -314,7 +314,7 @@ def open_store(folder: str | Path = "mms-inbox", database: str = "", *, create: 
     try:
         blobs = FolderBlobs(path / "attachments", create=create)
     except OSError as error:
-        raise StoreError(f"{place}: the store cannot be opened ({error.strerror})") from None
+        raise StoreError(f"{place}: the store cannot be opened ({reason_of(error)})") from None
     if engine:
         return Store(engine, blobs)
     engine = schema.open_engine(URL.create("sqlite", database=str(path.absolute() / DATABASE_NAME)))

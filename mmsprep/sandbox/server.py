@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mmsprep.errors import OutputError, ToolMissing, UsageError
+from mmsprep.errors import OutputError, ToolMissing, UsageError, reason_of
 from mmsprep.sandbox.exchange import Exchange, Login
 from mmsprep.sandbox.faults import Fault, FaultQueue, fault_of
 from mmsprep.sandbox.notices import Notice, Notification, Notifier, notice_of, sent_in
@@ -84,7 +84,7 @@ class Sandbox:
             self._folder = tempfile.TemporaryDirectory(prefix="mmsprep-sandbox-", ignore_cleanup_errors=True)
         except OSError as error:
             self._socket.close()
-            raise OutputError(f"no temporary folder can be made ({error.strerror}); TMPDIR names another") from error
+            raise OutputError(f"no temporary folder can be made ({reason_of(error)}); TMPDIR names another") from error
         self.traffic = Traffic(Path(self._folder.name), keep)
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
-from mmsprep.errors import SettingsError
+from mmsprep.errors import SettingsError, reason_of
 
 GATEWAY_URL = "https://api.smsglobal.com"
 SANDBOX_URL = "http://127.0.0.1:8765"
@@ -140,7 +140,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+        raise SettingsError(f"{path}: cannot be read ({reason_of(error)})") from None
     except (ValueError, RecursionError):
         # The parser's own words could quote the password.
         raise SettingsError(f"{path}: is not valid TOML") from None

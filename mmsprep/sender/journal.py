@@ -42,7 +42,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from mmsprep.errors import ContentRefused, JournalError, NotFound, SendError, UsageError
+from mmsprep.errors import ContentRefused, JournalError, NotFound, SendError, UsageError, reason_of
 from mmsprep.sender import journal_schema
 from mmsprep.sender.entry import STANDING, Claim, Entry, State, Subject, state_of
 from mmsprep.sender.journal_schema import attempts
@@ -417,7 +417,7 @@ class Journal:
                 words = f"is damaged ({words}); get back a copy of it, for without it somebody may be sent to twice"
             raise JournalError(f"{self.name}: {words}{then}") from None
         except OSError as error:
-            raise JournalError(f"{self.name}: cannot be opened ({error.strerror}){then}") from None
+            raise JournalError(f"{self.name}: cannot be opened ({reason_of(error)}){then}") from None
 
 
 _OF_NOBODY = (State.RESERVED, State.SENDING, State.UNKNOWN)

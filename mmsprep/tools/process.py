@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
 
-from mmsprep.errors import ToolError, ToolMissing, ToolOverLimit, ToolTimeout
+from mmsprep.errors import ToolError, ToolMissing, ToolOverLimit, ToolTimeout, reason_of
 from mmsprep.tools import confine
 from mmsprep.tools.budget import Budget, Turn
 from mmsprep.tools.cage import Cage
@@ -276,7 +276,7 @@ def _start(
             pass_fds=descriptors,
         )
     except OSError as error:
-        raise ToolMissing(f"{argv[0]}: cannot be started ({error.strerror}); see 'mmsprep doctor'") from error
+        raise ToolMissing(f"{argv[0]}: cannot be started ({reason_of(error)}); see 'mmsprep doctor'") from error
 
 
 def _is_harmless(variable: str) -> bool:
