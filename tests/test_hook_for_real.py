@@ -171,7 +171,7 @@ class Order:
 
 
 def test_phone_numbers_methods_and_read_only_fields() -> None:
-    with pytest.raises(UsageError, match="attachments: cannot be set in a Order"):
+    with pytest.raises(UsageError, match="attachments: cannot be set in an Order"):
         pre_send(Order())
 
     class Simple(Order):
