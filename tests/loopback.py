@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import struct
@@ -287,15 +288,18 @@ def passes_on(connection: socket.socket, this: Gateway) -> None:
         else:
             beyond.sendall(head.replace(target, target[target.index(b"/", 7) :], 1))
 
-        def back() -> None:
-            with suppress(OSError):
-                while answer := beyond.recv(65536):
-                    connection.sendall(answer)
-
-        answering = threading.Thread(target=back, daemon=True)
-        answering.start()
+        # In one thread: what speaks TLS may not be read and written at the same time.
+        ends = [connection, beyond]
         with suppress(OSError):
-            while more := connection.recv(16384):
-                beyond.sendall(more)
-            beyond.shutdown(socket.SHUT_WR)
-        answering.join(60)
+            while beyond in ends:
+                held = [one for one in ends if isinstance(one, ssl.SSLSocket) and one.pending()]
+                ready = held or select.select(ends, [], [], 60)[0]
+                if not ready:
+                    break
+                for one in ready:
+                    if more := one.recv(16384):
+                        (beyond if one is connection else connection).sendall(more)
+                        continue
+                    ends.remove(one)
+                    if one is connection:
+                        beyond.shutdown(socket.SHUT_WR)
