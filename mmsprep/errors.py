@@ -75,17 +75,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 
-def reason_of(error: OSError) -> str:
-    """Why the system refused, in words; of a folder that cannot be made it would say that a file exists."""
+def reason_of(error: Exception) -> str:
+    """Why something was refused, in words; of a folder that cannot be made the system says that a file exists."""
     if isinstance(error, FileExistsError | NotADirectoryError):
         return "there is a file where a folder has to be"
-    return error.strerror or str(error) or type(error).__name__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def a_kind_of(value: object) -> str:
     """What a value is that should be another, with its article: ``an int``, ``a str``."""
     name = type(value).__name__
-    return f"{'an' if name[:1] in tuple('aeiouAEIO') else 'a'} {name}"
+    return f"{'an' if name.startswith(tuple('aeiouAEIO')) else 'a'} {name}"
 
 
 class MmsprepError(Exception):

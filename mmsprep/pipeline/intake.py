@@ -27,6 +27,7 @@ from mmsprep.errors import (
     Unreadable,
     UsageError,
     a_kind_of,
+    reason_of,
 )
 from mmsprep.model import Attachment, Span
 from mmsprep.settings import Settings
@@ -411,7 +412,7 @@ def _content_of(file: object, name: str, settings: Settings) -> bytes:
     except (InputError, UsageError):
         raise
     except Exception as error:  # whatever somebody's file object raises
-        raise Unreadable(name, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise Unreadable(name, f"cannot be read ({reason_of(error)})") from error
     return content
 
 

@@ -156,8 +156,7 @@ def media_info(
         info = replace(info, brand=movie.brand.strip() or None, moov_first=movie.moov_first)
     elif entry.amend:
         info = entry.amend(content, info)
-    info = replace(info, notes=(*lacking(short), *info.notes))
-    info = replace(info, notes=(*info.notes, *_left_out(tracks, sounds, pictures)))
+    info = replace(info, notes=(*lacking(short), *info.notes, *_left_out(tracks, sounds, pictures)))
     if pictures:
         # MediaInfo passes over Matroska's projection and what is transparent, over what is mirrored, and over what
         # pictures say of themselves.

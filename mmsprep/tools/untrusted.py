@@ -22,7 +22,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
-from mmsprep.errors import InputError, NotFound, Unreadable
+from mmsprep.errors import InputError, NotFound, Unreadable, reason_of
 from mmsprep.formats.content import Content
 from mmsprep.model import Attachment, FileMark
 
@@ -269,7 +269,7 @@ def _problem(called: str, error: OSError | ValueError, *, found: bool) -> InputE
         return NotFound(called, "there is no such file")
     if isinstance(error, PermissionError):
         return Unreadable(called, "cannot be read: permission denied")
-    return Unreadable(called, f"cannot be read ({getattr(error, 'strerror', None) or error})")
+    return Unreadable(called, f"cannot be read ({reason_of(error)})")
 
 
 def _folder_problem(called: str, error: OSError | ValueError) -> InputError:
@@ -280,4 +280,4 @@ def _folder_problem(called: str, error: OSError | ValueError) -> InputError:
         return Unreadable(called, _LEADS_OUT)
     if number in (errno.ELOOP, errno.EMLINK, errno.ENOTDIR):
         return Unreadable(called, "is no folder, or a symbolic link to one, which is not followed")
-    return Unreadable(called, f"the folder cannot be listed ({getattr(error, 'strerror', None) or error})")
+    return Unreadable(called, f"the folder cannot be listed ({reason_of(error)})")

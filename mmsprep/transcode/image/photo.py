@@ -134,8 +134,13 @@ class _Measured:
     measure: Reference
 
     @cached_property
+    def shown(self) -> Image.Image:
+        return Image.open(io.BytesIO(self.data), formats=["JPEG"])
+
+    @cached_property
     def image(self) -> Image.Image:
-        return _luma(self.data)
+        """What the score looks at, of the colours as they are shown: what saturated ones lose by clipping counts."""
+        return self.shown.convert("L")
 
     @cached_property
     def score(self) -> float:
@@ -350,18 +355,9 @@ class PhotoSource(Source):
             format="jpeg",
             content_type=FORMATS["jpeg"].content_type,
             action=Action.TRANSCODE,
-            quality=self.measure.drawn_score(_shown(made.data)) if self._graphic else made.score,
+            quality=self.measure.drawn_score(made.shown) if self._graphic else made.score,
             width_px=width_px,
             height_px=height_px,
             whole=made.image.size == self.reference.size,
             notes=self._notes,
         )
-
-
-def _luma(data: bytes) -> Image.Image:
-    """What the score looks at, of the colours as they are shown: what saturated ones lose by clipping counts."""
-    return _shown(data).convert("L")
-
-
-def _shown(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data), formats=["JPEG"])

@@ -104,10 +104,8 @@ def decode(attachment: Attachment, info: MediaInfo, rules: ImageRules, settings:
         if drafted is None:
             size_px = target_size(image.width, image.height, rules)
         turn = _UPRIGHT.get(_orientation(image))
-        image = plain_colours(image, info.coding, deep)
-        if image.has_transparency_data:
-            image = colour.plain_mode(image)
-            colour.refuse_clear(attachment.name, [image])
+        image = colour.plain_mode(plain_colours(image, info.coding, deep))
+        colour.refuse_clear(attachment.name, [image])
         return _sized(image, size_px, rules, None if info.coding else icc_profile, turn, notes, full_px)
 
 
@@ -204,11 +202,12 @@ def _sixteen_bits(image: Image.Image, attachment: Attachment, info: MediaInfo) -
 
 def sized(image: Image.Image, rules: ImageRules) -> Picture:
     """A picture that is decoded already, at the size it may be sent."""
-    return _sized(image, target_size(image.width, image.height, rules), rules, None, None, (), image.size)
+    size_px = target_size(image.width, image.height, rules)
+    return _sized(colour.plain_mode(image), size_px, rules, None, None, (), image.size)
 
 
 def _sized(
-    image: Image.Image,
+    plain: Image.Image,
     size_px: tuple[int, int],
     rules: ImageRules,
     icc_profile: bytes | None,
@@ -216,7 +215,6 @@ def _sized(
     notes: tuple[str, ...],
     full_px: tuple[int, int],
 ) -> Picture:
-    plain = colour.plain_mode(image)
     ground = _ground(plain, rules)
     whole_grey = cache(partial(_grey, plain, ground))
 
