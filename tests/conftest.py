@@ -63,6 +63,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"needs {needed.args[0]} as POSIX systems have them")
 
 
+@pytest.fixture(scope="session")
+def django() -> Any:
+    """Django with its settings made: it takes them once in a process."""
+    found = pytest.importorskip("django")
+    from django.conf import settings
+
+    settings.configure(USE_I18N=False, DEFAULT_CHARSET="utf-8", MMS_COUNTRY="AU", SECRET_KEY="x")
+    found.setup()
+    return found
+
+
 @pytest.fixture
 def log_as_it_was() -> Iterator[None]:
     """A command that serves takes hold of the log of this process; give it back."""

@@ -46,17 +46,6 @@ def example(name: str) -> Any:
         sys.path.remove(str(_EXAMPLES))
 
 
-@pytest.fixture(scope="module")
-def django() -> Any:
-    found = pytest.importorskip("django")
-    from django.conf import settings
-
-    if not settings.configured:
-        settings.configure(USE_I18N=False, DEFAULT_CHARSET="utf-8", MMS_COUNTRY="AU", SECRET_KEY="x")
-        found.setup()
-    return found
-
-
 @pytest.fixture
 def mail(django: Any) -> Any:
     from django.core.mail import EmailMessage

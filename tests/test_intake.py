@@ -199,19 +199,17 @@ def test_names_are_those_that_the_sender_gave(settings: Settings) -> None:
     assert [one.name for one in taken] == ["up.gif", "field", "field"]
 
 
+@pytest.mark.usefixtures("django")
 def test_uploads_of_real_frameworks_are_taken(gif: Path) -> None:
-    django = pytest.importorskip("django.core.files.uploadedfile")
+    uploadedfile = pytest.importorskip("django.core.files.uploadedfile")
     datastructures = pytest.importorskip("werkzeug.datastructures")
     starlette = pytest.importorskip("starlette.datastructures")
-    django_settings = pytest.importorskip("django.conf").settings
-    if not django_settings.configured:
-        django_settings.configure()
     data = gif.read_bytes()
-    temporary = django.TemporaryUploadedFile("c.gif", "image/gif", len(data), None)
+    temporary = uploadedfile.TemporaryUploadedFile("c.gif", "image/gif", len(data), None)
     temporary.write(data)  # it stands at its end now
     uploads: list[Any] = [
-        django.SimpleUploadedFile("a.gif", data),
-        django.InMemoryUploadedFile(io.BytesIO(data), "field", "b.gif", "image/gif", len(data), None),
+        uploadedfile.SimpleUploadedFile("a.gif", data),
+        uploadedfile.InMemoryUploadedFile(io.BytesIO(data), "field", "b.gif", "image/gif", len(data), None),
         temporary,
         datastructures.FileStorage(io.BytesIO(data), "d.gif", name="field"),
         starlette.UploadFile(io.BytesIO(data), filename="e.gif"),
