@@ -207,7 +207,7 @@ def fit(
         One rendition a candidate, in order, together at most ``budget_bytes``; a shortfall when real
         encodes came out larger than their curves promised and nothing smaller can be made.
     """
-    sizes = [share.max_bytes for share in shares]
+    sizes = [budget_bytes if _has_it_all(candidates, budget_bytes) else share.max_bytes for share in shares]
     candidates = [
         candidate if share.keeps_original else candidate.settled(share.max_bytes)
         for candidate, share in zip(candidates, shares, strict=True)
@@ -224,6 +224,12 @@ def fit(
     fitting.divide_again()
     fitting.use_slack()
     return fitting.below_floor() or fitting.renditions
+
+
+def _has_it_all(candidates: Sequence[Candidate], budget_bytes: int) -> bool:
+    """Whether one alone, that is larger, may take all there is: a forecast that less is enough can be wrong."""
+    first, *others = candidates
+    return not others and first.original is None and (first.source_bytes or 0) >= budget_bytes
 
 
 def floor_bytes(candidate: Candidate) -> int:

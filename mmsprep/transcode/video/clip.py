@@ -6,7 +6,6 @@ tag.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from mmsprep.transcode.video.encode import (
     is_first_pass,
     whole_kbps,
 )
+from mmsprep.transcode.video.finely import COARSEST_CRF, FINEST_CRF, bytes_at, first_crf, next_crf
 from mmsprep.transcode.video.mezzanine import Mezzanine
 from mmsprep.transcode.video.model import (
     Hardness,
@@ -70,13 +70,11 @@ _OVERHEAD_A_FRAME_BYTES = 4
 _REORDERED_OVERHEAD_BYTES = 8
 """Of the container: for all of it, for a frame, for one more where frames are reordered; before the true size is
 known."""
-_FINEST_CRF, _COARSEST_CRF, _CRF_FOR_HALF = 16.0, 20.0, 6.0
-"""x264's CRF: the finest and the coarsest that count as hard to tell from the source; what halves the bytes."""
-_SAME_CRF, _AIM_FINELY = 0.7, 0.96
-"""Of CRF: an encode this near to what is wanted is kept; the share of the bytes that is aimed at by CRF."""
 _SURELY_WHOLE, _PERHAPS_WHOLE, _UNSPENT = 0.75, 1.2, 0.7
 """Shares of the bytes, for all of a clip: what the probe must foretell for that to be tried at once, it is off by three
 either way; a trial at most; below which an encode shows that either was wrong."""
+_FINE_TRIES = 2
+"""Encodes of all of a clip at constant quality; one more where its bytes and CRF go together as in no other."""
 _ORDINALS = {2: "2nd", 3: "3rd"}
 
 
@@ -101,27 +99,22 @@ class Opened:
         return self.sound.heard if self.sound else Material.MUSIC
 
 
-def _crf_for(max_bytes: int, made_bytes: int, crf: float) -> float:
-    """What should come to ``max_bytes`` where ``crf`` came to ``made_bytes``."""
-    return crf + _CRF_FOR_HALF * math.log2(made_bytes / (max_bytes * _AIM_FINELY))
-
-
 @dataclass(slots=True)
 class _LastEncode:
     """What the last encodes left: what was tried and at which rate, how the sizes compared with what was asked, sounds.
 
-    ``sounds`` has an encoded track for each rung that was used, ``logs`` a first pass for each shape and rate;
-    ``plenty_bytes`` what all of the clip costs (0: unknown).
+    ``sounds`` has an encoded track for each rung that was used, ``logs`` a first pass for each shape and rate,
+    ``finely`` all of it at each CRF that was tried.
     """
 
     trial: Trial | None = None
     trial_kbps: float = 0.0
     size_error: float = 1.0
-    plenty_bytes: int = 0
     max_bytes: int = 0
     rendition: Rendition | None = None
     sounds: dict[AudioStep, Path] = field(default_factory=dict)
     logs: dict[tuple[object, ...], Path] = field(default_factory=dict)
+    finely: dict[float, bytes] = field(default_factory=dict)
 
 
 class VideoSource(Source):
@@ -180,29 +173,32 @@ class VideoSource(Source):
 
         As an encode of all of it showed, else as ``trial`` says, else as the probe does.
         """
-        if self._last.plenty_bytes:
-            return self._last.plenty_bytes
+        if self._last.finely:
+            return bytes_at(COARSEST_CRF, self._last.finely)
         if trial is not None and trial.made and (qp := trial.qp) is not None:
             tried = trial.long_px, trial.settings.every
-            kbps = plenty_kbps_as_tried(trial.made.rate_kbps, qp, tried, max(self._whole_px), _COARSEST_CRF)
+            kbps = plenty_kbps_as_tried(trial.made.rate_kbps, qp, tried, max(self._whole_px), COARSEST_CRF)
         else:
-            kbps = plenty_kbps(self._work.hardness, max(self._whole_px), _COARSEST_CRF) * self._cost
+            kbps = plenty_kbps(self._work.hardness, max(self._whole_px), COARSEST_CRF) * self._cost
         return self._bytes(min(kbps, self._rules.max_rate_kbps), rung)
 
     def render(self, max_bytes: int) -> Rendition:
         """Two passes at the size for this rate, the second corrected until it fits and fills ``max_bytes``."""
         made = self._last.rendition
-        if (
-            made is None
-            or not made.size_bytes <= max_bytes <= self._last.max_bytes * _WORTH_ANOTHER
-            or max_bytes < self._last.max_bytes * _FILLED
-        ):
+        if made is None or not self._is_good_for(made, max_bytes):
             total_kbps = (max_bytes - self._overhead_bytes()) * 8 / 1000 / self._work.duration_s
             rung = self._rung(max(_LOWEST_PICTURE_KBPS, total_kbps))
             limit_bytes = self._limit_bytes(rung)
             made = replace(self._render(rung, min(max_bytes, limit_bytes)), at_limit=max_bytes >= limit_bytes)
             self._last.rendition, self._last.max_bytes = made, max_bytes
         return made
+
+    def _is_good_for(self, made: Rendition, max_bytes: int) -> bool:
+        """Whether the last encode is what ``max_bytes`` would come to: it fills them, or took less than it might."""
+        asked_bytes = self._last.max_bytes
+        if not made.size_bytes <= max_bytes <= asked_bytes * _WORTH_ANOTHER:
+            return False
+        return max_bytes >= asked_bytes * _FILLED or made.size_bytes < asked_bytes * _UNSPENT
 
     def _render(self, rung: AudioStep | None, max_bytes: int) -> Rendition:
         work, last = self._work, self._last
@@ -231,8 +227,9 @@ class VideoSource(Source):
             )
         seen = trial.seen if filled is trial.made else None
         made = self._rendition(filled.encoded.data, settings, filled.asked_kbps, seen)
-        if not tried_whole and not made.whole and made.size_bytes < max_bytes * _UNSPENT:
-            return self._whole(rung, max_bytes) or made
+        unspent = made.size_bytes < max_bytes * _UNSPENT
+        if unspent and (last.finely or not made.whole):
+            return self._whole(rung, max_bytes, again=True) or made
         return made
 
     def _filled(self, settings: ClipSettings, made: Made | None, max_bytes: int) -> Made | None:
@@ -256,27 +253,27 @@ class VideoSource(Source):
             made = self._encoded(settings, min(wanted_kbps, most_kbps), PSY_RD * factor)
         return best or made
 
-    def _whole(self, rung: AudioStep | None, max_bytes: int, trial: Trial | None = None) -> Rendition | None:
+    def _whole(
+        self, rung: AudioStep | None, max_bytes: int, trial: Trial | None = None, *, again: bool = False
+    ) -> Rendition | None:
         """Every pixel and frame at a constant quality, where that is within ``max_bytes``.
 
-        Two passes cannot spend much on a clip that hardly moves, nor tell from the first that much is left.
+        Two passes cannot spend much on a clip that hardly moves, nor tell from the first that much is left; ``again``:
+        they did not, though at the finest quality it was too large.
         """
         work, last = self._work, self._last
         if self._rules.codec != "h264":
             return None
         settings = ClipSettings(self._rules, rung, self._whole_px, 1, work.duration_s)
         most_kbps = self._picture_kbps(max_bytes)
-        crf = _crf_for(max_bytes, self._plenty_bytes(rung, trial), _COARSEST_CRF)
-        crf = min(max(crf, _FINEST_CRF), _COARSEST_CRF)
-        best: bytes | None = None
-        for _ in range(2):
-            data = encode_finely(work.mezzanine, self._sound(rung), settings, crf, most_kbps, self._workspace)
-            best = data if len(data) <= max_bytes else best
-            last.plenty_bytes = round(len(data) * 2 ** ((crf - _COARSEST_CRF) / _CRF_FOR_HALF))
-            wanted = _crf_for(max_bytes, len(data), crf)
-            if wanted > _COARSEST_CRF or (best and abs(max(wanted, _FINEST_CRF) - crf) < _SAME_CRF):
+        for _ in range(_FINE_TRIES + again):
+            known, plenty_bytes = last.finely, self._plenty_bytes(rung, trial)
+            crf = next_crf(known, max_bytes, again) if known else first_crf(max_bytes, plenty_bytes)
+            if crf is None:
                 break
-            crf = max(wanted, _FINEST_CRF)
+            data = encode_finely(work.mezzanine, self._sound(rung), settings, crf, most_kbps, self._workspace)
+            last.finely[crf] = data
+        best = max((data for data in last.finely.values() if len(data) <= max_bytes), key=len, default=None)
         return self._rendition(best, settings, self._picture_kbps(len(best))) if best else None
 
     def _encoded(self, settings: ClipSettings, kbps: float, psy_rd: float = PSY_RD) -> Made | None:
@@ -375,9 +372,13 @@ class VideoSource(Source):
         return model(hard, kbps, long_px)
 
     def _most_kbps(self) -> float:
-        """The rate beyond which the profile, or the eye, has no use for more."""
-        largest = max(fixed_px(self._rules) or (self._work.mezzanine.long_px,))
-        return min(self._rules.max_rate_kbps, most_useful_kbps(self._work.hardness, largest) * self._cost)
+        """The rate beyond which the profile, or the eye, has no use for more; as an encode showed, else as foretold."""
+        if self._last.finely:
+            useful_kbps = self._picture_kbps(bytes_at(FINEST_CRF, self._last.finely))
+        else:
+            largest = max(fixed_px(self._rules) or (self._work.mezzanine.long_px,))
+            useful_kbps = most_useful_kbps(self._work.hardness, largest) * self._cost
+        return min(self._rules.max_rate_kbps, useful_kbps)
 
     @property
     def _cost(self) -> float:
