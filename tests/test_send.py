@@ -57,7 +57,7 @@ from mmsprep.errors import (
 from mmsprep.message import Message
 from mmsprep.mm7.status import STATUSES
 from mmsprep.model import Action, Kind, MediaInfo, Part, Support
-from mmsprep.sender import Timeouts, Via
+from mmsprep.sender import Timeouts, Via, WireRequest
 from mmsprep.tools.tls import verified_tls
 
 PASSWORD = "s3cret/&+pass <word>"
@@ -395,6 +395,20 @@ def test_no_secret_is_in_an_error_a_repr_a_traceback_or_a_log(
     for secret in account.secrets:
         assert secret not in told
     assert "[secret]" in error.raw_reply
+
+
+@pytest.mark.parametrize("password", ["e", "secret", "[", "x", "a+b&c", "\\1"])
+def test_what_stands_for_a_password_is_never_taken_for_one(password: str) -> None:
+    request = WireRequest(
+        via=Via.HTTP,
+        url="https://gateway.invalid",
+        recipient="61409317436",
+        transaction_id="1",
+        headers={},
+        pieces=(b"",),
+        secrets=Account("ann", password).secrets,
+    )
+    assert request.blot(f"0{password}0{password}0") == "0[secret]0[secret]0"
 
 
 def test_nothing_goes_out_for_what_is_refused_before(monkeypatch: pytest.MonkeyPatch) -> None:

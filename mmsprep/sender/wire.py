@@ -5,6 +5,7 @@ Comes in: nothing. Goes out: :class:`WireRequest`, :class:`WireResponse` and :cl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -53,10 +54,8 @@ class WireRequest:
         return sum(map(len, self.pieces))
 
     def blot(self, text: str) -> str:
-        """``text`` without the account's secrets."""
-        for secret in self.secrets:
-            text = text.replace(secret, "[secret]")
-        return text
+        """``text`` without the account's secrets, each of which may be a part of another or of what stands for them."""
+        return re.sub("|".join(map(re.escape, self.secrets)), "[secret]", text) if self.secrets else text
 
     def raw(self, body: bytes) -> str:
         """A reply's body as it may be kept: decoded, blotted, its beginning."""
