@@ -5,8 +5,9 @@ they are given. Never: an enlarged picture, or a byte too many.
 
 Two probes tell what size and quantisation are worth (``rate_model.py``); where bytes are plenty, full size is the
 best without them. The size chosen is encoded with the tables that its coefficients say will fill the bytes
-(``spectrum.py``), and once more where that was off. Where bytes are few, so is the size next to it, and what
-is nearer to the picture stays. Where quantisation is coarse, so is what trellis quantisation makes of that size.
+(``spectrum.py``), and once more where that was off; where quantisation is coarse by trellis quantisation in place of
+it, at an exact half by both. Where bytes are few, so are the sizes that may be as good, and what is nearest to the
+picture stays.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ class _Measured:
     @cached_property
     def error(self) -> float:
         """To rank encodes in different sizes: less is nearer."""
-        return self.measure.error(self.image)
+        return self.measure.error(self.shown)
 
 
 class PhotoSource(Source):
@@ -227,14 +228,13 @@ class PhotoSource(Source):
         """The best JPEG within ``max_bytes``; when none is small enough, the smallest."""
         search = self._begin(max_bytes)
         is_new = search is not self._search
-        best, smallest = self._filled(search, max_bytes)
+        made, smallest = self._best_of(search, max_bytes)
         self._search = search
-        if best:
-            made = self._measured(best)
-            by_trellis = self._by_trellis(search, max_bytes)
+        if made:
+            by_trellis = self._by_trellis(search, max_bytes) if self._is_half(search) else None
             made = by_trellis if by_trellis and by_trellis.error < made.error else made
             for rival in self._rivals(search, max_bytes) if is_new else ():
-                other = self._best_of(rival, max_bytes)
+                other, _ = self._best_of(rival, max_bytes, _WELL_FILLED)
                 if other and other.error < made.error:
                     self._search, made = rival, other
             return self._rendition(made)
@@ -244,13 +244,15 @@ class PhotoSource(Source):
         self._search = self._at_size(smaller, search.subsampling, max_bytes)
         return self.render(max_bytes)
 
-    def _best_of(self, search: _Search, max_bytes: int) -> _Measured | None:
-        """What is most often the best of a size, without encoding it both ways."""
-        is_half = abs(max(search.image.size) / max(self.reference.size) - _HALF) < _ABOUT
-        if not is_half and (by_trellis := self._by_trellis(search, max_bytes)):
-            return by_trellis
-        best, _ = self._filled(search, max_bytes, _WELL_FILLED)
-        return self._measured(best) if best else None
+    def _best_of(self, search: _Search, max_bytes: int, filled: float = _FILLED) -> tuple[_Measured | None, bytes]:
+        """What is most often the best of a size, without encoding it both ways; and the smallest, where none fits."""
+        if not self._is_half(search) and (by_trellis := self._by_trellis(search, max_bytes)):
+            return by_trellis, by_trellis.data
+        best, smallest = self._filled(search, max_bytes, filled)
+        return self._measured(best) if best else None, smallest
+
+    def _is_half(self, search: _Search) -> bool:
+        return abs(max(search.image.size) / max(self.reference.size) - _HALF) < _ABOUT
 
     def _filled(self, search: _Search, max_bytes: int, filled: float = _FILLED) -> tuple[bytes, bytes]:
         """The largest encode within ``max_bytes``, empty where there is none, and the smallest of all."""

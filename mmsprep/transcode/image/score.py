@@ -9,14 +9,15 @@ is nearer to the reference never scores less. Half resolution beats full resolut
 is gone there. A drawing has a score of its own, which sees colours, too.
 
 Between sizes of one picture at the same bytes it errs: it does not see single points and fine grain go. What ranks
-these is what weighs most in SSIMULACRA2 where bytes are few: how unlike the structure is (SSIM) at quarter size in the
-mean and at half size where it is worst, and how far luma is off at full size.
+these is the part of SSIMULACRA2 that weighs most where bytes are few, with its own weights: how unlike the structure of
+luma is (SSIM) at five sizes, each half the one before, in the mean and where it is worst.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -40,10 +41,13 @@ _DRAWN_UNLIKE, _DRAWN_WORST, _DRAWN_OFF, _DRAWN_COLOUR = 12_230.0, 495.0, 15.42,
 a place (4-norm). Fitted to SSIMULACRA2 of 22 screens, pages, diagrams and logos; on 23 others it errs by 6.7 where the
 score of photographs does by 9.8 (``benchmarks/drawn_quality.py``)."""
 _EIGHTH = 8
-_UNLIKE_QUARTER, _UNLIKE_HALF, _OFF = 726.0, 91.0, 2.28
-"""Points of SSIMULACRA2 for each unit of: structure that is unlike at quarter size (mean) and at half size (4-norm),
-levels that luma is off at full size (root of the mean square). Fitted to differences between sizes and encoders of one
-picture, 63 photographs at 20 and 40 kB; without the picture that is judged they choose as well."""
+_MEAN_UNLIKE, _WORST_UNLIKE = (0.0, 0.0, 225.2, 176.4, 0.0), (7.467, 6.684, 19.21, 24.43, 34.78)
+"""SSIMULACRA2's weights of structure in luma that is unlike, from full size to a sixteenth of it: of its mean, and of
+its 4-norm."""
+_SEEN_CONSTANT, _SEEN_BIAS, _LIGHT = 0.0009, np.float32(0.0037930733), (0.265, 0.657, 0.078)
+_SEEN_STEP = 3
+"""SSIMULACRA2's constant of SSIM, what it adds to light before the cube root that makes luma of it, and what red, green
+and blue are of light; at full size one of so many pixels each way tells as much as all."""
 _STRUCTURE = 60.0
 """Of squared levels: SSIM's constant, about that of SSIMULACRA2 in 8 bits."""
 _WINDOW = np.exp(-(np.arange(-3, 4) ** 2) / 4.5).astype(np.float32)
@@ -53,18 +57,19 @@ _Plane = npt.NDArray[np.float32]
 
 
 class _Structure:
-    """A plane, and what SSIM needs of it around each pixel: the mean and the variance."""
+    """A plane, and what SSIM needs of it around each pixel, or one of every ``step`` each way: the mean and the
+    variance. ``constant`` is SSIM's, in squared units of the plane."""
 
-    def __init__(self, plane: _Plane) -> None:
-        self._plane = plane
-        self._mean = _around(plane)
-        self._variance = _around(plane * plane) - self._mean * self._mean
+    def __init__(self, plane: _Plane, constant: float = _STRUCTURE, step: int = 1) -> None:
+        self._plane, self._constant, self._step = plane, constant, step
+        self._mean = _around(plane, step)
+        self._variance = _around(plane * plane, step) - self._mean * self._mean
 
     def unlike(self, other: _Plane) -> _Plane:
         """How unlike ``other`` is in structure around each pixel: 0 where it is the same, 1 where nothing is."""
-        mean = _around(other)
-        shared = 2 * (_around(self._plane * other) - self._mean * mean) + _STRUCTURE
-        all_there_is = self._variance + _around(other * other) - mean * mean + _STRUCTURE
+        mean = _around(other, self._step)
+        shared = 2 * (_around(self._plane * other, self._step) - self._mean * mean) + self._constant
+        all_there_is = self._variance + _around(other * other, self._step) - mean * mean + self._constant
         return np.maximum(1 - shared / all_there_is, 0)
 
 
@@ -83,8 +88,16 @@ class Reference:
         return np.asarray(self._image.convert("L"), np.float32)
 
     @cached_property
-    def _structures(self) -> tuple[_Structure, ...]:
-        return tuple(_Structure(plane) for plane in _smaller(self._image))
+    def _half(self) -> _Structure:
+        return _Structure(_smaller(self._image)[0])
+
+    @cached_property
+    def _seen(self) -> tuple[_Structure, ...]:
+        full, *smaller = _seen(self._image)
+        return (
+            _Structure(full, _SEEN_CONSTANT, _SEEN_STEP),
+            *(_Structure(plane, _SEEN_CONSTANT) for plane in smaller),
+        )
 
     @cached_property
     def _coarse(self) -> _Structure:
@@ -96,11 +109,14 @@ class Reference:
 
     def error(self, candidate: Image.Image) -> float:
         """How far ``candidate`` is off, to rank encodes of this picture in different sizes: less is nearer."""
-        grown = self._grown(candidate)
-        half, quarter = (mine.unlike(other) for mine, other in zip(self._structures, _smaller(grown), strict=True))
-        worst = _fourth_norm(half)
-        off = math.sqrt(float(np.mean((self._luma - np.asarray(grown, np.float32)) ** 2)))
-        return _UNLIKE_QUARTER * float(quarter.mean()) + _UNLIKE_HALF * worst + _OFF * off
+        if candidate.size != self._image.size:
+            candidate = candidate.convert("RGB").resize(self._image.size, Image.Resampling.BICUBIC)
+        error = 0.0
+        weights = zip(_MEAN_UNLIKE, _WORST_UNLIKE, strict=True)
+        for mine, other, (of_mean, of_worst) in zip(self._seen, _seen(candidate), weights, strict=True):
+            unlike = mine.unlike(other)
+            error += of_mean * float(unlike.mean()) + of_worst * _fourth_norm(unlike)
+        return error
 
     def _grown(self, candidate: Image.Image) -> Image.Image:
         """In luma, at the reference's size."""
@@ -126,7 +142,7 @@ class Reference:
         Gradients tell too little of lettering in few colours, which has every stroke and none of its soft edges.
         """
         grown = self._grown(candidate)
-        worst = self._structures[0].unlike(_smaller(grown)[0])
+        worst = self._half.unlike(_smaller(grown)[0])
         if candidate.size != self._image.size:
             candidate = candidate.resize(self._image.size, Image.Resampling.BICUBIC)
         colour = np.hypot(*(self._places - _chroma(candidate)))
@@ -166,16 +182,44 @@ def _fourth_norm(plane: _Plane) -> float:
     return math.sqrt(math.sqrt(float(np.mean(plane**4))))
 
 
-def _around(plane: _Plane) -> _Plane:
-    """Each pixel's weighted mean with those around it, at the edge with what is there again."""
+def _around(plane: _Plane, step: int = 1) -> _Plane:
+    """The weighted mean of each pixel, or one of every ``step`` each way, with those around it; at the edge with what
+    is there again."""
     padded = np.pad(plane, len(_WINDOW) // 2, mode="edge")
     height, width = plane.shape
-    down, around = np.zeros((height, padded.shape[1]), np.float32), np.zeros_like(plane)
+    down = np.zeros((-(-height // step), padded.shape[1]), np.float32)
+    around = np.zeros((len(down), -(-width // step)), np.float32)
     for at, share in enumerate(_WINDOW):
-        down += padded[at : at + height] * share
+        down += padded[at : at + height : step] * share
     for at, share in enumerate(_WINDOW):
-        around += down[:, at : at + width] * share
+        around += down[:, at : at + width : step] * share
     return around
+
+
+def _seen(image: Image.Image) -> Iterator[_Plane]:
+    """Luma as SSIMULACRA2 sees it, at full size and at halves of it: the cube root of the light that there is."""
+    levels = np.asarray(image.convert("RGB"))
+    light = sum(share[levels[..., band]] for band, share in enumerate(_light_shares()))
+    for scale in range(len(_WORST_UNLIKE)):
+        if scale:
+            light = _halved(light)
+        yield np.cbrt(light + _SEEN_BIAS)
+
+
+@lru_cache(maxsize=1)
+def _light_shares() -> _Plane:
+    """Of each level (0..255) of red, green and blue: how much it adds to light (IEC 61966-2-1, weighted as in XYB)."""
+    levels = np.arange(256) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return np.outer(_LIGHT, linear).astype(np.float32)
+
+
+def _halved(plane: _Plane) -> _Plane:
+    """Means of two by two; at an odd edge, of what there is."""
+    height, width = plane.shape
+    even = np.pad(plane, ((0, height % 2), (0, width % 2)), mode="edge")
+    halved: _Plane = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) * np.float32(0.25)
+    return halved
 
 
 def _chroma(image: Image.Image) -> _Plane:
