@@ -111,7 +111,8 @@ def _forecasts(clip: Path) -> list[Forecast]:
         attachment = Attachment(0, clip.name, clip.stat().st_size, path=clip)
         mezzanine = decode_mezzanine(attachment, looked.info, rules, max(_LIMITS_BYTES), workspace)
         probe = probe_measured(mezzanine, workspace)
-        hard = Hardness(mezzanine.probe.rate_kbps, max(mezzanine.probe.size_px), max(mezzanine.display_px))
+        small = mezzanine.probe
+        hard = Hardness(small.rate_kbps, max(small.size_px), max(mezzanine.display_px), small.qp)
         hard = fitted(hard, [probe] if probe else [])
         for limit_bytes in _LIMITS_BYTES:
             kbps = min(limit_bytes * 8 / 1000 / mezzanine.picture_s, rules.max_rate_kbps)

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsprep import prepare
+from mmsprep import inspect, prepare
+from mmsprep.model import Attachment
 from mmsprep.profile import Profile, load_profile
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video import search, vmaf
 from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, first_pass, is_first_pass
-from mmsprep.transcode.video.mezzanine import Mezzanine, mezzanine_of_pictures
+from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
 
 _FPS = 25
 _MS = 1000 // _FPS
@@ -66,6 +67,24 @@ def test_few_frames_and_what_is_left_out_of_them_get_a_first_pass_of_their_own(
     for every, seconds in ((1, mezzanine.picture_s), (2, mezzanine.picture_s), (1, 0.5)):
         settings = ClipSettings(profile.video, None, (192, 108), every, seconds)
         assert not is_first_pass(mezzanine, settings, 32)
+
+
+def test_the_finer_probe_of_a_short_clip_is_a_first_pass_where_its_quantiser_is_near(
+    profile: Profile, workspace: Workspace, make: Callable[[str, str], bytes]
+) -> None:
+    """A short clip of many bits had a first pass of its own, an eighth of all that it took."""
+    drawn = "-f lavfi -i mandelbrot=size=384x216:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
+    data = make(f"{drawn} -t 2.4 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
+    clip = workspace.put(data, ".mp4")
+    (found,) = inspect([clip])
+    assert profile.video and found.info
+    attachment = Attachment(0, clip.name, len(data), path=clip)
+    mezzanine = decode_mezzanine(attachment, found.info, profile.video, 60_000, workspace)
+    assert mezzanine.frame_count == 60
+    settings = ClipSettings(profile.video, None, (384, 216), 1, mezzanine.picture_s)
+    assert [is_first_pass(mezzanine, settings, qp) for qp in (18, 22, 34, 38)] == [False, True, True, False]
+    made = encode(mezzanine, None, settings, (150.0, PSY_RD), mezzanine.probe.log, workspace)
+    assert len(made.data) * 8 / 1000 / mezzanine.picture_s == pytest.approx(152, rel=0.05)
 
 
 @pytest.mark.parametrize(("every", "late"), [(1, {0}), (2, {0, 1}), (3, {-1, 0, 1})])

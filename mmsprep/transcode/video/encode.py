@@ -25,11 +25,14 @@ from mmsprep.transcode.sound.recording import encoder_options
 from mmsprep.transcode.video.mezzanine import (
     AQ_STRENGTH,
     CHROMA,
+    FEW_FRAMES,
+    FEWEST_FRAMES,
     KEY_FRAME_S,
     QCOMP,
     Mezzanine,
     even,
 )
+from mmsprep.transcode.video.model import PROBE_QP
 from mmsprep.transcode.video.pictures import scaled
 
 _THREADS = 2
@@ -43,15 +46,16 @@ _MPEG4_LEVEL_CODES = {"0": 8, "0b": 9}
 """ISO/IEC 14496-2, table G.1: the levels of the Simple profile whose code is not their number."""
 _ABOVE_BLOCKS_QP = 2.5
 """How much higher the quantiser that x264's log has of a frame is than the mean of its blocks."""
-_PROBE_FRAMES, _PROBE_QP = 150, 26.4
-"""The fewest frames and the finest quantiser of an encode that goes on from the probe."""
+_FINER_QP, _COARSER_QP = 5.6, 8.0
+"""By how much the quantiser of an encode that goes on from the probe may be finer than the probe's; and coarser, where
+frames are few."""
 _LOG, _TREE = "-0.log", "-0.log.mbtree"
 """How the names of x264's logs go on: of frames, of blocks."""
 _ENCODERS = {"h264": "libx264", "mpeg4": "mpeg4", "h263": "h263"}
-_PRESETS = ((10e6, ("slow", 3, 2)), (20e6, ("slow", 3, 1)), (float("inf"), ("medium", 2, 1)))
-_EFFORT = 8
+_PRESETS = ((10e6, ("slow", 3, 2)), (float("inf"), ("medium", 2, 1)))
+_EFFORT, _EFFORT_OF_PLENTY, _PLENTY_BITS = 8, 7, 0.08
 """Up to so many pixels in all frames: where x264's settings begin, frames that it looks back to, how often it weighs
-coefficients; how carefully it weighs what a block costs."""
+coefficients; how carefully it weighs what a block costs, also where a short clip has so many bits a pixel."""
 _SPARED = "chroma-me=0:deblock=-1,-1"
 """What x264 does without: colours where it looks for motion, a step of smoothing between blocks."""
 PSY_RD = 0.5
@@ -112,12 +116,17 @@ def is_first_pass(mezzanine: Mezzanine, settings: ClipSettings, qp: float) -> bo
 
     x264 scales what a log says of few pixels to more of them. It must be of the very frames, and not of a much coarser
     quantiser: what was skipped tells nothing. Then it is as good as a first pass at the size and rate (0.1 VMAF better,
-    mean of ten clips); where the quantiser is finer, or of a few seconds alone, up to 8 worse.
+    mean of ten clips); where the quantiser is finer, up to 8 worse. The finer probe of a short clip is within 0.3 of it
+    (four clips), and up to 1.1 worse where the quantiser is far coarser.
     """
     rules = settings.rules
     same = settings.every == 1 and settings.duration_s == mezzanine.picture_s and not rules.fixed_sizes
     baseline = rules.codec == "h264" and (rules.codec_profile or "baseline") == "baseline"
-    return same and baseline and mezzanine.frame_count >= _PROBE_FRAMES and qp >= _PROBE_QP
+    coarser_qp = qp - mezzanine.probe.qp
+    tells = mezzanine.frame_count >= FEW_FRAMES or (
+        mezzanine.frame_count >= FEWEST_FRAMES and mezzanine.probe.qp < PROBE_QP and coarser_qp <= _COARSER_QP
+    )
+    return same and baseline and tells and coarser_qp >= -_FINER_QP
 
 
 def encode_sound(samples: Levels, rate_hz: int, rung: AudioStep, workspace: Workspace) -> Path:
@@ -279,17 +288,22 @@ def _h264_options(settings: ClipSettings, fps: float, rate_kbps: float) -> dict[
     as good as an untuned "slow" is, in two thirds of its time. Of what "slow" does, ``subme`` 8 is what pays: with it
     and two reference frames "medium" is 0.25 VMAF behind "slow" on four small clips, in half the time, and on three
     large ones 0.8 ahead of "medium" and 0.9 of "fast", in a tenth and a fifth more. The smallest, where "slow"
-    takes half a second more, get it with three reference frames; between, ``trellis`` for the blocks that are chosen
-    alone is 0.2 behind in a third less time. A step less of smoothing between blocks is 0.2 VMAF better (NEG 0.15); a
-    search for motion that does not look at colours takes a tenth to a sixth less, for 0.1 dB of the colours.
+    takes half a second more, get it with three reference frames. A few seconds of many pixels have bits enough that
+    ``subme`` 7 is 0.3 behind (0.6 at most, four clips), in a fifth less time; of few bits it is up to 0.8. A step less
+    of smoothing between blocks is 0.2 VMAF better (NEG 0.15); a search for motion that does not look at colours takes a
+    tenth to a sixth less, for 0.1 dB of the colours.
     """
     rules, (width_px, height_px) = settings.rules, settings.frame_px
-    pixels = width_px * height_px * fps * settings.duration_s
+    pixels_a_second = width_px * height_px * fps
+    pixels = pixels_a_second * settings.duration_s
     preset, frames, trellis = next(preset for most, preset in _PRESETS if pixels <= most)
+    plenty = (
+        fps * settings.duration_s * settings.every < FEW_FRAMES and rate_kbps * 1000 / pixels_a_second >= _PLENTY_BITS
+    )
     profile, highest = rules.codec_profile or "baseline", rules.codec_level or "3.0"
     return {
         "preset": preset,
-        "subq": _EFFORT,
+        "subq": _EFFORT_OF_PLENTY if plenty and preset == "medium" else _EFFORT,
         "refs": frames,
         "trellis": trellis,
         "profile:v": profile,

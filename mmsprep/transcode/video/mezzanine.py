@@ -24,7 +24,14 @@ from mmsprep.profile import VideoRules
 from mmsprep.seeing.contrast import frames_contrast, frames_of
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.video.model import PROBE_CRF, PROBE_LONG_PX
+from mmsprep.transcode.video.model import (
+    FINE_PROBE_CRF,
+    FINE_PROBE_LONG_PX,
+    FINE_PROBE_QP,
+    PROBE_CRF,
+    PROBE_LONG_PX,
+    PROBE_QP,
+)
 from mmsprep.transcode.video.pictures import (
     Look,
     matrix_of,
@@ -54,6 +61,9 @@ REFERENCE_FRAMES = 3
 _FIRST_REFERENCE = 3 / 8
 KEY_FRAME_S = 10
 """Seconds between two at most."""
+FEWEST_FRAMES, FEW_FRAMES, _FINELY_BITS = 50, 150, 0.05
+"""A clip of fewer frames than the second, for which so many bits a pixel are there, is probed finely, as a coarse log
+of so few is no first pass; of fewer than the first no log of a probe is."""
 _LOOK_AHEAD = 40
 """Frames; x264's own for "medium"."""
 _THREADS = 2
@@ -66,8 +76,8 @@ to 4.
 """
 _MOST_PLAIN_BYTES = 400_000_000
 """Of a mezzanine without compression."""
-_UNKNOWN_PERIOD = 96
-"""Frames from one reference to the next, where nobody knows how many there are."""
+_UNKNOWN_PERIOD, _LEAST_PERIOD = 96, 12
+"""Frames from one reference to the next: where nobody knows how many there are; at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +99,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The clip, small and at a fixed quantiser: where it lies, x264's log of it, its rate, width and height."""
+    """The clip, small and at a fixed quality: where it lies, x264's log of it, its rate, width and height, the mean
+    quantiser that it counts as."""
 
     path: Path
     log: Path
     rate_kbps: float
     size_px: tuple[int, int]
+    qp: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +158,8 @@ class _Made:
     size_px: tuple[int, int]
     display_px: tuple[int, int]
     probe_px: tuple[int, int]
+    probe_crf: float
+    probe_qp: float
     sampling: Sampling
     by_zimg: bool
 
@@ -173,7 +187,8 @@ def decode_mezzanine(
     fps = _frame_rate(info.frame_rate_fps, min(rules.max_fps, _MOST_FPS))
     shown_px = info.width_px or 320, info.height_px or 240
     size_px = allowed_px(*shown_px, rules)
-    made = _made(size_px, within(*shown_px, DISPLAY_LONG_PX), round(min(declared_s, longest_s) * fps), workspace)
+    frames = round(min(declared_s, longest_s) * fps)
+    made = _made(size_px, within(*shown_px, DISPLAY_LONG_PX), frames, workspace, limit_bytes)
     look = Look(info, matrix_of(size_px), tables_of(info, workspace), background, made.by_zimg)
     decode = partial(_decode, attachment, look, longest_s=longest_s, fps=fps, workspace=workspace)
     try:
@@ -226,10 +241,17 @@ def _decode(
         return ffmpeg.run(workspace, graph.merge_outputs(*outputs))
 
 
-def _made(size_px: tuple[int, int], display_px: tuple[int, int], frames: int, workspace: Workspace) -> _Made:
-    """Places, sizes and references for a clip of ``frames`` frames; 0 where nobody knows how many there are."""
-    period = 6 * math.ceil(max(1, frames) / _REFERENCE_GROUPS / 6) if frames else _UNKNOWN_PERIOD
+def _made(
+    size_px: tuple[int, int], display_px: tuple[int, int], frames: int, workspace: Workspace, limit_bytes: int = 0
+) -> _Made:
+    """Places, sizes and references for a clip of ``frames`` frames; 0 where nobody knows how many there are.
+
+    ``limit_bytes`` is what it may weigh at most; 0 where that is not known.
+    """
+    period = max(_LEAST_PERIOD, 6 * math.ceil(frames / _REFERENCE_GROUPS / 6)) if frames else _UNKNOWN_PERIOD
     first = math.floor(period * _FIRST_REFERENCE / 6) * 6 if frames else 0
+    many_bits = limit_bytes * 8 >= _FINELY_BITS * frames * math.prod(size_px)
+    finely = FEWEST_FRAMES <= frames < FEW_FRAMES and many_bits
     plain = frames and frames * size_px[0] * size_px[1] * 3 // 2 <= _MOST_PLAIN_BYTES
     return _Made(
         picture=workspace.new_path(".y4m" if plain else ".nut"),
@@ -240,7 +262,9 @@ def _made(size_px: tuple[int, int], display_px: tuple[int, int], frames: int, wo
         frames=workspace.new_path(".rgb"),
         size_px=size_px,
         display_px=display_px,
-        probe_px=within(*size_px, PROBE_LONG_PX),
+        probe_px=within(*size_px, FINE_PROBE_LONG_PX if finely else PROBE_LONG_PX),
+        probe_crf=FINE_PROBE_CRF if finely else PROBE_CRF,
+        probe_qp=FINE_PROBE_QP if finely else PROBE_QP,
         sampling=Sampling(first, period),
         by_zimg="zscale" in ffmpeg.filters(workspace.settings),
     )
@@ -273,7 +297,7 @@ def _probing(made: _Made, fps: float) -> dict[str, Any]:
         "c:v": "libx264",
         "preset": "veryfast",
         "profile:v": "baseline",
-        "crf": PROBE_CRF,
+        "crf": made.probe_crf,
         "rc-lookahead": _LOOK_AHEAD,
         "aq-strength": AQ_STRENGTH,
         "qcomp": QCOMP,
@@ -295,7 +319,7 @@ def _mezzanine(
         demuxer=made.demuxer,
         references=made.references,
         sampling=made.sampling,
-        probe=Probe(made.probe, made.log, rate_kbps, made.probe_px),
+        probe=Probe(made.probe, made.log, rate_kbps, made.probe_px, made.probe_qp),
         width_px=made.size_px[0],
         height_px=made.size_px[1],
         display_px=made.display_px,

@@ -24,6 +24,9 @@ PROBE_LONG_PX = 256
 PROBE_CRF = 29.5
 PROBE_QP = 32.0
 """The mean quantiser that the probe, x264 at ``PROBE_CRF``, counts as."""
+FINE_PROBE_LONG_PX, FINE_PROBE_CRF = 384, 24.0
+FINE_PROBE_QP = PROBE_QP - (PROBE_CRF - FINE_PROBE_CRF)
+"""The same of the probe of a short clip, which has more bits for each pixel."""
 _QP_ABOVE_CRF = 4.0
 """How much higher the mean quantiser of a finished encode is than its CRF."""
 _QP_AN_OCTAVE_OF_RATE = 5.8
@@ -77,13 +80,15 @@ Rates in this module are Baseline's: a profile's own rate divided by this.
 class Hardness:
     """How much a clip costs and how well its looks survive.
 
-    ``probe_kbps`` is the rate of the probe: ``probe_long_px`` wide, x264 at ``PROBE_CRF``. The rest is the clip's own:
-    ``offset`` and ``width_gain`` (an octave) on the logit of VMAF, ``qp_error`` how much higher the quantiser is.
+    ``probe_kbps`` is the rate of the probe: ``probe_long_px`` wide, at a mean quantiser of ``probe_qp``. The rest is
+    the clip's own: ``offset`` and ``width_gain`` (an octave) on the logit of VMAF, ``qp_error`` how much higher the
+    quantiser is.
     """
 
     probe_kbps: float
     probe_long_px: int
     display_long_px: int
+    probe_qp: float = PROBE_QP
     offset: float = 0.0
     width_gain: float = 0.0
     qp_error: float = 0.0
@@ -100,7 +105,7 @@ class Measured:
 
 def quantiser(hard: Hardness, long_px: float, every: int, rate_kbps: float) -> float:
     """The mean quantiser (H.264's scale) that ``rate_kbps`` of H.264 leads to, every n-th frame kept."""
-    qp = PROBE_QP + hard.qp_error
+    qp = hard.probe_qp + hard.qp_error
     qp += _QP_AN_OCTAVE_OF_RATE * math.log2(hard.probe_kbps / max(rate_kbps, 0.1))
     qp += QP_AN_OCTAVE_OF_WIDTH * math.log2(long_px / hard.probe_long_px)
     return qp + _QP_FOR_EACH_FRAME_LEFT_OUT * (every - 1)

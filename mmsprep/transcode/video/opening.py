@@ -98,5 +98,5 @@ def _sound_of(
 def _hardness(mezzanine: Mezzanine, probe: Measured | None) -> Hardness:
     """What the clip costs at a fixed quantiser and a small size, and what that looks like."""
     made = mezzanine.probe
-    hard = Hardness(made.rate_kbps, max(made.size_px), max(mezzanine.display_px))
+    hard = Hardness(made.rate_kbps, max(made.size_px), max(mezzanine.display_px), made.qp)
     return fitted(hard, [probe]) if probe else hard

@@ -21,7 +21,6 @@ from mmsprep.transcode.video.encode import ClipSettings, Encoded
 from mmsprep.transcode.video.mezzanine import Mezzanine, even
 from mmsprep.transcode.video.model import (
     PROBE_LONG_PX,
-    PROBE_QP,
     QP_AN_OCTAVE_OF_WIDTH,
     Hardness,
     Measured,
@@ -244,7 +243,7 @@ def probe_measured(mezzanine: Mezzanine, workspace: Workspace) -> Measured | Non
         return None
     probe = mezzanine.probe
     seen = vmaf.vmaf_of(probe.path, "h264", mezzanine, 1, probe.size_px, workspace, hasty=True)
-    return Measured(max(probe.size_px), PROBE_QP, seen.frames)
+    return Measured(max(probe.size_px), probe.qp, seen.frames)
 
 
 def _cost(rules: VideoRules) -> float:
