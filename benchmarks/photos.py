@@ -17,7 +17,9 @@ from mmsprep import inspect
 from mmsprep.model import Attachment, Kind
 from mmsprep.profile import load_profile
 from mmsprep.settings import load_settings
+from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image.readable import readable
 from mmsprep.transcode.image.viewing import is_graphic
 
 SAMPLES = Path(__file__).parent.parent / "sample_media"
@@ -47,7 +49,8 @@ def load_photos(folder: Path) -> dict[str, Image.Image]:
     for path, found in zip(paths, inspect(paths), strict=True):
         assert found.info
         attachment = Attachment(0, path.name, path.stat().st_size, path=path)
-        image = pixels.decode(attachment, found.info, rules, settings).image.convert("RGB")
+        with Workspace(settings) as workspace, readable(attachment, found.info, workspace) as (ready, known):
+            image = pixels.decode(ready, known, rules, settings).image.convert("RGB")
         look = bytes(value // 32 for value in image.resize((8, 8)).convert("L").tobytes())
         if look not in seen:
             seen.add(look)

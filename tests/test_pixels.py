@@ -25,7 +25,9 @@ from mmsprep.model import Attachment, Kind, MediaInfo, Part
 from mmsprep.profile import ImageRules
 from mmsprep.settings import Settings
 from mmsprep.tools.vips import load_vips
+from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image import pixels
+from mmsprep.transcode.image.readable import readable
 
 RULES = ImageRules(max_long_px=1024, max_short_px=1024, tall_max_long_px=4096)
 SETTINGS = Settings()
@@ -39,8 +41,9 @@ def info_of(format_slug: str, data: bytes) -> MediaInfo:
 
 
 def decode(data: bytes, format_slug: str, rules: ImageRules = RULES, settings: Settings = SETTINGS) -> pixels.Picture:
-    attachment = Attachment(0, f"picture.{format_slug}", len(data), data=data)
-    return pixels.decode(attachment, info_of(format_slug, data), rules, settings)
+    attachment, info = Attachment(0, f"picture.{format_slug}", len(data), data=data), info_of(format_slug, data)
+    with Workspace(settings) as workspace, readable(attachment, info, workspace) as (ready, known):
+        return pixels.decode(ready, known, rules, settings)
 
 
 def saved(image: Image.Image, pillow_format: str, **options: Any) -> bytes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from mmsprep.errors import ToolError, ToolMissing, ToolTimeout
+from mmsprep.errors import ToolError, ToolMissing, ToolOverLimit, ToolTimeout
 from mmsprep.tools.process import ProcessGroup
 
 
@@ -20,6 +21,26 @@ def test_output_and_input_go_through_pipes() -> None:
     with ProcessGroup(20) as group:
         done = group.run(_python("import sys; print(sys.stdin.read()[::-1])"), stdin=b"abc")
     assert done.stdout.strip() == b"cba"
+
+
+def test_what_a_program_says_can_go_into_a_file_behind_what_is_there(tmp_path: Path) -> None:
+    with ProcessGroup(20) as processes, (tmp_path / "out").open("w+b") as file:
+        file.write(b"before ")
+        done = processes.run([sys.executable, "-c", "print('x' * 300_000, end='')"], into=file)
+        assert done.stdout == b""
+        assert file.tell() == 300_007
+        with pytest.raises(ToolOverLimit, match="MMSPREP_MAX_DECODED_BYTES"):
+            processes.run([sys.executable, "-c", "print('x' * 300_000)"], into=file, max_output_bytes=1_000)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is full")
+def test_a_file_that_takes_no_more_is_told_as_that() -> None:
+    with (
+        ProcessGroup(20) as processes,
+        Path("/dev/full").open("wb", buffering=0) as full,
+        pytest.raises(ToolError, match="No space left on device"),
+    ):
+        processes.run([sys.executable, "-c", "print('x' * 300_000)"], into=full)
 
 
 def test_a_failure_carries_the_status_and_the_last_words() -> None:

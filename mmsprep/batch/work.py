@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _PACKAGES = (
     "pillow",
-    "pillow-heif",
     "pillow-jxl-plugin",
     "pyvips-binary",
     "numpy",

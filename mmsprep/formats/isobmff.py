@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 
 from mmsprep.errors import Damaged
+from mmsprep.formats.boxes import MAX_BOXES, Walk, box_header, is_box_name, whole_body
 from mmsprep.formats.cicp import coding
 from mmsprep.formats.content import Content
 from mmsprep.formats.orientation import UPRIGHT, Orientation
 from mmsprep.model import ColourCoding
 
-_MAX_BOXES = 200_000
-_MAX_MOOV_BYTES = 64_000_000
 _ENCRYPTED_ENTRIES = (b"enca", b"encv", b"encs", b"enct", b"encm", b"drms", b"drmi", b"drmt", b"p608")
 _ENCODERS_NAME = re.compile(rb"Lavc[0-9][0-9.]+")
 _PICTURE_HANDLERS = ("vide", "pict")
@@ -97,9 +95,6 @@ class Movie:
         return self.brand in ("M4A ", "M4B ", "M4P ")
 
 
-_Box = tuple[bytes, memoryview]
-
-
 def read_movie(content: Content) -> Movie:
     """Read the boxes of ``content``.
 
@@ -112,11 +107,11 @@ def read_movie(content: Content) -> Movie:
     moov_at = mdat_at = None
     fragmented = False
     missing = trailing = position = 0
-    for _ in range(_MAX_BOXES):
+    for _ in range(MAX_BOXES):
         if position >= content.size_bytes:
             break
         name, header_length, size = box_header(content, position)
-        if size < header_length or not _is_box_name(name):
+        if size < header_length or not is_box_name(name):
             trailing = content.size_bytes - position
             break
         match name:
@@ -124,18 +119,18 @@ def read_movie(content: Content) -> Movie:
                 brand, compatible = _brands(content.read(position + header_length, min(size, 4096) - header_length))
             case b"moov" if moov_at is None:
                 moov_at = position
-                moov = _whole(content, position + header_length, size - header_length)
+                moov = whole_body(content, position + header_length, size - header_length)
             case b"meta" if meta is None:
-                meta = _whole(content, position + header_length, size - header_length)
+                meta = whole_body(content, position + header_length, size - header_length)
             case b"mdat" if mdat_at is None:
                 mdat_at = position
             case b"moof" | b"styp" | b"sidx" | b"emsg" | b"prft":
                 fragmented = True
         position += size
     else:
-        raise Damaged(content.name, f"consists of more than {_MAX_BOXES:,} boxes; it is damaged or made to harm")
+        raise Damaged(content.name, f"consists of more than {MAX_BOXES:,} boxes; it is damaged or made to harm")
     missing = max(0, position - content.size_bytes)
-    walk = _Walk(content.name)
+    walk = Walk(content.name)
     tracks, metadata, protected, outside = _read_moov(moov, walk) if moov is not None else ((), (), False, "")
     return Movie(
         brand=brand,
@@ -159,85 +154,13 @@ def read_movie(content: Content) -> Movie:
     )
 
 
-def box_header(content: Content, position: int) -> tuple[bytes, int, int]:
-    """Name, length of the header and of the whole box at ``position``; size 0 means: to the end of the file."""
-    header = content.read(position, 16)
-    if len(header) < 8:
-        return b"", 8, 0
-    size, name = struct.unpack(">I4s", header[:8])
-    if size == 1 and len(header) == 16:
-        return name, 16, struct.unpack(">Q", header[8:])[0]
-    if size == 0:
-        return name, 8, content.size_bytes - position
-    return name, 8, size
-
-
-def _is_box_name(name: bytes) -> bool:
-    return len(name) == 4 and all(byte == 0xA9 or 32 <= byte < 127 for byte in name)
-
-
-def _whole(content: Content, offset: int, length: int) -> memoryview:
-    if length > _MAX_MOOV_BYTES:
-        raise Damaged(content.name, f"has an index of {length:,} bytes; it is damaged or made to harm")
-    return memoryview(content.read(offset, length))
-
-
 def _brands(data: bytes) -> tuple[str, tuple[str, ...]]:
     names = [data[start : start + 4].decode("latin-1") for start in range(0, len(data) - 3, 4)]
     # The short form of HEIF says its codec where others have a version (ISO/IEC 23008-12:2025, MinimizedImageBox).
     return (names[0] if names else "", tuple(names[1:] if names[:1] == ["mif3"] else names[2:]))
 
 
-class _Walk:
-    """A walk through the boxes in a file, which looks at no more of them than any honest file has."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._left = _MAX_BOXES
-
-    def children(self, box: memoryview) -> Iterator[_Box]:
-        """The boxes inside a box.
-
-        Raises:
-            Damaged: it was too many.
-        """
-        self._count()
-        for one in _children(box):
-            self._count()
-            yield one
-
-    def child(self, box: memoryview, *path: bytes) -> memoryview:
-        """The first box at ``path``; an empty one where there is none.
-
-        Raises:
-            Damaged: it was too many.
-        """
-        for name in path:
-            box = next((body for found, body in self.children(box) if found == name), memoryview(b""))
-        return box
-
-    def _count(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise Damaged(self._name, f"consists of more than {_MAX_BOXES:,} boxes; it is damaged or made to harm")
-
-
-def _children(box: memoryview) -> Iterator[_Box]:
-    """The boxes inside a box; ends quietly where they stop making sense."""
-    position = 0
-    while position + 8 <= len(box):
-        size, name = struct.unpack(">I4s", box[position : position + 8])
-        header_length = 8
-        if size == 1 and position + 16 <= len(box):
-            size, header_length = struct.unpack(">Q", box[position + 8 : position + 16])[0], 16
-        size = size or len(box) - position
-        if size < header_length:
-            return
-        yield name, box[position + header_length : position + size]
-        position += size
-
-
-def _read_moov(moov: memoryview, walk: _Walk) -> tuple[tuple[Track, ...], tuple[str, ...], bool, str]:
+def _read_moov(moov: memoryview, walk: Walk) -> tuple[tuple[Track, ...], tuple[str, ...], bool, str]:
     tracks: list[Track] = []
     metadata: list[str] = []
     protected, outside = False, ""
@@ -277,7 +200,7 @@ def _tags(box: memoryview) -> list[str]:
     return found
 
 
-def _read_track(trak: memoryview, walk: _Walk) -> Track:
+def _read_track(trak: memoryview, walk: Walk) -> Track:
     tkhd, media = walk.child(trak, b"tkhd"), walk.child(trak, b"mdia")
     number_at = 20 if len(tkhd) and tkhd[0] else 12
     handler = bytes(walk.child(media, b"hdlr")[8:12]).decode("latin-1")
@@ -310,7 +233,7 @@ def _orientation(tkhd: memoryview) -> Orientation:
     return Orientation.by_matrix(a, b, c, d)
 
 
-def _outside_reference(dref: memoryview, walk: _Walk) -> str:
+def _outside_reference(dref: memoryview, walk: Walk) -> str:
     """The first data reference that is not "in this file" (flag 1) and names a place."""
     for name, body in walk.children(dref[8:]):
         self_contained = len(body) >= 4 and body[3] & 1
@@ -319,7 +242,7 @@ def _outside_reference(dref: memoryview, walk: _Walk) -> str:
     return ""
 
 
-def _item_types(meta: memoryview, walk: _Walk) -> tuple[str, ...]:
+def _item_types(meta: memoryview, walk: Walk) -> tuple[str, ...]:
     """The types of a HEIF file's items (``hvc1``, ``av01``, ``grid``, ``Exif``, ...)."""
     iinf = walk.child(meta[4:], b"iinf")
     entries = walk.children(iinf[6 if len(iinf) and not iinf[0] else 8 :])
@@ -330,29 +253,29 @@ def _item_types(meta: memoryview, walk: _Walk) -> tuple[str, ...]:
     )
 
 
-def _item_properties(meta: memoryview, walk: _Walk) -> memoryview:
+def _item_properties(meta: memoryview, walk: Walk) -> memoryview:
     return walk.child(meta[4:], b"iprp", b"ipco")
 
 
-def _item_coding(meta: memoryview, walk: _Walk) -> ColourCoding | None:
+def _item_coding(meta: memoryview, walk: Walk) -> ColourCoding | None:
     """How a HEIF file's pictures are coded (ISO/IEC 23008-12, 6.5.5)."""
     return _coding(_item_properties(meta, walk), walk)
 
 
-def _item_bits(meta: memoryview, walk: _Walk) -> int:
+def _item_bits(meta: memoryview, walk: Walk) -> int:
     """The most bits that a channel of a HEIF file's pictures has (ISO/IEC 23008-12, 6.5.6)."""
     properties = walk.children(_item_properties(meta, walk))
     return max((max(body[5:], default=0) for name, body in properties if name == b"pixi"), default=0)
 
 
-def _item_px(meta: memoryview, walk: _Walk) -> tuple[int, int]:
+def _item_px(meta: memoryview, walk: Walk) -> tuple[int, int]:
     """Width and height of the largest of a HEIF file's pictures (ISO/IEC 23008-12, 6.5.3)."""
     properties = walk.children(_item_properties(meta, walk))
     sizes = (struct.unpack(">II", body[4:12]) for name, body in properties if name == b"ispe" and len(body) >= 12)
     return max(sizes, key=lambda px: px[0] * px[1], default=(0, 0))
 
 
-def _coding(properties: memoryview, walk: _Walk) -> ColourCoding | None:
+def _coding(properties: memoryview, walk: Walk) -> ColourCoding | None:
     """The first code points among boxes, and the brightest light that they tell of."""
     peak_nits = 0.0
     found: tuple[int, int] | None = None

@@ -7,8 +7,8 @@ ISO/IEC 18181-1, clauses on SizeHeader and ImageMetadata; ISO/IEC 18181-2 for th
 from __future__ import annotations
 
 from mmsprep.errors import Damaged
+from mmsprep.formats.boxes import box_header
 from mmsprep.formats.content import Content
-from mmsprep.formats.isobmff import box_header
 from mmsprep.formats.registry import Format, described, register
 from mmsprep.model import Kind, MediaInfo
 

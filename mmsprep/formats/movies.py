@@ -195,7 +195,6 @@ register(
         content_type="image/heic",
         extension="heic",
         also_named="heif hif",
-        decoder="pillow_heif.as_plugin:HeifImageFile",
     )
 )
 register(

@@ -10,7 +10,6 @@ import struct
 import zlib
 from dataclasses import replace
 from io import BytesIO
-from typing import Any
 
 from PIL import Image
 from PIL.ExifTags import IFD, Base
@@ -28,7 +27,7 @@ FOREIGN_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, AttributeError, ArithmeticError),
     *(RuntimeError, MemoryError, AssertionError, struct.error, zlib.error),
 )
-"""What Pillow, its plugins and pillow-heif raise on damaged input."""
+"""What Pillow and its plugins raise on damaged input."""
 
 _UNSUPPORTED = ("Unsupported", "Unimplemented", "unknown pixel mode", "unknown PCX mode")
 """How Pillow's complaints begin about sound headers that ask for more than it can do."""
@@ -205,34 +204,28 @@ def _has_more(image: Image.Image) -> bool:
 
 
 def _heic(content: Content) -> MediaInfo:
-    """libheif turns the picture by its own boxes; its EXIF orientation must not turn it again."""
-    import pillow_heif
+    """A HEIF turns by its own properties; its EXIF orientation must not turn it again."""
+    from mmsprep.formats.heif.facts import read_picture_facts
 
-    try:
-        heif = pillow_heif.open_heif(content.rewound(), convert_hdr_to_8bit=False)
-        main = heif[heif.primary_index]
-        about: dict[str, Any] = main.info
-        exif = about.get("exif") or b""
-        metadata = ["exif", *_read_exif(exif)[1]] if exif else []
-        metadata += [name for name, key in (("xmp", "xmp"), ("thumbnail", "thumbnails")) if about.get(key)]
-        count, movie = len(heif), content.once(read_movie)
-        several = (f"holds {count} pictures; the main one is sent",) if count > 1 else ()
-        if movie.has_track("vide"):
-            several = (*several, "holds a sequence of pictures beside it, which is left out")
-        return _info(
-            content,
-            "heic",
-            main.size,
-            colour=_MODES.get(main.mode, ("rgb", 8))[0],
-            bit_depth=int(about.get("bit_depth", 8)),
-            has_alpha=main.has_alpha,
-            icc_profile=about.get("icc_profile") or b"",
-            coding=movie.coding,
-            metadata=tuple(dict.fromkeys(metadata)),
-            notes=several,
-        )
-    except FOREIGN_ERRORS as error:
-        raise _damaged(content, "heic", error) from error
+    found = read_picture_facts(content)
+    metadata = ["exif", *_read_exif(found.exif)[1]] if found.exif else []
+    metadata += [name for name, there in (("xmp", found.has_xmp), ("thumbnail", found.has_thumbnail)) if there]
+    movie = content.once(read_movie)
+    several = (f"holds {found.picture_count} pictures; the main one is sent",) if found.picture_count > 1 else ()
+    if movie.has_track("vide"):
+        several = (*several, "holds a sequence of pictures beside it, which is left out")
+    return _info(
+        content,
+        "heic",
+        (found.width_px, found.height_px),
+        colour="grey" if found.grey else "rgb",
+        bit_depth=found.bit_depth,
+        has_alpha=found.has_alpha,
+        icc_profile=found.icc_profile,
+        coding=movie.coding,
+        metadata=tuple(dict.fromkeys(metadata)),
+        notes=several,
+    )
 
 
 def is_raw_tiff(attachment: Attachment) -> bool:
@@ -310,7 +303,7 @@ def _profile_name(icc_profile: bytes) -> str | None:
 
 def _damaged(content: Content, format_slug: str, error: BaseException) -> Damaged | TypeNotAllowed | OverInputLimit:
     title = FORMATS[format_slug].title
-    if format_slug in ("avif", "heic"):
+    if format_slug == "avif":
         width_px, height_px = content.once(read_movie).largest_px
         if width_px * height_px > _MOST_PIXELS:
             return OverInputLimit(

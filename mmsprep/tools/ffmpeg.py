@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import ffmpeg as graph
 
@@ -283,8 +283,8 @@ def _up_to_the_end(
     return safe_input(path, format_slug, **options), cut
 
 
-def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Completed:
-    """Run the ffmpeg-python ``output`` node to its end.
+def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None, into: IO[bytes] | None = None) -> Completed:
+    """Run the ffmpeg-python ``output`` node to its end; ``into`` is a file that its standard output goes to.
 
     It may read its inputs and write into the workspace, nothing else, as far as the system can see to that. Inputs are
     opened here; on Linux it is handed what is open, so that nothing can be put in their place.
@@ -322,6 +322,7 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None) -> Com
                 max_output_bytes=settings.max_decoded_bytes,
                 watch=workspace.check_disk,
                 hear=ear,
+                into=into,
             )
         except ToolError as error:
             raise _meaning(type(error)(_by_name(str(error), handed)), settings, arguments) from error

@@ -145,13 +145,14 @@ class ProcessGroup:
         max_output_bytes: int = _MAX_OUTPUT_BYTES,
         watch: Callable[[], None] | None = None,
         hear: Callable[[bytes], bytes] | None = None,
+        into: IO[bytes] | None = None,
     ) -> Completed:
         """Run ``argv`` to its end.
 
         ``watch`` is called now and then while it runs; what it raises ends the child. ``descriptors`` stay open in it,
         under their numbers. ``hear`` is given what the child says on standard error, piece by piece and at the end
-        nothing, from another thread, and gives back what of it is a complaint. Where memory runs out beside others, it
-        is run once more by itself.
+        nothing, from another thread, and gives back what of it is a complaint. ``into`` is a file that its standard
+        output goes to, in place of memory. Where memory runs out beside others, it is run once more by itself.
 
         Raises:
             ToolMissing: there is no such program.
@@ -159,9 +160,9 @@ class ProcessGroup:
             ToolOverLimit: it needed more than ``cage`` or ``max_output_bytes`` allow.
             ToolError: it ended with another status than 0; the message carries its last words.
         """
-        errand = _Errand(
-            argv, stdin, folder, descriptors, timeout_s or self._timeout_s, cage, max_output_bytes, watch, hear
-        )
+        limit_s = timeout_s or self._timeout_s
+        errand = _Errand(argv, stdin, folder, descriptors, limit_s, cage, max_output_bytes, watch, hear, into)
+        begin = into.tell() if into else 0
         if cage is None or cage.total_bytes is None:
             return self._run(errand, None)
         alone = False
@@ -178,6 +179,8 @@ class ProcessGroup:
                             " MMSPREP_MAX_TOTAL_MEMORY_BYTES allows more"
                         ) from error
             alone = True
+            if into:
+                into.truncate(into.seek(begin))
 
     def _run(self, errand: _Errand, turn: Turn | None) -> Completed:
         program = Path(errand.argv[0]).name
@@ -195,7 +198,7 @@ class ProcessGroup:
             self._running.add(child)
         if turn:
             turn.watch(child)
-        talk = _Talk(child, errand.stdin, errand.max_output_bytes, errand.hear)
+        talk = _Talk(child, errand.stdin, errand.max_output_bytes, errand.hear, errand.into)
         try:
             talk.finish(program, started_s + errand.limit_s, errand.watch)
         except subprocess.TimeoutExpired as error:
@@ -224,6 +227,7 @@ class _Errand(NamedTuple):
     max_output_bytes: int
     watch: Callable[[], None] | None
     hear: Callable[[bytes], bytes] | None
+    into: IO[bytes] | None
 
 
 def _log_end(program: str, child: Child, took_s: float) -> None:
@@ -287,13 +291,19 @@ class _Talk:
     """What goes to a child and comes from it, each through a thread of its own."""
 
     def __init__(
-        self, child: Child, stdin: bytes | None, max_output_bytes: int, hear: Callable[[bytes], bytes] | None
+        self,
+        child: Child,
+        stdin: bytes | None,
+        max_output_bytes: int,
+        hear: Callable[[bytes], bytes] | None,
+        into: IO[bytes] | None,
     ) -> None:
         self._child = child
         self._hear_error = hear
         self._stdin = stdin
         self._max_output_bytes = max_output_bytes
         self._output = bytearray()
+        self._into, self._output_bytes = into, 0
         self._complaints = bytearray()
         self._over = False
         work = (self._hear, self._hear_complaints, *(() if stdin is None else (self._say,)))
@@ -350,11 +360,20 @@ class _Talk:
 
     def _hear(self) -> None:
         for chunk in _chunks(self._child.stdout):
-            if len(self._output) + len(chunk) > self._max_output_bytes:
+            self._output_bytes += len(chunk)
+            if self._output_bytes > self._max_output_bytes:
                 self._over = True
                 _signal(self._child)
                 return
-            self._output += chunk
+            if self._into is None:
+                self._output += chunk
+                continue
+            try:
+                self._into.write(chunk)
+            except OSError as error:
+                self._complaints += (error.strerror or "").encode()
+                _signal(self._child)
+                return
 
     def _hear_complaints(self) -> None:
         """The last of them are kept; the child must not be stopped by a full pipe."""

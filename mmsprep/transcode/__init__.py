@@ -51,8 +51,10 @@ def vanishes(attachment: Attachment, info: MediaInfo, background: str, workspace
     :func:`mmsprep.transcode.image.frames.vanishes`."""
     from mmsprep.tools.isolation import isolated
     from mmsprep.transcode.image import frames
+    from mmsprep.transcode.image.readable import readable
 
-    return isolated(workspace, frames.vanishes, attachment, info, background, workspace.settings)
+    with readable(attachment, info, workspace) as (ready, known):
+        return isolated(workspace, frames.vanishes, ready, known, background, workspace.settings)
 
 
 def open_slides(

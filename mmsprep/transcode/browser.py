@@ -17,6 +17,7 @@ from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image import pixels
 from mmsprep.transcode.image.pages import decode_rows
+from mmsprep.transcode.image.readable import readable
 
 LONGEST_S = 300
 _TELEPHONE = {"f": "amr", "acodec": "libopencore_amrnb", "audio_bitrate": "12.2k", "ar": 8000, "ac": 1}
@@ -64,11 +65,12 @@ def picture(
         MmsprepError: it does not decode.
     """
     rules = ImageRules(max_long_px=most_px, max_short_px=most_px)
-    arguments = (attachment, info, rules, workspace.settings)
-    if page is None:
-        decoded = isolated(workspace, pixels.decode, *arguments)
-    else:
-        decoded = isolated(workspace, decode_rows, *arguments, page.top_px, page.bottom_px)
+    with readable(attachment, info, workspace) as ready:
+        arguments = (*ready, rules, workspace.settings)
+        if page is None:
+            decoded = isolated(workspace, pixels.decode, *arguments)
+        else:
+            decoded = isolated(workspace, decode_rows, *arguments, page.top_px, page.bottom_px)
     image, file = decoded.image, io.BytesIO()
     if info.format == "jpeg" if jpeg_quality is None else not decoded.graphic:
         image.save(file, "JPEG", quality=jpeg_quality or _FINE_JPEG)

@@ -25,6 +25,8 @@ from mmsprep.formats.amr import read_voice
 from mmsprep.formats.caf import caf_pcm_duration_s
 from mmsprep.formats.content import Content
 from mmsprep.formats.emelody import parse_emelody
+from mmsprep.formats.heif.facts import read_picture_facts
+from mmsprep.formats.heif.layout import read_layout
 from mmsprep.formats.imelody import parse_imelody
 from mmsprep.formats.isobmff import read_movie
 from mmsprep.formats.jxl import jxl_size_px
@@ -82,6 +84,11 @@ def _sniffed(content: Content) -> object:
 
 def _framed(content: Content) -> object:
     return [looks_like(content) for looks_like, _ in by_look()], adts_facts(content)
+
+
+def _composed(content: Content) -> None:
+    read_picture_facts(content)
+    read_layout(content, 50_000_000)
 
 
 def _structured(content: Content) -> object:
@@ -177,6 +184,7 @@ def _answer(data: bytes) -> WireResponse:
 PARSERS: tuple[Parser, ...] = (
     Parser("sniffer", _on_content(_sniffed), _OURS, _files("formats/*", "bad/*")),
     Parser("boxes", _on_content(read_movie), _OURS, _files("formats/*.mp4", "formats/*.3gp", "formats/*.heic")),
+    Parser("heif", _on_content(_composed), _OURS, _files("formats/*.heic")),
     Parser("matroska", _on_content(read_matroska), _OURS, _files("formats/*.mka", "formats/*.webm", "formats/*.mkv")),
     Parser("structure", _on_content(_structured), _OURS, _files("formats/*.jpg", "formats/*.png", "formats/*.webp")),
     Parser("frames", _on_content(_framed), _OURS, _files("formats/*.mp3", "formats/*.aac", "formats/*.ac3")),

@@ -181,13 +181,12 @@ def _sixteen_bits(image: Image.Image, attachment: Attachment, info: MediaInfo) -
     """The pixels of a coloured PNG of 16 bits or a deep HEIC, where the lower eight matter; ``None``: they do not."""
     if info.coding is None and not isinstance(image.info.get("transparency"), tuple):
         return None
-    import numpy as np
 
     if info.format == "heic" and info.coding is not None and (info.bit_depth or 8) > 8:
-        import pillow_heif
+        from mmsprep.transcode.image.composed import open_composed
 
-        heif = pillow_heif.open_heif(BytesIO(read_bytes(attachment)), convert_hdr_to_8bit=False)
-        return np.asarray(heif[heif.primary_index])[..., :3].astype(np.uint16)
+        rest = open_composed(BytesIO(read_bytes(attachment)), lower=True)
+        return _both_bytes(image.convert("RGB"), rest.convert("RGB"))
     if info.format != "png" or [tile.args for tile in getattr(image, "tile", ())] != ["RGB;16B"]:
         return None
     from PIL.PngImagePlugin import PngImageFile
@@ -196,6 +195,12 @@ def _sixteen_bits(image: Image.Image, attachment: Attachment, info: MediaInfo) -
     data = read_bytes(attachment)
     higher, lower = (PngImageFile(BytesIO(data)) for _ in range(2))
     lower.tile = [tile._replace(args="RGB;16L") for tile in lower.tile]
+    return _both_bytes(higher, lower)
+
+
+def _both_bytes(higher: Image.Image, lower: Image.Image) -> NDArray[np.uint16]:
+    import numpy as np
+
     both: NDArray[np.uint16] = np.asarray(higher).astype(np.uint16) << 8 | np.asarray(lower)
     return both
 
@@ -283,10 +288,10 @@ def open_image(attachment: Attachment, info: MediaInfo, settings: Settings) -> I
         OverInputLimit: more pixels or bytes than the settings let in.
         DecoderMissing, Unreadable: as :func:`decode`. Errors of the decoder come as they are.
     """
-    if attachment.size_bytes > settings.max_image_bytes:
+    if info.size_bytes > settings.max_image_bytes:
         raise OverInputLimit(
             attachment.name,
-            f"is a picture of {attachment.size_bytes:,} bytes, over the limit of"
+            f"is a picture of {info.size_bytes:,} bytes, over the limit of"
             f" {settings.max_image_bytes:,}; MMSPREP_MAX_IMAGE_BYTES sets another",
         )
     data = read_bytes(attachment)
@@ -336,6 +341,10 @@ def _opener(attachment: Attachment, info: MediaInfo) -> Callable[[BytesIO], Imag
         from mmsprep.transcode.image.camera_raw import open_preview
 
         return open_preview
+    if info.format == "heic":
+        from mmsprep.transcode.image.composed import open_composed
+
+        return open_composed
     try:
         return picture_decoder(info.format)
     except ImportError:

@@ -18,7 +18,7 @@ from mmsprep.profile import Profile
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image import pages, pixels
-from mmsprep.transcode.image.deep import deepened
+from mmsprep.transcode.image.readable import readable
 
 _BROKEN_ANIMATION = "its animation is damaged; the picture that is shown in its place is sent"
 
@@ -42,14 +42,14 @@ def open_source(attachment: Attachment, info: MediaInfo, plan: Plan, profile: Pr
                 raise
             told = (_BROKEN_ANIMATION,)
             info = replace(info, frame_count=1)
-    attachment, info = deepened(attachment, info, workspace)
-    try:
-        picture = isolated(workspace, pixels.decode, attachment, info, profile.image, workspace.settings)
-    except Damaged:
-        if info.format != "png" or not pixels.is_animation(info):
-            raise
-        told, info = (_BROKEN_ANIMATION,), replace(info, frame_count=1)
-        picture = isolated(workspace, pixels.decode, attachment, info, profile.image, workspace.settings)
+    with readable(attachment, info, workspace) as (ready, known):
+        try:
+            picture = isolated(workspace, pixels.decode, ready, known, profile.image, workspace.settings)
+        except Damaged:
+            if info.format != "png" or not pixels.is_animation(info):
+                raise
+            told, still = (_BROKEN_ANIMATION,), replace(info, frame_count=1)
+            picture = isolated(workspace, pixels.decode, ready, still, profile.image, workspace.settings)
     from mmsprep.transcode.image.rendered import source_of
 
     return source_of(replace(picture, notes=(*told, *picture.notes)), profile)
@@ -75,8 +75,8 @@ def open_pages(
         Damaged: it does not decode to its end.
         OverInputLimit: it has more pixels than the settings let in, or would become more pages than anybody reads.
     """
-    attachment, info = deepened(attachment, info, workspace)
-    found = isolated(workspace, pages.decode_pages, attachment, info, profile.image, workspace.settings, halvings)
+    with readable(attachment, info, workspace) as (ready, known):
+        found = isolated(workspace, pages.decode_pages, ready, known, profile.image, workspace.settings, halvings)
     from mmsprep.transcode.image.rendered import source_of
 
     opened = [OpenedPage(page.top_px, page.bottom_px, source_of(page.picture, profile)) for page in found.pages]
