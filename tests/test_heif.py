@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import time
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -249,6 +250,17 @@ def test_no_pixel_is_decoded_of_a_picture_over_the_limit() -> None:
     ):
         with pytest.raises(OverInputLimit, match="MMSPREP_MAX_PIXELS"):
             _layout(heif_of(*parts), 100_000)
+
+
+def test_a_grid_of_very_many_tiles_is_read_in_no_more_than_a_time_that_grows_with_it() -> None:
+    tile = coded(scene((16, 16)))
+    took_s = []
+    for side in (32, 128):
+        data = heif_of(Part(b"grid", grid(side, side, 16 * side, 16 * side), (), [(b"dimg", [2] * side**2)]), tile)
+        begun_s = time.process_time()
+        _layout(data)
+        took_s.append(time.process_time() - begun_s)
+    assert took_s[1] < 2 + 32 * took_s[0]
 
 
 def test_damaged_heif_files_are_read_or_refused_and_nothing_else() -> None:

@@ -20,6 +20,8 @@ _MOST_BYTES = 400_000_000
 _MOST_NESTED = 4
 _COPIES = b"iloc"
 
+_Ways = dict[tuple[bytes, int], list[int]]
+
 
 @dataclass(frozen=True, slots=True)
 class Property:
@@ -66,15 +68,28 @@ class Heif:
     references: list[tuple[bytes, int, tuple[int, ...]]] = field(default_factory=list)
     box_data: bytes = b""
     read_bytes: int = 0
+    ways: tuple[_Ways, _Ways] | None = None
 
     def targets(self, kind: bytes, number: int) -> tuple[int, ...]:
         """Where references of a kind from an item lead, in their order."""
-        return tuple(to for found, start, ends in self.references if (found, start) == (kind, number) for to in ends)
+        return tuple(self._looked_up()[0].get((kind, number), ()))
 
     def sources(self, kind: bytes, number: int) -> tuple[Item, ...]:
         """The items that a reference of a kind leads from to this one."""
-        found = (start for name, start, ends in self.references if name == kind and number in ends)
+        found = self._looked_up()[1].get((kind, number), ())
         return tuple(self.items[start] for start in found if start in self.items)
+
+    def _looked_up(self) -> tuple[_Ways, _Ways]:
+        """References by kind and where they lead from, and by kind and where they lead to; a grid has thousands."""
+        if self.ways is None:
+            onward: _Ways = {}
+            back: _Ways = {}
+            for kind, start, ends in self.references:
+                onward.setdefault((kind, start), []).extend(ends)
+                for end in dict.fromkeys(ends):
+                    back.setdefault((kind, end), []).append(start)
+            self.ways = onward, back
+        return self.ways
 
     def data(self, item: Item, nested: int = 0) -> bytes:
         """The bytes of an item.
