@@ -41,7 +41,7 @@ from mmsprep.profile import VideoRules, load_profile
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.video.encode import ClipSettings, encode, first_pass
+from mmsprep.transcode.video.encode import ClipSettings, encode, first_pass, kept_first
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine
 from mmsprep.transcode.video.model import seen_quality
 
@@ -162,8 +162,9 @@ def _notes(clip: Clip, part: Part) -> str:
     made = clip.workspace.put(part.data, ".3gp")
     every = next((place for place in _GRID_EVERY[1:] if any(f"every {place}" in note for note in part.notes)), 1)
     (sent,) = inspect([("sent", part.data)])
-    fps = sent.info.frame_rate_fps if sent.info else None
-    vmaf, _ = _vmaf(clip, made, part.duration_s or 1.0, min(clip.fps, fps or clip.fps))
+    fps = (sent.info.frame_rate_fps if sent.info else None) or clip.fps / every
+    whole_fps = clip.fps / max(1, round(clip.fps / (fps * every)))
+    vmaf, _ = _vmaf(clip, made, part.duration_s or 1.0, whole_fps, every)
     shape = f"{part.width_px}x{part.height_px}{f', every {every}.' if every > 1 else ''}"
     return f"{shape}; seen {seen_quality(vmaf, every):.1f}, reported {part.quality:.1f}"
 
@@ -235,18 +236,24 @@ def _pictures_alone(clip: Clip, made: Path) -> Path:
     return alone
 
 
-def _vmaf(clip: Clip, made: Path, seconds: float, fps: float) -> tuple[float, float]:
+def _vmaf(clip: Clip, made: Path, seconds: float, fps: float, every: int = 1) -> tuple[float, float]:
     """VMAF and NEG at the size at which it is looked at, both at ``fps``.
 
+    With ``every``, each frame of what was made meets the very one of so many that it was made from, by its number: by
+    times, every other one met its neighbour where a rate is not a whole number.
     Of each pair of frames that are shown to it the first is scored: it needs the second to see what moves.
     """
     log, alone = clip.workspace.new_path(".json"), _pictures_alone(clip, made)
+    encoded = graph.input(f"file:{alone}", f=FORMATS["mp4"].demuxer).video
+    if every == 1:
+        encoded = _timed(encoded, fps)
+    apart = _apart(seconds, fps / every)
     pair = [
-        _shown(graph.input(f"file:{alone}", f=FORMATS["mp4"].demuxer).video, clip, seconds, fps),
-        graph.input(f"file:{_reference(clip, seconds, fps)}", f="yuv4mpegpipe").video.filter("settb", "1/1000"),
+        _shown(encoded, clip, apart),
+        graph.input(f"file:{_reference(clip, seconds, fps, every)}", f="yuv4mpegpipe").video.filter("settb", "1/1000"),
     ]
     pair = [stream.filter("setpts", "N") for stream in pair]
-    scored = 1 if _apart(seconds, fps) == 1 else 2
+    scored = 1 if apart == 1 else 2
     options = {"n_threads": 2, "n_subsample": scored, "shortest": 1, "log_fmt": "json", "log_path": str(log)}
     score = graph.filter(pair, "libvmaf", model=_MODELS, **options)
     ffmpeg.run(clip.workspace, score.output("pipe:1", f="null"))
@@ -255,19 +262,25 @@ def _vmaf(clip: Clip, made: Path, seconds: float, fps: float) -> tuple[float, fl
     return float(pooled["vmaf"]["mean"]), float(pooled["neg"]["mean"])
 
 
-def _reference(clip: Clip, seconds: float, fps: float) -> Path:
+def _reference(clip: Clip, seconds: float, fps: float, every: int) -> Path:
     """The source's frames that are scored, decoded once for everybody."""
-    made = clip.workspace.new_path("").with_name(f"{seconds:.3f}-{fps:.3f}.y4m")
+    made = clip.workspace.new_path("").with_name(f"{seconds:.3f}-{fps:.3f}-{every}.y4m")
     if not made.is_file():
-        source = ffmpeg.safe_input(clip.path, clip.info.format, t=seconds)["V:0"]
-        ffmpeg.run(clip.workspace, _shown(source, clip, seconds, fps).output(str(made), fps_mode="passthrough"))
+        source = _timed(ffmpeg.safe_input(clip.path, clip.info.format, t=seconds)["V:0"], fps)
+        if every > 1:
+            source = source.filter("select", f"eq(mod(n,{every}),{kept_first(every)})")
+        shown = _shown(source, clip, _apart(seconds, fps / every))
+        ffmpeg.run(clip.workspace, shown.output(str(made), fps_mode="passthrough"))
     return made
 
 
-def _shown(pictures: Any, clip: Clip, seconds: float, fps: float) -> Any:
-    """Pairs of frames, or all of them, at the size at which they are looked at."""
-    apart = _apart(seconds, fps)
-    pictures = pictures.filter("fps", f"{fps:.6f}", start_time=0)
+def _timed(pictures: Any, fps: float) -> Any:
+    """So many frames a second, as the decode for a mezzanine makes them."""
+    return pictures.filter("fps", f"{fps:.6f}", start_time=0)
+
+
+def _shown(pictures: Any, clip: Clip, apart: int) -> Any:
+    """Pairs of frames that are ``apart``, or all of them, at the size at which they are looked at."""
     if apart > 1:
         pictures = pictures.filter("select", f"lt(mod(n,{apart}),2)")
     pictures = pictures.filter("scale", *clip.sized(_DISPLAY_PX), flags="bicubic")
