@@ -230,6 +230,8 @@ def _layout(data: bytes, max_pixels: int = _MOST) -> None:
         ([Part(b"hvc1", b"x")], 1, Damaged, "configuration"),
         ([Part(b"tmap", b"x")], 1, TypeNotAllowed, "tmap"),
         ([coded(scene((64, 64)))], 9, Damaged, "main one"),
+        ([coded(scene((8, 8))), coded(scene((8, 8)), references=[(b"auxl", [1])])], 1, Damaged, "how opaque"),
+        ([coded(scene((8, 8)), references=[(b"prem", [2])]), coded(scene((8, 8)))], 1, Damaged, "how opaque"),
         ([coded(scene((64, 64)), (b"clap", struct.pack(">8i", 0, 0, 0, 0, 0, 0, 0, 0), True))], 1, Damaged, "cropped"),
     ],
 )

@@ -122,10 +122,17 @@ def _area(item: Item) -> int:
 
 
 def alpha_item(heif: Heif, item: Item) -> Item | None:
-    """The item that says how opaque ``item`` is."""
-    if not item.number:
-        return None
-    return next((one for one in heif.sources(b"auxl", item.number) if auxiliary_type(one) in _ALPHA), None)
+    """The item that says how opaque ``item`` is.
+
+    Raises:
+        Damaged: there should be one, and nobody can tell which.
+    """
+    helpers = heif.sources(b"auxl", item.number)
+    found = next((one for one in helpers if auxiliary_type(one) in _ALPHA), None)
+    multiplied = found is None and heif.targets(b"prem", item.number)
+    if multiplied or not all(map(auxiliary_type, helpers)):
+        raise Damaged(heif.content.name, "begins as HEIC, but lacks what says how opaque it is; get the file again")
+    return found
 
 
 def auxiliary_type(item: Item) -> bytes:
