@@ -104,3 +104,10 @@ def test_black_lettering_in_few_colours_is_told_near_to_what_it_is_worth() -> No
     worth = {2: 76.1, 3: 90.6}
     for bits, ssimulacra2 in worth.items():
         assert Reference(page).drawn_score(shown(few_coloured_gif(page, bits))) == pytest.approx(ssimulacra2, abs=13)
+
+
+def test_what_a_drawing_in_few_colours_is_worth_does_not_depend_on_rounding() -> None:
+    """Structure is compared by its difference: the same picture loses nothing, however bright it is."""
+    for level in (0, 128, 255):
+        image = Image.new("RGB", (300, 300), (level, level, 255 - level))
+        assert Reference(image).drawn_score(image) == 100 and Reference(image).error(image) == 0
