@@ -215,7 +215,8 @@ def test_a_constant_quality_is_found_that_fills_the_bytes_however_sizes_go_with_
     coarsest_bytes = round(finest_bytes * 2 ** ((FINEST_CRF - COARSEST_CRF) / halved))
     assert fits or coarsest_bytes > max_bytes
     if fits:
-        assert min(made) == FINEST_CRF or max(fits) >= 0.7 * max_bytes
+        is_finest = min(made) < FINEST_CRF + 0.7
+        assert is_finest or max(fits) >= 0.7 * max_bytes
 
 
 def test_a_better_codec_costs_less() -> None:

@@ -73,8 +73,8 @@ known."""
 _SURELY_WHOLE, _PERHAPS_WHOLE, _UNSPENT = 0.75, 1.2, 0.7
 """Shares of the bytes, for all of a clip: what the probe must foretell for that to be tried at once, it is off by three
 either way; a trial at most; below which an encode shows that either was wrong."""
-_FINE_TRIES = 2
-"""Encodes of all of a clip at constant quality; one more where its bytes and CRF go together as in no other."""
+_FINE_TRIES = 4
+"""Encodes of all of a clip at constant quality; one or two are enough but for grain, whose bytes go like no other's."""
 _ORDINALS = {2: "2nd", 3: "3rd"}
 
 
@@ -266,7 +266,7 @@ class VideoSource(Source):
             return None
         settings = ClipSettings(self._rules, rung, self._whole_px, 1, work.duration_s)
         most_kbps = self._picture_kbps(max_bytes)
-        for _ in range(_FINE_TRIES + again):
+        for _ in range(_FINE_TRIES):
             known, plenty_bytes = last.finely, self._plenty_bytes(rung, trial)
             crf = next_crf(known, max_bytes, again) if known else first_crf(max_bytes, plenty_bytes)
             if crf is None:
