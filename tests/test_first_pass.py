@@ -79,8 +79,12 @@ def test_the_finer_probe_of_a_short_clip_is_a_first_pass_where_its_quantiser_is_
     (found,) = inspect([clip])
     assert profile.video and found.info
     attachment = Attachment(0, clip.name, len(data), path=clip)
-    mezzanine = decode_mezzanine(attachment, found.info, profile.video, 60_000, workspace)
+    mezzanine, coarse = (
+        decode_mezzanine(attachment, found.info, profile.video, limit_bytes, workspace)
+        for limit_bytes in (75_000, 45_000)  # of which other attachments may need the most
+    )
     assert mezzanine.frame_count == 60
+    assert max(mezzanine.probe.size_px) > max(coarse.probe.size_px)
     settings = ClipSettings(profile.video, None, (384, 216), 1, mezzanine.picture_s)
     assert [is_first_pass(mezzanine, settings, qp) for qp in (18, 22, 34, 38)] == [False, True, True, False]
     made = encode(mezzanine, None, settings, (150.0, PSY_RD), mezzanine.probe.log, workspace)

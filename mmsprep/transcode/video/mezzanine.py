@@ -61,9 +61,10 @@ REFERENCE_FRAMES = 3
 _FIRST_REFERENCE = 3 / 8
 KEY_FRAME_S = 10
 """Seconds between two at most."""
-FEWEST_FRAMES, FEW_FRAMES, _FINELY_BITS = 50, 150, 0.05
+FEWEST_FRAMES, FEW_FRAMES, _FINELY_BITS = 50, 150, 0.1
 """A clip of fewer frames than the second, for which so many bits a pixel are there, is probed finely, as a coarse log
-of so few is no first pass; of fewer than the first no log of a probe is."""
+of so few is no first pass; of fewer than the first no log of a probe is. Half of these bits are enough, as beside other
+attachments a clip may not get them all."""
 _LOOK_AHEAD = 40
 """Frames; x264's own for "medium"."""
 _THREADS = 2
