@@ -40,12 +40,12 @@ KEEP_LEVEL = 60.0
 medium and high."""
 OF_A_WHOLE = 1.0
 """A share of the best possible worst, for the pages of one picture: who reads it reads the worst of them, too."""
-_SLACK_WORTH_USING = 0.015
+_SLACK_WORTH_USING = 0.0125
 _SLACK_ROUNDS = 6
 _SATURATED = 0.97
 _LEAST_SHOWN = 0.01
-"""Shares: bytes left over are handed on from 1.5 % of the budget on (`benchmarks/budget.py` asks that 98.5 % are
-used); what fills 97 % of what it may take could use more. Rounds are whole encodes."""
+"""Shares: bytes left over are handed on from 1.25 % of the budget on (`benchmarks/budget.py` asks that 98.5 % of the
+whole message are used); what fills 97 % of what it may take could use more. Rounds are whole encodes."""
 _UNREACHED = 5.0
 """A floor this near to the best foretold is as near as can be asked for."""
 _UNSURE = 15.0
