@@ -93,8 +93,7 @@ class Reference:
 
     def error(self, candidate: Image.Image) -> float:
         """How far ``candidate`` is off, to rank encodes of this picture in different sizes: less is nearer."""
-        if candidate.size != self._image.size:
-            candidate = candidate.convert("RGB").resize(self._image.size, Image.Resampling.BICUBIC)
+        candidate = self._grown(candidate, "RGB")
         error = 0.0
         weights = zip(_MEAN_UNLIKE, _WORST_UNLIKE, strict=True)
         for mine, other, (of_mean, of_worst) in zip(self._seen, _seen(candidate), weights, strict=True):
@@ -102,9 +101,9 @@ class Reference:
             error += of_mean * float(unlike.mean()) + of_worst * _fourth_norm(unlike)
         return error
 
-    def _grown(self, candidate: Image.Image) -> Image.Image:
-        """In luma, at the reference's size."""
-        candidate = candidate.convert("L")
+    def _grown(self, candidate: Image.Image, mode: str) -> Image.Image:
+        """In a mode, at the reference's size."""
+        candidate = candidate.convert(mode)
         if candidate.size == self._image.size:
             return candidate
         return candidate.resize(self._image.size, Image.Resampling.BICUBIC)
@@ -112,7 +111,7 @@ class Reference:
     def features(self, candidate: Image.Image) -> tuple[float, float, float]:
         """What the score is made of, for ``candidate`` grown to the reference's size."""
         half, quarter = self._gradients
-        other_half, other_quarter = _gradients(self._grown(candidate))
+        other_half, other_quarter = _gradients(self._grown(candidate, "L"))
         lost = np.maximum(1 - (1 + other_half) / (1 + half), 0)
         return _deviation(half, other_half), _deviation(quarter, other_quarter), float(lost.mean())
 
@@ -125,9 +124,8 @@ class Reference:
 
         Gradients tell too little of lettering in few colours, which has every stroke and none of its soft edges.
         """
+        candidate = self._grown(candidate, "RGB")
         loss = _DRAWN_STRUCTURE * self.error(candidate)
-        if candidate.size != self._image.size:
-            candidate = candidate.resize(self._image.size, Image.Resampling.BICUBIC)
         loss += _DRAWN_COLOUR * _fourth_norm(np.hypot(*(self._places - _chroma(candidate))))
         points = sum(factor * loss**power for power, factor in enumerate(_POINTS, start=1))
         return max(0.0, 100 - 10 * math.pow(max(0.0, points), _POINTS_POWER))
