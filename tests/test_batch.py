@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grain import grain
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -488,7 +489,7 @@ def test_a_priority_counts_in_every_message_that_has_such_a_file(tmp_path: Path)
     root = tmp_path / "in"
     for folder, names in (("both", ("cover.png", "other.png")), ("none", ("other.png",))):
         for seed, name in enumerate(names):
-            noise = Image.effect_noise((400, 300), 12 + seed).convert("RGB")
+            noise = grain((400, 300), 12 + seed, seed).convert("RGB")
             (root / folder).mkdir(parents=True, exist_ok=True)
             noise.save(root / folder / name)
     plain, preferred = (
@@ -505,7 +506,7 @@ def test_a_priority_may_name_a_file_by_its_place_below_the_input(tmp_path: Path)
     for folder in ("a", "b"):
         for seed, name in enumerate(("cover.png", "other.png")):
             data = io.BytesIO()
-            Image.effect_noise((400, 300), 12 + seed).convert("RGB").save(data, "PNG")
+            grain((400, 300), 12 + seed, seed).convert("RGB").save(data, "PNG")
             put(root / folder / name, data.getvalue())
     outcomes = run(root, tmp_path / "out", each="folder", limit_bytes=30_000, priorities={"a/cover.png": 3.0})
     assert [one.error for one in outcomes] == [None, None]

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from deadlines import until
+from grain import grain
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import Request, answers, gateway, http, never_answers, resets_before_the_reply, succeeds
@@ -69,7 +70,7 @@ def numbered(folder: Path, count: int) -> Path:
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photo") / "photo.jpg"
-    Image.effect_noise((1600, 1200), 40).convert("RGB").save(path, quality=90)
+    grain((1600, 1200), 40).convert("RGB").save(path, quality=90)
     return path
 
 

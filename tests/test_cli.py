@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import typer.main
 from forked import Forked
+from grain import grain
 from PIL import Image
 
 from mmsprep.cli import app
@@ -109,7 +110,7 @@ def test_settings_that_make_no_sense_are_told_although_a_worker_should_have_been
 
 def test_what_libraries_mutter_about_an_odd_file_is_not_shown(mmsprep: Run, tmp_path: Path) -> None:
     broken_exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\xff\xff"
-    Image.effect_noise((1200, 800), 50).save(tmp_path / "odd.jpg", exif=broken_exif)
+    grain((1200, 800), 50).save(tmp_path / "odd.jpg", exif=broken_exif)
     done = mmsprep("prepare", tmp_path / "odd.jpg", "-o", tmp_path / "out")
     assert done.returncode == 0
     assert b"Warning" not in done.stderr
@@ -172,7 +173,7 @@ def test_a_dry_run_writes_nothing(mmsprep: Run, sample_media: Path, tmp_path: Pa
 
 def test_a_dry_run_of_a_split_tells_each_message(mmsprep: Run, tmp_path: Path) -> None:
     for number in range(3):
-        Image.effect_noise((300, 200), 12 + number).convert("RGB").save(tmp_path / f"{number}.png")
+        grain((300, 200), 12 + number, number).convert("RGB").save(tmp_path / f"{number}.png")
     options = ("--split", "--limit", "5000", "-m", "hello", "--json", "-o", tmp_path / "out")
     told = mmsprep("prepare", *sorted(tmp_path.glob("*.png")), *options, "--dry-run")
     messages = json.loads(told.stdout)["messages"]

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from deadlines import program, until, until_async
+from grain import grain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import (
@@ -31,7 +32,6 @@ from loopback import (
     soap_reply,
     succeeds,
 )
-from PIL import Image
 
 from mmsprep import Account, Journal, Patience, prepare, send, send_async
 from mmsprep.delivery import Delivery, deliver, key_of
@@ -326,7 +326,7 @@ def test_a_task_that_is_cancelled_while_the_request_is_out_is_unknown(message: M
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A photo that no profile keeps as it is."""
     path = tmp_path_factory.mktemp("photo") / "photo.jpg"
-    Image.effect_noise((1400, 1000), 60).convert("RGB").save(path, quality=90)
+    grain((1400, 1000), 60).convert("RGB").save(path, quality=90)
     return path
 
 

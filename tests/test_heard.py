@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from grain import grain
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -541,7 +542,7 @@ def test_pictures_of_one_colour_are_told_from_all_others() -> None:
     assert contrast(drawing) > 20 and contrast(drawing.convert("P")) > 20 and contrast(logo) > 20
     for mode in ("1", "L", "P", "RGB", "RGBA"):
         assert contrast(Image.new(mode, (600, 400), 0)) == 0
-    assert contrast(Image.effect_noise((1, 1), 50)) == 0
+    assert contrast(grain((1, 1), 50)) == 0
 
 
 def test_a_picture_or_clip_that_became_one_colour_is_an_error_and_no_success(

@@ -19,8 +19,8 @@ from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
+from grain import grain
 from loopback import answers, gateway, http, succeeds
-from PIL import Image
 
 from mmsprep import MmsprepError, pre_send, pre_send_async
 from mmsprep.errors import AddressError, EmptyFolder, NotFound, OutputError, UsageError
@@ -38,7 +38,7 @@ needs_examples = pytest.mark.skipif(not _EXAMPLES.is_dir(), reason="the document
 def webp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A picture that becomes a JPEG."""
     path = tmp_path_factory.mktemp("pictures") / "photo.webp"
-    Image.effect_noise((300, 200), 60).convert("RGB").save(path)
+    grain((300, 200), 60).convert("RGB").save(path)
     return path
 
 

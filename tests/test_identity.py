@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grain import grain
 from PIL import Image, ImageDraw
 
 from mmsprep import Job, Message, Prepared, Progress, forecast, inspect, pre_send, prepare, prepare_many, split
@@ -31,8 +32,8 @@ def jpeg(colour: tuple[int, int, int], width: int = 100, height: int = 80, noise
     image = Image.new("RGB", (width, height), colour)
     if noise:
         # Blotches as wide as a photo has detail, as a photo has: what is finer costs more than any message carries.
-        grain = Image.effect_noise((width // 8, height // 8), 120).resize((width, height)).convert("RGB")
-        image = Image.blend(image, grain, noise / 100)
+        blotches = grain((width // 8, height // 8), 120).resize((width, height)).convert("RGB")
+        image = Image.blend(image, blotches, noise / 100)
     ImageDraw.Draw(image).line((0, 0, width, height), fill="white", width=3)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=85)

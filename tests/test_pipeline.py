@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from grain import grain
 from PIL import Image, ImageFilter
 
 from mmsprep import Job, Message, MmsprepError, Progress, forecast, inspect, pre_send, prepare, split
@@ -204,19 +205,35 @@ def test_priority_gives_a_picture_more_of_the_bytes() -> None:
     assert shifted.parts[0].size_bytes > plain.parts[0].size_bytes * 1.1
 
 
-@pytest.mark.parametrize("weight", [0.01, 4, 100])
-def test_a_wish_yields_to_the_floors_of_the_others(weight: float) -> None:
-    """Noise costs so much that nobody can have what a high priority asks for."""
-    inputs = []
+def _grainy(first_seed: int) -> list[tuple[str, bytes]]:
+    """Two pictures of noise that 9 kB are just enough for."""
+    made = []
     for number in range(2):
         out = io.BytesIO()
-        Image.effect_noise((300, 200), 12 + number).convert("RGB").save(out, "PNG")
-        inputs.append((f"{number}.png", out.getvalue()))
+        grain((300, 200), 12 + number, first_seed + number).convert("RGB").save(out, "PNG")
+        made.append((f"{number}.png", out.getvalue()))
+    return made
+
+
+@pytest.mark.parametrize("first_seed", [0, 16, 20, 36])
+@pytest.mark.parametrize("weight", [0.01, 4, 100])
+def test_a_wish_yields_to_the_floors_of_the_others(weight: float, first_seed: int) -> None:
+    """Noise costs so much that nobody can have all that a high priority asks for; some of it, each can."""
+    inputs = _grainy(first_seed)
     assert forecast(Job(attachments=inputs, limit_bytes=9_000, priorities={0: weight})).total_bytes <= 9_000
     message = prepare(inputs, limit_bytes=9_000, priorities={0: weight})
     wished, other = message.parts
     assert (wished.size_bytes > other.size_bytes) == (weight > 1)
     assert min(wished.quality, other.quality) >= 19
+
+
+def test_a_wish_that_is_not_wholly_met_says_so() -> None:
+    """With a priority of 100 the other picture would be encoded below its floor, with less of it it is not."""
+    message = prepare(_grainy(16), limit_bytes=9_000, priorities={0: 100})
+    assert "its priority counts less than asked" in "".join(message.parts[0].notes)
+    assert not message.parts[1].notes
+    met = prepare(_grainy(0), limit_bytes=9_000, priorities={0: 100})
+    assert not [note for part in met.parts for note in part.notes]
 
 
 def test_a_priority_finds_a_file_without_its_folder_and_refuses_a_stranger(tmp_path: Path) -> None:

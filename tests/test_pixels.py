@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from grain import grain
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
@@ -429,7 +430,7 @@ def test_jpeg_xl_decodes_with_it() -> None:
     assert decode(saved(corners(), "JXL"), "jxl").image.size == (120, 80)
 
 
-NOISE = Image.effect_noise((300, 200), 90)
+NOISE = grain((300, 200), 90)
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ import httpx
 import pytest
 from deadlines import program
 from forked import Forked
+from grain import grain
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import answers, gateway, http
-from PIL import Image, ImageCms
+from PIL import ImageCms
 
 from mmsprep import prepare
 from mmsprep.cli.console import PlainConsole
@@ -95,7 +96,7 @@ def run(environment: dict[str, str], tmp_path: Path, forked: Forked | None) -> R
 
 def _jpeg(size_px: int = 64, **options: object) -> bytes:
     data = BytesIO()
-    Image.effect_noise((size_px, size_px), 40).convert("RGB").save(data, "JPEG", **options)
+    grain((size_px, size_px), 40).convert("RGB").save(data, "JPEG", **options)
     return data.getvalue()
 
 

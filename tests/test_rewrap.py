@@ -12,6 +12,7 @@ from pathlib import Path
 import ffmpeg as graph
 import mido
 import pytest
+from grain import grain
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
@@ -478,7 +479,7 @@ def test_a_recording_that_cannot_fit_is_not_read_whole(
 @pytest.mark.parametrize("marker", [b"\xff\xe0\x00\x07JFIF\x00", b"\xff\xee\x00\x07Adobe"])
 def test_a_marker_that_says_less_than_it_must_is_passed_over(marker: bytes, limit_bytes: int) -> None:
     """As viewers do; it is not sent, and the picture is turned as it was."""
-    image = Image.effect_noise((300, 200), 60).convert("RGB")
+    image = grain((300, 200), 60).convert("RGB")
     exif = Image.Exif()
     exif[0x0112] = 6
     out = io.BytesIO()

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grain import grain
 from loopback import answers, gateway, http, never_answers, resets_before_the_reply, succeeds
-from PIL import Image
 
 from mmsprep import prepare
 
@@ -60,7 +60,7 @@ def run(environment: dict[str, str], tmp_path: Path) -> Send:
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photo") / "photo.jpg"
-    Image.effect_noise((900, 700), 40).convert("RGB").save(path, quality=85)
+    grain((900, 700), 40).convert("RGB").save(path, quality=85)
     return path
 
 
@@ -309,7 +309,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two that do not fit one small message above their floor."""
     folder = tmp_path_factory.mktemp("photos")
     for number in (1, 2):
-        Image.effect_noise((640, 480), 38 + 2 * number).convert("RGB").save(folder / f"{number}.jpg", quality=90)
+        grain((640, 480), 38 + 2 * number, number).convert("RGB").save(folder / f"{number}.jpg", quality=90)
     return sorted(folder.iterdir())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from grain import grain
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -137,7 +138,7 @@ def test_few_colours_go_as_the_gif_that_holds_every_pixel(draw: Callable[[], Ima
 
 def test_a_flag_keeps_every_pixel_beside_five_photos_that_fill_the_message() -> None:
     flag = _saved(_bands(), "png")
-    photos = [Image.effect_noise((1000, 780), 60).filter(ImageFilter.GaussianBlur(1 + place)) for place in range(5)]
+    photos = [grain((1000, 780), 60, place).filter(ImageFilter.GaussianBlur(1 + place)) for place in range(5)]
     files = [(f"photo-{place}.bmp", _saved(photo.convert("RGB"), "bmp")) for place, photo in enumerate(photos)]
     message = prepare([*files, ("flag.png", flag)])
     part = message.parts[-1]
@@ -229,7 +230,7 @@ def test_a_clip_that_hardly_moves_keeps_its_pixels_beside_photos_that_fill_the_m
     make: Callable[[str, str], bytes],
 ) -> None:
     title = make(f"{_TITLE} -t 5 -c:v libx264 -crf 30 -pix_fmt yuv420p -profile:v main", "mp4")
-    photos = [Image.effect_noise((1000, 780), 60).filter(ImageFilter.GaussianBlur(1 + place)) for place in range(3)]
+    photos = [grain((1000, 780), 60, place).filter(ImageFilter.GaussianBlur(1 + place)) for place in range(3)]
     files = [(f"photo-{place}.bmp", _saved(photo.convert("RGB"), "bmp")) for place, photo in enumerate(photos)]
     part = prepare([*files, ("title.mp4", title)]).parts[-1]
     assert (part.width_px, part.height_px) == (640, 360) and part.quality >= 90

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from grain import grain
 from PIL import Image, ImageDraw, ImageFont
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -272,13 +273,13 @@ def test_what_loses_the_same_everywhere_becomes_an_exact_half_sooner_and_sharp_p
 
 def test_what_is_lost_by_halving_is_told_from_the_picture() -> None:
     """Grain and stars; what is smooth loses nothing and counts as neither."""
-    grain = Image.effect_noise((512, 384), 40).convert("RGB")
+    grainy = grain((512, 384), 40).convert("RGB")
     stars = Image.new("RGB", (512, 384), (8, 8, 16))
     draw, place = ImageDraw.Draw(stars), random.Random(1)
     for _ in range(150):
         draw.point((place.randrange(512), place.randrange(384)), "white")
     smooth = Image.linear_gradient("L").resize((512, 384)).convert("RGB")
-    models = [PhotoSource(image, floor_quality=20).model for image in (grain, stars, smooth)]
+    models = [PhotoSource(image, floor_quality=20).model for image in (grainy, stars, smooth)]
     factors = [
         [model.setting_for(round(model.full_bytes * part / 100)).factor for part in range(1, 100)] for model in models
     ]

@@ -47,7 +47,14 @@ from mmsprep.pipeline.pages import (
     with_pages,
     with_smaller_pages,
 )
-from mmsprep.pipeline.rescue import groups_in_order, inseparable, rescued, too_many_pages
+from mmsprep.pipeline.rescue import (
+    groups_in_order,
+    inseparable,
+    rescued,
+    told_of_wishes,
+    too_many_pages,
+    with_smaller_wishes,
+)
 from mmsprep.pipeline.running import Entry, Run, one_of, started
 from mmsprep.pipeline.slides import becomes_slides, most_parts, noted, slides_of
 from mmsprep.pipeline.understand import inspected, too_many
@@ -374,27 +381,17 @@ def _fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[
     def render_all(asked: Sequence[tuple[int, int]]) -> list[Rendition]:
         return list(this.pool.map(render_one, asked))
 
+    wished = entries
     while True:
         entries, shares = _divided(this, entries)
         budget_bytes = budget_bytes_of(this, entries)
         renditions = fit([entry.ready for entry in entries], shares, budget_bytes, render_all)
         if not isinstance(renditions, Shortfall):
-            return entries, renditions
+            return told_of_wishes(wished, entries), renditions
         if any(entry.ready.priority != 1 for entry in entries):
-            entries = _without_priorities(entries)
+            entries = with_smaller_wishes(entries)
             continue
         entries = rescued(this, entries, renditions, budget_bytes)
-
-
-def _without_priorities(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries, all alike: no wish makes a set impossible that fits without it."""
-    told = "its priority does not count: with it another part would fall below its floor"
-    return [
-        entry
-        if entry.ready.priority == 1
-        else replace(entry, candidate=replace(entry.ready, priority=1.0), notes=(*entry.notes, told))
-        for entry in entries
-    ]
 
 
 def _placed(entries: Sequence[Entry]) -> list[Entry]:

@@ -23,6 +23,10 @@ from mmsprep.transcode import open_poster
 SHORTEST_S = 1.0
 """Seconds that a clip or recording keeps at least. Set by hand."""
 IN_PAGES = "--pages cuts what is tall into pages that can be read; with --split, in as many messages as they need"
+_COUNTS_LESS = "its priority counts less than asked: with all of it another part would fall below its floor"
+_DOES_NOT_COUNT = "its priority does not count: with it another part would fall below its floor"
+_SMALLEST_WISH = math.log(1.25)
+"""A priority of a quarter more or less than others is too little to divide for once more. Set by hand."""
 _CUT_AT_LEAST = 0.95
 _TRIM_ROUNDS = 5
 _TRIM_MARGIN = 0.98
@@ -43,6 +47,26 @@ def rescued(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_by
     if shorter is None:
         raise below_floor(this, entries, shortfall, budget_bytes)
     return [replace(entry, candidate=candidate) for entry, candidate in zip(entries, shorter, strict=True)]
+
+
+def with_smaller_wishes(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with each priority nearer to 1, its square root: no wish makes impossible what fits without it."""
+    priorities = [math.sqrt(entry.ready.priority) for entry in entries]
+    counted = [priority if abs(math.log(priority)) > _SMALLEST_WISH else 1.0 for priority in priorities]
+    return [
+        replace(entry, candidate=replace(entry.ready, priority=priority))
+        for entry, priority in zip(entries, counted, strict=True)
+    ]
+
+
+def told_of_wishes(wished: Sequence[Entry], entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, each whose priority is not the one that was wished for with a note of it."""
+    return [
+        entry
+        if entry.ready.priority == before.ready.priority
+        else replace(entry, notes=(*entry.notes, _DOES_NOT_COUNT if entry.ready.priority == 1 else _COUNTS_LESS))
+        for before, entry in zip(wished, entries, strict=True)
+    ]
 
 
 def is_moving(entry: Entry) -> bool:
