@@ -14,13 +14,22 @@ from mmsprep.errors import MmsprepError
 from mmsprep.settings import Settings, load_settings
 from mmsprep.tools.extras import install, reinstall
 
-_ENCODERS = {
+_ENCODED = {
     "libx264": "H.264 clips",
     "aac": "sound of clips",
     "libmp3lame": "MP3 recordings",
     "libopencore_amrnb": "AMR recordings",
     "h263": "clips for old handsets",
     "mpeg4": "clips for MPEG-4 handsets",
+}
+_DECODED = {
+    "h264": "H.264 clips",
+    "hevc": "HEIC pictures and HEVC clips",
+    "av1": "AV1 clips",
+    "vp9": "WebM clips",
+    "aac": "sound of clips and recordings",
+    "opus": "voice notes",
+    "amr_nb": "AMR recordings",
 }
 _REQUIRED = re.compile(r"([\w.-]+)[^;]*")
 
@@ -78,7 +87,6 @@ def _pillow() -> list[Check]:
             ("jpg_2000", "JPEG 2000", False),
         )
         for ok in [bool(features.check(name))]
-        for ok in [bool(features.check(name))]
     ]
 
 
@@ -119,11 +127,14 @@ def _ffmpeg(settings: Settings) -> list[Check]:
     advice = f"'{reinstall('imageio-ffmpeg')}' brings a complete ffmpeg; MMSPREP_FFMPEG names another one"
     try:
         where, version = ffmpeg.executable(settings), ffmpeg.version(settings)
-        available = ffmpeg.encoders(settings)
+        encoders, decoded = ffmpeg.encoders(settings), ffmpeg.decoded_codecs(settings)
     except MmsprepError as error:
         return [Check("ffmpeg", str(error), False, True, advice)]
     checks = [Check("ffmpeg", f"{version} ({where})", True, True)]
-    for encoder, use in _ENCODERS.items():
-        ok = encoder in available
+    for encoder, use in _ENCODED.items():
+        ok = encoder in encoders
         checks.append(Check(f"ffmpeg: {encoder}", use if ok else f"missing: no {use}", ok, False, advice))
+    for codec, use in _DECODED.items():
+        ok = codec in decoded
+        checks.append(Check(f"ffmpeg: reads {codec}", use if ok else f"missing: no {use}", ok, False, advice))
     return checks

@@ -9,6 +9,7 @@ import ffmpeg as graph
 import pytest
 
 from mmsprep import prepare
+from mmsprep.doctor import diagnose
 from mmsprep.errors import ToolError, ToolMissing, TypeNotAllowed
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
@@ -31,6 +32,22 @@ def test_version_is_one_word() -> None:
     """What doctor prints."""
     version = ffmpeg.version(Settings())
     assert version and " " not in version
+
+
+@pytest.mark.posix("a shell script")
+def test_the_doctor_says_what_a_build_of_ffmpeg_cannot_read_or_write(tmp_path: Path) -> None:
+    """HEIC pictures are decoded by ffmpeg: one without HEVC opens none of them."""
+    lacking = tmp_path / "ffmpeg"
+    lacking.write_text(
+        f'#!/bin/sh\n{ffmpeg.executable(Settings())} "$@" | grep -v -e " hevc " -e " libmp3lame "\n', encoding="utf-8"
+    )
+    lacking.chmod(0o755)
+    whole = {check.name: check for check in diagnose(Settings())}
+    checks = {check.name: check for check in diagnose(Settings(ffmpeg=str(lacking)))}
+    missing = [name for name, check in checks.items() if whole[name].ok and not check.ok]
+    assert missing == ["ffmpeg: libmp3lame", "ffmpeg: reads hevc"]
+    assert checks["ffmpeg: reads hevc"].found == "missing: no HEIC pictures and HEVC clips"
+    assert "MMSPREP_FFMPEG" in checks["ffmpeg: reads hevc"].advice
 
 
 def test_a_missing_encoder_is_named_with_advice() -> None:

@@ -102,6 +102,15 @@ def encoders(settings: Settings) -> frozenset[str]:
     return frozenset(re.findall(r"^ [VAS][\w.]{5} (\w\S*)", _answer(executable(settings), "-encoders"), re.M))
 
 
+def decoded_codecs(settings: Settings) -> frozenset[str]:
+    """The names of the codecs that the ffmpeg in use decodes.
+
+    Raises:
+        ToolError: there is no ffmpeg, or it does not start.
+    """
+    return frozenset(re.findall(r"^ D[\w.]{5} (\w+)", _answer(executable(settings), "-codecs"), re.M))
+
+
 def filters(settings: Settings) -> frozenset[str]:
     """The names of the filters that the ffmpeg in use was built with.
 
@@ -120,7 +129,7 @@ def refuse_undecodable(name: str, what: str, codec: str | None, settings: Settin
         TypeNotAllowed: it has none.
         ToolError: there is no ffmpeg, or it does not start.
     """
-    decoded = re.findall(r"^ D[\w.]{5} (\w+)", _answer(executable(settings), "-codecs"), re.M)
+    decoded = decoded_codecs(settings)
     # Some of our names are of a whole family ("pcm").
     if codec and decoded and not any(known.startswith(codec) for known in decoded):
         spoken = codec.replace("_", " ").upper()
