@@ -31,6 +31,16 @@ from mmsprep.tools.workspace import Workspace
 if TYPE_CHECKING:
     from mmsprep.sandbox import Sandbox
 
+# How long an example takes says something about the machine, nothing about the code. A change is judged by the same
+# examples each time; every night other ones are tried (pytest --hypothesis-profile nightly).
+_ANYWHERE = hypothesis.settings(
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.register_profile("each-time", _ANYWHERE, derandomize=True, max_examples=60)
+hypothesis.settings.register_profile("nightly", _ANYWHERE, max_examples=1000)
+hypothesis.settings.load_profile("each-time")
+
 
 def pytest_configure() -> None:
     """Tests interrupt and end programs: what this run was told to ignore (nohup, a shell's &) is not for them."""
@@ -38,9 +48,6 @@ def pytest_configure() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
-    # How long an example takes says something about the machine, nothing about the code.
-    hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-    hypothesis.settings.load_profile("here")
     # pytest compiles the modules of what brings it a plugin by itself. Two threads that do so at once end in a
     # SystemError (python/cpython#106905, before 3.11.8 and 3.12.2), and workers import what they need: here first.
     for module in pkgutil.walk_packages(mmsprep.__path__, "mmsprep."):

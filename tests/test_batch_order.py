@@ -9,7 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsprep.batch.flow import Flow, in_order
@@ -58,7 +59,7 @@ def test_a_stem_is_kept_and_a_clash_keeps_both_whole_names() -> None:
     assert output_stems(["a.png", "A.PNG"]) == {"A.PNG": "A.PNG", "a.png": "a.png~2"}
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.integers(0, 3), max_size=40), st.integers(1, 5), st.integers(1, 9), st.randoms())
 def test_results_come_in_order_and_no_more_is_begun_than_allowed(
     steps: list[int], at_once: int, ahead: int, chance: random.Random

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
+from examples import examples
 from hypothesis import given
-from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -60,7 +60,7 @@ def _sixteen(values: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 @pytest.mark.parametrize(("primaries", "matrix"), [(BT2020, _TO_2020), (DISPLAY_P3, _TO_P3)], ids=["bt2020", "p3"])
 @given(colours=_COLOURS)
-@given_settings(max_examples=40)
+@examples(25)
 def test_a_colour_that_srgb_has_comes_out_as_itself(
     primaries: tuple[float, ...], matrix: NDArray[np.float64], colours: list[tuple[int, int, int]]
 ) -> None:
@@ -71,7 +71,7 @@ def test_a_colour_that_srgb_has_comes_out_as_itself(
 
 
 @given(colours=_COLOURS)
-@given_settings(max_examples=40)
+@examples(25)
 def test_dim_colours_of_high_dynamic_range_come_out_as_bright_as_they_are(colours: list[tuple[int, int, int]]) -> None:
     """Up to the knee nothing changes: half of white is half of white."""
     wanted = np.array([colours], np.float64) * 0.7

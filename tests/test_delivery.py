@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 from deadlines import program, until, until_async
+from examples import examples
 from grain import grain
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from loopback import (
     Gateway,
@@ -281,7 +282,7 @@ def test_threads_share_one_journal(message: Message, tmp_path: Path) -> None:
     assert all(receipt.earlier for receipt in receipts)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(st.sampled_from(["accept", "refuse", "busy", "break", "abandon"]), min_size=1, max_size=6))
 def test_no_history_leads_to_a_second_acceptance(tmp_path_factory: Any, history: list[str]) -> None:
     """Whatever came before, the journal lets nothing go out again after an acceptance or an unknown outcome."""

@@ -12,10 +12,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from examples import examples
 from fuzz.files import make_case, samples, try_case
 from fuzz.mutations import MUTATIONS, splice, stand_long, stretched
 from fuzz.parsers import PARSERS, Parser, fuzz_parsers, try_growth, try_parser
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -26,7 +27,7 @@ from mmsprep.profile import load_profile
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, encode, tables_at
 
 
-@settings(max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@examples(25)
 @given(st.integers(0, 1 << 40))
 def test_a_damaged_file_is_an_error_of_ours_or_a_message_that_fits(seed: int) -> None:
     """More of the same: ``python -m tests.fuzz --minutes 10``."""

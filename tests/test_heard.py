@@ -16,8 +16,9 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from examples import examples
 from grain import grain
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -152,7 +153,7 @@ def test_silence_and_next_to_nothing_have_a_loudness_too() -> None:
 
 
 @given(length=st.integers(1, 400_000), channels=st.integers(1, 2))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(8)
 def test_a_filter_leaves_what_it_passes_where_it_was_however_long_the_sound(length: int, channels: int) -> None:
     tone = np.sin(2 * np.pi * 1_000 * np.arange(length) / 8_000).astype(np.float32)
     levels = np.repeat(tone[:, None], channels, axis=1)
@@ -226,7 +227,7 @@ def test_a_mix_is_as_loud_as_its_channels_at_any_time_and_pitch(layout: str, pha
     gains=st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]), min_size=8, max_size=8),
     shifts=st.lists(st.integers(0, 40), min_size=8, max_size=8),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(15)
 def test_whatever_the_channels_do_to_each_other_the_mix_is_heard(
     layout: str, gains: list[float], shifts: list[int]
 ) -> None:

@@ -11,8 +11,8 @@ from fractions import Fraction
 import mido
 import msgspec
 import pytest
+from examples import examples
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mmsprep.errors import Damaged
@@ -242,7 +242,7 @@ def stepped(volume: int, change: str) -> int:
     return min(15, max(0, int(change[1:]) if wanted is None else wanted))
 
 
-@hypothesis_settings(max_examples=150)
+@examples(60)
 @given(
     st.lists(st.tuples(st.booleans(), BLOCKS), min_size=1, max_size=4),
     st.integers(25, 900),

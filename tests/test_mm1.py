@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from captures import dissect
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -280,7 +281,7 @@ def test_parts_of_nested_multiparts_are_counted_together() -> None:
         decode(_HEAD + data, "wide")
 
 
-@settings(max_examples=300)
+@examples(100)
 @given(st.data())
 def test_any_damage_is_an_error_of_ours_or_a_reading(data: st.DataObject) -> None:
     good = bytearray(

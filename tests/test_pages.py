@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given
-from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 from typer.testing import CliRunner
@@ -264,7 +264,7 @@ def test_a_hook_gets_pages_only_where_it_asks_for_them(chat: bytes) -> None:
     width_px=st.integers(1, 300),
     repeat=st.integers(1, 4),
 )
-@given_settings(max_examples=300)
+@examples(100)
 def test_pages_cover_every_row_once_or_repeat_a_few(rows: list[int], width_px: int, repeat: int) -> None:
     edges = np.repeat(np.array(rows), repeat)
     bounds = page_bounds(edges, width_px)

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 from deadlines import serving
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -328,7 +328,7 @@ NAMES = (
 )
 
 
-@hypothesis_settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50)
 @given(
     door=st.sampled_from(["/", "/mm7"]),
     content_type=TYPES,
@@ -344,7 +344,7 @@ def test_no_bytes_break_the_receiver_or_reach_a_file_outside_the_store(
     check_tree(tmp_path)
 
 
-@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(30)
 @given(name=NAMES, as_file=st.booleans(), data=st.binary(min_size=1, max_size=50))
 def test_no_name_reaches_a_file_outside_the_store(
     tmp_path: Path, store: Store, name: str, as_file: bool, data: bytes

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from deadlines import until
 from endless import hang
+from examples import examples
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from test_receive_app import FORM, Serve, get, post, says_no, serve, store
 from test_receive_kill import load
@@ -138,7 +138,7 @@ def test_a_reply_of_a_hostile_gateway_is_bounded_by_the_same_reader() -> None:
 WORDS = [b"--X", b"\r\n", b";", b"%41", b"&", b"a=", b'"', b"<a>"]
 
 
-@hypothesis_settings(max_examples=40)
+@examples(25)
 @given(
     st.sampled_from([URLENCODED, MULTIPART, "text/xml"]),
     st.lists(st.binary(max_size=12) | st.sampled_from(WORDS), max_size=8),

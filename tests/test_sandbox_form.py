@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
 
+from examples import examples
 from sandbox_client import JPEG, NUMBER, fields, picture, post_form
 
 from mmsprep.sandbox import Login, Sandbox
@@ -210,7 +211,7 @@ def test_the_password_is_kept_nowhere() -> None:
     assert b"[not kept]" in seen[2]
 
 
-@settings(max_examples=200)
+@examples(60)
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -8,11 +8,12 @@ from contextlib import suppress
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("starlette", reason="the extra mmsprep[sandbox] is not installed")
 
+from examples import examples
 from sandbox_client import AUTHORIZATION, JPEG, NUMBER, part, post_mm7, smil, submit_request
 
 from mmsprep import mm7
@@ -232,7 +233,7 @@ def test_a_request_that_is_no_mm7_is_4004(gateway: Sandbox, content_type: str, w
     assert words in reply.details
 
 
-@settings(max_examples=150)
+@examples(60)
 @given(st.data())
 def test_any_bytes_are_judged(data: st.DataObject) -> None:
     """However a request is broken, the judgement is a status with a reason."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -382,7 +382,7 @@ _SEEDS = [picture(kind) for kind in ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "ICO"
 ]
 
 
-@hypothesis_settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60)
 @given(seed=st.sampled_from(_SEEDS), cut=st.integers(0, 400), junk=st.binary(max_size=200))
 def test_hostile_bytes_end_in_a_fact_or_in_an_error_of_ours(look: Look, seed: bytes, cut: int, junk: bytes) -> None:
     """Whatever follows a known beginning, nothing but MediaInfo or a typed error comes out."""

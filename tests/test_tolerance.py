@@ -11,8 +11,8 @@ from pathlib import Path
 import mido
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from test_time import CLIP, VOICE, told_and_played
 
@@ -84,7 +84,7 @@ def sounds(make: Make) -> dict[str, bytes]:
     return {kind: make(f"{VOICE.format(seconds=1.5)} {options}", kind) for kind, options in SOUNDS.items()}
 
 
-@hypothesis_settings(max_examples=60)
+@examples(40)
 @given(
     kind=st.sampled_from(sorted(SOUNDS)),
     front=st.lists(st.sampled_from(sorted(IN_FRONT)), max_size=3),
@@ -189,7 +189,7 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@hypothesis_settings(max_examples=80)
+@examples(40)
 @given(
     tracks=st.lists(st.lists(st.integers(30, 90), min_size=1, max_size=4), min_size=1, max_size=3),
     odd=st.lists(st.sampled_from(sorted(ODD_EVENTS)), max_size=3),
@@ -260,7 +260,7 @@ def _body(length: int) -> bytes:
     return bytes(np.random.default_rng(7).integers(0, 256, length - 1, np.uint8))
 
 
-@hypothesis_settings(max_examples=60)
+@examples(40)
 @given(
     voice=st.sampled_from([NARROW, WIDE]),
     count=st.integers(40, 90),

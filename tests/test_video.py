@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -490,7 +491,7 @@ _TRANSFERS = ("unknown", "bt709", "smpte170m", "iec61966-2-1", "bt2020-10")
     transfer=st.sampled_from(_TRANSFERS),
     mirrored=st.booleans(),
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15)
 def test_any_matrix_range_and_size_comes_out_within_five_of_255(
     tmp_path: Path,
     make: Callable[[str, str], bytes],

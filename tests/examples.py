@@ -1,0 +1,13 @@
+"""How many examples a property is tried on whose default would be too many or too few."""
+
+from __future__ import annotations
+
+import hypothesis
+
+_NIGHTLY_TIMES = 10
+
+
+def examples(count: int) -> hypothesis.settings:
+    """``count`` of them with a change, ten times as many every night."""
+    nightly = hypothesis.settings.get_current_profile_name() == "nightly"
+    return hypothesis.settings(max_examples=count * _NIGHTLY_TIMES if nightly else count)
