@@ -52,7 +52,7 @@ def _what_helps(this: Run, entries: Sequence[Entry], low: Sequence[int], budget_
     wanted = [replace(one, candidate=replace(one.ready, floor=_MEDIUM)) for one in paged]
     helps: list[str] = []
     split = "" if splits else "--split "
-    groups = groups_in_order(this, wanted)
+    groups = groups_in_order(this, wanted, roughly=True)
     page_count = sum(one.page is not None for one in paged)
     count = len(groups) if groups else 0
     if page_count and count:
