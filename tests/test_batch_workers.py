@@ -174,7 +174,7 @@ def _wait(what: str, condition: object, *arguments: object) -> None:
 def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
     """A tree with twins, and what an undisturbed run makes of it."""
     root = tmp_path_factory.mktemp("many")
-    for number in range(24):
+    for number in range(16):
         put(root / "in" / f"sub{number % 3}" / f"{number}.png", picture(number // 2, size=(400, 300)))
     run(root / "in", root / "undisturbed")
     return root / "in", contents(root / "undisturbed")
@@ -188,7 +188,7 @@ def test_killed_at_any_moment_a_run_leaves_whole_files_and_the_next_one_ends_the
     chance = random.Random()
     out = tmp_path / "out"
     workers: set[int] = set()
-    for results in sorted(chance.sample(range(len(expected)), 3)):
+    for results in sorted(chance.sample(range(len(expected)), 2)):
         child = _start(tree, out)
         _wait("the next result", lambda: len(contents(out)) >= results or child.poll() is not None)  # noqa: B023
         workers |= _descendants(child.pid)

@@ -141,7 +141,9 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_leaves_nothing(room: Path, tiny_disk: Path, sample_media: Path) -> None:
-    status, _, complaints = _run(room, "prepare", sample_media / "message", "-o", tiny_disk / "out")
+    status, _, complaints = _run(
+        room, "prepare", sample_media / "message" / "IMG_20260613_101502.jpg", "-o", tiny_disk / "out"
+    )
     assert status == OutputError.exit_status
     assert "No space left" in complaints
     assert not list((tiny_disk / "out").iterdir())

@@ -242,6 +242,7 @@ def _turning(last_ms: int = 80) -> bytes:
     return _saved(images, "WEBP", duration=[80] * 39 + [last_ms], loop=0, quality=80)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see the peak of memory")
 def test_how_long_a_frame_stands_costs_no_memory_and_a_pause_too_long_for_a_clip_is_cut_and_told(
     tmp_path: Path,

@@ -102,7 +102,7 @@ def test_a_file_that_was_only_renamed_into_place_is_gone(power: PowerCut) -> Non
 
 
 @pytest.mark.parametrize(
-    ("pushes", "cuts"), [(60, 4), pytest.param(1000, 20, marks=pytest.mark.slow)], ids=["a few", "many"]
+    ("pushes", "cuts"), [(30, 3), pytest.param(1000, 20, marks=pytest.mark.slow)], ids=["a few", "many"]
 )
 def test_every_push_that_got_ok_is_there_after_power_cuts(
     power: PowerCut, tmp_path: Path, pushes: int, cuts: int
@@ -211,7 +211,7 @@ def _cut_off(
 
 
 @pytest.mark.parametrize(
-    ("recipients", "cuts"), [(12, 3), pytest.param(200, 20, marks=pytest.mark.slow)], ids=["a few", "many"]
+    ("recipients", "cuts"), [(8, 2), pytest.param(200, 20, marks=pytest.mark.slow)], ids=["a few", "many"]
 )
 def test_nobody_is_sent_a_message_twice_after_power_cuts(
     power: PowerCut, tmp_path: Path, recipients: int, cuts: int
@@ -253,7 +253,7 @@ def test_after_a_cut_the_machine_has_started_anew(power: PowerCut) -> None:
 
 
 @pytest.mark.parametrize(
-    ("people", "cuts"), [(60, 2), pytest.param(600, 12, marks=pytest.mark.slow)], ids=["a few", "many"]
+    ("people", "cuts"), [(40, 2), pytest.param(600, 12, marks=pytest.mark.slow)], ids=["a few", "many"]
 )
 def test_a_campaign_reaches_nobody_twice_and_loses_nobody_by_power_cuts(
     power: PowerCut, tmp_path: Path, people: int, cuts: int

@@ -116,16 +116,22 @@ def gif_source(
         reference = Reference(image)
         small = {scale: _scaled(image, scale) for scale in sizes if _is_seen(image, scale)}
         rungs: list[_Rung] = []
+        exact: dict[float, float] = {}
         for bits in BITS:
             if rungs and len(rungs[-1].data) > limit_bytes:
                 break
             best = math.inf
             for scale, scaled in small.items():
-                if bits in sizes[scale]:
+                if scale in exact:
+                    # It has all its colours already; more bits make the same of it.
+                    best = exact[scale] - _SMALLER_COSTS
+                elif bits in sizes[scale]:
                     rung = _gif_rung(reference, scaled, bits)
                     # Shrinking hides the bands of a coarse palette; it is no gain.
                     rungs.append(replace(rung, quality=max(0.0, min(rung.quality, best))))
                     best = rungs[-1].quality - _SMALLER_COSTS
+                    if scaled.convert("RGB").getcolors(2**bits):
+                        exact[scale] = rungs[-1].quality
         return rungs
 
     return LadderSource("gif", image.size, floor_quality, encode_all, notes)
