@@ -27,7 +27,7 @@ IN_PAGES = "--pages cuts what is tall into pages that can be read; with --split,
 _COUNTS_LESS = "its priority counts less than asked: with all of it another part would fall below its floor"
 _DOES_NOT_COUNT = "its priority does not count: with it another part would fall below its floor"
 _PAGES_LOOKED_AT = 4
-"""Of one picture, where it is advice that needs to know. Set by hand: thirty pages take as long to look at as to send."""
+"""Of one picture, where it is advice that needs to know: thirty take as long to look at as to send. Set by hand."""
 _SMALLEST_WISH = math.log(1.25)
 """A priority of a quarter more or less than others is too little to divide for once more. Set by hand."""
 _CUT_AT_LEAST = 0.95
