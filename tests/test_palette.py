@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
 from mmsprep import Message, prepare
+from mmsprep.transcode.image.ladder import BITS, EVERY_SIZE, gif_source
 from mmsprep.transcode.image.palette import few_coloured_gif
 from mmsprep.transcode.image.score import Reference
+from mmsprep.transcode.image.shrink import shrunk
 
 GREEN, RED, ORANGE, BLUE = (0, 128, 105), (238, 17, 17), (196, 83, 45), (83, 189, 235)
 SPOTS = {RED: (900, 30, 960, 90), ORANGE: (30, 150, 330, 180), BLUE: (800, 400, 840, 420)}
@@ -111,3 +113,45 @@ def test_what_a_drawing_in_few_colours_is_worth_does_not_depend_on_rounding() ->
     for level in (0, 128, 255):
         image = Image.new("RGB", (300, 300), (level, level, 255 - level))
         assert Reference(image).drawn_score(image) == 100 and Reference(image).error(image) == 0
+
+
+def _every_rung(image: Image.Image) -> list[tuple[int, float]]:
+    """Bytes and quality of every size in every number of colours, by brute force."""
+    reference, rungs = Reference(image), []
+    for share in EVERY_SIZE:
+        small = shrunk(image, (round(image.width * share), round(image.height * share)))
+        for bits in BITS:
+            data = few_coloured_gif(small, bits)
+            rungs.append((len(data), reference.drawn_score(shown(data))))
+    return rungs
+
+
+def _flat() -> Image.Image:
+    image = Image.new("RGB", (240, 160), "white")
+    ImageDraw.Draw(image).ellipse((40, 20, 200, 140), (200, 30, 30), outline="black", width=3)
+    return image
+
+
+@pytest.mark.parametrize("image", [chat((1080, 900)).resize((360, 300)), _flat()], ids=["a chat", "a flat mark"])
+def test_what_is_left_out_would_not_have_been_the_best_of_any_bytes(image: Image.Image) -> None:
+    """Half of the rungs are never judged; whatever bytes there are, the best of them all is among the others."""
+    every = _every_rung(image)
+    points = gif_source(image, 0.0, (), 290_000).curve().points
+    assert len(points) < len(every) / 2
+    for size_bytes, quality in every:
+        found = max((point.quality for point in points if point.size_bytes <= size_bytes), default=0.0)
+        # Of two that are nearly alike the larger in pixels is preferred.
+        assert found >= min(quality, 99.0) - 4
+
+
+def test_more_colours_than_a_picture_has_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mark of three colours is exact in a palette of four: no larger one is tried."""
+    asked: list[int] = []
+
+    def counted(image: Image.Image, bits: int) -> bytes:
+        asked.append(bits)
+        return few_coloured_gif(image, bits)
+
+    monkeypatch.setattr("mmsprep.transcode.image.ladder.few_coloured_gif", counted)
+    assert gif_source(_flat(), 0.0, (), 290_000, {1.0: BITS}).curve().points[-1].quality == 100
+    assert asked == [2]
