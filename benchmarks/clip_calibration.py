@@ -32,18 +32,17 @@ from mmsprep.tools.ffmpeg import executable
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image.viewing import SEEN_LONG_PX, SEEN_SHORT_PX
 from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, first_pass
+from mmsprep.transcode.video.forecast import Forecast
 from mmsprep.transcode.video.mezzanine import DISPLAY_LONG_PX, decode_mezzanine
 from mmsprep.transcode.video.model import (
     PROBE_QP,
-    Hardness,
-    fitted,
     foreseen_vmaf,
     predicted_vmaf,
     quantiser,
     seen_quality,
     usual_long_px,
 )
-from mmsprep.transcode.video.search import Made, find, probe_measured
+from mmsprep.transcode.video.search import Made, find
 
 _SECONDS, _FPS, _FRAMES = 2, 12, (5, 16)
 _WIDTHS_PX, _CRFS = (176, 320, 512), (20, 28, 36)
@@ -90,7 +89,7 @@ def main() -> None:
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Foretold:
     """One encode: its clip, what the model says of it, what it is foreseen to be and is (VMAF); what a fit goes by."""
 
     clip: str
@@ -100,7 +99,7 @@ class Forecast:
     terms: tuple[float, float, float]
 
 
-def _forecasts(clip: Path) -> list[Forecast]:
+def _forecasts(clip: Path) -> list[Foretold]:
     """What the probe foretells at each limit, and what the clip then is."""
     rules = load_profile("smsglobal").video
     (looked,) = inspect([clip])
@@ -110,10 +109,8 @@ def _forecasts(clip: Path) -> list[Forecast]:
     with Workspace(Settings()) as workspace:
         attachment = Attachment(0, clip.name, clip.stat().st_size, path=clip)
         mezzanine = decode_mezzanine(attachment, looked.info, rules, max(_LIMITS_BYTES), workspace)
-        probe = probe_measured(mezzanine, workspace)
-        small = mezzanine.probe
-        hard = Hardness(small.rate_kbps, max(small.size_px), max(mezzanine.display_px), small.qp)
-        hard = fitted(hard, [probe] if probe else [])
+        forecast = Forecast(mezzanine, workspace)
+        hard = forecast.hardness
         for limit_bytes in _LIMITS_BYTES:
             kbps = min(limit_bytes * 8 / 1000 / mezzanine.picture_s, rules.max_rate_kbps)
             settings = ClipSettings(rules, None, (0, 0), 1, mezzanine.picture_s)
@@ -123,11 +120,11 @@ def _forecasts(clip: Path) -> list[Forecast]:
                 encoded = encode(mezzanine, None, settings, (kbps, PSY_RD), log, workspace)
                 return Made(kbps, len(encoded.data) * 8 / 1000 / mezzanine.picture_s, encoded)
 
-            measured = find(mezzanine, hard, probe, settings, kbps, made, workspace).seen or 0.0
+            measured = find(mezzanine, forecast, settings, kbps, made, workspace).seen or 0.0
             px = usual_long_px(hard, kbps, mezzanine.long_px)
             terms = (1.0, hard.offset, (quantiser(hard, px, 1, kbps) - PROBE_QP) / 10)
             vmafs = predicted_vmaf(hard, kbps, px), foreseen_vmaf(hard, kbps, px), measured
-            forecasts.append(Forecast(clip.name, *vmafs, terms))
+            forecasts.append(Foretold(clip.name, *vmafs, terms))
             print(
                 f"{clip.name[:24]:24}{limit_bytes:9,} bytes: model {vmafs[0]:5.1f}, foreseen {vmafs[1]:5.1f},", end=" "
             )
@@ -135,12 +132,12 @@ def _forecasts(clip: Path) -> list[Forecast]:
     return forecasts
 
 
-def _print_forecasts(found: list[Forecast]) -> None:
+def _print_forecasts(found: list[Foretold]) -> None:
     def logit(vmaf: float) -> float:
         vmaf = min(98.0, max(2.0, vmaf))
         return math.log(vmaf / (100 - vmaf))
 
-    def fit(some: list[Forecast]) -> np.ndarray:
+    def fit(some: list[Foretold]) -> np.ndarray:
         """Least squares, all but the constant drawn a little towards 0."""
         terms = np.array([one.terms for one in some])
         more = np.array([logit(one.measured) - logit(one.modelled) for one in some])

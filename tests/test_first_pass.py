@@ -91,6 +91,28 @@ def test_the_finer_probe_of_a_short_clip_is_a_first_pass_where_its_quantiser_is_
     assert len(made.data) * 8 / 1000 / mezzanine.picture_s == pytest.approx(152, rel=0.05)
 
 
+def test_a_short_clip_of_many_bits_is_looked_at_once_and_beside_others_its_probe_is_too(
+    make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe was looked at even where nothing it could show would change what is made."""
+    looks: list[bool] = []
+    of = vmaf.vmaf_of
+
+    def told(*arguments: object, hasty: bool = False) -> vmaf.Seen:
+        looks.append(hasty)
+        return of(*arguments, hasty=hasty)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(vmaf, "vmaf_of", told)
+    drawn = "-f lavfi -i mandelbrot=size=960x540:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
+    data = make(f"{drawn} -t 2.2 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
+    (alone,) = prepare([("clip.mp4", data)], limit_bytes=100_000).parts
+    assert looks == [False]
+    assert (alone.width_px, alone.height_px) == (640, 360)
+    looks.clear()
+    prepare([("clip.mp4", data), ("text.txt", b"other")], limit_bytes=100_000)
+    assert looks.count(True) == 1
+
+
 @pytest.mark.parametrize(("every", "late"), [(1, {0}), (2, {0, 1}), (3, {-1, 0, 1})])
 def test_a_frame_that_stands_in_for_others_is_at_most_one_early_or_late(
     every: int, late: set[int], profile: Profile, workspace: Workspace

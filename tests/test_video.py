@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from mmsprep.transcode.video.model import (
     codec_cost,
     fitted,
     foreseen_vmaf,
+    is_largest,
     most_useful_kbps,
     plenty_kbps,
     plenty_kbps_as_tried,
@@ -74,6 +76,17 @@ def test_the_first_width_tried_has_a_usual_quantiser(hard: Hardness, kbps: float
     assert foreseen_vmaf(hard, kbps * 1.5, usual_long_px(hard, kbps * 1.5, largest)) >= (
         foreseen_vmaf(hard, kbps, first) - 0.5
     )
+
+
+@given(_hards, _rates, st.integers(64, 1280))
+def test_where_the_largest_width_is_certain_it_is_chosen_whatever_the_clip_looks_like(
+    hard: Hardness, kbps: float, largest: int
+) -> None:
+    largest = min(largest, hard.display_long_px)
+    plain = replace(hard, offset=0.0)
+    assert is_largest(plain, kbps, largest) == is_largest(hard, kbps, largest)
+    if is_largest(plain, kbps, largest):
+        assert usual_long_px(hard, kbps, largest) == largest
 
 
 @given(_hards, _rates, st.integers(64, 1280), st.sampled_from([1, 2, 3]))

@@ -30,10 +30,10 @@ from mmsprep.transcode.video.encode import (
     whole_kbps,
 )
 from mmsprep.transcode.video.finely import COARSEST_CRF, FINEST_CRF, bytes_at, first_crf, next_crf
+from mmsprep.transcode.video.forecast import Forecast
 from mmsprep.transcode.video.mezzanine import Mezzanine
 from mmsprep.transcode.video.model import (
     Hardness,
-    Measured,
     codec_cost,
     foreseen_vmaf,
     most_useful_kbps,
@@ -45,7 +45,7 @@ from mmsprep.transcode.video.model import (
     usual_long_px,
 )
 from mmsprep.transcode.video.search import Made, Trial, fewer_frames, find, fixed_px
-from mmsprep.transcode.video.sound_track import SOUND_OVERHEAD, best_step
+from mmsprep.transcode.video.sound_track import LEAST_FOR_PICTURES, SOUND_OVERHEAD, best_step
 
 _LOWEST_PICTURE_KBPS = 3.0
 _LOWEST_TOTAL_KBPS = 10.0
@@ -80,16 +80,15 @@ _ORDINALS = {2: "2nd", 3: "3rd"}
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A decoded clip: what it is, what it costs, how long it will be.
+    """A decoded clip: what it is, what is foretold of it, how long it will be.
 
-    ``sound`` is what is heard with it, if anything is, ``probe`` what VMAF says of the mezzanine's probe,
-    ``duration_s`` what is sent of the clip, ``contrast`` how far it is from being one colour.
+    ``sound`` is what is heard with it, if anything is, ``duration_s`` what is sent of the clip, ``contrast`` how far it
+    is from being one colour.
     """
 
     mezzanine: Mezzanine
     sound: Levelled | None
-    hardness: Hardness
-    probe: Measured | None
+    forecast: Forecast
     duration_s: float
     contrast: float
     notes: tuple[str, ...]
@@ -163,6 +162,16 @@ class VideoSource(Source):
                 break
         return Curve(tuple(points), whole_bytes=self._plenty_bytes(rung))
 
+    def assured_quality(self, max_bytes: int) -> float | None:
+        """What the probe's rate alone foretells, where ``max_bytes`` make the largest size certain and two passes of it
+        fill them."""
+        rung = self._rung(total_kbps := self._total_kbps(max_bytes))
+        kbps = self._left_of(total_kbps, rung)
+        is_certain = not fixed_px(self._rules) and self._work.forecast.is_certain_at(kbps / self._cost)
+        if not is_certain or self._plenty_bytes(rung) <= max_bytes * _PERHAPS_WHOLE:
+            return None
+        return seen_quality(self._vmaf(foreseen_vmaf, self._work.forecast.of_its_rate, kbps), 1)
+
     @property
     def _whole_px(self) -> tuple[int, int]:
         """The size at which no pixel is given up that may be sent."""
@@ -179,15 +188,14 @@ class VideoSource(Source):
             tried = trial.long_px, trial.settings.every
             kbps = plenty_kbps_as_tried(trial.made.rate_kbps, qp, tried, max(self._whole_px), COARSEST_CRF)
         else:
-            kbps = plenty_kbps(self._work.hardness, max(self._whole_px), COARSEST_CRF) * self._cost
+            kbps = plenty_kbps(self._work.forecast.of_its_rate, max(self._whole_px), COARSEST_CRF) * self._cost
         return self._bytes(min(kbps, self._rules.max_rate_kbps), rung)
 
     def render(self, max_bytes: int) -> Rendition:
         """Two passes at the size for this rate, the second corrected until it fits and fills ``max_bytes``."""
         made = self._last.rendition
         if made is None or not self._is_good_for(made, max_bytes):
-            total_kbps = (max_bytes - self._overhead_bytes()) * 8 / 1000 / self._work.duration_s
-            rung = self._rung(max(_LOWEST_PICTURE_KBPS, total_kbps))
+            rung = self._rung(self._total_kbps(max_bytes))
             limit_bytes = self._limit_bytes(rung)
             made = replace(self._render(rung, min(max_bytes, limit_bytes)), at_limit=max_bytes >= limit_bytes)
             self._last.rendition, self._last.max_bytes = made, max_bytes
@@ -294,7 +302,7 @@ class VideoSource(Source):
     def _log(self, settings: ClipSettings, kbps: float) -> Path:
         """The first pass for these settings: the probe, or one that is made once for a size."""
         work = self._work
-        qp = quantiser(work.hardness, max(settings.frame_px), settings.every, kbps / self._cost)
+        qp = quantiser(work.forecast.of_its_rate, max(settings.frame_px), settings.every, kbps / self._cost)
         if is_first_pass(work.mezzanine, settings, qp):
             return work.mezzanine.probe.log
         key = settings.every, settings.duration_s, settings.frame_px, self._last.trial_kbps
@@ -310,7 +318,7 @@ class VideoSource(Source):
         if trial is None or not low < kbps / last.trial_kbps < high:
             last.trial_kbps = kbps
             wanted = ClipSettings(self._rules, rung, (0, 0), 1, work.duration_s)
-            last.trial = find(work.mezzanine, work.hardness, work.probe, wanted, kbps, self._encoded, self._workspace)
+            last.trial = find(work.mezzanine, work.forecast, wanted, kbps, self._encoded, self._workspace)
             return last.trial
         settings = replace(trial.settings, rung=rung)
         return Trial(settings, self._encoded(settings, kbps), None)
@@ -349,12 +357,18 @@ class VideoSource(Source):
         if not ladder:
             return None
         # By the model as trials have it, which the weight of sound beside pictures was set with.
+        hard = self._work.forecast.at(total_kbps * LEAST_FOR_PICTURES / self._cost)
         return best_step(
             ladder,
             self._work.heard,
             total_kbps,
-            lambda kbps: self._vmaf(predicted_vmaf, max(_LOWEST_PICTURE_KBPS, min(kbps, self._most_kbps()))),
+            lambda kbps: self._vmaf(predicted_vmaf, hard, max(_LOWEST_PICTURE_KBPS, min(kbps, self._most_kbps()))),
         )
+
+    def _total_kbps(self, max_bytes: int) -> float:
+        """The rate of sound and pictures in so many bytes."""
+        total_kbps = (max_bytes - self._overhead_bytes()) * 8 / 1000 / self._work.duration_s
+        return max(_LOWEST_PICTURE_KBPS, total_kbps)
 
     def _left_of(self, total_kbps: float, rung: AudioStep | None) -> float:
         """The rate for the pictures beside ``rung``."""
@@ -362,12 +376,11 @@ class VideoSource(Source):
         return max(_LOWEST_PICTURE_KBPS, min(total_kbps - sound_kbps, self._most_kbps()))
 
     def _predicted(self, picture_kbps: float) -> float:
-        return seen_quality(self._vmaf(foreseen_vmaf, picture_kbps), 1)
+        return seen_quality(self._vmaf(foreseen_vmaf, self._work.forecast.hardness, picture_kbps), 1)
 
-    def _vmaf(self, model: Callable[[Hardness, float, int], float], picture_kbps: float) -> float:
-        """What ``model`` says of a rate, at the size that it leads to."""
-        hard, fixed = self._work.hardness, fixed_px(self._rules)
-        kbps = picture_kbps / self._cost
+    def _vmaf(self, model: Callable[[Hardness, float, int], float], hard: Hardness, picture_kbps: float) -> float:
+        """What ``model`` says of a clip that is so ``hard``, at a rate and the size that it leads to."""
+        kbps, fixed = picture_kbps / self._cost, fixed_px(self._rules)
         long_px = max(fixed) if fixed else usual_long_px(hard, kbps, self._work.mezzanine.long_px)
         return model(hard, kbps, long_px)
 
@@ -377,7 +390,7 @@ class VideoSource(Source):
             useful_kbps = self._picture_kbps(bytes_at(FINEST_CRF, self._last.finely))
         else:
             largest = max(fixed_px(self._rules) or (self._work.mezzanine.long_px,))
-            useful_kbps = most_useful_kbps(self._work.hardness, largest) * self._cost
+            useful_kbps = most_useful_kbps(self._work.forecast.of_its_rate, largest) * self._cost
         return min(self._rules.max_rate_kbps, useful_kbps)
 
     @property
@@ -429,7 +442,7 @@ class VideoSource(Source):
     def _measured(self, data: bytes, settings: ClipSettings, kbps: float) -> float:
         """The quality of a finished clip, as VMAF sees it; predicted where there is no VMAF."""
         if not vmaf.available(self._workspace):
-            foreseen = foreseen_vmaf(self._work.hardness, kbps / self._cost, max(settings.frame_px))
+            foreseen = foreseen_vmaf(self._work.forecast.hardness, kbps / self._cost, max(settings.frame_px))
             return seen_quality(foreseen, settings.every)
         path = self._workspace.put(data, f".{self._rules.format}")
         inner = settings.inner_px(self._work.mezzanine)

@@ -19,10 +19,9 @@ from mmsprep.transcode.sound.carried import nothing_heard
 from mmsprep.transcode.sound.level import Levelled, heard_in
 from mmsprep.transcode.sound.pcm import decode_pcm
 from mmsprep.transcode.video.clip import Opened, VideoSource
+from mmsprep.transcode.video.forecast import Forecast
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
-from mmsprep.transcode.video.model import Hardness, Measured, fitted
 from mmsprep.transcode.video.pictures import ground_of
-from mmsprep.transcode.video.search import probe_measured
 
 _SOUND_LONGER_S = 0.03
 """Seconds that a sound may go on after the pictures before it is cut."""
@@ -49,12 +48,10 @@ def open_source(
     duration_s = mezzanine.picture_s if mezzanine.complete else max(info.duration_s or 0.0, mezzanine.picture_s)
     if sound and mezzanine.complete and sound.mix.duration_s > duration_s + _SOUND_LONGER_S:
         duration_s = sound.mix.duration_s
-    probe = probe_measured(mezzanine, workspace)
     work = Opened(
         mezzanine=mezzanine,
         sound=sound,
-        hardness=_hardness(mezzanine, probe),
-        probe=probe,
+        forecast=Forecast(mezzanine, workspace),
         duration_s=duration_s,
         contrast=mezzanine.contrast,
         notes=(*notes, *ground_notes),
@@ -69,9 +66,8 @@ def clip_of_pictures(frames: Sequence[tuple[Image.Image, int]], profile: Profile
     """
     assert profile.video is not None
     mezzanine = mezzanine_of_pictures(frames, profile.video, workspace)
-    probe = probe_measured(mezzanine, workspace)
-    hard = _hardness(mezzanine, probe)
-    work = Opened(mezzanine, None, hard, probe, mezzanine.picture_s, mezzanine.contrast, ())
+    forecast = Forecast(mezzanine, workspace)
+    work = Opened(mezzanine, None, forecast, mezzanine.picture_s, mezzanine.contrast, ())
     return VideoSource(work, profile.video, workspace)
 
 
@@ -93,10 +89,3 @@ def _sound_of(
     if not any(sound.carried(step).is_heard for step in rules.audio_ladder):
         return None, ("what is heard in its sound track is nothing that the profile's clips carry: left out",)
     return sound, (*pcm.notes, *mix.notes)
-
-
-def _hardness(mezzanine: Mezzanine, probe: Measured | None) -> Hardness:
-    """What the clip costs at a fixed quantiser and a small size, and what that looks like."""
-    made = mezzanine.probe
-    hard = Hardness(made.rate_kbps, max(made.size_px), max(mezzanine.display_px), made.qp)
-    return fitted(hard, [probe]) if probe else hard

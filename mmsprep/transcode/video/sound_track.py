@@ -23,6 +23,7 @@ _UNDERSTOOD = 35.0
 _MOST_FOR_SOUND = 0.35
 """The weight of being understood beside the pictures' quality; the quality of a rung at which 63 % is understood; the
 share of all bits that sound may take. Set by hand."""
+LEAST_FOR_PICTURES = 1 - _MOST_FOR_SOUND
 _STEPS_BETWEEN = 4
 """Parts that the way between two rungs is divided into."""
 _SPOILT = 6.0
