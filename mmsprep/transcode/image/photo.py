@@ -6,18 +6,17 @@ they are given. Never: an enlarged picture, or a byte too many.
 Two probes tell what size and quantisation are worth (``rate_model.py``); where bytes are plenty, full size is the
 best without them. The size chosen is encoded with the tables that its coefficients say will fill the bytes
 (``spectrum.py``), and once more where that was off; where quantisation is coarse by trellis quantisation in place of
-it, at an exact half by both. Where bytes are few, so are the sizes that may be as good, and what is nearest to the
-picture stays.
+it, at an exact half by both. Where bytes are few, so are the sizes that may be as good, each once; what should be the
+nearest to the picture is encoded until it fills its bytes.
 """
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import io
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -32,9 +31,9 @@ from mmsprep.transcode.image.jpeg import (
     Tables,
     encode,
     encode_by_trellis,
-    scale_of,
     tables_at,
 )
+from mmsprep.transcode.image.one_size import AIM, OneSize, Way
 from mmsprep.transcode.image.rate_model import PROBE_SCALE, SURELY_FULL, RateModel, Setting, fine_quality
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
@@ -42,89 +41,28 @@ from mmsprep.transcode.image.spectrum import Spectrum
 
 _SMALLEST_LONG_PX = 64
 """Pixels. Set by hand."""
-_FILLED, _WELL_FILLED = 0.985, 0.97
-_AIM, _LEAST_AIM = 0.9935, 0.95
-"""Shares of the bytes allowed: an encode that fills so much is kept, a rival or one by trellis quantisation from so
-much; what the next one aims at, so that the error of the foretold size (within 1 %,
-`benchmarks/size_calibration.py`) seldom goes over; the least that it aims at."""
 _FINE_CORRECTION = 1.012
 """Real bytes over foretold ones up to ``SURELY_FULL``, in the mean; pictures differ by 2 %."""
-_TRIALS = 4
-_CLOSE = 1.1
 _SAME_PICTURE = 0.25
-"""Encodes of one size at most; a ratio of bytes (tables this near on both sides are interpolated); of log bytes (a
-budget this near to the last one keeps its size). Set by hand; `benchmarks/image_quality.py` counts the encodes."""
+"""Of log bytes: a budget this near to the last one keeps its size. Set by hand."""
+_MOST_ENCODES = 5
+_ERROR_POWER = 1.2
+"""Encodes of one render after which what fits is enough; with two probes that makes seven. The power of its bytes that
+the error of an encode falls with, for those that are a few per cent over or under (measured: 0.6 at a half, 1 to 1.5 at
+full size)."""
 _FINE_CHROMA_BELOW, _FINE_CHROMA_MORE, _FINE_CHROMA_MOST = 0.05, 10.0, 0.2
 _SHARP_CHROMA = 8
 """Quantisation scales: below the first whole chroma pays for any picture, below the last for none, between them sooner
 by ten times the share of pixels whose colour is lost by more than 8 of 255 levels at half size (measured)."""
 _BAND_PX, _BANDS = 64, 3
 """Sharp colour is looked for in bands, one of every three."""
-_TRELLIS_TO, _TRELLIS_TRIALS = 80, 3
-_TRELLIS_SHARE, _TRELLIS_MORE = 0.76, 0.0018
 _DARK_LUMA, _DARK = 32, 0.5
-"""Trellis quantisation is tried up to a quality, so often at most; its bytes over plain ones at quality 0, and how much
-more at each quality, within 3 %. Where more than half of the pixels are as dark as that it blurs what is dim (stars:
-1.8 to 2.7 points less). All measured, 35 photographs at 20 to 100 kB."""
+"""Where more than half of the pixels are as dark as that, trellis quantisation blurs what is dim (stars: 1.8 to 2.7
+points less). Measured, 35 photographs at 20 to 100 kB."""
 _HALF, _ABOUT = 0.5, 0.02
 """A size that plain quantisation is as good for as trellis quantisation, where a larger one is in doubt."""
 _SMALLER = 0.7
 """Of the sides, where not even the coarsest tables make it small enough. Set by hand."""
-
-
-@dataclass(slots=True)
-class _Search:
-    """One size of the picture, its coefficients, and what was encoded of it: by its tables, and by trellis quantisation
-    for whole qualities.
-
-    ``correction`` is what real bytes are of foretold ones before anything was encoded at this size.
-    """
-
-    image: Image.Image
-    subsampling: int
-    spectrum: Spectrum
-    wanted_bytes: int
-    correction: float
-    tried: dict[Tables, bytes] = field(default_factory=dict)
-    by_trellis: dict[int, bytes] = field(default_factory=dict)
-
-    def tables_for(self, real_bytes: float) -> Tables:
-        """What should come to ``real_bytes``, going by the nearest encode, or by those close by on both sides."""
-        real = {tables: len(data) for tables, data in self.tried.items()}
-        over = min((tables for tables in real if real[tables] > real_bytes), key=real.__getitem__, default=None)
-        under = max((tables for tables in real if real[tables] <= real_bytes), key=real.__getitem__, default=None)
-        if over and under and real[over] < real[under] * _CLOSE:
-            part = (real_bytes - real[under]) / (real[over] - real[under])
-            return self.spectrum.between(under, over, part)
-        sides = [tables for tables in (over, under) if tables]
-        if not sides:
-            return self.spectrum.tables_for(real_bytes / self.correction)
-        nearest = min(sides, key=lambda tables: abs(math.log(real[tables] / real_bytes)))
-        return self.spectrum.tables_for(self.spectrum.bytes_at(nearest) * real_bytes / real[nearest])
-
-    def best_within(self, max_bytes: int) -> bytes:
-        """The largest encode of at most ``max_bytes``; empty where there is none."""
-        return max((data for data in self.tried.values() if len(data) <= max_bytes), key=len, default=b"")
-
-    def _foretold_bytes(self, quality: int) -> float:
-        """What plain quantisation should make of a whole quality, going by the nearest encode."""
-        tables = tables_at(scale_of(quality))
-        foretold = self.spectrum.bytes_at(tables)
-        if not self.tried:
-            return foretold * self.correction
-        nearest = min(self.tried, key=lambda one: abs(math.log(self.spectrum.bytes_at(one) / foretold)))
-        return foretold * len(self.tried[nearest]) / self.spectrum.bytes_at(nearest)
-
-    def trellis_quality_for(self, real_bytes: float) -> int:
-        """The highest whole quality (1..95) whose trellis quantisation should come to ``real_bytes``."""
-        near = min(self.by_trellis, key=lambda one: abs(len(self.by_trellis[one]) - real_bytes), default=0)
-        more = len(self.by_trellis[near]) / self._foretold_by_trellis(near) if near else 1.0
-        foretold = bisect.bisect_right(range(1, 96), real_bytes / more, key=self._foretold_by_trellis)
-        too_much = min((one for one, data in self.by_trellis.items() if len(data) > real_bytes), default=96)
-        return max(1, min(foretold, too_much - 1))
-
-    def _foretold_by_trellis(self, quality: int) -> float:
-        return (_TRELLIS_SHARE + _TRELLIS_MORE * quality) * self._foretold_bytes(quality)
 
 
 @dataclass(frozen=True)
@@ -139,13 +77,9 @@ class _Measured:
         return Image.open(io.BytesIO(self.data), formats=["JPEG"])
 
     @cached_property
-    def image(self) -> Image.Image:
-        """What the score looks at, of the colours as they are shown: what saturated ones lose by clipping counts."""
-        return self.shown.convert("L")
-
-    @cached_property
     def score(self) -> float:
-        return self.measure.score(self.image)
+        """Of the colours as they are shown: what saturated ones lose by clipping counts."""
+        return self.measure.score(self.shown)
 
     @cached_property
     def error(self) -> float:
@@ -175,9 +109,11 @@ class PhotoSource(Source):
         self.measure = Reference(reference)
         self._graphic = graphic
         self._notes = notes
-        self._search: _Search | None = None
+        self._size: OneSize | None = None
         self._correction = _FINE_CORRECTION
+        self._trellis_correction = 1.0
         self._probed: dict[tuple[int, int], bytes] = {}
+        self._judged: dict[bytes, _Measured] = {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -193,7 +129,7 @@ class PhotoSource(Source):
         full, half = (self._encode(image, tables, subsampling) for image in (self.reference, half_image))
         self._correction = len(half) / Spectrum(half_image, subsampling).bytes_at(tables)
         self._probed = {self.reference.size: full, half_image.size: half}
-        scores = [self._measured(data).score for data in (full, half)]
+        scores = [_Measured(data, self.measure).score for data in (full, half)]
         return RateModel(len(full), scores[0], len(half), scores[1], self._lost_at(half_image))
 
     def _lost_at(self, smaller: Image.Image) -> tuple[int, ...]:
@@ -217,7 +153,7 @@ class PhotoSource(Source):
 
     def _plenty(self, max_bytes: int) -> Setting | None:
         """The setting for ``max_bytes`` where that is full size for certain."""
-        scale = self._spectrum.scale_for(max_bytes * _AIM / _FINE_CORRECTION)
+        scale = self._spectrum.scale_for(max_bytes * AIM / _FINE_CORRECTION)
         return Setting(1.0, scale) if scale < SURELY_FULL else None
 
     def curve(self) -> Curve:
@@ -226,92 +162,119 @@ class PhotoSource(Source):
 
     def render(self, max_bytes: int) -> Rendition:
         """The best JPEG within ``max_bytes``; when none is small enough, the smallest."""
-        search = self._begin(max_bytes)
-        is_new = search is not self._search
-        made, smallest = self._best_of(search, max_bytes)
-        self._search = search
-        if made:
-            by_trellis = self._by_trellis(search, max_bytes) if self._is_half(search) else None
-            made = by_trellis if by_trellis and by_trellis.error < made.error else made
-            for rival in self._rivals(search, max_bytes) if is_new else ():
-                other, _ = self._best_of(rival, max_bytes, _WELL_FILLED)
-                if other and other.error < made.error:
-                    self._search, made = rival, other
+        size = self._begin(max_bytes)
+        ways = [self._way(size, max_bytes)]
+        if size is not self._size:
+            ways += [self._way(rival, max_bytes, is_rival=True) for rival in self._rivals(size, max_bytes)]
+        best = self._nearest_of(ways)
+        if best:
+            self._size, made = best
             return self._rendition(made)
-        if max(search.image.size) <= _SMALLEST_LONG_PX:
-            return self._rendition(self._measured(smallest))
-        smaller = max(search.image.size) / max(self.reference.size) * _SMALLER
-        self._search = self._at_size(smaller, search.subsampling, max_bytes)
+        if max(size.image.size) <= _SMALLEST_LONG_PX:
+            return self._rendition(_Measured(min(size.tried.values(), key=len), self.measure))
+        smaller = self._factor_of(size) * _SMALLER
+        self._size = self._at_size(smaller, size.subsampling, max_bytes)
         return self.render(max_bytes)
 
-    def _best_of(self, search: _Search, max_bytes: int, filled: float = _FILLED) -> tuple[_Measured | None, bytes]:
-        """What is most often the best of a size, without encoding it both ways; and the smallest, where none fits."""
-        if not self._is_half(search) and (by_trellis := self._by_trellis(search, max_bytes)):
-            return by_trellis, by_trellis.data
-        best, smallest = self._filled(search, max_bytes, filled)
-        return self._measured(best) if best else None, smallest
+    def _nearest_of(self, ways: list[Way]) -> tuple[OneSize, _Measured] | None:
+        """What is nearest to the picture and fits, and its size; ``None`` where nothing is small enough.
 
-    def _is_half(self, search: _Search) -> bool:
-        return abs(max(search.image.size) / max(self.reference.size) - _HALF) < _ABOUT
-
-    def _filled(self, search: _Search, max_bytes: int, filled: float = _FILLED) -> tuple[bytes, bytes]:
-        """The largest encode within ``max_bytes``, empty where there is none, and the smallest of all."""
-        aim, misses = _AIM, 0
-        for _ in range(_TRIALS):
-            if len(search.best_within(max_bytes)) >= max_bytes * filled:
+        Each way is encoded once; the one that should be the nearest goes on until it fits and fills its bytes.
+        """
+        most = self.trial_encodes + _MOST_ENCODES
+        for way in ways:
+            if len(ways) > 1 and not way.is_near:
+                self._go_on(way)
+        while ways and not (self.trial_encodes >= most and any(way.fitting for way in ways)):
+            way = min(ways, key=self._error_to_be) if len(ways) > 1 else ways[0]
+            if self._go_on(way):
+                continue
+            other = self._other_way(way, ways)
+            if way.fitting and not other:
                 break
-            tables = search.tables_for(max_bytes * aim)
-            while tables in search.tried and aim > _LEAST_AIM:
-                aim -= 1 - _AIM
-                tables = search.tables_for(max_bytes * aim)
-            search.tried[tables] = data = self._encode(search.image, tables, search.subsampling)
-            if len(data) > max_bytes:
-                # Of soft shades every encode may come out larger than the one before it foretells.
-                aim -= (1 - _AIM) * misses
-                misses += 1
-        return search.best_within(max_bytes), min(search.tried.values(), key=len)
+            if not way.fitting:
+                ways.remove(way)
+            if other:
+                ways.append(other)
+                self._go_on(other)
+        fitting = [(way.size, self._measured(way.fitting)) for way in ways if way.fitting]
+        self._judged.clear()
+        return min(fitting, key=lambda one: one[1].error if len(fitting) > 1 else 0, default=None)
 
-    def _by_trellis(self, search: _Search, max_bytes: int) -> _Measured | None:
-        """The largest encode of a size by trellis quantisation within ``max_bytes``; ``None`` where it seldom pays."""
-        if self._graphic or search.subsampling != SUBSAMPLED or self._is_dark or not vips_runs():
+    def _error_to_be(self, way: Way) -> float:
+        """How far a way will be from the picture once it fills its bytes, going by its nearest encode."""
+        data, power = way.nearest, _ERROR_POWER * self._factor_of(way.size)
+        return self._measured(data).error * math.pow(len(data) / way.max_bytes, power) if data else math.inf
+
+    def _way(self, size: OneSize, max_bytes: int, *, is_rival: bool = False) -> Way:
+        """What is most often the best of a size."""
+        by_trellis = not self._is_half(size) and self._takes_trellis(size, max_bytes)
+        return Way(size, by_trellis, max_bytes, is_rival)
+
+    def _other_way(self, way: Way, ways: Sequence[Way]) -> Way | None:
+        """The other quantisation of a size that is an exact half, or where none by trellis fits."""
+        if any(one.size is way.size and one is not way for one in ways):
             return None
-        for _ in range(_TRELLIS_TRIALS):
-            quality = search.trellis_quality_for(max_bytes)
-            if quality > _TRELLIS_TO or quality in search.by_trellis:
-                break
+        if way.by_trellis:
+            return None if way.fitting else Way(way.size, False, way.max_bytes, way.is_rival)
+        if not self._is_half(way.size) or not self._takes_trellis(way.size, way.max_bytes):
+            return None
+        return Way(way.size, True, way.max_bytes, way.is_rival)
+
+    def _takes_trellis(self, size: OneSize, max_bytes: int) -> bool:
+        if self._graphic or size.subsampling != SUBSAMPLED or self._is_dark or not vips_runs():
+            return False
+        return size.takes_trellis(max_bytes)
+
+    def _is_half(self, size: OneSize) -> bool:
+        return abs(self._factor_of(size) - _HALF) < _ABOUT
+
+    def _factor_of(self, size: OneSize) -> float:
+        return max(size.image.size) / max(self.reference.size)
+
+    def _go_on(self, way: Way) -> bool:
+        """Encode what a way needs next; false where nothing more would bring it nearer."""
+        size = way.size
+        size.trellis_correction = self._trellis_correction
+        setting = way.next_setting()
+        if setting is None:
+            return False
+        if isinstance(setting, int):
             self.trial_encodes += 1
-            search.by_trellis[quality] = data = encode_by_trellis(search.image, quality)
-            if max_bytes * _WELL_FILLED <= len(data) <= max_bytes:
-                break
-        best = max((data for data in search.by_trellis.values() if len(data) <= max_bytes), key=len, default=b"")
-        return self._measured(best) if best else None
+            data = encode_by_trellis(size.image, setting)
+        else:
+            data = self._encode(size.image, setting, size.subsampling)
+        way.add(setting, data)
+        if way.by_trellis:
+            self._trellis_correction = size.trellis_correction_at(way.max_bytes)
+        return True
 
     @cached_property
     def _is_dark(self) -> bool:
         return sum(self.reference.convert("L").histogram()[:_DARK_LUMA]) > _DARK * math.prod(self.reference.size)
 
     def _measured(self, data: bytes) -> _Measured:
-        return _Measured(data, self.measure)
+        """An encode of this render, measured once."""
+        return self._judged.setdefault(data, _Measured(data, self.measure))
 
-    def _rivals(self, search: _Search, max_bytes: int) -> Iterator[_Search]:
-        """The sizes that may be better than that of ``search``, where the model cannot be sure."""
-        if not self._graphic and self._probed and search.subsampling == SUBSAMPLED:
-            factor = max(search.image.size) / max(self.reference.size)
-            for rival in self.model.rivals_of(factor, round(max_bytes * _AIM)):
+    def _rivals(self, size: OneSize, max_bytes: int) -> Iterator[OneSize]:
+        """The sizes that may be better than ``size``, where the model cannot be sure."""
+        if not self._graphic and self._probed and size.subsampling == SUBSAMPLED:
+            for rival in self.model.rivals_of(self._factor_of(size), round(max_bytes * AIM)):
                 yield self._at_size(rival, SUBSAMPLED, max_bytes)
 
-    def _begin(self, max_bytes: int) -> _Search:
+    def _begin(self, max_bytes: int) -> OneSize:
         """The size for ``max_bytes``; near an earlier render of about as many bytes that one's is kept."""
-        last = self._search
+        last = self._size
         if last and abs(math.log(max_bytes / last.wanted_bytes)) < _SAME_PICTURE:
             return last
         setting = None if self._probed else self._plenty(max_bytes)
-        setting = setting or self.model.setting_for(round(max_bytes * _AIM))
-        # Decided once: whole chroma costs a step in size, and a search must not meet that step half way.
+        setting = setting or self.model.setting_for(round(max_bytes * AIM))
+        # Decided once: whole chroma costs a step in size, and its encodes must not meet that step half way.
         fine_chroma = self._graphic or setting.scale < self._fine_chroma_below(setting)
         return self._at_size(setting.factor, FULL_CHROMA if fine_chroma else SUBSAMPLED, max_bytes)
 
-    def _at_size(self, factor: float, subsampling: int, max_bytes: int) -> _Search:
+    def _at_size(self, factor: float, subsampling: int, max_bytes: int) -> OneSize:
         image = self._resized(factor)
         if image is not self.reference:
             spectrum = Spectrum(image, subsampling)
@@ -319,10 +282,10 @@ class PhotoSource(Source):
             spectrum = self._spectrum
         else:
             spectrum = Spectrum(image, subsampling, self._spectrum)
-        search = _Search(image, subsampling, spectrum, max_bytes, self._correction)
+        size = OneSize(image, subsampling, spectrum, max_bytes, self._correction)
         if image.size in self._probed and subsampling == self._probe_subsampling:
-            search.tried[tables_at(PROBE_SCALE)] = self._probed[image.size]
-        return search
+            size.tried[tables_at(PROBE_SCALE)] = self._probed[image.size]
+        return size
 
     def _fine_chroma_below(self, setting: Setting) -> float:
         """The quantisation below which whole chroma pays: sharp edges of colour pay sooner (measured)."""
@@ -351,7 +314,7 @@ class PhotoSource(Source):
         return encode(image, tables, subsampling)
 
     def _rendition(self, made: _Measured) -> Rendition:
-        width_px, height_px = made.image.size
+        width_px, height_px = made.shown.size
         return Rendition(
             data=made.data,
             format="jpeg",
@@ -360,6 +323,6 @@ class PhotoSource(Source):
             quality=self.measure.drawn_score(made.shown) if self._graphic else made.score,
             width_px=width_px,
             height_px=height_px,
-            whole=made.image.size == self.reference.size,
+            whole=made.shown.size == self.reference.size,
             notes=self._notes,
         )
