@@ -96,12 +96,17 @@ class OneSize:
 
 @dataclass(slots=True, eq=False)
 class Way:
-    """A size quantised plainly or by trellis, on its way to fill ``max_bytes``; ``trials`` are the encodes so far."""
+    """A size quantised plainly or by trellis, on its way to fill ``max_bytes``.
+
+    ``is_compared`` says that it was found to be nearer than the other quantisation, ``trials`` are the encodes so far,
+    and ``misses`` those of them that were too large.
+    """
 
     size: OneSize
     by_trellis: bool
     max_bytes: int
     is_rival: bool = False
+    is_compared: bool = False
     trials: int = 0
     misses: int = 0
 

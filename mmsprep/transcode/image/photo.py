@@ -109,7 +109,7 @@ class PhotoSource(Source):
         self.measure = Reference(reference)
         self._graphic = graphic
         self._notes = notes
-        self._size: OneSize | None = None
+        self._taken: Way | None = None
         self._correction = _FINE_CORRECTION
         self._trellis_correction = 1.0
         self._probed: dict[tuple[int, int], bytes] = {}
@@ -162,22 +162,36 @@ class PhotoSource(Source):
 
     def render(self, max_bytes: int) -> Rendition:
         """The best JPEG within ``max_bytes``; when none is small enough, the smallest."""
-        size = self._begin(max_bytes)
-        ways = [self._way(size, max_bytes)]
-        if size is not self._size:
-            ways += [self._way(rival, max_bytes, is_rival=True) for rival in self._rivals(size, max_bytes)]
+        again = self._again(max_bytes)
+        ways = [again] if again else self._ways(max_bytes)
+        size = ways[0].size
         best = self._nearest_of(ways)
         if best:
-            self._size, made = best
+            self._taken, made = best
             return self._rendition(made)
         if max(size.image.size) <= _SMALLEST_LONG_PX:
             return self._rendition(_Measured(min(size.tried.values(), key=len), self.measure))
-        smaller = self._factor_of(size) * _SMALLER
-        self._size = self._at_size(smaller, size.subsampling, max_bytes)
+        smaller = self._at_size(self._factor_of(size) * _SMALLER, size.subsampling, max_bytes)
+        self._taken = self._way(smaller, max_bytes)
         return self.render(max_bytes)
 
-    def _nearest_of(self, ways: list[Way]) -> tuple[OneSize, _Measured] | None:
-        """What is nearest to the picture and fits, and its size; ``None`` where nothing is small enough.
+    def _again(self, max_bytes: int) -> Way | None:
+        """The way that was taken for an earlier budget near to this one: at a half that which was better then."""
+        last = self._taken
+        if last is None or abs(math.log(max_bytes / last.size.wanted_bytes)) >= _SAME_PICTURE:
+            return None
+        if self._is_half(last.size):
+            return Way(last.size, last.by_trellis, max_bytes, is_compared=True)
+        return self._way(last.size, max_bytes)
+
+    def _ways(self, max_bytes: int) -> list[Way]:
+        """What may be the best for ``max_bytes``."""
+        size = self._begin(max_bytes)
+        rivals = [self._way(rival, max_bytes, is_rival=True) for rival in self._rivals(size, max_bytes)]
+        return [self._way(size, max_bytes), *rivals]
+
+    def _nearest_of(self, ways: list[Way]) -> tuple[Way, _Measured] | None:
+        """What is nearest to the picture and fits, and its way; ``None`` where nothing is small enough.
 
         Each way is encoded once; the one that should be the nearest goes on until it fits and fills its bytes.
         """
@@ -197,7 +211,7 @@ class PhotoSource(Source):
             if other:
                 ways.append(other)
                 self._go_on(other)
-        fitting = [(way.size, self._measured(way.fitting)) for way in ways if way.fitting]
+        fitting = [(way, self._measured(way.fitting)) for way in ways if way.fitting]
         self._judged.clear()
         return min(fitting, key=lambda one: one[1].error if len(fitting) > 1 else 0, default=None)
 
@@ -217,7 +231,7 @@ class PhotoSource(Source):
             return None
         if way.by_trellis:
             return None if way.fitting else Way(way.size, False, way.max_bytes, way.is_rival)
-        if not self._is_half(way.size) or not self._takes_trellis(way.size, way.max_bytes):
+        if way.is_compared or not self._is_half(way.size) or not self._takes_trellis(way.size, way.max_bytes):
             return None
         return Way(way.size, True, way.max_bytes, way.is_rival)
 
@@ -264,10 +278,7 @@ class PhotoSource(Source):
                 yield self._at_size(rival, SUBSAMPLED, max_bytes)
 
     def _begin(self, max_bytes: int) -> OneSize:
-        """The size for ``max_bytes``; near an earlier render of about as many bytes that one's is kept."""
-        last = self._size
-        if last and abs(math.log(max_bytes / last.wanted_bytes)) < _SAME_PICTURE:
-            return last
+        """The size that should be the best for ``max_bytes``."""
         setting = None if self._probed else self._plenty(max_bytes)
         setting = setting or self.model.setting_for(round(max_bytes * AIM))
         # Decided once: whole chroma costs a step in size, and its encodes must not meet that step half way.

@@ -151,7 +151,8 @@ def _smaller(image: Image.Image) -> tuple[_Plane, _Plane]:
 
 
 def _fourth_norm(plane: _Plane) -> float:
-    return math.sqrt(math.sqrt(float(np.mean(plane**4))))
+    squares = plane * plane
+    return math.sqrt(math.sqrt(float(np.mean(squares * squares))))
 
 
 def _around(plane: _Plane, step: int = 1) -> _Plane:
