@@ -18,6 +18,7 @@ from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video import search, vmaf
 from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, first_pass, is_first_pass
+from mmsprep.transcode.video.forecast import Forecast
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
 
 _FPS = 25
@@ -89,6 +90,18 @@ def test_the_finer_probe_of_a_short_clip_is_a_first_pass_where_its_quantiser_is_
     assert [is_first_pass(mezzanine, settings, qp) for qp in (18, 22, 34, 38)] == [False, True, True, False]
     made = encode(mezzanine, None, settings, (150.0, PSY_RD), mezzanine.probe.log, workspace)
     assert len(made.data) * 8 / 1000 / mezzanine.picture_s == pytest.approx(152, rel=0.05)
+
+
+def test_what_the_probe_looks_like_counts_at_every_rate_once_it_was_looked_at(
+    profile: Profile, workspace: Workspace
+) -> None:
+    """A curve that went by the looks at low rates and without them at high ones had a step in it, at which the sound
+    got far more: bytes that other parts of the message then lacked."""
+    forecast = Forecast(_panned(profile, workspace, 60), workspace)
+    plenty_kbps = 100_000.0
+    assert forecast.at(plenty_kbps) == forecast.of_its_rate
+    assert forecast.hardness != forecast.of_its_rate
+    assert forecast.at(plenty_kbps) == forecast.hardness
 
 
 def test_a_short_clip_of_many_bits_is_looked_at_once_and_beside_others_its_probe_is_too(

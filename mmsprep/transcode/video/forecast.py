@@ -53,5 +53,7 @@ class Forecast:
         return is_enough(self.of_its_rate, rate_kbps, self._mezzanine.long_px)
 
     def at(self, rate_kbps: float) -> Hardness:
-        """All that is needed to choose for ``rate_kbps`` or more."""
-        return self.of_its_rate if self.is_certain_at(rate_kbps) else self.hardness
+        """All that is needed to choose for ``rate_kbps`` or more; once looked at, it is known for every rate."""
+        if self._hardness is None and self.is_certain_at(rate_kbps):
+            return self.of_its_rate
+        return self.hardness
