@@ -502,6 +502,7 @@ def test_a_priority_counts_in_every_message_that_has_such_a_file(tmp_path: Path)
 
 
 def test_a_priority_may_name_a_file_by_its_place_below_the_input(tmp_path: Path) -> None:
+    """Although the files of the other message are the same: they are not given what was made with a priority."""
     root = tmp_path / "in"
     for folder in ("a", "b"):
         for seed, name in enumerate(("cover.png", "other.png")):

@@ -334,7 +334,7 @@ def test_the_command_cuts_and_tells(media: Path, tmp_path: Path) -> None:
 
 
 def test_a_poster_is_of_the_seconds_that_were_asked_for(media: Path) -> None:
-    message: Message = prepare(f"{media / 'a.mp4'}[4s-5s]", poster=True, limit_bytes=3_500)
+    message: Message = prepare(f"{media / 'a.mp4'}[4s-5s]", poster=True, limit_bytes=3_000)
     (part,) = message.parts
     assert part.kind == "image"
     raw = _decoded(part.data, "-f", "rawvideo", "-vf", "format=gray")

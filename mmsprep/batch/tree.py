@@ -412,7 +412,11 @@ class OpenBatch:
     def _key_of(self, item: Item, digests: Sequence[str]) -> str:
         """All that the bytes of the item's result depend on; a message's report tells the names too."""
         names = [given.name + _seconds(given) for given in item.inputs] if item.message else []
-        facts = json.dumps([self._fingerprint, item.message, item.text, item.subject, digests, names])
+        # A wish may be for a file by its place: of two messages that are alike, one.
+        wishes = sorted(
+            (str(called), weight) for called, weight in work.priorities_of(self.recipe.job, item.inputs).items()
+        )
+        facts = json.dumps([self._fingerprint, item.message, item.text, item.subject, digests, names, *wishes])
         return hashlib.sha256(facts.encode()).hexdigest()
 
     def _digests_of(self, item: Item) -> Flow[list[str]]:

@@ -237,7 +237,7 @@ def _prepare(work: Assignment, source: Storage, copies: ExitStack) -> list[Messa
         profile=recipe.profile,
         from_s=None,
         to_s=None,
-        priorities=_priorities_of(work),
+        priorities=priorities_of(recipe.job, work.inputs),
     )
     if recipe.split and work.message:
         return pipeline.split(job, settings=recipe.settings)
@@ -263,11 +263,11 @@ def wanted_seconds(attachments: tuple[AttachmentInput, ...], recipe: Recipe) -> 
     return tuple(wanted)
 
 
-def _priorities_of(work: Assignment) -> dict[str | int, float]:
-    """Those that the batch gives to files which this item has; by index where the place in the source is meant."""
+def priorities_of(job: Job, inputs: Sequence[InputFile]) -> dict[str | int, float]:
+    """Those that a batch gives to files which an item has; by index where the place in the source is meant."""
     wished: dict[str | int, float] = {}
-    for called, weight in work.recipe.job.priorities.items():
-        for index, given in enumerate(work.inputs):
+    for called, weight in job.priorities.items():
+        for index, given in enumerate(inputs):
             if called in names_of(given):
                 wished[called if called in _own_names(given) else index] = weight
     return wished
