@@ -235,7 +235,7 @@ def test_every_audio_rung_of_every_profile_is_worth_something() -> None:
         assert all(0 < rung_quality(step, heard) <= 100 for step in steps for heard in Material)
 
 
-@pytest.mark.parametrize("seconds", [36, 61, 95, 107])
+@pytest.mark.parametrize("seconds", [61, *(pytest.param(one, marks=pytest.mark.slow) for one in (36, 95, 107))])
 def test_an_mp3_of_a_voice_fills_what_there_is_and_says_how_long_it_is(voice: Levels, seconds: int) -> None:
     message = prepare([("voice.wav", _wave(_for(seconds, voice)))])
     (part,) = message.parts
@@ -307,7 +307,9 @@ def test_a_dry_run_tells_which_coder_the_bytes_of_a_recording_lead_to(
     assert foretold.format == part.format == expected
 
 
-@pytest.mark.parametrize("limit_bytes", [40_000, 55_000, 70_000])
+@pytest.mark.parametrize(
+    "limit_bytes", [40_000, *(pytest.param(one, marks=pytest.mark.slow) for one in (55_000, 70_000))]
+)
 def test_amr_fills_what_there_is_between_its_rates_and_never_more(voice: Levels, limit_bytes: int) -> None:
     """The higher of two rungs goes first, each frame whole; nothing but rungs of the profile."""
     message = prepare([("voice.wav", _wave(_for(50, voice)))], profile="smsglobal-old", limit_bytes=limit_bytes)

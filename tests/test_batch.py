@@ -458,7 +458,7 @@ def test_a_row_takes_some_seconds_of_a_recording(tmp_path: Path, sample_media: P
     assert foreseen["piece"].files[0].span == Span(0.2, 0.7)
 
 
-@pytest.mark.parametrize("each", ["file", "folder"])
+@pytest.mark.parametrize("each", ["file", pytest.param("folder", marks=pytest.mark.slow)])
 def test_seconds_of_a_batch_are_those_of_every_recording_that_does_not_say_its_own(
     each: str, tmp_path: Path, sample_media: Path
 ) -> None:

@@ -174,7 +174,7 @@ def _wait(what: str, condition: object, *arguments: object) -> None:
 def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
     """A tree with twins, and what an undisturbed run makes of it."""
     root = tmp_path_factory.mktemp("many")
-    for number in range(16):
+    for number in range(10):
         put(root / "in" / f"sub{number % 3}" / f"{number}.png", picture(number // 2, size=(400, 300)))
     run(root / "in", root / "undisturbed")
     return root / "in", contents(root / "undisturbed")

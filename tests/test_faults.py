@@ -296,7 +296,7 @@ def test_no_child_outlives_a_run_that_is_killed(tmp_path: Path, long_clip: Path)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("force", [True, False])
+@pytest.mark.parametrize("force", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_runs_on_one_output_folder_leave_one_whole_message(room: Path, sample_media: Path, force: bool) -> None:
     """Each replaces the one before it, or all but the first are refused."""
     samples = ["photo.bmp", "pages.tif", "screenshot.png", "palette.bmp"]

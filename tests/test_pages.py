@@ -144,7 +144,7 @@ def test_a_chat_too_long_for_one_message_tells_of_split_which_sends_its_pages(ch
     assert all(part.quality >= 35 for one in messages for part in one.parts)
 
 
-@pytest.mark.parametrize("asks", [run, forecast])
+@pytest.mark.parametrize("asks", [pytest.param(run, marks=pytest.mark.slow), forecast])
 def test_what_is_below_its_floor_in_pages_and_whole_is_an_error_that_says_what_helps(
     chat: bytes, asks: Callable[[Job], object]
 ) -> None:

@@ -154,7 +154,7 @@ def _assert_unmarked(message: Message) -> None:
 
 
 @pytest.mark.parametrize("name", _INPUTS)
-@pytest.mark.parametrize("profile", ["smsglobal", "legacy-gsm"])
+@pytest.mark.parametrize("profile", ["smsglobal", pytest.param("legacy-gsm", marks=pytest.mark.slow)])
 def test_no_mark_is_left_in_any_output(name: str, profile: str, marked: Callable[[str], bytes], tmp_path: Path) -> None:
     data = marked(name)
     assert any(spelling in data for spelling in _spellings()) or name == "note.amr"

@@ -424,7 +424,9 @@ def _as_dolby(folder: Path, entry: bytes, profile: int, compatible: int) -> byte
     return bytes(data)
 
 
-@pytest.mark.parametrize(("entry", "profile"), [(b"dav1", 10), (b"dvh1", 8), (b"dvhe", 8)])
+@pytest.mark.parametrize(
+    ("entry", "profile"), [(b"dav1", 10), (b"dvh1", 8), pytest.param(b"dvhe", 8, marks=pytest.mark.slow)]
+)
 def test_dolby_vision_over_colours_that_others_read_is_sent(sample_media: Path, entry: bytes, profile: int) -> None:
     part = _one(prepare([(f"{entry.decode()}.mp4", _as_dolby(sample_media, entry, profile, 4))], limit_bytes=60_000))
     plain = _one(prepare([sample_media / "formats" / _DOLBYS[entry][0]], limit_bytes=60_000))
@@ -650,25 +652,25 @@ def test_one_picture_that_somebody_talks_about_stands_as_long(
     """It costs what a picture that stands still does, not as many key frames as a second has frames."""
     still = tmp_path / "still.png"
     still.write_bytes(make("-f lavfi -i mandelbrot=size=1280x720:start_scale=0.01 -frames:v 1", "png"))
-    tone = "-f lavfi -i sine=frequency=500:sample_rate=22050:duration=8"
+    tone = "-f lavfi -i sine=frequency=500:sample_rate=22050:duration=4"
     part = _prepared(make(f"-i {still} {tone} -c:v libx264 -pix_fmt yuv420p -c:a aac", "mp4"))
     assert (part.kind, part.width_px, part.height_px) == (Kind.VIDEO, 640, 360)
-    assert part.duration_s == pytest.approx(8, abs=0.1)
+    assert part.duration_s == pytest.approx(4, abs=0.1)
     assert part.quality >= 35
     frames = _frames(part)
     assert np.abs(frames[0].astype(int) - frames[-1]).mean() < 4
-    assert len(_sound(part)) == pytest.approx(8 * 8000, abs=2400)
+    assert len(_sound(part)) == pytest.approx(4 * 8000, abs=2400)
 
 
 @pytest.mark.parametrize("frames", [1, 12])
 def test_pictures_that_end_long_before_the_sound(make: Callable[[str, str], bytes], frames: int) -> None:
     """Ogg does not say how many frames it has: those that VMAF should look at may all lie after the last one."""
     shown = f"-f lavfi -i testsrc2=size=320x180:rate=25,trim=end_frame={frames}"
-    tone = "-f lavfi -i sine=frequency=500:sample_rate=22050:duration=15"
+    tone = "-f lavfi -i sine=frequency=500:sample_rate=22050:duration=6"
     part = _prepared(make(f"{shown} {tone} -map 0 -map 1 -c:v libtheora -c:a libvorbis", "ogg"))
     assert (part.kind, part.width_px, part.height_px) == (Kind.VIDEO, 320, 180)
-    assert part.duration_s == pytest.approx(15, abs=0.1)
-    assert len(_sound(part)) == pytest.approx(15 * 8000, abs=2400)
+    assert part.duration_s == pytest.approx(6, abs=0.1)
+    assert len(_sound(part)) == pytest.approx(6 * 8000, abs=2400)
 
 
 def test_a_sound_that_ends_before_the_pictures_leaves_them_no_higher_rate(make: Callable[[str, str], bytes]) -> None:
@@ -775,7 +777,14 @@ def test_the_progress_of_one_clip_moves_while_it_is_decoded_and_encoded(scene: C
     assert steps[-1].done == 1.0
 
 
-@pytest.mark.parametrize("name", ["legacy-gsm", "video-basic", "video-rich", "smsglobal-old"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "legacy-gsm",
+        "smsglobal-old",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("video-basic", "video-rich")),
+    ],
+)
 def test_a_clip_goes_to_old_phones_as_good_as_those_show_it(scene: Callable[..., bytes], name: str) -> None:
     """What no bytes make better is sent and told, not refused for want of bytes."""
     message = prepare(scene(seconds=2, size="360x640"), profile=name)
