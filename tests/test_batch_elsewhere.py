@@ -111,6 +111,7 @@ def bucket() -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_processes_work_from_s3_to_s3_without_a_shared_disk(tree: Path, tmp_path: Path, bucket: str) -> None:
     expected = statuses(run(tree, tmp_path / "out"))
     _upload(tree, f"{bucket}/in")

@@ -297,6 +297,7 @@ def test_where_there_is_no_clip_slides_are_told_to_be_none() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_slides_of_each_clip_stay_with_their_sound_when_it_takes_several_messages(pages: _Made) -> None:
     """Together they are more parts than the gateway takes, and more bytes than this limit has."""
     other = pages.path.with_name("other.mp4")

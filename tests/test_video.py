@@ -333,6 +333,7 @@ def test_a_clip_fills_its_budget_and_no_byte_more(scene: Callable[..., bytes]) -
         assert 15 <= _one(message).quality <= 100
 
 
+@pytest.mark.slow
 def test_a_clip_that_takes_more_than_was_foretold_gets_what_is_free(
     sample_media: Path, make: Callable[[str, str], bytes]
 ) -> None:
@@ -371,7 +372,7 @@ def test_pictures_that_are_longer_than_the_sound_are_kept(make: Callable[[str, s
     assert part.duration_s == pytest.approx(4, abs=0.2)
 
 
-@pytest.mark.parametrize("start_scale", [0.01, 0.3])
+@pytest.mark.parametrize("start_scale", [0.01, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_a_clip_of_two_frames_keeps_to_the_rate_that_its_profile_allows(
     make: Callable[[str, str], bytes], start_scale: float
 ) -> None:
@@ -425,7 +426,8 @@ def _as_dolby(folder: Path, entry: bytes, profile: int, compatible: int) -> byte
 
 
 @pytest.mark.parametrize(
-    ("entry", "profile"), [(b"dav1", 10), (b"dvh1", 8), pytest.param(b"dvhe", 8, marks=pytest.mark.slow)]
+    ("entry", "profile"),
+    [(b"dav1", 10), *(pytest.param(entry, 8, marks=pytest.mark.slow) for entry in (b"dvh1", b"dvhe"))],
 )
 def test_dolby_vision_over_colours_that_others_read_is_sent(sample_media: Path, entry: bytes, profile: int) -> None:
     part = _one(prepare([(f"{entry.decode()}.mp4", _as_dolby(sample_media, entry, profile, 4))], limit_bytes=60_000))
