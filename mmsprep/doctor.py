@@ -131,10 +131,9 @@ def _ffmpeg(settings: Settings) -> list[Check]:
     except MmsprepError as error:
         return [Check("ffmpeg", str(error), False, True, advice)]
     checks = [Check("ffmpeg", f"{version} ({where})", True, True)]
-    for encoder, use in _ENCODED.items():
-        ok = encoder in encoders
-        checks.append(Check(f"ffmpeg: {encoder}", use if ok else f"missing: no {use}", ok, False, advice))
-    for codec, use in _DECODED.items():
-        ok = codec in decoded
-        checks.append(Check(f"ffmpeg: reads {codec}", use if ok else f"missing: no {use}", ok, False, advice))
+    asked = [(name, use, name in encoders) for name, use in _ENCODED.items()]
+    asked += [(f"reads {name}", use, name in decoded) for name, use in _DECODED.items()]
+    checks += [
+        Check(f"ffmpeg: {name}", use if ok else f"missing: no {use}", ok, False, advice) for name, use, ok in asked
+    ]
     return checks

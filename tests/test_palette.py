@@ -134,7 +134,7 @@ def _flat() -> Image.Image:
 
 @pytest.mark.parametrize("image", [chat((1080, 900)).resize((360, 300)), _flat()], ids=["a chat", "a flat mark"])
 def test_what_is_left_out_would_not_have_been_the_best_of_any_bytes(image: Image.Image) -> None:
-    """Half of the rungs are never judged; whatever bytes there are, the best of them all is among the others."""
+    """Whatever bytes there are, the best of all sizes and numbers of colours is among what is offered."""
     every = _every_rung(image)
     points = gif_source(image, 0.0, (), 290_000).curve().points
     assert len(points) < len(every) / 2

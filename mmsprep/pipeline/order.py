@@ -390,8 +390,8 @@ def _fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[
             return told_of_wishes(wished, entries), renditions
         if any(entry.ready.priority != 1 for entry in entries):
             entries = with_smaller_wishes(entries)
-            continue
-        entries = rescued(this, entries, renditions, budget_bytes)
+        else:
+            entries = rescued(this, entries, renditions, budget_bytes)
 
 
 def _placed(entries: Sequence[Entry]) -> list[Entry]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from PIL import Image, ImageChops, ImageStat
@@ -31,8 +31,6 @@ _SMALLEST_PX = 8
 _SMALLER_COSTS = 0.5
 """Pixels, the shortest side of a rung; points of quality that a rung is worth less than the next larger one at least.
 Set by hand."""
-_GAINED_MORE = 3.0
-"""Points of quality that a smaller size may gain more by more colours than the largest one."""
 _BITMAP_QUALITY = 50.0
 """What a dithered one-bit picture is worth at full size; the score that steers photos says nothing about it."""
 
@@ -115,13 +113,26 @@ def gif_source(
     """
 
     def encode_all() -> list[_Rung]:
+        reference = Reference(image)
         small = {scale: _scaled(image, scale) for scale in sizes if _is_seen(image, scale)}
-        ladder = _GifLadder(Reference(image))
+        rungs: list[_Rung] = []
+        exact: dict[float, float] = {}
         for bits in BITS:
-            if ladder.rungs and len(ladder.rungs[-1].data) > limit_bytes:
+            if rungs and len(rungs[-1].data) > limit_bytes and not exact:
                 break
-            ladder.climb(bits, {scale: scaled for scale, scaled in small.items() if bits in sizes[scale]})
-        return ladder.rungs
+            best = math.inf
+            for scale, scaled in small.items():
+                if scale in exact:
+                    # It has all its colours already; more bits make the same of it.
+                    best = exact[scale] - _SMALLER_COSTS
+                elif bits in sizes[scale]:
+                    rung = _gif_rung(reference, scaled, bits)
+                    # Shrinking hides the bands of a coarse palette; it is no gain.
+                    rungs.append(replace(rung, quality=max(0.0, min(rung.quality, best))))
+                    best = rungs[-1].quality - _SMALLER_COSTS
+                    if scaled.convert("RGB").getcolors(2**bits):
+                        exact[scale] = rungs[-1].quality
+        return rungs
 
     return LadderSource("gif", image.size, floor_quality, encode_all, notes)
 
@@ -137,72 +148,15 @@ def bitmap_source(image: Image.Image, notes: tuple[str, ...]) -> LadderSource:
     return LadderSource("wbmp", image.size, 0.0, encode_all, notes)
 
 
-@dataclass(slots=True)
-class _Tried:
-    """What is known of one size: the rung of it that was judged last, whose palette had so many bits; what the last
-    encode of it took; whether that had all its colours."""
-
-    bits: int
-    quality: float
-    size_bytes: int
-    exact: bool
-
-
-class _GifLadder:
-    """The rungs of a picture, from few colours to many, each size from the largest to the smallest.
-
-    What cannot be worth its bytes is not judged, and where fewer bits already took too many bytes not even encoded.
-    """
-
-    def __init__(self, reference: Reference) -> None:
-        self.rungs: list[_Rung] = []
-        self._reference = reference
-        self._tried: dict[float, _Tried] = {}
-        self._largest: dict[int, float] = {}
-
-    def climb(self, bits: int, sizes: Mapping[float, Image.Image]) -> None:
-        """Add what each of ``sizes`` (share of the sides to picture) is with so many bits a pixel."""
-        best = math.inf
-        for scale, scaled in sizes.items():
-            tried = self._tried.get(scale)
-            if tried and tried.exact:
-                # It has all its colours already; more bits make the same of it.
-                best = tried.quality - _SMALLER_COSTS
-                continue
-            most = min(best, self._most(tried, bits))
-            if tried and self._is_beaten(tried.size_bytes, most):
-                best = most - _SMALLER_COSTS
-                continue
-            data = few_coloured_gif(scaled, bits)
-            if tried and self._is_beaten(len(data), most):
-                tried.size_bytes, best = len(data), most - _SMALLER_COSTS
-                continue
-            # Shrinking hides the bands of a coarse palette; it is no gain.
-            quality = max(0.0, min(self._judged(data, scaled), best)) if best > 0 else 0.0
-            best = quality - _SMALLER_COSTS
-            self.rungs.append(_Rung(scaled.size, data, quality))
-            self._largest.setdefault(bits, quality)
-            exact = bool(scaled.convert("RGB").getcolors(2**bits))
-            self._tried[scale] = _Tried(bits, quality, len(data), exact)
-
-    def _most(self, tried: _Tried | None, bits: int) -> float:
-        """The most that a size can be worth: it gains no more by more colours than the largest one does."""
-        if not tried or bits not in self._largest or tried.bits not in self._largest:
-            return math.inf
-        return tried.quality + max(0.0, self._largest[bits] - self._largest[tried.bits]) + _GAINED_MORE
-
-    def _is_beaten(self, size_bytes: int, quality: float) -> bool:
-        """Whether fewer bytes are worth as much."""
-        return any(len(rung.data) <= size_bytes and rung.quality >= quality for rung in self.rungs)
-
-    def _judged(self, data: bytes, image: Image.Image) -> float:
-        shown = Image.open(io.BytesIO(data)).convert("RGB")
-        quality = self._reference.drawn_score(shown)
-        if quality > _ALIKE:
-            # The score cannot tell these apart: the nearer one is worth more, the picture itself most.
-            off = ImageStat.Stat(ImageChops.difference(image.convert("RGB"), shown)).rms
-            quality = _ALIKE + (100.0 - _ALIKE) * math.exp(-max(off))
-        return quality
+def _gif_rung(reference: Reference, image: Image.Image, bits: int) -> _Rung:
+    data = few_coloured_gif(image, bits)
+    shown = Image.open(io.BytesIO(data)).convert("RGB")
+    quality = reference.drawn_score(shown)
+    if quality > _ALIKE:
+        # The score cannot tell these apart: the nearer one is worth more, the picture itself most.
+        off = ImageStat.Stat(ImageChops.difference(image.convert("RGB"), shown)).rms
+        quality = _ALIKE + (100.0 - _ALIKE) * math.exp(-max(off))
+    return _Rung(image.size, data, quality)
 
 
 def _is_seen(image: Image.Image, scale: float) -> bool:
