@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from mmsprep.profile import Profile, load_profile
 from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.video import search, vmaf
-from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, first_pass, is_first_pass
+from mmsprep.transcode.video import clip, search, vmaf
+from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, encode_finely, first_pass, is_first_pass
 from mmsprep.transcode.video.forecast import Forecast
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
 
@@ -90,6 +91,25 @@ def test_the_finer_probe_of_a_short_clip_is_a_first_pass_where_its_quantiser_is_
     assert [is_first_pass(mezzanine, settings, qp) for qp in (18, 22, 34, 38)] == [False, True, True, False]
     made = encode(mezzanine, None, settings, (150.0, PSY_RD), mezzanine.probe.log, workspace)
     assert len(made.data) * 8 / 1000 / mezzanine.picture_s == pytest.approx(152, rel=0.05)
+
+
+@pytest.mark.parametrize("limit_bytes", [268_000, 180_000])
+def test_two_passes_that_fill_the_bytes_are_no_second_encode_of_a_constant_quality(
+    make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch, limit_bytes: int
+) -> None:
+    """Of most short clips that were to get a constant quality it was too large, or no better than what was made."""
+    encodes: list[float] = []
+
+    def told(*arguments: Any) -> bytes:
+        encodes.append(arguments[3])
+        return encode_finely(*arguments)
+
+    monkeypatch.setattr(clip, "encode_finely", told)
+    drawn = "-f lavfi -i mandelbrot=size=256x144:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
+    data = make(f"{drawn} -t 2.4 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
+    (part,) = prepare([("clip.mp4", data)], limit_bytes=limit_bytes).parts
+    assert encodes == []
+    assert part.size_bytes > 0.95 * limit_bytes and part.width_px == 256
 
 
 def test_what_the_probe_looks_like_counts_at_every_rate_once_it_was_looked_at(
