@@ -66,6 +66,8 @@ class Gateway:
     url: str = ""
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set at the block's end."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def next_deed(self) -> Deed:
@@ -111,6 +113,7 @@ def gateway(*deeds: Deed, tls: ssl.SSLContext | None = None) -> Iterator[Gateway
 
     with meanwhile(accept, stop):
         yield this
+    this.over.set()
     ends_at = time.monotonic() + _MOST_S
     for thread in threads:
         thread.join(max(0.0, ends_at - time.monotonic()))
@@ -245,11 +248,10 @@ def says_wait_for_ever(connection: socket.socket, this: Gateway) -> None:
 
 
 def takes_the_body_slowly(connection: socket.socket, this: Gateway) -> None:
-    """A few bytes now and then, for longer than anybody waits here, and never all of them."""
+    """A few bytes now and then until nobody waits any more, and never all of them."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    wait, ends_at = threading.Event(), time.monotonic() + 4
-    while time.monotonic() < ends_at and connection.recv(512):
-        wait.wait(0.02)
+    while not this.over.wait(0.02) and connection.recv(512):
+        pass
 
 
 def never_says_hello(connection: socket.socket, this: Gateway) -> None:
