@@ -26,6 +26,7 @@ from mmsprep.formats.text import is_seen
 from mmsprep.message import Forecast, Message
 from mmsprep.message.message import overhead_bytes
 from mmsprep.model import (
+    Kind,
     Part,
     PartReport,
     ProgressCallback,
@@ -477,6 +478,7 @@ def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_las
 def _foreseen(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_last: bool = True) -> Forecast:
     """Divide, and tell what that promises."""
     entries, shares = _above_floor(this, entries, _divided, splits=splits, at_last=at_last)
+    shares = [_looked_at(entry, share) for entry, share in zip(entries, shares, strict=True)]
     parts = predict_parts(this, entries, shares)
     told = [predict_part(this, 1, *of) for of in zip(entries, shares, strict=True)]
     helpful = advice(this, entries, told, budget_bytes_of(this, entries), splits=splits)
@@ -492,6 +494,14 @@ def _foreseen(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_l
         rejected=_rejections(this),
         warnings=(*_warnings(this, parts), *helpful),
     )
+
+
+def _looked_at(entry: Entry, share: Share) -> Share:
+    """A clip's share that was certain without a look at its probe, with the quality that such a look foretells: nothing
+    but that would tell it, where nothing is made."""
+    if not share.final or entry.poster or entry.wanted.kind is not Kind.VIDEO:
+        return share
+    return replace(share, quality=entry.ready.opened().curve().quality_at(share.max_bytes))
 
 
 def _rejections(this: Run) -> tuple[Rejection, ...]:
