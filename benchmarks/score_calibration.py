@@ -4,7 +4,8 @@
 
 Every picture is encoded at five sizes and six scales, each encode scored by both. Prints the constants for
 ``mmsprep/transcode/image/score.py``, the error of the fit (leave one picture out) and that of the constants in use, for
-photos; then how the constants in use do on drawn pictures, GIFs of few colours included.
+photos; the same two for photos that are low, which structure and colour tell; then how the constants in use do on drawn
+pictures, GIFs of few colours included.
 """
 
 from __future__ import annotations
@@ -24,7 +25,17 @@ from scipy.optimize import least_squares
 from ssimulacra import Judge
 
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
-from mmsprep.transcode.image.score import CEILING, OFFSET, WEIGHTS, Reference, quality_of
+from mmsprep.transcode.image.score import (
+    CEILING,
+    LOW,
+    LOW_COLOUR,
+    LOW_STRUCTURE,
+    OFFSET,
+    WEIGHTS,
+    Reference,
+    on_scale,
+    quality_of,
+)
 from mmsprep.transcode.image.viewing import is_graphic
 
 _FACTORS = (1.0, 0.79, 0.5, 0.35, 0.25)
@@ -45,6 +56,8 @@ class Sample:
     name: str
     drawn: bool
     features: tuple[float, float, float]
+    error: float
+    colour_off: float
     told: float
     truth: float
 
@@ -65,6 +78,13 @@ def main() -> None:
     weights = ", ".join(f"{value:.4f}" for value in constants[2:])
     print(f"fitted anew: CEILING, OFFSET = {constants[0]:.2f}, {constants[1]:.3f}; WEIGHTS = ({weights})")
     print(f"in use:      CEILING, OFFSET = {CEILING}, {OFFSET}; WEIGHTS = {WEIGHTS}\n")
+    low = [sample for sample in natural if quality_of(sample.features) < LOW]
+    if low:
+        by_gradients = np.array([quality_of(sample.features) for sample in low])
+        print(f"of these where it is below {LOW:g}: RMSE {_rmse(_in_use(low), low):.2f} over {len(low)} encodes, by")
+        print(f"gradients alone {_rmse(by_gradients, low):.2f}")
+        print("fitted anew: LOW_STRUCTURE, LOW_COLOUR = {:.3f}, {:.3f}".format(*_fitted_low(low)))
+        print(f"in use:      LOW_STRUCTURE, LOW_COLOUR = {LOW_STRUCTURE}, {LOW_COLOUR}\n")
     drawn = [sample for sample in samples if sample.drawn]
     if drawn:
         _report("drawn pictures, constants in use", drawn, _in_use(drawn))
@@ -80,8 +100,10 @@ def measure(name: str, image: Image.Image) -> list[Sample]:
         truth = judge.score(candidate)
         if truth >= _WORST:
             features = reference.features(candidate)
-            told = reference.drawn_score(candidate) if drawn else quality_of(features)
-            samples.append(Sample(name, drawn, features, told, truth))
+            error, colour_off = reference.error(candidate), reference.colour_off(candidate)
+            by_gradients = quality_of(features)
+            told = reference.drawn_score(candidate) if drawn else reference.photo_score(candidate, by_gradients)
+            samples.append(Sample(name, drawn, features, error, colour_off, told, truth))
     return samples
 
 
@@ -119,6 +141,18 @@ def _fitted(samples: list[Sample]) -> _Numbers:
         np.array([106, 6, *[0.15] * count]),
         bounds=([100, 0, *[0.0] * count], [130, 12, *[2.0] * count]),
     )
+    return np.asarray(found.x)
+
+
+def _fitted_low(samples: list[Sample]) -> _Numbers:
+    """Both weights of photos that are low, by least squares."""
+    wanted = np.array([sample.truth for sample in samples])
+
+    def off(weights: _Numbers) -> _Numbers:
+        told = [on_scale(weights[0] * sample.error + weights[1] * sample.colour_off) for sample in samples]
+        return np.asarray(np.array(told) - wanted)
+
+    found = least_squares(off, (LOW_STRUCTURE, LOW_COLOUR), bounds=(0, 5))
     return np.asarray(found.x)
 
 

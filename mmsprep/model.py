@@ -261,8 +261,9 @@ class Rendition:
     """One finished encoding of an attachment, not yet verified.
 
     ``quality`` is measured on ``data``; ``whole`` is false where pixels or frames were given up to save bytes. It is
-    what bytes can buy; ``shown`` is the share of what a phone could show that is left at the largest size that may be
-    sent, and what people are told is the product, :attr:`shown_quality`. ``heard_lufs`` is how loud its source is heard
+    what bytes can buy, and what a set is divided and refused by; ``seen_quality`` is what a more exact measure says of
+    it, where there is one. ``shown`` is the share of what a phone could show that is left at the largest size that may
+    be sent; what people are told is a product, :attr:`shown_quality`. ``heard_lufs`` is how loud its source is heard
     from a phone, ``contrast`` how far it is from being one colour (``None``: nothing to compare, or it goes as it is):
     what is sent is held against both. ``at_limit`` is true where its profile lets it be no larger (a clip's top rate).
     A sound that lies under several slides is all in its ``pieces``, one for each, and has no ``data``.
@@ -278,6 +279,7 @@ class Rendition:
     duration_s: float | None = None
     whole: bool = True
     shown: float = 1.0
+    seen_quality: float | None = None
     heard_lufs: float | None = None
     contrast: float | None = None
     at_limit: bool = False
@@ -288,7 +290,8 @@ class Rendition:
     @property
     def shown_quality(self) -> float:
         """Quality against what a phone could have shown."""
-        return self.quality * self.shown
+        quality = self.quality if self.seen_quality is None else self.seen_quality
+        return quality * self.shown
 
     @property
     def size_bytes(self) -> int:
@@ -327,6 +330,10 @@ class Source(Protocol):
     def reaching(self, quality: float) -> Source:  # noqa: ARG002
         """The same source, of several ways taking one that should be worth ``quality`` where there is one."""
         return self
+
+    def seen(self, made: Rendition) -> Rendition:
+        """What :meth:`render` made, with what a more exact measure says of it, which would cost too much in between."""
+        return made
 
     @property
     def shown(self) -> float:

@@ -68,6 +68,24 @@ def test_the_score_falls_with_every_loss() -> None:
     assert reference.score(picture) == 100
 
 
+@pytest.mark.parametrize(("max_bytes", "ssimulacra2"), [(8_000, 0), (12_000, 13.7), (15_000, 24.0)])
+def test_a_photograph_in_few_bytes_is_told_what_ssimulacra2_says(
+    photo: Image.Image, max_bytes: int, ssimulacra2: float
+) -> None:
+    """By gradients alone they were worth 18 and 28; below 0 everything is 0."""
+    source = PhotoSource(photo, floor_quality=20)
+    made = source.seen(source.render(max_bytes))
+    assert made.seen_quality == made.shown_quality == pytest.approx(ssimulacra2, abs=2.5)
+    plenty = source.render(60_000)
+    assert source.seen(plenty) is plenty and plenty.shown_quality == plenty.quality
+
+
+def test_structure_and_colour_lead_no_further_from_gradients_than_these_are_low(photo: Image.Image) -> None:
+    reference, grey = Reference(photo), Image.new("RGB", photo.size, "grey")
+    assert [reference.photo_score(grey, level) for level in (0, 10, 30, 39, 40)] == [0, 0, 20, 38, 40]
+    assert [reference.photo_score(photo, level) for level in (0, 30, 40, 50)] == [40, 40, 40, 50]
+
+
 @pytest.mark.parametrize("subsampling", [SUBSAMPLED, FULL_CHROMA])
 @pytest.mark.parametrize("scale", [0.06, 0.2, 0.6, 1.8])
 def test_coefficients_foretell_the_bytes_of_an_encode(scale: float, subsampling: int) -> None:

@@ -107,6 +107,18 @@ class Candidate:
         best = max(point.quality for point in source.curve().points)
         return max(source.floor_quality, min(self._asked_of(source), best - _UNREACHED))
 
+    def as_seen(self, made: Rendition) -> Rendition:
+        """``made`` with what a more exact measure says of it; what passed its floor is told no less than that."""
+        if made is self.original:
+            return made
+        with self.about():
+            source = self.opened()
+            seen = source.seen(made)
+            if seen.seen_quality is None:
+                return seen
+            passed = min(made.quality, self.floor_quality(source))
+            return replace(seen, seen_quality=max(seen.seen_quality, passed))
+
 
 @dataclass(frozen=True, slots=True)
 class Share:

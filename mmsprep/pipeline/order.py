@@ -445,6 +445,7 @@ def _paged_first(this: Run, work: Callable[[Run, Sequence[Entry]], _Result], ent
 def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_last: bool = True) -> Message:
     """Divide, encode, verify, assemble."""
     entries, renditions = _above_floor(this, entries, _fitted, splits=splits, at_last=at_last)
+    renditions = list(this.pool.map(lambda entry, made: entry.ready.as_seen(made), entries, renditions))
 
     def check(work: tuple[int, Entry, Rendition]) -> Part:
         position, entry, rendition = work

@@ -16,7 +16,7 @@ import hashlib
 import io
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,7 +35,7 @@ from mmsprep.transcode.image.jpeg import (
 )
 from mmsprep.transcode.image.one_size import AIM, OneSize, Way
 from mmsprep.transcode.image.rate_model import PROBE_SCALE, SURELY_FULL, RateModel, Setting, fine_quality
-from mmsprep.transcode.image.score import Reference
+from mmsprep.transcode.image.score import LOW, Reference
 from mmsprep.transcode.image.shrink import shrunk
 from mmsprep.transcode.image.spectrum import Spectrum
 
@@ -174,6 +174,14 @@ class PhotoSource(Source):
         smaller = self._at_size(self._factor_of(size) * _SMALLER, size.subsampling, max_bytes)
         self._taken = self._way(smaller, max_bytes)
         return self.render(max_bytes)
+
+    def seen(self, made: Rendition) -> Rendition:
+        """With what structure and colours say, too, where gradients say little."""
+        if self._graphic or made.quality >= LOW:
+            return made
+        return replace(
+            made, seen_quality=self.measure.photo_score(_Measured(made.data, self.measure).shown, made.quality)
+        )
 
     def _again(self, max_bytes: int) -> Way | None:
         """The way that was taken for an earlier budget near to this one: at a half that which was better then."""

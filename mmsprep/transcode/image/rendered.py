@@ -111,6 +111,10 @@ class _AsShown(Source):
             notes = (*notes, _HARD_TO_READ.format(times=self._full_px / long_px))
         return replace(made, shown=self.shown, contrast=self.contrast, notes=(*made.notes, *notes))
 
+    def seen(self, made: Rendition) -> Rendition:
+        """As the source sees it."""
+        return self._source.seen(made)
+
 
 class _GraphicSource(Source):
     """A drawn picture: a GIF of fewer or more colours, or a JPEG with whole chroma, whichever says more.
