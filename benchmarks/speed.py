@@ -1,12 +1,13 @@
 """How long a preparation takes, beside what it could not do without.
 
-    python benchmarks/speed.py [--photo FILE] [--clip FILE ...] [--runs N]
+    python benchmarks/speed.py [--photo FILE] [--clip FILE ...] [--runs N] [--stages]
 
 - a photo against its floor: a scaled decode, one resize, one encode (Pillow), once in a program that runs already
   and once as a command from a cold start, against two bare Python scripts (``plain.py``): one that decodes at half
   the size as the floor does, and one that decodes every pixel, as most people write it;
 - a clip against one plain ffmpeg decode of it, and against the two-pass script that people use (``clip_script.py``, 480
   px wide), by the clock and in processor seconds, which a loaded machine changes less;
+  ``--stages`` tells where the seconds go, as the log has them, and what the script takes at the size that was sent;
 - six photos on the cores there are against six floors divided by those cores.
 
 Without arguments a 12-megapixel photo is made from noise and a 30 s 1080p clip from the sample clip with grain.
@@ -23,12 +24,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 import ffmpeg as graph
 import numpy as np
 from clip_script import Clip, cost, decoded, scripted
+from clip_stages import Stages
 from PIL import Image
 from plain import floor
 
@@ -47,6 +50,7 @@ def main() -> None:
     parser.add_argument("--photo", type=Path)
     parser.add_argument("--clip", type=Path, nargs="*", help="real ones, of several bit rates")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--stages", action="store_true", help="of each clip, where its seconds go")
     options = parser.parse_args()
     with Workspace(Settings()) as workspace, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -67,7 +71,7 @@ def main() -> None:
             1.8,
         )
         for clip in clips:
-            _compare_clip(clip.resolve(), min(3, options.runs), workspace)
+            _compare_clip(clip.resolve(), min(3, options.runs), workspace, Stages() if options.stages else None)
 
 
 def _compare_start(photo: Path, out: Path, runs: int) -> None:
@@ -90,17 +94,24 @@ def _compare_start(photo: Path, out: Path, runs: int) -> None:
             print(f"{label:44}{mine_s:8.2f}s{its_s:8.2f}s{mine_s / its_s:7.2f}{1.8:8.1f}")
 
 
-def _compare_clip(path: Path, runs: int, workspace: Workspace) -> None:
+def _compare_clip(path: Path, runs: int, workspace: Workspace, stages: Stages | None) -> None:
     """A line against the decode, one against the script; medians of runs taken in turn."""
     (found,) = inspect([path])
     assert found.info is not None
     clip = Clip(path, found.info, workspace)
     seconds = found.info.duration_s or 1.0
+    sent_px: set[int] = set()
+
+    def ours() -> None:
+        with stages.listening() if stages else nullcontext():
+            (part,) = prepare([path], limit_bytes=_CLIP_BYTES, trim=True).parts
+        sent_px.add(max(part.width_px or 0, part.height_px or 0))
+
     times = [
         [
             cost(work)[1:]
             for work in (
-                lambda: prepare([path], limit_bytes=_CLIP_BYTES, trim=True),
+                ours,
                 lambda: decoded(clip),
                 lambda: scripted(clip, _SCRIPT_PX, _CLIP_BYTES, seconds),
             )
@@ -112,6 +123,14 @@ def _compare_clip(path: Path, runs: int, workspace: Workspace) -> None:
             mine_s, its_s = (statistics.median(run[who][kind] for run in times) for who in (0, place))
             label = f"{path.name[:20]}: {what}, {name}"
             print(f"{label:44}{mine_s:8.2f}s{its_s:8.2f}s{mine_s / its_s:7.2f}{target:8.1f}", flush=True)
+    if stages:
+        decode_s, script_s = (statistics.median(run[who][0] for run in times) for who in (1, 2))
+        _, same_s, _ = cost(lambda: scripted(clip, max(sent_px), _CLIP_BYTES, seconds))
+        beside = {
+            "a decode and the last pass alone": decode_s + stages.last_pass_s,
+            f"the script at {max(sent_px)} px, as sent": same_s,
+        }
+        stages.report(decode_s, script_s, beside, workspace)
 
 
 def _compare(

@@ -271,3 +271,13 @@ def _receive_and_forward(folder: Path) -> None:
 def test_a_wrong_word_names_all_that_are_right() -> None:
     with pytest.raises(MmsprepError, match=r"debug, info, warning, error, off\), a form \(json or text\)"):
         log_to_stderr("debug,xml", environment={})
+
+
+def test_the_steps_of_a_clip_are_told_to_whoever_debugs(
+    make: Callable[[str, str], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = make("-f lavfi -i testsrc2=size=160x120:rate=15 -t 1 -c:v libx264 -pix_fmt yuv420p", "mp4")
+    with caplog.at_level(logging.DEBUG, "mmsprep.transcode"):
+        mmsprep.prepare([("clip.mp4", data)], limit_bytes=60_000)
+    steps = [one.args["step"] for one in caplog.records if isinstance(one.args, dict) and "step" in one.args]
+    assert steps[0] == "decode" and {"second pass", "VMAF"} <= {*steps}

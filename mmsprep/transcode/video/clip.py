@@ -46,6 +46,7 @@ from mmsprep.transcode.video.model import (
 )
 from mmsprep.transcode.video.search import Made, Trial, fewer_frames, find, fixed_px
 from mmsprep.transcode.video.sound_track import LEAST_FOR_PICTURES, SOUND_OVERHEAD, best_step
+from mmsprep.transcode.video.steps import logged
 
 _LOWEST_PICTURE_KBPS = 3.0
 _LOWEST_TOTAL_KBPS = 10.0
@@ -342,6 +343,7 @@ class VideoSource(Source):
             self._last.sounds[rung] = made
         return made
 
+    @logged("sound")
     def _encoded_sound(self, sound: Levelled, rung: AudioStep) -> Path:
         work, rate_hz = self._work, sound.mix.rate_hz
         count = round(work.duration_s * rate_hz)

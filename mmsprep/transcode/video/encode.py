@@ -34,6 +34,7 @@ from mmsprep.transcode.video.mezzanine import (
 )
 from mmsprep.transcode.video.model import PROBE_QP
 from mmsprep.transcode.video.pictures import scaled
+from mmsprep.transcode.video.steps import logged
 
 _THREADS = 2
 """Always as many: what x264 makes depends on it."""
@@ -99,6 +100,7 @@ class Encoded:
     still: float = 0.0
 
 
+@logged("first pass")
 def first_pass(mezzanine: Mezzanine, settings: ClipSettings, rate_kbps: float, workspace: Workspace) -> Path:
     """The log that second passes with these settings go on from, made at this size and rate.
 
@@ -138,6 +140,7 @@ def encode_sound(samples: Levels, rate_hz: int, rung: AudioStep, workspace: Work
     return target
 
 
+@logged("second pass")
 def encode(
     mezzanine: Mezzanine,
     sound: Path | None,
@@ -187,6 +190,7 @@ def _copied(log: Path, workspace: Workspace) -> Path:
     return own
 
 
+@logged("constant quality")
 def encode_finely(
     mezzanine: Mezzanine, sound: Path | None, settings: ClipSettings, crf: float, most_kbps: float, workspace: Workspace
 ) -> bytes:

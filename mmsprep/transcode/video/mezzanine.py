@@ -41,6 +41,7 @@ from mmsprep.transcode.video.pictures import (
     tables_of,
     upright_pictures,
 )
+from mmsprep.transcode.video.steps import logged
 
 AQ_STRENGTH, QCOMP, CHROMA = 0.6, 0.5, "chroma-qp-offset=2"
 """How x264 spreads bits over blocks and over time, and what it saves on colours (see ``encode``)."""
@@ -215,6 +216,7 @@ def decode_mezzanine(
     return _mezzanine(made, fps, frame_count, decoded_s < longest_s - 1, look.matrix == "bt709", workspace)
 
 
+@logged("decode")
 def _decode(
     attachment: Attachment,
     look: Look,

@@ -22,6 +22,7 @@ from mmsprep.transcode.video.clip import Opened, VideoSource
 from mmsprep.transcode.video.forecast import Forecast
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
 from mmsprep.transcode.video.pictures import ground_of
+from mmsprep.transcode.video.steps import logged
 
 _SOUND_LONGER_S = 0.03
 """Seconds that a sound may go on after the pictures before it is cut."""
@@ -71,6 +72,7 @@ def clip_of_pictures(frames: Sequence[tuple[Image.Image, int]], profile: Profile
     return VideoSource(work, profile.video, workspace)
 
 
+@logged("sound")
 def _sound_of(
     attachment: Attachment, info: MediaInfo, rules: VideoRules, mezzanine: Mezzanine, workspace: Workspace
 ) -> tuple[Levelled | None, tuple[str, ...]]:

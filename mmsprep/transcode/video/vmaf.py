@@ -23,6 +23,7 @@ from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video.encode import kept_first
 from mmsprep.transcode.video.mezzanine import REFERENCE_FRAMES, Mezzanine, Sampling
+from mmsprep.transcode.video.steps import logged
 
 _PAIR = 2
 """Frames of a group that are looked at."""
@@ -48,6 +49,7 @@ class Seen:
     shown: float
 
 
+@logged("VMAF")
 def vmaf_of(
     clip: Path,
     demuxer: str,
