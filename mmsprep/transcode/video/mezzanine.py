@@ -58,7 +58,8 @@ _SLOWEST_PICTURES_FPS = 5.0
 """kbit/s and frames a second that no clip falls below."""
 _REFERENCE_GROUPS = 12
 """Places of a clip that VMAF looks at."""
-REFERENCE_FRAMES = 3
+REFERENCE_FRAMES = 2
+"""In a row at each: one is scored, the other tells what moves, or is what a frame that is left out looks like."""
 _FIRST_REFERENCE = 3 / 8
 KEY_FRAME_S = 10
 """Seconds between two at most."""

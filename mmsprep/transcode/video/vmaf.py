@@ -3,7 +3,7 @@
 Comes in: an encoded clip and the mezzanine it was made from. Goes out: VMAF 0..100 at the display size. Never: a
 decode of the source.
 
-Of every group of references one frame is scored; the next one is there because VMAF needs to see what moves. A
+Of both references at a place one frame is scored; the other is there because VMAF needs to see what moves. A
 dozen frames cost a third of a second and are within a point of all frames.
 """
 
@@ -25,8 +25,6 @@ from mmsprep.transcode.video.encode import kept_first
 from mmsprep.transcode.video.mezzanine import REFERENCE_FRAMES, Mezzanine, Sampling
 from mmsprep.transcode.video.steps import logged
 
-_PAIR = 2
-"""Frames of a group that are looked at."""
 _FORGIVEN = 2.1
 """Points of VMAF that frames have at half the rate, where more moves between two, beyond what they have at the whole:
 1.8 to 2.6 on five clips; none where nothing moves."""
@@ -82,8 +80,8 @@ def vmaf_of(
     if stands_in:
         encoded = encoded.filter("settb", "1").filter("setpts", "2*N").filter("fps", 1)
     original = graph.input(f"file:{mezzanine.references}", f="yuv4mpegpipe").video
-    group, frame = f"floor(n/{REFERENCE_FRAMES})-{passed}", f"mod(n,{REFERENCE_FRAMES})-{kept_first(every)}"
-    original = original.filter("select", f"gte({frame},0)*lt({frame},{_PAIR})*gte({group},0)*not(mod({group},{skip}))")
+    group = f"floor(n/{REFERENCE_FRAMES})-{passed}"
+    original = original.filter("select", f"gte({group},0)*not(mod({group},{skip}))")
     # Its filters reach over more pixels than the smallest icons have, and libvmaf reads beyond them.
     width_px, height_px = (max(_SMALLEST_PX, side_px) for side_px in mezzanine.display_px)
     pair = [_aligned(stream, (width_px, height_px)) for stream in (encoded, original)]
@@ -91,7 +89,8 @@ def vmaf_of(
     ffmpeg.run(workspace, graph.filter(pair, "libvmaf", **options).output("pipe:1", f="null"))
     try:
         scores = [float(one["metrics"]["vmaf"]) for one in json.loads(workspace.read(log))["frames"]]
-        frames, shown = fmean(scores[:: _PAIR // wanted]), fmean(scores)
+        there = scores[kept_first(every) :: REFERENCE_FRAMES] if stands_in else scores
+        frames, shown = fmean(there), fmean(scores)
     except (ValueError, KeyError, TypeError) as error:
         raise ToolError(f"ffmpeg: its report of VMAF makes no sense ({error})") from None
     log.unlink()
