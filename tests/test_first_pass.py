@@ -128,22 +128,45 @@ def test_a_short_clip_of_many_bits_is_looked_at_once_and_beside_others_its_probe
     make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The probe was looked at even where nothing it could show would change what is made."""
-    looks: list[bool] = []
+    probes: list[bool] = []
     of = vmaf.vmaf_of
 
-    def told(*arguments: object, hasty: bool = False) -> vmaf.Seen:
-        looks.append(hasty)
-        return of(*arguments, hasty=hasty)  # type: ignore[arg-type]
+    def told(*arguments: Any, **how: Any) -> vmaf.Seen:
+        probes.append(arguments[1] == "h264")
+        return of(*arguments, **how)
 
     monkeypatch.setattr(vmaf, "vmaf_of", told)
     drawn = "-f lavfi -i mandelbrot=size=960x540:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
     data = make(f"{drawn} -t 2.2 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
     (alone,) = prepare([("clip.mp4", data)], limit_bytes=100_000).parts
-    assert looks == [False]
+    assert probes == [False]
     assert (alone.width_px, alone.height_px) == (640, 360)
-    looks.clear()
+    probes.clear()
     prepare([("clip.mp4", data), ("text.txt", b"other")], limit_bytes=100_000)
-    assert looks.count(True) == 1
+    assert probes.count(True) == 1
+
+
+def test_a_short_clip_that_is_sure_to_be_sent_is_looked_at_in_fewer_places_unless_it_is_poor(
+    make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it looks like decided nothing then, and took a fifth of what the script takes."""
+    hasty: list[bool] = []
+    of = vmaf.vmaf_of
+
+    def told(*arguments: Any, **how: Any) -> vmaf.Seen:
+        hasty.append(bool(how.get("hasty")))
+        return of(*arguments, **how)
+
+    monkeypatch.setattr(vmaf, "vmaf_of", told)
+    drawn = "-f lavfi -i mandelbrot=size=960x540:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
+    data = make(f"{drawn} -t 2.2 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
+    (part,) = prepare([("clip.mp4", data)], limit_bytes=100_000).parts
+    assert hasty == [True]
+    monkeypatch.setattr(search, "_SURELY_ENOUGH_VMAF", 100.0)
+    hasty.clear()
+    (same,) = prepare([("clip.mp4", data)], limit_bytes=100_000).parts
+    assert hasty == [True, False]
+    assert same.data == part.data and same.quality == pytest.approx(part.quality, abs=6)
 
 
 def test_what_a_dry_run_tells_of_a_short_clip_alone_is_what_a_look_at_its_probe_foretells(
@@ -185,9 +208,9 @@ def test_a_clip_that_is_foretold_to_be_starved_has_half_its_frames_and_stays_leg
     tried: list[int] = []
     of = search._Judge.tried
 
-    def told(self: search._Judge, settings: ClipSettings) -> search.Trial:
+    def told(self: search._Judge, settings: ClipSettings, *fine_qp: float) -> search.Trial:
         tried.append(settings.every)
-        return of(self, settings)
+        return of(self, settings, *fine_qp)
 
     monkeypatch.setattr(search._Judge, "tried", told)
     drawn = "-f lavfi -i mandelbrot=size=640x360:rate=30:start_scale=1:end_scale=0.01:end_pts=600,noise=alls=12:allf=t"

@@ -57,6 +57,7 @@ def vmaf_of(
     workspace: Workspace,
     *,
     hasty: bool = False,
+    later: bool = False,
 ) -> Seen:
     """What VMAF says of a clip.
 
@@ -68,11 +69,13 @@ def vmaf_of(
         inner_px: width and height of the picture inside it, without bars.
         workspace: room for the log, and the ffmpeg.
         hasty: look at half the references only, to compare one encode with another.
+        later: not at the first, which may be a key frame and better than what follows.
     """
     log = workspace.new_path(".json")
     stands_in = every > 1
     sampling, wanted = mezzanine.sampling, 1 if stands_in else 2
     passed, skip = _met(sampling, every, wanted, 2 if hasty else 1)
+    passed += later
     first, period = (sampling.first + passed * sampling.period) // every, sampling.period * skip // every
     encoded = graph.input(f"file:{clip}", f=demuxer).video
     encoded = encoded.filter("select", f"gte(n,{first})*lt(mod(n-{first},{period}),{wanted})")
