@@ -19,6 +19,7 @@ the result against an exhaustive search):
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mmsprep.model import Curve, CurvePoint
@@ -37,13 +38,18 @@ _USUAL_POWER, _STEEPER = 1.58, 0.55
 _LEAST_POWER = 0.8
 _COARSER_AT, _COARSER = -0.80, 0.08
 _USUAL_COST, _MOST_COST = 13.0, 30.0
-_QUALITY_POWER = 0.40
 """Of what was measured, as the module says: the power of the sides that bytes grow with in the mean, how much faster
 bytes fall with the scale where they grow by more, the least power; the logarithm of the scale at which the mean
 picture is better made smaller, how much it moves for each point of quality that halving costs more than that of the
-mean picture, and the most points that count; the power of the scale that quality is lost with."""
-_FACTORS = (0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 0.85)
-"""Of the sides: where the curve has its points at the coarsest tables."""
+mean picture, and the most points that count."""
+_BY_RENDERING, _LOST, _LOST_AS_HALVED, _LEVELS_OUT = 0.05, 0.165, 1.43, 0.118
+"""Of the logarithm of the loss of quality, against the probe at full size: how much less a render loses than a probe of
+as many bytes, trellis quantisation and sizes between a half and the whole being open to it; how much more it loses with
+each of the logarithm of its bytes less, at least, and for each that halving loses so; and how that levels out.
+`benchmarks/forecast.py`: fitted to 75 photographs, 2.6 of quality off (RMSE) on 50 others, where none is good."""
+_FEWER = (4.5, 3.6, 3.0, 2.4, 1.9, 1.5, 1.2, 0.9, 0.6, 0.3, 0.0)
+_FINER = (0.4, 0.25, SURELY_FULL, 0.08, 0.04, FINEST)
+"""Where the curve has its points: of the logarithm of bytes, fewer than those of the probe, and of the scale."""
 _FULL_FROM, _HALF_FROM, _QUARTER_FROM, _QUARTER_TO = 0.76, 0.35, 0.2, 0.315
 """Sizes from which on full size, an exact half and an exact quarter are the better ones: a new pixel of an exact half
 is whole old ones, and leaving the full size costs at once most of what 0.8 of it costs (measured: 1..4 points at the
@@ -67,9 +73,9 @@ _BETWEEN, _AS_ONE = (0.5, 0.7, 1.0), 0.11
 other sizes are really encoded: what is below full size; the next larger of these that is so far apart; between
 ``_HALF_TO`` and ``_FULL_FROM``, where each is the best for many a picture, a half, full size and what is between, but
 for the one that is as good as the factor itself. Measured: every size of 63 photographs at 10 to 30 kB."""
-_FINE_STEPS = 9
 _SMALLEST_BYTES = 400
-"""Points of the curve at full size; the least bytes that it foretells."""
+_LEAST_QUALITY = 1.0
+"""The least bytes that the curve foretells, and the least quality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,22 +176,35 @@ class RateModel:
         fewer = self._steepness * (_SLOPE * distance + _BEND * distance**2)
         return self.full_bytes * math.pow(setting.factor, self.power) * math.exp(-fewer)
 
-    def quality_at(self, setting: Setting) -> float:
-        """What a setting should be worth."""
-        finer = math.pow(setting.scale / PROBE_SCALE, _QUALITY_POWER)
-        octaves = -math.log2(setting.factor)
-        smaller = self._halving_cost * octaves * (0.77 + 0.23 * octaves)
-        return min(99.0, max(1.0, CEILING - (CEILING - self.full_quality) * finer - smaller))
-
     def curve(self) -> Curve:
-        """What bytes buy, along the best settings."""
-        coarsest = self.best_scale
-        settings = [Setting(factor, coarsest) for factor in _FACTORS]
-        settings += [
-            Setting(1.0, coarsest * (FINEST / coarsest) ** (step / _FINE_STEPS)) for step in range(_FINE_STEPS + 1)
-        ]
-        points = [CurvePoint(max(_SMALLEST_BYTES, round(self.bytes_at(one))), self.quality_at(one)) for one in settings]
-        return Curve(tuple(points), whole_bytes=max(_SMALLEST_BYTES, math.ceil(self.bytes_at(Setting(1.0, coarsest)))))
+        """What bytes buy of the best that can be made of them."""
+        points: list[CurvePoint] = []
+        for size_bytes, quality in (*self._coarse_points(), *self._fine_points()):
+            best = max([_LEAST_QUALITY, quality, *(point.quality for point in points[-1:])])
+            points.append(CurvePoint(max(_SMALLEST_BYTES, round(size_bytes)), best))
+        whole_bytes = math.ceil(self.bytes_at(Setting(1.0, self.best_scale)))
+        return Curve(tuple(points), whole_bytes=max(_SMALLEST_BYTES, whole_bytes))
+
+    def _coarse_points(self) -> Iterator[tuple[float, float]]:
+        """Bytes and quality, up to the bytes of the probe at full size: of renders that choose their own size."""
+        halved = math.log((CEILING - self.half_quality) / (CEILING - self.full_quality))
+        steep, levels_out = _LOST + _LOST_AS_HALVED * max(0.0, halved) / self.power, _LEVELS_OUT * max(0.0, halved)
+        for fewer in _FEWER:
+            if 2 * levels_out * fewer < steep:
+                loss = -_BY_RENDERING + steep * fewer - levels_out * fewer**2
+                yield self.full_bytes * math.exp(-fewer), self._after(loss)
+
+    def _fine_points(self) -> Iterator[tuple[float, float]]:
+        """Bytes and quality at full size, from the probe's scale to the finest."""
+        surely_full = math.log((CEILING - fine_quality(SURELY_FULL)) / (CEILING - self.full_quality))
+        for scale in _FINER:
+            part = math.log(scale / PROBE_SCALE) / math.log(SURELY_FULL / PROBE_SCALE)
+            loss = -_BY_RENDERING + part * (surely_full + _BY_RENDERING)
+            yield self.bytes_at(Setting(1.0, scale)), fine_quality(scale) if part >= 1 else self._after(loss)
+
+    def _after(self, loss: float) -> float:
+        """The quality whose loss is so much more than the probe's at full size, in logarithms."""
+        return CEILING - (CEILING - self.full_quality) * math.exp(loss)
 
 
 def fine_quality(scale: float) -> float:
