@@ -28,7 +28,8 @@ from PIL import Image
 from ssimulacra import Judge
 
 from mmsprep.model import Rendition
-from mmsprep.pipeline.fit import Candidate, Shortfall, divide, fit
+from mmsprep.pipeline.asking import Candidate, Shortfall
+from mmsprep.pipeline.fit import divide, fit
 from mmsprep.transcode.image.photo import PhotoSource
 
 BUDGET_BYTES = 290_000

@@ -336,6 +336,11 @@ class Source(Protocol):
         return made
 
     @property
+    def is_quick(self) -> bool:
+        """Whether :meth:`render` takes so little (a tenth of a second) that one may be made only to know."""
+        return False
+
+    @property
     def shown(self) -> float:
         """The share of what a phone could show that is left at the largest size that may be sent; see
         :class:`Rendition`."""

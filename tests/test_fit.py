@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from mmsprep.model import Action, Curve, CurvePoint, Rendition, Source
-from mmsprep.pipeline.fit import OF_A_WHOLE, Candidate, Share, Shortfall, divide, fit
+from mmsprep.pipeline.asking import Candidate, Share, Shortfall, needed_bytes
+from mmsprep.pipeline.fit import OF_A_WHOLE, divide, fit
 from mmsprep.pipeline.rescue import pack_in_order
 from mmsprep.transcode.image.photo import PhotoSource
 
@@ -111,6 +112,61 @@ def test_an_original_that_what_is_left_cannot_restore_draws_nothing_from_the_oth
     assert not isinstance(shares, Shortfall) and not any(share.keeps_original for share in shares)
     assert max(share.max_bytes for share in shares) < 1.2 * min(share.max_bytes for share in shares)
     assert sum(share.max_bytes for share in shares) > 139_000
+
+
+@dataclass
+class QuickSource(TableSource):
+    """One that is quick to encode, and ``better`` than its curve says; ``finer`` a measure than that says more."""
+
+    is_quick: bool = True
+    better: float = 0
+    finer: float | None = None
+
+    def render(self, max_bytes: int) -> Rendition:
+        made = super().render(max_bytes)
+        return replace(made, quality=made.quality + self.better)
+
+    def seen(self, made: Rendition) -> Rendition:
+        return replace(made, seen_quality=self.finer)
+
+
+_TOO_POOR = [(10_000, 16.0), (20_000, 30.0)]
+_STEPS = [(size, 20 + 14 * math.log2(size / 10_000)) for size in range(4_000, 60_000, 50)]
+
+
+def test_what_is_quick_to_encode_is_not_refused_for_a_forecast_that_is_near_its_floor() -> None:
+    quick = QuickSource(_TOO_POOR, better=5)
+    (made,) = _parts(_run([quick], 11_000))
+    assert made.quality == 21
+    assert isinstance(_run([QuickSource(_TOO_POOR)], 11_000), Shortfall)
+    slow = TableSource(_TOO_POOR)
+    assert isinstance(_run([slow], 11_000), Shortfall) and not slow.renders
+
+
+def test_nothing_is_refused_that_either_measure_finds_worth_sending() -> None:
+    (made,) = _parts(_run([QuickSource(_TOO_POOR, finer=24)], 11_000))
+    assert made.quality == 16
+    assert isinstance(_run([QuickSource(_TOO_POOR, finer=18)], 11_000), Shortfall)
+
+
+@given(st.floats(-12, 12), st.integers(6_000, 14_000))
+def test_what_is_said_to_be_needed_is_enough_and_little_less_is_not(better: float, foretold_bytes: int) -> None:
+    source = QuickSource(_STEPS, better=better)
+    needed = needed_bytes(Candidate(partial(_same, source)), foretold_bytes)
+    assert len(source.renders) <= 6
+    assert source.render(needed).quality >= 20
+    assert source.render(round(needed * 0.85)).quality < 20
+
+
+def test_what_is_slow_to_encode_needs_what_is_foretold() -> None:
+    source = TableSource(_STEPS)
+    assert needed_bytes(Candidate(partial(_same, source)), 9_000) == 9_000
+    assert not source.renders
+
+
+def _parts(result: list[Rendition] | Shortfall) -> list[Rendition]:
+    assert not isinstance(result, Shortfall)
+    return result
 
 
 @dataclass

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import random
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -302,6 +303,36 @@ def test_a_quality_that_one_message_cannot_reach_is_an_error_that_says_what_woul
     with pytest.raises(BelowFloor) as caught:
         prepare(photos, limit_bytes=90_000, quality="medium")
     assert "--split" in str(caught.value) or any("--split" in line for line in caught.value.advice)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.8])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_limit_that_an_error_advises_is_enough_and_a_dry_run_says_the_same(seed: int, share: float) -> None:
+    photo = _photo(seed)
+    _, needed = _refused([photo], 3_000)
+    limit_bytes = round(needed * share)
+    needs, advised = _refused([photo], limit_bytes)
+    assert advised > limit_bytes and needs < advised
+    with pytest.raises(BelowFloor) as foretold:
+        forecast(Job(attachments=[photo], limit_bytes=limit_bytes))
+    assert _figures(foretold.value) == (needs, advised)
+    (part,) = prepare([photo], limit_bytes=advised).parts
+    (told,) = forecast(Job(attachments=[photo], limit_bytes=advised)).parts
+    assert part.quality >= 20 and told.quality == pytest.approx(part.quality, abs=0.1)
+
+
+def _refused(photos: list[bytes], limit_bytes: int) -> tuple[int, int]:
+    with pytest.raises(BelowFloor) as caught:
+        prepare(photos, limit_bytes=limit_bytes)
+    return _figures(caught.value)
+
+
+def _figures(error: BelowFloor) -> tuple[int, int]:
+    """The bytes that the set is said to need, and the limit that would do."""
+    needs = re.search(r"needs ([\d,]+) bytes", str(error))
+    advised = re.search(r"--limit of ([\d,]+)", error.advice[-1])
+    assert needs and advised
+    return int(needs[1].replace(",", "")), int(advised[1].replace(",", ""))
 
 
 def test_best_effort_sends_what_is_below_its_floor_with_a_warning() -> None:

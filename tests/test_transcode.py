@@ -7,6 +7,7 @@ import math
 import random
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from grain import grain
 from PIL import Image, ImageDraw, ImageFont
 from PIL.JpegImagePlugin import JpegImageFile
 
+from mmsprep import prepare
 from mmsprep.model import Rendition, Source
 from mmsprep.profile import Profile
 from mmsprep.transcode.image.jpeg import (
@@ -151,6 +153,18 @@ def test_few_bytes_make_a_smaller_picture_rather_than_a_ruined_one() -> None:
     source = PhotoSource(_picture(), floor_quality=20)
     small, large = source.render(5_000), source.render(90_000)
     assert (small.width_px or 0) < (large.width_px or 0) <= 640
+
+
+@pytest.mark.parametrize("name", ["IMG_0412.HEIC", "IMG_20260613_101502.jpg"])
+def test_what_few_bytes_buy_of_a_photograph_is_foretold(name: str, sample_media: Path) -> None:
+    """Where it is hardly worth sending as where it is nearly whole."""
+    image = prepare([sample_media / "message" / name], quality=0).parts[0].data
+    source = PhotoSource(Image.open(io.BytesIO(image)), floor_quality=20)
+    curve = source.curve()
+    made = [source.render(max_bytes) for max_bytes in (5_000, 8_000, 13_000, 21_000, 34_000, 55_000)]
+    off = [curve.quality_at(one.size_bytes) - one.quality for one in made]
+    assert made[0].quality < 40 < made[-1].quality
+    assert max(map(abs, off)) < 8 and abs(fmean(off)) < 4, off
 
 
 @pytest.mark.parametrize("max_bytes", [8_000, 20_000, 45_000, 90_000])

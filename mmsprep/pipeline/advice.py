@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mmsprep.model import Action, PartReport
-from mmsprep.pipeline.fit import floor_bytes
+from mmsprep.pipeline.asking import floor_bytes
 from mmsprep.pipeline.job import QUALITY_WORDS
 from mmsprep.pipeline.pages import in_pages, is_tall_lettering
 from mmsprep.pipeline.rescue import IN_PAGES, groups_in_order, is_moving, trimmed_to_fit

@@ -13,8 +13,8 @@ from mmsprep.errors import TextOverBudget
 from mmsprep.formats import FORMATS
 from mmsprep.message.message import overhead_bytes, part_name
 from mmsprep.model import Action, Part, PartReport, Reason, ReasonCode, Rendition, Support
+from mmsprep.pipeline.asking import Share
 from mmsprep.pipeline.excerpt import spans_of
-from mmsprep.pipeline.fit import Share
 from mmsprep.pipeline.running import Entry, Run
 
 HEADER_SLACK_BYTES = 32

@@ -14,7 +14,7 @@ from functools import partial
 
 from mmsprep.errors import Damaged
 from mmsprep.model import Action, Kind, Plan, Reason, ReasonCode, Rendition
-from mmsprep.pipeline.fit import Candidate
+from mmsprep.pipeline.asking import Candidate
 from mmsprep.pipeline.rewrap import rewrap
 from mmsprep.pipeline.running import Entry, OpenOnce, Run
 from mmsprep.tools.workspace import read_bytes

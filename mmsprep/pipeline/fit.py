@@ -19,19 +19,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from mmsprep.model import CurvePoint, Rendition, Source
+from mmsprep.model import Rendition
+from mmsprep.pipeline.asking import Candidate, Share, Shortfall, ask_of, is_poor, original_within, tried
 from mmsprep.pipeline.division import (
     GOOD_ENOUGH,
     PERFECT,
-    WORST_SHARE,
     Ask,
     divide_asks,
     improvement,
     moved_sizes,
-    rising,
     worst_level,
 )
 
@@ -43,14 +41,8 @@ OF_A_WHOLE = 1.0
 _SLACK_WORTH_USING = 0.0125
 _SLACK_ROUNDS = 6
 _SATURATED = 0.97
-_LEAST_SHOWN = 0.01
 """Shares: bytes left over are handed on from 1.25 % of the budget on (`benchmarks/budget.py` asks that 98.5 % of the
 whole message are used); what fills 97 % of what it may take could use more. Rounds are whole encodes."""
-_UNREACHED = 5.0
-"""A floor this near to the best foretold is as near as can be asked for."""
-_UNSURE = 15.0
-"""A quality that was asked for and is foretold to be missed by no more is tried: clips are foretold 5 off in the mean,
-those that hardly change up to 25 too low."""
 _MISLED = 10.0
 """Quality short of the forecast by this much: the set was divided by a wrong curve, and is divided again."""
 _SURPRISED, _WORTH_DIVIDING = 3.0, 1.5
@@ -65,79 +57,6 @@ RenderAll = Callable[[Sequence[tuple[int, int]]], Sequence[Rendition]]
 """Render several candidates, given as (place, max_bytes), side by side; renditions in the same order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One attachment to fit.
-
-    ``source`` gives its source (the same one at every call; the first may be costly), ``original`` is set
-    when the attachment can go as it is, ``priority`` shifts the division: 2 asks for half the loss.
-    ``source_bytes`` is the attachment's own size: once a result is whole and hard to tell from it, it is not made
-    larger than that (``None``: no such bound). ``floor`` is the shown quality asked for in place of the source's floor,
-    as far as the source can reach it; 0 takes whatever there is. ``about`` surrounds the work on it, so that what goes
-    wrong is told as its own. ``worst_share`` is how near it is brought to the best possible worst of the set.
-    """
-
-    source: Callable[[], Source]
-    original: Rendition | None = None
-    priority: float = 1.0
-    source_bytes: int | None = None
-    floor: float | None = None
-    about: Callable[[], AbstractContextManager[None]] = nullcontext
-    worst_share: float = WORST_SHARE
-
-    def opened(self) -> Source:
-        """Its source, which knows what is asked of it."""
-        source = self.source()
-        return source.reaching(self._asked_of(source)) if self.floor else source
-
-    def settled(self, size_bytes: int) -> Candidate:
-        """The same, its source as what it becomes in ``size_bytes``."""
-        with self.about():
-            source = self.opened()
-            taken = source.settled(size_bytes)
-        return self if taken is source else replace(self, source=lambda: taken)
-
-    def _asked_of(self, source: Source) -> float:
-        return (self.floor or 0.0) / max(_LEAST_SHOWN, source.shown)
-
-    def floor_quality(self, source: Source) -> float:
-        """Below this a rendition of ``source``, which is this one's, is not what was asked for."""
-        if not self.floor:
-            return source.floor_quality if self.floor is None else 0.0
-        best = max(point.quality for point in source.curve().points)
-        return max(source.floor_quality, min(self._asked_of(source), best - _UNREACHED))
-
-    def as_seen(self, made: Rendition) -> Rendition:
-        """``made`` with what a more exact measure says of it; what passed its floor is told no less than that."""
-        if made is self.original:
-            return made
-        with self.about():
-            source = self.opened()
-            seen = source.seen(made)
-            if seen.seen_quality is None:
-                return seen
-            passed = min(made.quality, self.floor_quality(source))
-            return replace(seen, seen_quality=max(seen.seen_quality, passed))
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What one candidate gets and the quality promised for it; ``final``: there is nothing left to divide."""
-
-    max_bytes: int
-    quality: float
-    keeps_original: bool
-    final: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Shortfall:
-    """The set cannot fit: what each candidate needs to be worth sending, and its very smallest, in bytes."""
-
-    floor_bytes: tuple[int, ...]
-    smallest_bytes: tuple[int, ...]
-
-
 def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, ...] | Shortfall:
     """Divide ``budget_bytes`` over ``candidates``; nothing is encoded.
 
@@ -149,7 +68,7 @@ def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, .
         return (share,)
     kept = [candidate.original is not None for candidate in candidates]
     while True:
-        asks = [_ask(candidate, keep) for candidate, keep in zip(candidates, kept, strict=True)]
+        asks = [ask_of(candidate, keep) for candidate, keep in zip(candidates, kept, strict=True)]
         sizes = divide_asks(asks, budget_bytes)
         if sizes is not None and all(
             keep or ask.quality_at(size) >= min(KEEP_LEVEL, ask.best)
@@ -160,13 +79,13 @@ def divide(candidates: Sequence[Candidate], budget_bytes: int) -> tuple[Share, .
             break
         kept[max(range(len(kept)), key=lambda place: asks[place].points[0].size_bytes * kept[place])] = False
     if sizes is None:
-        asks_tried = [_tried(one, ask) for one, ask in zip(candidates, asks, strict=True)]
+        asks_tried = [tried(one, ask) for one, ask in zip(candidates, asks, strict=True)]
         sizes = divide_asks(asks_tried, budget_bytes)
     if sizes is None:
         return _shortfall(asks)
     asks, sizes = _settled(candidates, kept, asks, sizes, budget_bytes)
     return tuple(
-        Share(size, ask.quality_at(size), _original_within(candidate, size) is not None)
+        Share(size, ask.quality_at(size), original_within(candidate, size) is not None)
         for candidate, ask, size in zip(candidates, asks, sizes, strict=True)
     )
 
@@ -176,20 +95,11 @@ def _settled(
 ) -> tuple[list[Ask], list[int]]:
     """Asks and sizes once more, of several ways with those alone that were taken at ``sizes``."""
     settled = [
-        ask if keep or (taken := candidate.settled(size)) is candidate else _ask(taken, keep=False)
+        ask if keep or (taken := candidate.settled(size)) is candidate else ask_of(taken, keep=False)
         for candidate, keep, ask, size in zip(candidates, kept, asks, sizes, strict=True)
     ]
     divided = divide_asks(settled, budget_bytes) if settled != asks else None
     return (settled, divided) if divided else (asks, sizes)
-
-
-def _tried(candidate: Candidate, ask: Ask) -> Ask:
-    """``ask`` with the floor at which it is worth an encode to see whether it reaches what is asked of it."""
-    if not candidate.floor:
-        return ask
-    with candidate.about():
-        least = candidate.opened().floor_quality
-    return replace(ask, floor=min(ask.floor, max(least, ask.floor - _UNSURE)))
 
 
 def _assured(candidate: Candidate, budget_bytes: int) -> Share | None:
@@ -226,9 +136,9 @@ def fit(
     ]
     renditions = _render_shares(candidates, sizes, render_all)
     fits = sum(made.size_bytes for made in renditions) <= budget_bytes
-    if fits and all(share.final for share in shares) and not any(map(_is_poor, candidates, renditions)):
+    if fits and all(share.final for share in shares) and not any(map(is_poor, candidates, renditions)):
         return renditions
-    asks = [_ask(candidate, share.keeps_original) for candidate, share in zip(candidates, shares, strict=True)]
+    asks = [ask_of(candidate, share.keeps_original) for candidate, share in zip(candidates, shares, strict=True)]
     fitting = _Fitting(candidates, budget_bytes, render_all, asks, sizes, renditions, [0] * len(asks))
     while fitting.is_over or fitting.short:
         if not (fitting.come_down() if fitting.is_over else fitting.lift()):
@@ -242,12 +152,6 @@ def _has_it_all(candidates: Sequence[Candidate], budget_bytes: int) -> bool:
     """Whether one alone, that is larger, may take all there is: a forecast that less is enough can be wrong."""
     first, *others = candidates
     return not others and first.original is None and (first.source_bytes or 0) >= budget_bytes
-
-
-def floor_bytes(candidate: Candidate) -> int:
-    """The least bytes at which this one is worth sending."""
-    ask = _ask(candidate, keep=False)
-    return ask.size_at(ask.least)
 
 
 @dataclass(slots=True)
@@ -291,7 +195,7 @@ class _Fitting:
         candidate, ask, made = self.candidates[place], self.asks[place], self.renditions[place]
         if ask.steps or made is candidate.original:
             return False
-        if _is_poor(candidate, made):
+        if is_poor(candidate, made):
             return self.lifts[place] < _LIFTS_TO_FLOOR
         if self.lifts[place] >= _LIFTS or _is_enough(made):
             return False
@@ -305,7 +209,7 @@ class _Fitting:
         return not self.renditions[place].whole and self.slack_bytes >= self.sizes[place]
 
     def _whole_ask(self, place: int) -> Ask:
-        return _ask(replace(self.candidates[place], source_bytes=None), keep=False)
+        return ask_of(replace(self.candidates[place], source_bytes=None), keep=False)
 
     def lift(self) -> bool:
         """Give those that fall short what they need, going by what was measured; false where not even the floors fit.
@@ -343,13 +247,13 @@ class _Fitting:
         """Whether the division went by a quality that is far from the real one."""
         made = self.renditions[place]
         foretold = self.asks[place].quality_at(self.sizes[place])
-        return _is_poor(self.candidates[place], made) or made.quality < foretold - _MISLED
+        return is_poor(self.candidates[place], made) or made.quality < foretold - _MISLED
 
     def _lifted(self, place: int) -> Ask:
         """What a place asks for now: what should be enough, and if that was asked for before, all there is."""
         made = self.renditions[place]
         learnt = self._whole_ask(place).learnt(made)
-        if _is_poor(self.candidates[place], made):
+        if is_poor(self.candidates[place], made):
             learnt = learnt.floor_from(math.ceil(self.sizes[place] * _FLOOR_STEP))
         enough = max(learnt.size_at(GOOD_ENOUGH), learnt.whole_bytes)
         if self.lifts[place] or learnt.best < GOOD_ENOUGH or enough <= made.size_bytes:
@@ -391,7 +295,7 @@ class _Fitting:
         for place, made in zip(moved, self._rendered(moved), strict=True):
             renditions[place] = made
         better = improvement(asks, now, [made.quality for made in renditions]) > 0
-        poor = any(map(_is_poor, self.candidates, renditions))
+        poor = any(map(is_poor, self.candidates, renditions))
         if better and not poor and _total(renditions) <= self.budget_bytes:
             self.renditions = renditions
             self.asks = [self._measured_ask(place) for place in range(len(asks))]
@@ -408,7 +312,7 @@ class _Fitting:
 
     def _foretold_ask(self, place: int) -> Ask:
         """What a place asked for before it was given more."""
-        return _ask(self.candidates[place], keep=False) if self.lifts[place] else self.asks[place]
+        return ask_of(self.candidates[place], keep=False) if self.lifts[place] else self.asks[place]
 
     def _measured_ask(self, place: int) -> Ask:
         ask = self._foretold_ask(place)
@@ -441,13 +345,13 @@ class _Fitting:
         candidate, ask, made = self.candidates[place], self.asks[place], self.renditions[place]
         reach = made.size_bytes + self.slack_bytes
         more = ask.quality_at(reach) - ask.quality_at(made.size_bytes)
-        if _original_within(candidate, reach) and made is not candidate.original:
+        if original_within(candidate, reach) and made is not candidate.original:
             more = PERFECT - made.quality
         return more * candidate.priority
 
     def below_floor(self) -> Shortfall | None:
         """The shortfall of a set in which a part is below its floor, whatever was foretold for it."""
-        poor = [_is_poor(candidate, made) for candidate, made in zip(self.candidates, self.renditions, strict=True)]
+        poor = [is_poor(candidate, made) for candidate, made in zip(self.candidates, self.renditions, strict=True)]
         if not any(poor):
             return None
         needs = [
@@ -468,27 +372,12 @@ def _rank(made: Rendition) -> tuple[bool, float]:
     return _is_enough(made), made.quality
 
 
-def _is_poor(candidate: Candidate, made: Rendition) -> bool:
-    """Whether what was made is below its floor; a ladder is known beforehand and gives what it has, and what is at its
-    profile's limit is as such phones show it: no bytes make that better."""
-    if made is candidate.original or made.at_limit:
-        return False
-    with candidate.about():
-        source = candidate.opened()
-        return made.quality < candidate.floor_quality(source) and not source.curve().steps
-
-
 def _render_shares(candidates: Sequence[Candidate], sizes: Sequence[int], render_all: RenderAll) -> list[Rendition]:
     """A rendition a candidate: its original where the share holds it, an encode elsewhere."""
-    originals = [_original_within(candidate, size) for candidate, size in zip(candidates, sizes, strict=True)]
+    originals = [original_within(candidate, size) for candidate, size in zip(candidates, sizes, strict=True)]
     asked = [(place, sizes[place]) for place, original in enumerate(originals) if original is None]
     encoded = iter(render_all(asked) if asked else ())
     return [original or next(encoded) for original in originals]
-
-
-def _original_within(candidate: Candidate, size_bytes: int) -> Rendition | None:
-    original = candidate.original
-    return original if original is not None and original.size_bytes <= size_bytes else None
 
 
 def _total(renditions: Sequence[Rendition]) -> int:
@@ -497,18 +386,3 @@ def _total(renditions: Sequence[Rendition]) -> int:
 
 def _shortfall(asks: Sequence[Ask]) -> Shortfall:
     return Shortfall(tuple(ask.size_at(ask.least) for ask in asks), tuple(ask.points[0].size_bytes for ask in asks))
-
-
-def _ask(candidate: Candidate, keep: bool) -> Ask:
-    """How a candidate stands in the division: untouched when ``keep``, else by its curve."""
-    original = candidate.original
-    if keep and original is not None:
-        return Ask((CurvePoint(original.size_bytes, PERFECT),), True, 0, candidate.priority)
-    with candidate.about():
-        source = candidate.opened()
-        curve = source.curve()
-    floor, priority = candidate.floor_quality(source), candidate.priority
-    ask = Ask(rising(curve), curve.steps, floor, priority, curve.whole_bytes, candidate.worst_share)
-    if original is not None:
-        ask = ask.with_original(original.size_bytes)
-    return ask if candidate.source_bytes is None else ask.no_larger_than(candidate.source_bytes)

@@ -34,10 +34,11 @@ from mmsprep.model import (
     Rendition,
 )
 from mmsprep.pipeline.advice import advice
+from mmsprep.pipeline.asking import Share, Shortfall, is_doubtful
 from mmsprep.pipeline.assemble import budget_bytes_of, in_pieces, make_part, predict_part, predict_parts
 from mmsprep.pipeline.candidates import Different, candidate_of, plan_after_looking
 from mmsprep.pipeline.compare import plan_after_listening
-from mmsprep.pipeline.fit import Share, Shortfall, divide, fit
+from mmsprep.pipeline.fit import divide, fit
 from mmsprep.pipeline.intake import Attachments, Moment
 from mmsprep.pipeline.job import Inspection, Job, Quality
 from mmsprep.pipeline.pages import (
@@ -478,7 +479,7 @@ def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_las
 
 def _foreseen(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_last: bool = True) -> Forecast:
     """Divide, and tell what that promises."""
-    entries, shares = _above_floor(this, entries, _divided, splits=splits, at_last=at_last)
+    entries, shares = _above_floor(this, entries, _foretold, splits=splits, at_last=at_last)
     shares = [_looked_at(entry, share) for entry, share in zip(entries, shares, strict=True)]
     parts = predict_parts(this, entries, shares)
     told = [predict_part(this, 1, *of) for of in zip(entries, shares, strict=True)]
@@ -495,6 +496,24 @@ def _foreseen(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_l
         rejected=_rejections(this),
         warnings=(*_warnings(this, parts), *helpful),
     )
+
+
+def _foretold(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Share]]:
+    """Divide the budget; of pictures that only encodes can tell to be above their floors, as these come out."""
+    divided, shares = _divided(this, entries)
+    if not is_doubtful([entry.ready for entry in divided], shares):
+        return divided, shares
+    fitted, renditions = _fitted(this, entries)
+    seen = this.pool.map(lambda entry, made: entry.ready.as_seen(made), fitted, renditions)
+    return fitted, [
+        Share(
+            made.size_bytes,
+            made.quality if made.seen_quality is None else made.seen_quality,
+            made is entry.ready.original,
+            final=True,
+        )
+        for entry, made in zip(fitted, seen, strict=True)
+    ]
 
 
 def _looked_at(entry: Entry, share: Share) -> Share:

@@ -12,7 +12,8 @@ from functools import partial
 
 from mmsprep.errors import OverInputLimit
 from mmsprep.model import Kind, Page
-from mmsprep.pipeline.fit import OF_A_WHOLE, Candidate, Shortfall, divide
+from mmsprep.pipeline.asking import Candidate, Shortfall
+from mmsprep.pipeline.fit import OF_A_WHOLE, divide
 from mmsprep.pipeline.job import QUALITY_WORDS
 from mmsprep.pipeline.running import Entry, Run, already_open
 

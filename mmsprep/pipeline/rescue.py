@@ -1,7 +1,7 @@
 """When the set does not fit: posters, cuts, several messages, or the error that says what would help.
 
-Comes in: opened entries and a shortfall. Goes out: entries that need less, groups, or an error. Never: an
-encode.
+Comes in: opened entries and a shortfall. Goes out: entries that need less, groups, or an error. Never: an encode, but
+of pictures for an error that says what they need.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from statistics import fmean
 from mmsprep.errors import BelowFloor
 from mmsprep.message.message import overhead_bytes
 from mmsprep.model import Kind
+from mmsprep.pipeline.asking import Candidate, Shortfall, floor_bytes, needed_bytes
 from mmsprep.pipeline.assemble import HEADER_SLACK_BYTES, predict_part
-from mmsprep.pipeline.fit import Candidate, Shortfall, floor_bytes
 from mmsprep.pipeline.pages import in_pages, is_tall_lettering
 from mmsprep.pipeline.running import Entry, OpenOnce, Run, already_open
 from mmsprep.transcode import open_poster
@@ -28,6 +28,9 @@ _COUNTS_LESS = "its priority counts less than asked: with all of it another part
 _DOES_NOT_COUNT = "its priority does not count: with it another part would fall below its floor"
 _PAGES_LOOKED_AT = 4
 """Of one picture, where it is advice that needs to know: thirty take as long to look at as to send. Set by hand."""
+_MOST_TRIED, _SURELY, _ROUNDED_TO = 12, 1.03, 100
+"""Attachments whose needs are tried for an error; a limit that is advised is for so many times what is needed, in bytes
+so round. Set by hand."""
 _SMALLEST_WISH = math.log(1.25)
 """A priority of a quarter more or less than others is too little to divide for once more. Set by hand."""
 _CUT_AT_LEAST = 0.95
@@ -149,10 +152,11 @@ def inseparable(entries: Sequence[Entry]) -> list[list[int]]:
 
 def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> BelowFloor:
     """The error that says how small the set gets, and what would help."""
+    shortfall = _measured(this, entries, shortfall, budget_bytes)
     smallest, at_floor = sum(shortfall.smallest_bytes), sum(shortfall.floor_bytes)
     problem = (
-        f"the set needs {at_floor:,} bytes to be worth looking at and listening to (the smallest reached is"
-        f" {smallest:,}); the limit of {this.limit_bytes:,} leaves {budget_bytes:,} for attachments."
+        f"the set needs {at_floor:,} bytes to be worth looking at and listening to;"
+        f" the limit of {this.limit_bytes:,} leaves {budget_bytes:,} for attachments."
     )
     shorter = _cut(entries, shortfall, budget_bytes)
     advice = _needs_of_pages(this, entries, shortfall)
@@ -173,8 +177,23 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
     advice += _what_splits(this, entries, shortfall)
     if not this.job.best_effort:
         advice.append("--best-effort sends it as it is, below what is worth looking at")
-    advice.append("or leave an attachment out, or give a larger --limit if the gateway takes it")
+    enough_bytes = this.limit_bytes - budget_bytes + at_floor * _SURELY
+    enough = math.ceil(enough_bytes / _ROUNDED_TO) * _ROUNDED_TO
+    fewer = "leave an attachment out, or " if len(entries) > 1 else ""
+    advice.append(f"or {fewer}give a --limit of {enough:,} or more if the gateway takes it")
     return BelowFloor(problem, smallest, this.limit_bytes, tuple(advice))
+
+
+def _measured(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> Shortfall:
+    """The shortfall with what each needs as encodes tell it, where these are quick and not too many."""
+    if len(entries) > _MOST_TRIED:
+        return shortfall
+    too_few_bytes = budget_bytes if len(entries) == 1 else 0
+
+    def needs(entry: Entry, foretold_bytes: int) -> int:
+        return foretold_bytes if entry.page else needed_bytes(entry.ready, foretold_bytes, too_few_bytes)
+
+    return replace(shortfall, floor_bytes=tuple(this.pool.map(needs, entries, shortfall.floor_bytes)))
 
 
 def too_many_pages(this: Run, entries: Sequence[Entry]) -> BelowFloor:

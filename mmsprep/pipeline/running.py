@@ -19,8 +19,8 @@ from mmsprep.errors import AttachmentError, MmsprepError, SeveralErrors, UsageEr
 from mmsprep.formats.text import clean
 from mmsprep.message.message import labels
 from mmsprep.model import Attachment, Kind, MediaInfo, Page, Plan, Progress, ProgressCallback, Source
+from mmsprep.pipeline.asking import Candidate
 from mmsprep.pipeline.excerpt import facts_of
-from mmsprep.pipeline.fit import Candidate
 from mmsprep.pipeline.intake import indexes_called
 from mmsprep.pipeline.job import Job, as_quality, check_type
 from mmsprep.profile import Profile, load_profile

@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 
 from mmsprep.model import Kind, Source
+from mmsprep.pipeline.asking import Candidate
 from mmsprep.pipeline.excerpt import spans_of
-from mmsprep.pipeline.fit import Candidate
 from mmsprep.pipeline.running import Entry, Run, already_open
 from mmsprep.transcode import open_slides
 

@@ -94,6 +94,7 @@ class PhotoSource(Source):
     """
 
     floor_quality = 0.0
+    is_quick = True
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class PhotoSource(Source):
         self._trellis_correction = 1.0
         self._probed: dict[tuple[int, int], bytes] = {}
         self._judged: dict[bytes, _Measured] = {}
+        self._seen: dict[bytes, float] = {}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -179,9 +181,11 @@ class PhotoSource(Source):
         """With what structure and colours say, too, where gradients say little."""
         if self._graphic or made.quality >= LOW:
             return made
-        return replace(
-            made, seen_quality=self.measure.photo_score(_Measured(made.data, self.measure).shown, made.quality)
-        )
+        seen = self._seen.get(made.data)
+        if seen is None:
+            shown = _Measured(made.data, self.measure).shown
+            seen = self._seen[made.data] = self.measure.photo_score(shown, made.quality)
+        return replace(made, seen_quality=seen)
 
     def _again(self, max_bytes: int) -> Way | None:
         """The way that was taken for an earlier budget near to this one: at a half that which was better then."""

@@ -90,6 +90,11 @@ class _AsShown(Source):
         """The same for the same pixels; empty where the source has none."""
         return self._source.fingerprint
 
+    @property
+    def is_quick(self) -> bool:
+        """As the source is."""
+        return self._source.is_quick
+
     def assured_quality(self, max_bytes: int) -> float | None:
         """As the source tells it."""
         return self._source.assured_quality(max_bytes)
@@ -123,6 +128,7 @@ class _GraphicSource(Source):
     """
 
     floor_quality = 0.0
+    is_quick = True
     fingerprint = ""
 
     def __init__(self, photo: PhotoSource, gif: LadderSource, larger: LadderSource | None, usual_share: float) -> None:
