@@ -366,6 +366,22 @@ def test_sound_that_is_longer_than_the_pictures_is_kept_and_so_is_its_timing(mak
     assert len(_sound(part)) / 8_000 == pytest.approx(5, abs=0.3)
 
 
+def test_the_last_frame_stands_while_the_sound_goes_on_and_is_not_repeated(
+    make: Callable[[str, str], bytes], settings: Settings
+) -> None:
+    """A sound that went on for 0.04 s cost a first pass of its own, a tenth to a third of all that the clip took."""
+    picture = "-f lavfi -i testsrc2=size=320x240:rate=12:duration=2 -f lavfi -i sine=frequency=500:duration=2.6"
+    part = _prepared(make(f"{picture} -c:v libx264 -pix_fmt yuv420p -c:a aac", "mov"), limit_bytes=60_000)
+    command = [ffmpeg.executable(settings), "-v", "error", "-f", "mov", "-i", "pipe:0"]
+    command += ["-map", "0:v", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    lines = subprocess.run(command, input=part.data, capture_output=True, check=True).stdout.decode().splitlines()
+    (ticks,) = [int(line.partition("/")[2]) for line in lines if line.startswith("#tb")]
+    frames = [[int(value) for value in line.split(",")[1:4]] for line in lines if not line.startswith("#")]
+    assert len(frames) == 24
+    assert {length for *_, length in frames[:-1]} == {ticks // 12}
+    assert (frames[-1][0] + frames[-1][2]) / ticks == pytest.approx(2.6, abs=0.1)
+
+
 def test_pictures_that_are_longer_than_the_sound_are_kept(make: Callable[[str, str], bytes]) -> None:
     picture = "-f lavfi -i testsrc2=size=320x240:rate=12:duration=4 -f lavfi -i sine=frequency=500:duration=1"
     part = _prepared(make(f"{picture} -c:v libx264 -pix_fmt yuv420p -c:a aac", "mov"), limit_bytes=60_000)

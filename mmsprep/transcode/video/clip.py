@@ -405,6 +405,12 @@ class VideoSource(Source):
         return min(self._rules.max_rate_kbps, useful_kbps)
 
     @property
+    def _pictured_s(self) -> float:
+        """Seconds of frames that are encoded: the last one may stand for what the sound is longer."""
+        work = self._work
+        return ClipSettings(self._rules, None, (0, 0), 1, work.duration_s).pictured_s(work.mezzanine)
+
+    @property
     def _cost(self) -> float:
         return codec_cost(self._rules.codec, self._rules.codec_profile)
 
@@ -421,15 +427,15 @@ class VideoSource(Source):
         return self._overhead_bytes() + sound_bytes
 
     def _picture_kbps(self, left_bytes: float) -> float:
-        return max(_LOWEST_PICTURE_KBPS / 2, left_bytes * 8 / 1000 / self._work.duration_s)
+        return max(_LOWEST_PICTURE_KBPS / 2, left_bytes * 8 / 1000 / self._pictured_s)
 
     def _bytes(self, picture_kbps: float, rung: AudioStep | None) -> int:
-        return round(picture_kbps * 125 * self._work.duration_s + self._beside_picture(rung))
+        return round(picture_kbps * 125 * self._pictured_s + self._beside_picture(rung))
 
     def _limit_bytes(self, rung: AudioStep | None) -> int:
         """What the profile's rate lets a clip be: of whole frames, which may last less than the sound does."""
         fps = self._work.mezzanine.fps
-        picture_s = max(1, int(self._work.duration_s * fps + 0.01)) / fps
+        picture_s = max(1, int(self._pictured_s * fps + 0.01)) / fps
         return round(self._rules.max_rate_kbps * 125 * picture_s + self._beside_picture(rung, self._sound(rung)))
 
     def _rendition(self, data: bytes, settings: ClipSettings, kbps: float, seen: float | None = None) -> Rendition:

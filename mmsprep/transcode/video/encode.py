@@ -40,6 +40,9 @@ _THREADS = 2
 """Always as many: what x264 makes depends on it."""
 _CHUNK_US = 1_000_000
 """Microseconds of pictures, and of sound, that lie together in the file."""
+_STANDS_S, _SAME_S = 1.0, 1e-6
+"""Seconds that the last frame may be shown for longer in the container, without more frames, while the sound goes on;
+less than any frame lasts."""
 _MACROBLOCK_PX = 16
 _STANDS_STILL = 0.005
 """Of the blocks of a frame: where no more change, it is as the one before."""
@@ -85,6 +88,20 @@ class ClipSettings:
             min(self.frame_px[1], even(mezzanine.height_px * factor)),
         )
 
+    def stands_s(self, mezzanine: Mezzanine) -> float:
+        """Seconds that the last frame is shown for longer while the sound goes on; 0 where it is repeated for them."""
+        longer_s = max(0.0, self.duration_s - mezzanine.picture_s)
+        return longer_s if longer_s <= _STANDS_S and self.is_baseline else 0.0
+
+    def pictured_s(self, mezzanine: Mezzanine) -> float:
+        """Seconds of frames that are encoded."""
+        return self.duration_s - self.stands_s(mezzanine)
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is H.264 whose last frame is the one that is shown last, too."""
+        return self.rules.codec == "h264" and (self.rules.codec_profile or "baseline") == "baseline"
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -122,13 +139,13 @@ def is_first_pass(mezzanine: Mezzanine, settings: ClipSettings, qp: float) -> bo
     (four clips), and up to 1.1 worse where the quantiser is far coarser.
     """
     rules = settings.rules
-    same = settings.every == 1 and settings.duration_s == mezzanine.picture_s and not rules.fixed_sizes
-    baseline = rules.codec == "h264" and (rules.codec_profile or "baseline") == "baseline"
+    is_all = abs(settings.pictured_s(mezzanine) - mezzanine.picture_s) < _SAME_S
+    same = settings.every == 1 and is_all and not rules.fixed_sizes
     coarser_qp = qp - mezzanine.probe.qp
     tells = mezzanine.frame_count >= FEW_FRAMES or (
         mezzanine.frame_count >= FEWEST_FRAMES and mezzanine.probe.qp < PROBE_QP and coarser_qp <= _COARSER_QP
     )
-    return same and baseline and tells and coarser_qp >= -_FINER_QP
+    return same and settings.is_baseline and tells and coarser_qp >= -_FINER_QP
 
 
 def encode_sound(samples: Levels, rate_hz: int, rung: AudioStep, workspace: Workspace) -> Path:
@@ -210,6 +227,9 @@ def _muxed(
     if rules.codec == "h264":
         # The encoder's name and settings, 600 bytes of them.
         options["bsf:v"] = "filter_units=remove_types=6"
+    if stands_s := settings.stands_s(mezzanine):
+        last = math.ceil(mezzanine.frame_count / settings.every) - 1
+        options["bsf:v"] += f",setts=duration=DURATION+ceil({stands_s:.3f}/TB)*not(N-{last})"
     streams = [_pictures(mezzanine, settings)]
     if sound:
         streams.append(graph.input(f"file:{sound}", f="mov").audio)
@@ -250,8 +270,7 @@ def _pictures(mezzanine: Mezzanine, settings: ClipSettings) -> Any:
     stream = stream.filter("setsar", "1")
     colours = "bt709" if mezzanine.bt709 else "smpte170m"
     stream = stream.filter("setparams", range="tv", color_primaries="bt709", color_trc="bt709", colorspace=colours)
-    if settings.duration_s > mezzanine.picture_s:
-        longer_s = settings.duration_s - mezzanine.picture_s
+    if (longer_s := settings.pictured_s(mezzanine) - mezzanine.picture_s) > _SAME_S:
         stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{longer_s:.3f}")
     return stream
 
