@@ -335,7 +335,27 @@ def test_where_a_half_full_size_and_what_is_between_may_each_be_best_the_others_
     assert between and all({0.5, 1.0} <= set(others) for others in between)
     assert all(0.3 < other / factor < 2.1 for factor, others in rivals.items() for other in others)
     assert not model.rivals_of(1.0, 200_000)
-    assert rivals[0.5] == () and model.rivals_of(1.0, 70_000) == (0.79,)
+    assert model.rivals_of(1.0, 70_000) == (0.79,)
+    beside_a_half = [model.rivals_of(0.5, size) for size in _SIZES if model.setting_for(size).factor == 0.5]
+    assert beside_a_half == sorted(beside_a_half) and set(beside_a_half) == {(), (0.7,)}
+
+
+def test_between_two_sizes_that_are_as_near_one_is_tried_that_may_be_nearer(
+    sample_media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = prepare([sample_media / "message" / "IMG_0412.HEIC"], quality=0).parts[0].data
+
+    def render() -> tuple[Rendition, float]:
+        source = PhotoSource(Image.open(io.BytesIO(photo)), floor_quality=20)
+        source.curve()
+        made = source.render(31_500)
+        return made, source.measure.error(Image.open(io.BytesIO(made.data)))
+
+    between, error = render()
+    monkeypatch.setattr("mmsprep.transcode.image.photo._WIDE", math.inf)
+    one_of_both, error_of_both = render()
+    assert between.width_px != one_of_both.width_px and between.size_bytes <= 31_500
+    assert error < error_of_both
 
 
 def test_between_sizes_of_one_picture_lost_detail_is_preferred_to_blocks_everywhere() -> None:

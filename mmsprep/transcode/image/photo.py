@@ -6,8 +6,9 @@ they are given. Never: an enlarged picture, or a byte too many.
 Two probes tell what size and quantisation are worth (``rate_model.py``); where bytes are plenty, full size is the
 best without them. The size chosen is encoded with the tables that its coefficients say will fill the bytes
 (``spectrum.py``), and once more where that was off; where quantisation is coarse by trellis quantisation in place of
-it, at an exact half by both. Where bytes are few, so are the sizes that may be as good, each once; what should be the
-nearest to the picture is encoded until it fills its bytes.
+it, at an exact half by both. Where bytes are few, so are the sizes that may be as good, each once, and where two that
+are far apart are about as near, one between them; what should be the nearest to the picture is encoded until it fills
+its bytes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -45,11 +47,11 @@ _FINE_CORRECTION = 1.012
 """Real bytes over foretold ones up to ``SURELY_FULL``, in the mean; pictures differ by 2 %."""
 _SAME_PICTURE = 0.25
 """Of log bytes: a budget this near to the last one keeps its size. Set by hand."""
-_MOST_ENCODES = 5
+_MOST_ENCODES, _ENOUGH = 5, 0.8
 _ERROR_POWER = 1.2
-"""Encodes of one render after which what fits is enough; with two probes that makes seven. The power of its bytes that
-the error of an encode falls with, for those that are a few per cent over or under (measured: 0.6 at a half, 1 to 1.5 at
-full size)."""
+"""Encodes of one render after which what fits and fills such a share is enough; with two probes that makes seven. The
+power of its bytes that the error of an encode falls with, for those that are a few per cent over or under (measured:
+0.6 at a half, 1 to 1.5 at full size)."""
 _FINE_CHROMA_BELOW, _FINE_CHROMA_MORE, _FINE_CHROMA_MOST = 0.05, 10.0, 0.2
 _SHARP_CHROMA = 8
 """Quantisation scales: below the first whole chroma pays for any picture, below the last for none, between them sooner
@@ -61,6 +63,8 @@ _DARK_LUMA, _DARK = 32, 0.5
 points less). Measured, 35 photographs at 20 to 100 kB."""
 _HALF, _ABOUT = 0.5, 0.02
 """A size that plain quantisation is as good for as trellis quantisation, where a larger one is in doubt."""
+_AS_NEAR, _WIDE = 1.06, 1.25
+"""Errors that differ by no more may be less between; of sizes so far apart one between them is worth an encode."""
 _SMALLER = 0.7
 """Of the sides, where not even the coarsest tables make it small enough. Set by hand."""
 
@@ -85,6 +89,10 @@ class _Measured:
     def error(self) -> float:
         """To rank encodes in different sizes: less is nearer."""
         return self.measure.error(self.shown)
+
+
+def _is_filled(way: Way) -> bool:
+    return len(way.fitting) >= _ENOUGH * way.max_bytes
 
 
 class PhotoSource(Source):
@@ -211,7 +219,11 @@ class PhotoSource(Source):
         for way in ways:
             if len(ways) > 1 and not way.is_near:
                 self._go_on(way)
-        while ways and not (self.trial_encodes >= most and any(way.fitting for way in ways)):
+        between = self._between(ways)
+        if between:
+            ways.append(between)
+            self._go_on(between)
+        while ways and not (self.trial_encodes >= most and any(map(_is_filled, ways))):
             way = min(ways, key=self._error_to_be) if len(ways) > 1 else ways[0]
             if self._go_on(way):
                 continue
@@ -226,6 +238,20 @@ class PhotoSource(Source):
         fitting = [(way, self._measured(way.fitting)) for way in ways if way.fitting]
         self._judged.clear()
         return min(fitting, key=lambda one: one[1].error if len(fitting) > 1 else 0, default=None)
+
+    def _between(self, ways: Sequence[Way]) -> Way | None:
+        """A size between two of ``ways``, the furthest apart of those that are about as near as the nearest."""
+        by_factor = {self._factor_of(way.size): way for way in ways}
+        if len(by_factor) < 2:
+            return None
+        errors = {factor: self._error_to_be(way) for factor, way in by_factor.items()}
+        near = _AS_NEAR * min(errors.values())
+        pairs = [pair for pair in pairwise(sorted(by_factor)) if max(errors[factor] for factor in pair) <= near]
+        smaller, larger = max(pairs, key=lambda pair: pair[1] / pair[0], default=(1.0, 1.0))
+        if larger < smaller * _WIDE:
+            return None
+        max_bytes = ways[0].max_bytes
+        return self._way(self._at_size(math.sqrt(smaller * larger), SUBSAMPLED, max_bytes), max_bytes, is_rival=True)
 
     def _error_to_be(self, way: Way) -> float:
         """How far a way will be from the picture once it fills its bytes, going by its nearest encode."""

@@ -67,12 +67,14 @@ _SHARP_FROM, _SHARP_TO, _COARSER_AS_SHARP = 9.0, 15.0, 0.05
 scale. As those before it fitted to an exhaustive search, 32 photographs at 20, 40 and 100 kB: mean loss 1.0 without
 these three, 0.5 with them."""
 _SURE_FROM, _NEXT_BELOW_FULL = 1.05, 0.79
+_HALF_SURE_TO, _NEXT_ABOVE_HALF = 0.56, 0.7
 _NEXT_LARGER, _APART = (0.25, 0.36, 0.5), 1.08
 _BETWEEN, _AS_ONE = (0.5, 0.7, 1.0), 0.11
-"""A factor for which there are so many more bytes than full size takes is beyond doubt, and so is a half. Beside others
-other sizes are really encoded: what is below full size; the next larger of these that is so far apart; between
-``_HALF_TO`` and ``_FULL_FROM``, where each is the best for many a picture, a half, full size and what is between, but
-for the one that is as good as the factor itself. Measured: every size of 63 photographs at 10 to 30 kB."""
+"""A factor for which there are so many more bytes than full size takes is beyond doubt, and so is a half up to a little
+more than itself. Beside others other sizes are really encoded: what is below full size; what is above a half; the next
+larger of these that is so far apart; between ``_HALF_TO`` and ``_FULL_FROM``, where each is the best for many a
+picture, a half, full size and what is between, but for the one that is as good as the factor itself. Measured: every
+size of 63 photographs at 10 to 30 kB."""
 _SMALLEST_BYTES = 400
 _LEAST_QUALITY = 1.0
 """The least bytes that the curve foretells, and the least quality."""
@@ -155,7 +157,7 @@ class RateModel:
         if affordable > _HALF_TO:
             return tuple(other for other in _BETWEEN if abs(other - factor) > _AS_ONE)
         if factor == _HALF:
-            return ()
+            return (_NEXT_ABOVE_HALF,) if affordable > _HALF_SURE_TO else ()
         return tuple(larger for larger in _NEXT_LARGER if larger > factor * _APART)[:1]
 
     def _affordable(self, max_bytes: int) -> float:
