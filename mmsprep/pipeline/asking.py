@@ -181,16 +181,16 @@ def needed_bytes(candidate: Candidate, foretold_bytes: int, too_few_bytes: int =
         size = max(foretold_bytes, math.ceil(too_few_bytes * _NEED_STEP))
         for _ in range(_NEED_TRIALS):
             made = source.render(size)
-            tried = CurvePoint(size, _at_best(source, made))
+            trial = CurvePoint(size, _at_best(source, made))
             if is_poor(candidate, made):
-                too_few = tried
+                too_few = trial
             else:
-                enough = tried
+                enough = trial
             if enough and (
                 enough.quality < floor + _JUST_ABOVE or enough.size_bytes <= too_few.size_bytes * _NEED_STEP
             ):
                 break
-            ask = ask.learnt(replace(made, quality=tried.quality))
+            ask = ask.learnt(replace(made, quality=trial.quality))
             size = _next_trial(ask.size_at(floor), too_few, enough, floor)
     return enough.size_bytes if enough else size
 
