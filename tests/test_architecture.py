@@ -18,7 +18,18 @@ from mmsprep.formats import FORMATS
 _ROOT = Path(mmsprep.__file__).parent
 _FOUNDATION = {"model", "errors", "profile", "settings", "formats", "printable"}
 _STAGES = {"intake", "classify", "rewrap", "division", "fit", "compare", "verify"}
-_ORDER = {"order", "understand", "slides", "rescue", "assemble", "running", "candidates", "__init__"}
+_ORDER = {
+    "order",
+    "understand",
+    "slides",
+    "rescue",
+    "reach",
+    "foresee",
+    "assemble",
+    "running",
+    "candidates",
+    "__init__",
+}
 _MODULES = sorted(path.relative_to(_ROOT) for path in _ROOT.rglob("*.py") if "_profiles" not in path.parts)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from mmsprep.errors import TextOverBudget
 from mmsprep.formats import FORMATS
 from mmsprep.message.message import overhead_bytes, part_name
-from mmsprep.model import Action, Part, PartReport, Reason, ReasonCode, Rendition, Support
+from mmsprep.model import Action, Part, PartReport, Reason, ReasonCode, Rejection, Rendition, Support
 from mmsprep.pipeline.asking import Share
 from mmsprep.pipeline.excerpt import spans_of
 from mmsprep.pipeline.running import Entry, Run
@@ -160,3 +160,20 @@ def budget_bytes_of(this: Run, entries: Sequence[Entry]) -> int:
             this.limit_bytes,
         )
     return this.usable_bytes - overhead
+
+
+def rejections(this: Run) -> tuple[Rejection, ...]:
+    """What was left out, and why."""
+    return tuple(
+        Rejection(this.names[index], error.code, getattr(error, "problem", str(error)), index)
+        for index, error in sorted(this.rejected.items())
+    )
+
+
+def warnings_of(this: Run, parts: Sequence[PartReport]) -> tuple[str, ...]:
+    """What people are told of the parts, and of the subject."""
+    told = [f"{this.label(part.indexes[0])}: {note}" for part in parts for note in part.notes]
+    most = this.profile.message.subject_characters
+    if most and len(this.subject) > most:
+        told.append(f"the subject has {len(this.subject)} characters; networks and phones may cut it after {most}")
+    return tuple(told)

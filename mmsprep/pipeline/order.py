@@ -24,21 +24,16 @@ from mmsprep.errors import (
 )
 from mmsprep.formats.text import is_seen
 from mmsprep.message import Forecast, Message
-from mmsprep.message.message import overhead_bytes
 from mmsprep.model import (
-    Kind,
     Part,
-    PartReport,
     ProgressCallback,
-    Rejection,
     Rendition,
 )
 from mmsprep.pipeline.advice import advice
-from mmsprep.pipeline.asking import Share, Shortfall, is_doubtful
-from mmsprep.pipeline.assemble import budget_bytes_of, in_pieces, make_part, predict_part, predict_parts
+from mmsprep.pipeline.assemble import budget_bytes_of, in_pieces, make_part, rejections, warnings_of
 from mmsprep.pipeline.candidates import Different, candidate_of, plan_after_looking
 from mmsprep.pipeline.compare import plan_after_listening
-from mmsprep.pipeline.fit import divide, fit
+from mmsprep.pipeline.foresee import foreseen
 from mmsprep.pipeline.intake import Attachments, Moment
 from mmsprep.pipeline.job import Inspection, Job, Quality
 from mmsprep.pipeline.pages import (
@@ -49,13 +44,11 @@ from mmsprep.pipeline.pages import (
     with_pages,
     with_smaller_pages,
 )
+from mmsprep.pipeline.reach import above_floor, fitted
 from mmsprep.pipeline.rescue import (
     groups_in_order,
     inseparable,
-    rescued,
-    told_of_wishes,
     too_many_pages,
-    with_smaller_wishes,
 )
 from mmsprep.pipeline.running import Entry, Run, one_of, started
 from mmsprep.pipeline.slides import becomes_slides, most_parts, noted, slides_of
@@ -171,7 +164,7 @@ def forecast(job: Job, *, settings: Settings | None = None, progress: ProgressCa
         MmsprepError: as :func:`prepare`.
     """
     with started(job, settings, progress) as this:
-        message = _of_what_is_sound(this, _open(this, _understand(this)), partial(_paged_first, this, _foreseen))
+        message = _of_what_is_sound(this, _open(this, _understand(this)), partial(_paged_first, this, foreseen))
         return message or _nothing_left(this)
 
 
@@ -184,7 +177,7 @@ def forecast_split(
         MmsprepError: as :func:`split`.
     """
     with started(job, settings, progress) as this:
-        return _split(this, _foreseen)
+        return _split(this, foreseen)
 
 
 def inspect(
@@ -327,75 +320,6 @@ def _grouped(this: Run, entries: Sequence[Entry]) -> list[Sequence[Entry]]:
     return [[entries[place] for place in group] for group in groups] if groups else [entries]
 
 
-def _above_floor(
-    this: Run,
-    entries: Sequence[Entry],
-    work: Callable[[Run, Sequence[Entry]], _Result],
-    *,
-    splits: bool = False,
-    at_last: bool = True,
-) -> _Result:
-    """``work`` with every part above its floor; where that cannot be, as good as can be if the job says so.
-
-    Once a set is split to its end (``at_last``), nothing more can be done for a quality that was asked for: the
-    profile's floors count then.
-    """
-    floors: list[float | None] = [this.floor]
-    floors += [None] if splits and at_last and this.floor else []
-    # In one message, what is below the floor in pages may be better whole.
-    goes_on = at_last if splits else all(entry.floor == 0 for entry in entries if entry.page)
-    floors += [0] if this.job.best_effort and goes_on else []
-    for floor in floors[:-1]:
-        try:
-            return work(this, _with_floor(entries, floor))
-        except BelowFloor:
-            continue
-    return work(this, _with_floor(entries, floors[-1]))
-
-
-def _with_floor(entries: Sequence[Entry], floor: float | None) -> list[Entry]:
-    return [
-        replace(entry, candidate=replace(entry.ready, floor=entry.floor if floor is None else floor))
-        for entry in entries
-    ]
-
-
-def _divided(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Share]]:
-    """Divide the budget; what is too long becomes a poster or is cut, if the job says so."""
-    budget_bytes = budget_bytes_of(this, entries)
-    shares = divide([entry.ready for entry in entries], budget_bytes)
-    while isinstance(shares, Shortfall):
-        entries = rescued(this, entries, shares, budget_bytes)
-        shares = divide([entry.ready for entry in entries], budget_bytes)
-    return entries, shares
-
-
-def _fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[Rendition]]:
-    """Divide and encode; where real encodes fall below what was foretold for them, what helps then is done."""
-
-    def render_one(asked: tuple[int, int]) -> Rendition:
-        place, max_bytes = asked
-        with this.stage("encode", entries[place].attachment), this.during(entries[place], "encode"):
-            rendition = entries[place].ready.opened().render(max_bytes)
-        this.tell(entries[place], "encode")
-        return rendition
-
-    def render_all(asked: Sequence[tuple[int, int]]) -> list[Rendition]:
-        return list(this.pool.map(render_one, asked))
-
-    wished = entries
-    while True:
-        entries, shares = _divided(this, entries)
-        budget_bytes = budget_bytes_of(this, entries)
-        renditions = fit([entry.ready for entry in entries], shares, budget_bytes, render_all)
-        if not isinstance(renditions, Shortfall):
-            return told_of_wishes(wished, entries), renditions
-        if any(entry.ready.priority != 1 for entry in entries):
-            entries = with_smaller_wishes(entries)
-        else:
-            entries = rescued(this, entries, renditions, budget_bytes)
-
-
 def _placed(entries: Sequence[Entry]) -> list[Entry]:
     """The entries with their places in a message that is made of them alone."""
     places = {key: place for place, key in enumerate(sorted(key for one in entries for key in one.order))}
@@ -445,7 +369,7 @@ def _paged_first(this: Run, work: Callable[[Run, Sequence[Entry]], _Result], ent
 
 def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_last: bool = True) -> Message:
     """Divide, encode, verify, assemble."""
-    entries, renditions = _above_floor(this, entries, _fitted, splits=splits, at_last=at_last)
+    entries, renditions = above_floor(this, entries, fitted, splits=splits, at_last=at_last)
     renditions = list(this.pool.map(lambda entry, made: entry.ready.as_seen(made), entries, renditions))
 
     def check(work: tuple[int, Entry, Rendition]) -> Part:
@@ -466,8 +390,8 @@ def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_las
         picture_limit_px=this.profile.image.max_long_px,
         text=this.text,
         subject=this.subject,
-        rejected=_rejections(this),
-        warnings=(*_warnings(this, parts), *helpful),
+        rejected=rejections(this),
+        warnings=(*warnings_of(this, parts), *helpful),
     )
     if message.total_bytes > this.usable_bytes:
         raise VerifyError(
@@ -475,68 +399,6 @@ def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_las
             " this is a bug in mmsprep, nothing was written"
         )
     return message
-
-
-def _foreseen(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_last: bool = True) -> Forecast:
-    """Divide, and tell what that promises."""
-    entries, shares = _above_floor(this, entries, _foretold, splits=splits, at_last=at_last)
-    shares = [_looked_at(entry, share) for entry, share in zip(entries, shares, strict=True)]
-    parts = predict_parts(this, entries, shares)
-    told = [predict_part(this, 1, *of) for of in zip(entries, shares, strict=True)]
-    helpful = advice(this, entries, told, budget_bytes_of(this, entries), splits=splits)
-    overhead = overhead_bytes(parts, this.text, this.subject)
-    return Forecast(
-        profile=this.profile.name,
-        limit_bytes=this.limit_bytes,
-        total_bytes=overhead + sum(part.size_bytes for part in parts),
-        overhead_bytes=overhead,
-        parts=tuple(parts),
-        text=this.text,
-        subject=this.subject,
-        rejected=_rejections(this),
-        warnings=(*_warnings(this, parts), *helpful),
-    )
-
-
-def _foretold(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Share]]:
-    """Divide the budget; of pictures that only encodes can tell to be above their floors, as these come out."""
-    divided, shares = _divided(this, entries)
-    if not is_doubtful([entry.ready for entry in divided], shares):
-        return divided, shares
-    fitted, renditions = _fitted(this, entries)
-    seen = this.pool.map(lambda entry, made: entry.ready.as_seen(made), fitted, renditions)
-    return fitted, [
-        Share(
-            made.size_bytes,
-            made.quality if made.seen_quality is None else made.seen_quality,
-            made is entry.ready.original,
-            final=True,
-        )
-        for entry, made in zip(fitted, seen, strict=True)
-    ]
-
-
-def _looked_at(entry: Entry, share: Share) -> Share:
-    """A clip's share that was certain without a look at its probe, with the quality that such a look foretells: nothing
-    but that would tell it, where nothing is made."""
-    if not share.final or entry.poster or entry.wanted.kind is not Kind.VIDEO:
-        return share
-    return replace(share, quality=entry.ready.opened().curve().quality_at(share.max_bytes))
-
-
-def _rejections(this: Run) -> tuple[Rejection, ...]:
-    return tuple(
-        Rejection(this.names[index], error.code, getattr(error, "problem", str(error)), index)
-        for index, error in sorted(this.rejected.items())
-    )
-
-
-def _warnings(this: Run, parts: Sequence[PartReport]) -> tuple[str, ...]:
-    told = [f"{this.label(part.indexes[0])}: {note}" for part in parts for note in part.notes]
-    most = this.profile.message.subject_characters
-    if most and len(this.subject) > most:
-        told.append(f"the subject has {len(this.subject)} characters; networks and phones may cut it after {most}")
-    return tuple(told)
 
 
 def _check_something_is_left(this: Run, entries: Sequence[Entry]) -> None:
