@@ -240,13 +240,17 @@ class PhotoSource(Source):
         return min(fitting, key=lambda one: one[1].error if len(fitting) > 1 else 0, default=None)
 
     def _between(self, ways: Sequence[Way]) -> Way | None:
-        """A size between two of ``ways``, the furthest apart of those that are about as near as the nearest."""
+        """A size between two of ``ways``, the furthest apart of those that are about as near as the nearest.
+
+        Not beside a half: what is between it and 0.7 was as often worse as better than both.
+        """
         by_factor = {self._factor_of(way.size): way for way in ways}
         if len(by_factor) < 2:
             return None
         errors = {factor: self._error_to_be(way) for factor, way in by_factor.items()}
         near = _AS_NEAR * min(errors.values())
-        pairs = [pair for pair in pairwise(sorted(by_factor)) if max(errors[factor] for factor in pair) <= near]
+        above = pairwise(factor for factor in sorted(by_factor) if factor > _HALF + _ABOUT)
+        pairs = [pair for pair in above if max(errors[factor] for factor in pair) <= near]
         smaller, larger = max(pairs, key=lambda pair: pair[1] / pair[0], default=(1.0, 1.0))
         if larger < smaller * _WIDE:
             return None
