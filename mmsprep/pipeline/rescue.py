@@ -186,7 +186,8 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
 
 def _measured(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budget_bytes: int) -> Shortfall:
     """The shortfall with what each needs as encodes tell it, where these are quick and not too many."""
-    if len(entries) > _MOST_TRIED:
+    # With best effort nobody is told: what is below its floor is sent.
+    if len(entries) > _MOST_TRIED or this.job.best_effort:
         return shortfall
     too_few_bytes = budget_bytes if len(entries) == 1 else 0
 
