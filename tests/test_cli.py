@@ -171,16 +171,21 @@ def test_a_dry_run_writes_nothing(mmsprep: Run, sample_media: Path, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_dry_run_of_a_split_tells_each_message(mmsprep: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("limit_bytes", "texts"), [(5_000, ["hello", "", ""]), (5_500, ["hello", ""])])
+def test_a_dry_run_of_a_split_tells_each_message_that_a_run_makes(
+    limit_bytes: int, texts: list[str], mmsprep: Run, tmp_path: Path
+) -> None:
     for number in range(3):
         grain((300, 200), 12 + number, number).convert("RGB").save(tmp_path / f"{number}.png")
-    options = ("--split", "--limit", "5000", "-m", "hello", "--json", "-o", tmp_path / "out")
-    told = mmsprep("prepare", *sorted(tmp_path.glob("*.png")), *options, "--dry-run")
-    messages = json.loads(told.stdout)["messages"]
-    assert [one["text"] for one in messages] == ["hello", ""]
-    assert all(one["predicted"] and one["total_bytes"] <= 5_000 for one in messages)
+    options = ("--split", "--limit", str(limit_bytes), "-m", "hello", "--json", "-o", tmp_path / "out")
+    photos = sorted(tmp_path.glob("*.png"))
+    messages = json.loads(mmsprep("prepare", *photos, *options, "--dry-run").stdout)["messages"]
+    assert [one["text"] for one in messages] == texts
+    assert all(one["predicted"] and one["total_bytes"] <= limit_bytes for one in messages)
     assert sum(len(one["parts"]) for one in messages) == 3
     assert not (tmp_path / "out").exists()
+    made = json.loads(mmsprep("prepare", *photos, *options).stdout)["messages"]
+    assert [one["text"] for one in made] == texts
 
 
 def test_inspect_says_what_a_renamed_file_is(mmsprep: Run, sample_media: Path, tmp_path: Path) -> None:
