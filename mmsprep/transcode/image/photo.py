@@ -49,9 +49,9 @@ _SAME_PICTURE = 0.25
 """Of log bytes: a budget this near to the last one keeps its size. Set by hand."""
 _MOST_ENCODES, _ENOUGH = 5, 0.8
 _ERROR_POWER = 1.2
-"""Encodes of one render after which what fits and fills such a share is enough; with two probes that makes seven. The
-power of its bytes that the error of an encode falls with, for those that are a few per cent over or under (measured:
-0.6 at a half, 1 to 1.5 at full size)."""
+"""Encodes of one render, a size between two not counted, after which what fits and fills such a share is enough; with
+two probes that makes seven. The power of its bytes that the error of an encode falls with, for those that are a few per
+cent over or under (measured: 0.6 at a half, 1 to 1.5 at full size)."""
 _FINE_CHROMA_BELOW, _FINE_CHROMA_MORE, _FINE_CHROMA_MOST = 0.05, 10.0, 0.2
 _SHARP_CHROMA = 8
 """Quantisation scales: below the first whole chroma pays for any picture, below the last for none, between them sooner
@@ -222,7 +222,7 @@ class PhotoSource(Source):
         between = self._between(ways)
         if between:
             ways.append(between)
-            self._go_on(between)
+            most += self._go_on(between)
         while ways and not (self.trial_encodes >= most and any(map(_is_filled, ways))):
             way = min(ways, key=self._error_to_be) if len(ways) > 1 else ways[0]
             if self._go_on(way):
