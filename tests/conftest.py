@@ -87,13 +87,23 @@ def django() -> Any:
     return found
 
 
-@pytest.fixture
+_LOGS = [(log, log.handlers, log.level) for log in map(logging.getLogger, ("mmsprep", "uvicorn.error"))]
+"""As they are where nobody has taken hold of the log."""
+
+
+@pytest.fixture(autouse=True)
 def log_as_it_was() -> Iterator[None]:
-    """A command that serves takes hold of the log of this process; give it back."""
-    log = logging.getLogger("mmsprep")
-    before = log.handlers, log.level, log.propagate
+    """Who serves takes hold of the log of this process: no test finds it so, or leaves it."""
+    _give_logs_back()
     yield
-    log.handlers, log.level, log.propagate = before
+    _give_logs_back()
+
+
+def _give_logs_back() -> None:
+    for log, handlers, level in _LOGS:
+        log.handlers, log.propagate = list(handlers), True
+        # What a logger knows of levels is forgotten by this alone.
+        log.setLevel(level)
 
 
 @pytest.fixture(scope="session")

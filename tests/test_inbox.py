@@ -28,8 +28,6 @@ from mmsprep.receive.unreadable import keep
 
 GIVES_UP_AT_ONCE = Retry(first_wait_s=0.0, longest_wait_s=0.0, most_attempts=1)
 
-pytestmark = pytest.mark.usefixtures("log_as_it_was")
-
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:

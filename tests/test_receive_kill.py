@@ -45,9 +45,6 @@ def run(*arguments: str, **environment: str) -> Any:
     return CliRunner().invoke(app, arguments, env=ours | {"COLUMNS": "120"} | environment)
 
 
-pytestmark = pytest.mark.usefixtures("log_as_it_was")
-
-
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_every_push_that_got_ok_is_there_once_with_its_bytes_however_often_the_server_is_killed(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -32,8 +32,6 @@ NAMESPACES = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/"
 URLENCODED = "application/x-www-form-urlencoded"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 3
 
-pytestmark = pytest.mark.usefixtures("log_as_it_was")
-
 
 def run(*arguments: str) -> Any:
     ours = {name: None for name in os.environ if name.startswith("MMSPREP_")}
