@@ -288,10 +288,14 @@ class Rendition:
     pieces: tuple[Rendition, ...] = field(default=(), repr=False)
 
     @property
+    def told_quality(self) -> float:
+        """Quality by the most exact measure there is of it."""
+        return self.quality if self.seen_quality is None else self.seen_quality
+
+    @property
     def shown_quality(self) -> float:
         """Quality against what a phone could have shown."""
-        quality = self.quality if self.seen_quality is None else self.seen_quality
-        return quality * self.shown
+        return self.told_quality * self.shown
 
     @property
     def size_bytes(self) -> int:

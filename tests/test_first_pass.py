@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -124,48 +124,58 @@ def test_what_the_probe_looks_like_counts_at_every_rate_once_it_was_looked_at(
     assert of_clip.at(plenty_kbps) == of_clip.hardness
 
 
+def _short_clip(make: Callable[[str, str], bytes]) -> bytes:
+    """2.2 s of many bits, in which all moves."""
+    drawn = "-f lavfi -i mandelbrot=size=960x540:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
+    return make(f"{drawn} -t 2.2 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
+
+
+class _Look(NamedTuple):
+    """One look at a clip: at its probe, or in half the places."""
+
+    is_of_probe: bool
+    is_hasty: bool
+
+
+def _looks(monkeypatch: pytest.MonkeyPatch) -> list[_Look]:
+    """Every look from now on."""
+    looks: list[_Look] = []
+    of = vmaf.vmaf_of
+
+    def told(*arguments: Any, **how: Any) -> vmaf.Seen:
+        looks.append(_Look(arguments[1] == "h264", bool(how.get("hasty"))))
+        return of(*arguments, **how)
+
+    monkeypatch.setattr(vmaf, "vmaf_of", told)
+    return looks
+
+
 def test_a_short_clip_of_many_bits_is_looked_at_once_and_beside_others_its_probe_is_too(
     make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The probe was looked at even where nothing it could show would change what is made."""
-    probes: list[bool] = []
-    of = vmaf.vmaf_of
-
-    def told(*arguments: Any, **how: Any) -> vmaf.Seen:
-        probes.append(arguments[1] == "h264")
-        return of(*arguments, **how)
-
-    monkeypatch.setattr(vmaf, "vmaf_of", told)
-    drawn = "-f lavfi -i mandelbrot=size=960x540:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
-    data = make(f"{drawn} -t 2.2 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
+    looks = _looks(monkeypatch)
+    data = _short_clip(make)
     (alone,) = prepare([("clip.mp4", data)], limit_bytes=100_000).parts
-    assert probes == [False]
+    assert [look.is_of_probe for look in looks] == [False]
     assert (alone.width_px, alone.height_px) == (640, 360)
-    probes.clear()
+    looks.clear()
     prepare([("clip.mp4", data), ("text.txt", b"other")], limit_bytes=100_000)
-    assert probes.count(True) == 1
+    assert [look.is_of_probe for look in looks].count(True) == 1
 
 
 def test_a_short_clip_that_is_sure_to_be_sent_is_looked_at_in_fewer_places_unless_it_is_poor(
     make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it looks like decided nothing then, and took a fifth of what the script takes."""
-    hasty: list[bool] = []
-    of = vmaf.vmaf_of
-
-    def told(*arguments: Any, **how: Any) -> vmaf.Seen:
-        hasty.append(bool(how.get("hasty")))
-        return of(*arguments, **how)
-
-    monkeypatch.setattr(vmaf, "vmaf_of", told)
-    drawn = "-f lavfi -i mandelbrot=size=960x540:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
-    data = make(f"{drawn} -t 2.2 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
+    looks = _looks(monkeypatch)
+    data = _short_clip(make)
     (part,) = prepare([("clip.mp4", data)], limit_bytes=100_000).parts
-    assert hasty == [True]
+    assert [look.is_hasty for look in looks] == [True]
     monkeypatch.setattr(search, "_SURELY_ENOUGH_VMAF", 100.0)
-    hasty.clear()
+    looks.clear()
     (same,) = prepare([("clip.mp4", data)], limit_bytes=100_000).parts
-    assert hasty == [True, False]
+    assert [look.is_hasty for look in looks] == [True, False]
     assert same.data == part.data and same.quality == pytest.approx(part.quality, abs=6)
 
 
@@ -173,8 +183,7 @@ def test_what_a_dry_run_tells_of_a_short_clip_alone_is_what_a_look_at_its_probe_
     make: Callable[[str, str], bytes],
 ) -> None:
     """It told what the probe's rate alone foretells: of this clip 23 points of quality too much."""
-    drawn = "-f lavfi -i mandelbrot=size=960x540:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
-    data = make(f"{drawn} -t 2.2 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
+    data = _short_clip(make)
     (foretold,) = forecast(Job(attachments=[("clip.mp4", data)], limit_bytes=100_000)).parts
     (made,) = prepare([("clip.mp4", data)], limit_bytes=100_000).parts
     assert foretold.quality == pytest.approx(made.quality, abs=15)

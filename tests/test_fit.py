@@ -470,16 +470,6 @@ def test_no_part_is_below_its_floor_whatever_was_foretold(
     assert all(rendition.quality >= source.floor_quality for source, rendition in zip(sources, made, strict=True))
 
 
-@dataclass
-class SeenSource(TableSource):
-    """A source of which another measure says less, or more."""
-
-    is_seen: float = 0.0
-
-    def seen(self, made: Rendition) -> Rendition:
-        return replace(made, seen_quality=self.is_seen)
-
-
 @pytest.mark.parametrize(
     ("quality", "floor", "is_seen", "told"),
     [(28, None, 12, 20), (28, None, 24, 24), (15, None, 12, 15), (28, 25, 12, 25), (28, 0, 12, 12), (28, 0, 35, 35)],
@@ -487,13 +477,13 @@ class SeenSource(TableSource):
 def test_what_passed_its_floor_is_told_no_less_than_that(
     quality: float, floor: float | None, is_seen: float, told: float
 ) -> None:
-    candidate = Candidate(partial(_same, SeenSource([(5_000, 10), (10_000, 60)], is_seen=is_seen)), floor=floor)
+    candidate = Candidate(partial(_same, QuickSource([(5_000, 10), (10_000, 60)], finer=is_seen)), floor=floor)
     assert candidate.as_seen(_rendition(10_000, quality)).shown_quality == told
 
 
 def test_an_original_is_told_as_it_is() -> None:
     original = _rendition(10_000, 100)
-    assert Candidate(partial(_same, SeenSource([(5_000, 10)])), original).as_seen(original) is original
+    assert Candidate(partial(_same, QuickSource([(5_000, 10)])), original).as_seen(original) is original
 
 
 def test_a_small_one_that_was_misjudged_gets_its_bytes_from_five_that_have_filled_the_message() -> None:

@@ -115,6 +115,11 @@ def ask_of(candidate: Candidate, keep: bool) -> Ask:
     return ask if candidate.source_bytes is None else ask.no_larger_than(candidate.source_bytes)
 
 
+def whole_ask_of(candidate: Candidate) -> Ask:
+    """The same by its whole curve: as if it might be larger than its attachment."""
+    return ask_of(replace(candidate, source_bytes=None), keep=False)
+
+
 def tried(candidate: Candidate, ask: Ask) -> Ask:
     """``ask`` with the floor at which it is worth an encode to see whether it reaches what is asked of it."""
     with candidate.about():
@@ -175,7 +180,7 @@ def needed_bytes(candidate: Candidate, foretold_bytes: int, too_few_bytes: int =
         source = candidate.opened()
         if not source.is_quick or source.curve().steps:
             return foretold_bytes
-        ask = ask_of(replace(candidate, source_bytes=None), keep=False)
+        ask = whole_ask_of(candidate)
         floor = candidate.floor_quality(source)
         too_few, enough = CurvePoint(too_few_bytes, 0.0), None
         size = max(foretold_bytes, math.ceil(too_few_bytes * _NEED_STEP))

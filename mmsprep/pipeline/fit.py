@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mmsprep.model import Rendition
-from mmsprep.pipeline.asking import Candidate, Share, Shortfall, ask_of, is_poor, original_within, tried
+from mmsprep.pipeline.asking import Candidate, Share, Shortfall, ask_of, is_poor, original_within, tried, whole_ask_of
 from mmsprep.pipeline.division import (
     GOOD_ENOUGH,
     PERFECT,
@@ -201,15 +201,12 @@ class _Fitting:
             return False
         if self.sizes[place] < ask.points[-1].size_bytes:
             return self.slack_bytes >= self.sizes[place]
-        is_cut = self._whole_ask(place).points[-1].size_bytes > ask.points[-1].size_bytes
+        is_cut = whole_ask_of(self.candidates[place]).points[-1].size_bytes > ask.points[-1].size_bytes
         return is_cut or self._has_room(place) or made.size_bytes >= self.sizes[place] * _SATURATED
 
     def _has_room(self, place: int) -> bool:
         """Whether it is smaller than it could be although it may take twice the bytes without anybody's loss."""
         return not self.renditions[place].whole and self.slack_bytes >= self.sizes[place]
-
-    def _whole_ask(self, place: int) -> Ask:
-        return ask_of(replace(self.candidates[place], source_bytes=None), keep=False)
 
     def lift(self) -> bool:
         """Give those that fall short what they need, going by what was measured; false where not even the floors fit.
@@ -252,7 +249,7 @@ class _Fitting:
     def _lifted(self, place: int) -> Ask:
         """What a place asks for now: what should be enough, and if that was asked for before, all there is."""
         made = self.renditions[place]
-        learnt = self._whole_ask(place).learnt(made)
+        learnt = whole_ask_of(self.candidates[place]).learnt(made)
         if is_poor(self.candidates[place], made):
             learnt = learnt.floor_from(math.ceil(self.sizes[place] * _FLOOR_STEP))
         enough = max(learnt.size_at(GOOD_ENOUGH), learnt.whole_bytes)

@@ -46,15 +46,9 @@ def _foretold(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Seq
     if not is_doubtful([entry.ready for entry in ready], shares):
         return ready, shares
     ready, renditions = fitted(this, entries)
-    seen = this.pool.map(lambda entry, made: entry.ready.as_seen(made), ready, renditions)
     return ready, [
-        Share(
-            made.size_bytes,
-            made.quality if made.seen_quality is None else made.seen_quality,
-            made is entry.ready.original,
-            final=True,
-        )
-        for entry, made in zip(ready, seen, strict=True)
+        Share(made.size_bytes, made.told_quality, made is entry.ready.original, final=True)
+        for entry, made in zip(ready, renditions, strict=True)
     ]
 
 

@@ -24,11 +24,7 @@ from mmsprep.errors import (
 )
 from mmsprep.formats.text import is_seen
 from mmsprep.message import Forecast, Message
-from mmsprep.model import (
-    Part,
-    ProgressCallback,
-    Rendition,
-)
+from mmsprep.model import Part, ProgressCallback, Rendition
 from mmsprep.pipeline.advice import advice
 from mmsprep.pipeline.assemble import budget_bytes_of, in_pieces, make_part, rejections, warnings_of
 from mmsprep.pipeline.candidates import Different, candidate_of, plan_after_looking
@@ -45,11 +41,7 @@ from mmsprep.pipeline.pages import (
     with_smaller_pages,
 )
 from mmsprep.pipeline.reach import above_floor, fitted
-from mmsprep.pipeline.rescue import (
-    groups_in_order,
-    inseparable,
-    too_many_pages,
-)
+from mmsprep.pipeline.rescue import groups_in_order, inseparable, too_many_pages
 from mmsprep.pipeline.running import Entry, Run, one_of, started
 from mmsprep.pipeline.slides import becomes_slides, most_parts, noted, slides_of
 from mmsprep.pipeline.understand import inspected, too_many
@@ -370,7 +362,6 @@ def _paged_first(this: Run, work: Callable[[Run, Sequence[Entry]], _Result], ent
 def _finish(this: Run, entries: Sequence[Entry], *, splits: bool = False, at_last: bool = True) -> Message:
     """Divide, encode, verify, assemble."""
     entries, renditions = above_floor(this, entries, fitted, splits=splits, at_last=at_last)
-    renditions = list(this.pool.map(lambda entry, made: entry.ready.as_seen(made), entries, renditions))
 
     def check(work: tuple[int, Entry, Rendition]) -> Part:
         position, entry, rendition = work

@@ -1,7 +1,7 @@
 """Everyone above the floor: the budget divided and encoded, and what helps where that does not reach it.
 
-Comes in: opened entries. Goes out: the entries as they are sent, with shares or renditions. Never: a file read or
-written.
+Comes in: opened entries. Goes out: the entries as they are sent, with shares or renditions. Never: a part or a
+message.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def divided(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Seque
 
 
 def fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[Rendition]]:
-    """Divide and encode; where real encodes fall below what was foretold for them, what helps then is done."""
+    """Divide, encode, see what came out; where that falls below what was foretold for it, what helps then is done."""
 
     def render_one(asked: tuple[int, int]) -> Rendition:
         place, max_bytes = asked
@@ -83,7 +83,8 @@ def fitted(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], list[R
         budget_bytes = budget_bytes_of(this, entries)
         renditions = fit([entry.ready for entry in entries], shares, budget_bytes, render_all)
         if not isinstance(renditions, Shortfall):
-            return told_of_wishes(wished, entries), renditions
+            seen = this.pool.map(lambda entry, made: entry.ready.as_seen(made), entries, renditions)
+            return told_of_wishes(wished, entries), list(seen)
         if any(entry.ready.priority != 1 for entry in entries):
             entries = with_smaller_wishes(entries)
         else:

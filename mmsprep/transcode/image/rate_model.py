@@ -189,8 +189,8 @@ class RateModel:
 
     def _coarse_points(self) -> Iterator[tuple[float, float]]:
         """Bytes and quality, up to the bytes of the probe at full size: of renders that choose their own size."""
-        halved = math.log((CEILING - self.half_quality) / (CEILING - self.full_quality))
-        steep, levels_out = _LOST + _LOST_AS_HALVED * max(0.0, halved) / self.power, _LEVELS_OUT * max(0.0, halved)
+        halved = max(0.0, math.log((CEILING - self.half_quality) / (CEILING - self.full_quality)))
+        steep, levels_out = _LOST + _LOST_AS_HALVED * halved / self.power, _LEVELS_OUT * halved
         for fewer in _FEWER:
             if 2 * levels_out * fewer < steep:
                 loss = -_BY_RENDERING + steep * fewer - levels_out * fewer**2
