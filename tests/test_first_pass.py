@@ -21,6 +21,7 @@ from mmsprep.transcode.video import clip, search, vmaf
 from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, encode_finely, first_pass, is_first_pass
 from mmsprep.transcode.video.forecast import Forecast
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
+from mmsprep.transcode.video.missed import missed
 
 _FPS = 25
 _MS = 1000 // _FPS
@@ -125,8 +126,8 @@ def test_what_the_probe_looks_like_counts_at_every_rate_once_it_was_looked_at(
 
 
 def _short_clip(make: Callable[[str, str], bytes]) -> bytes:
-    """2.2 s of many bits, in which all moves."""
-    drawn = "-f lavfi -i mandelbrot=size=960x540:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
+    """2.2 s of many bits, in which all moves, at too few frames a second for half of them."""
+    drawn = "-f lavfi -i mandelbrot=size=960x540:rate=23.9:start_scale=1:end_scale=0.1:end_pts=600"
     return make(f"{drawn} -t 2.2 -c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p", "mp4")
 
 
@@ -228,6 +229,45 @@ def test_a_clip_that_is_foretold_to_be_starved_has_half_its_frames_and_stays_leg
     assert part.notes == ("every 2nd frame kept",)
     assert tried == [2]
     assert part.quality >= 20
+
+
+def _drawn(make: Callable[[str, str], bytes], options: str = "", rate: int = 30) -> bytes:
+    """Five seconds of a slow zoom."""
+    drawn = f"-f lavfi -i mandelbrot=size=640x360:rate={rate}:start_scale=1:end_scale=0.3:end_pts=1200{options}"
+    return make(f"{drawn} -t 5 -c:v libx264 -preset ultrafast -crf 14 -pix_fmt yuv420p", "mp4")
+
+
+@pytest.mark.parametrize(
+    ("options", "limit_bytes", "tried"), [("", 40_000, {1, 2}), (",scroll=h=0.01", 80_000, {1})], ids=["slow", "quick"]
+)
+def test_half_the_frames_are_tried_where_two_in_a_row_are_nearly_alike(
+    options: str, limit_bytes: int, tried: set[int], make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody tried them where all of the frames are no worse than fair, whatever moved."""
+    of, seen = search._Judge.tried, set[int]()
+
+    def told(self: search._Judge, settings: ClipSettings, *fine_qp: float) -> search.Trial:
+        seen.add(settings.every)
+        return of(self, settings, *fine_qp)
+
+    monkeypatch.setattr(search._Judge, "tried", told)
+    (part,) = prepare([("clip.mp4", _drawn(make, options))], limit_bytes=limit_bytes).parts
+    assert seen == tried
+    assert part.notes == (("every 2nd frame kept",) if 2 in tried else ())
+
+
+def test_a_frame_that_is_there_twice_in_every_place_that_is_looked_at_does_not_hide_the_others(
+    make: Callable[[str, str], bytes], profile: Profile, workspace: Workspace
+) -> None:
+    """A clip of 25 frames a second that was made one of 30 has every sixth twice, and VMAF looks at every sixth."""
+    data = _drawn(make, ",fps=30,trim=start_frame=2,setpts=PTS-STARTPTS", rate=25)
+    clip = workspace.put(data, ".mp4")
+    (found,) = inspect([clip])
+    assert profile.video and found.info
+    attachment = Attachment(0, clip.name, len(data), path=clip)
+    mezzanine = decode_mezzanine(attachment, found.info, profile.video, 80_000, workspace)
+    of_it = missed(mezzanine, 80.0, workspace)
+    assert of_it and of_it.looked_at < 0.05 < 0.2 < of_it.everywhere
 
 
 def test_an_ffmpeg_that_cannot_scale_by_zimg_makes_nearly_the_same(

@@ -25,6 +25,7 @@ from mmsprep.tools import ffmpeg
 from mmsprep.transcode.sound.speech import Material
 from mmsprep.transcode.video.encode import ClipSettings, Encoded
 from mmsprep.transcode.video.finely import COARSEST_CRF, FINEST_CRF, first_crf, next_crf
+from mmsprep.transcode.video.missed import Missed
 from mmsprep.transcode.video.model import (
     PROBE_QP,
     Hardness,
@@ -43,7 +44,15 @@ from mmsprep.transcode.video.model import (
     usual_long_px,
     vmaf_at,
 )
-from mmsprep.transcode.video.search import Made, Trial, beside_px, by_leaving_out, past_a_worse, past_the_best
+from mmsprep.transcode.video.search import (
+    Made,
+    Trial,
+    beside_px,
+    by_leaving_out,
+    is_little,
+    past_a_worse,
+    past_the_best,
+)
 from mmsprep.transcode.video.sound_track import best_step, steps
 from mmsprep.transcode.video.vmaf import Seen
 
@@ -178,6 +187,32 @@ def test_half_the_frames_are_better_where_what_they_miss_is_not_seen(
 ) -> None:
     gained = by_leaving_out(_tried(640, 2, Seen(frames, shown)), _tried(640, 1, Seen(whole, whole)), 50.0)
     assert (gained > 1) == wins
+
+
+@pytest.mark.parametrize(
+    ("whole", "frames", "shown", "missed", "wins"),
+    [
+        # A face that hardly moves.
+        (72.2, 78.9, 78.3, Missed(everywhere=0.31, looked_at=0.13), True),
+        # Each frame that was looked at is there twice, others are not.
+        (80.3, 82.9, 82.7, Missed(everywhere=0.33, looked_at=0.04), False),
+        # What is missed counts in full, however poor all of the frames look.
+        (44.3, 53.6, 43.3, Missed(everywhere=0.67, looked_at=0.64), False),
+    ],
+)
+def test_what_the_places_that_are_looked_at_do_not_show_of_what_half_the_frames_miss_counts_too(
+    whole: float, frames: float, shown: float, missed: Missed, wins: bool
+) -> None:
+    half, best = _tried(640, 2, Seen(frames, shown)), _tried(640, 1, Seen(whole, whole))
+    assert (by_leaving_out(half, best, 50.0, missed) > 1) == wins
+
+
+@given(st.floats(44, 80), st.floats(0, 1), st.floats(0, 1))
+def test_the_better_a_clip_looks_the_less_may_be_missed_of_it(seen: float, everywhere: float, looked_at: float) -> None:
+    of_it = Missed(everywhere, looked_at)
+    if is_little(of_it, seen):
+        assert is_little(of_it, 44) and is_little(replace(of_it, everywhere=everywhere / 2), seen)
+        assert everywhere <= 0.62
 
 
 @given(_hards, _rates, st.integers(128, 640), st.sampled_from([1, 2, 3]))

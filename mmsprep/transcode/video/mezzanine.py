@@ -149,6 +149,11 @@ class Mezzanine:
         """The longer side."""
         return max(self.width_px, self.height_px)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its frames lie about uncompressed."""
+        return self.demuxer == "yuv4mpegpipe"
+
 
 @dataclass(frozen=True, slots=True)
 class _Made:

@@ -31,6 +31,7 @@ _FORGIVEN = 2.1
 _THREADS = 1
 """Of VMAF, beside those that decode and scale: two take 7 % more processor time and are no sooner."""
 _SMALLEST_PX = 64
+_WHITE = 255.0
 
 
 def available(workspace: Workspace) -> bool:
@@ -41,10 +42,13 @@ def available(workspace: Workspace) -> bool:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """VMAF of a clip: the mean of the ``frames`` that are there, and of what is ``shown``, as a television would: each
-    frame for itself and for the left-out one that follows it."""
+    frame for itself and for the left-out one that follows it.
+
+    ``error`` is the mean square of what is shown is off, in levels of luma."""
 
     frames: float
     shown: float
+    error: float = 0.0
 
 
 @logged("VMAF")
@@ -89,15 +93,18 @@ def vmaf_of(
     width_px, height_px = (max(_SMALLEST_PX, side_px) for side_px in mezzanine.display_px)
     pair = [_aligned(stream, (width_px, height_px)) for stream in (encoded, original)]
     options = {"n_subsample": wanted, "n_threads": _THREADS, "shortest": 1, "log_fmt": "json", "log_path": str(log)}
+    options["feature"] = "name=psnr"
     ffmpeg.run(workspace, graph.filter(pair, "libvmaf", **options).output("pipe:1", f="null"))
     try:
-        scores = [float(one["metrics"]["vmaf"]) for one in json.loads(workspace.read(log))["frames"]]
+        metrics = [one["metrics"] for one in json.loads(workspace.read(log))["frames"]]
+        scores = [float(one["vmaf"]) for one in metrics]
         there = scores[kept_first(every) :: REFERENCE_FRAMES] if stands_in else scores
         frames, shown = fmean(there), fmean(scores)
+        square = fmean(_WHITE**2 / 10 ** (float(one["psnr_y"]) / 10) for one in metrics)
     except (ValueError, KeyError, TypeError) as error:
         raise ToolError(f"ffmpeg: its report of VMAF makes no sense ({error})") from None
     log.unlink()
-    return Seen(frames + max(0.0, min(_FORGIVEN, frames - shown)), shown)
+    return Seen(frames + max(0.0, min(_FORGIVEN, frames - shown)), shown, square)
 
 
 def _met(sampling: Sampling, every: int, wanted: int, least: int) -> tuple[int, int]:
