@@ -22,6 +22,7 @@ from mmsprep.transcode.video.encode import PSY_RD, ClipSettings, encode, encode_
 from mmsprep.transcode.video.forecast import Forecast
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
 from mmsprep.transcode.video.missed import missed
+from mmsprep.transcode.video.model import quantiser, usual_long_px
 
 _FPS = 25
 _MS = 1000 // _FPS
@@ -163,6 +164,35 @@ def test_a_short_clip_of_many_bits_is_looked_at_once_and_beside_others_its_probe
     looks.clear()
     prepare([("clip.mp4", data), ("text.txt", b"other")], limit_bytes=100_000)
     assert [look.is_of_probe for look in looks].count(True) == 1
+
+
+def test_a_clip_alone_that_has_more_bytes_than_it_needs_is_looked_at_once(
+    make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its probe was looked at for a forecast that nothing went by; a dry run tells still what it has use for."""
+    looks = _looks(monkeypatch)
+    drawn = "-f lavfi -i mandelbrot=size=256x144:rate=25:start_scale=1:end_scale=0.1:end_pts=600"
+    data = make(f"{drawn} -t 2.4 -c:v libx264 -preset ultrafast -crf 8 -pix_fmt yuv420p", "mp4")
+    (made,) = prepare([("clip.mp4", data)], limit_bytes=len(data) - 1000).parts
+    assert looks == [_Look(is_of_probe=False, is_hasty=True)] and made.width_px == 256
+    (foretold,) = forecast(Job(attachments=[("clip.mp4", data)], limit_bytes=len(data) - 1000)).parts
+    assert made.size_bytes < 0.9 * len(data) and foretold.size_bytes < 0.9 * len(data)
+
+
+@pytest.mark.parametrize(("frames", "nearly"), [(60, 0.91), (160, 0.96)])
+def test_where_the_largest_size_is_most_likely_no_probe_is_looked_at(
+    frames: int, nearly: float, profile: Profile, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a clip of six seconds it was, wherever more than its rate could say another size."""
+    looks = _looks(monkeypatch)
+    of_clip = Forecast(_panned(profile, workspace, frames), workspace)
+    hard, long_px = of_clip.of_its_rate, 384
+    rates_kbps = [20 * 1.01**step for step in range(1000)]
+    likely_kbps = next(kbps for kbps in rates_kbps if usual_long_px(hard, kbps, long_px) >= nearly * long_px)
+    assert of_clip.is_certain_at(likely_kbps) and of_clip.at(likely_kbps) == hard and looks == []
+    assert quantiser(hard, long_px, 1, likely_kbps) > 26.5
+    unlikely_kbps = next(kbps for kbps in rates_kbps if usual_long_px(hard, kbps, long_px) >= (nearly - 0.03) * long_px)
+    assert not of_clip.is_certain_at(unlikely_kbps) and of_clip.at(unlikely_kbps) != hard and len(looks) == 1
 
 
 def test_a_short_clip_that_is_sure_to_be_sent_is_looked_at_in_fewer_places_unless_it_is_poor(

@@ -34,7 +34,7 @@ from mmsprep.transcode.video.model import (
     codec_cost,
     fitted,
     foreseen_vmaf,
-    is_largest,
+    is_nearly_largest,
     most_useful_kbps,
     plenty_kbps,
     plenty_kbps_as_tried,
@@ -93,9 +93,11 @@ def test_where_the_largest_width_is_certain_it_is_chosen_whatever_the_clip_looks
 ) -> None:
     largest = min(largest, hard.display_long_px)
     plain = replace(hard, offset=0.0)
-    assert is_largest(plain, kbps, largest) == is_largest(hard, kbps, largest)
-    if is_largest(plain, kbps, largest):
-        assert usual_long_px(hard, kbps, largest) == largest
+    for of_few in (True, False):
+        of_plain = is_nearly_largest(plain, kbps, largest, of_few=of_few)
+        assert of_plain == is_nearly_largest(hard, kbps, largest, of_few=of_few)
+        if quantiser(hard, largest, 1, kbps) <= 26.5:
+            assert of_plain and usual_long_px(hard, kbps, largest) == largest
 
 
 @given(_hards, _rates, st.integers(64, 1280), st.sampled_from([1, 2, 3]))
@@ -166,6 +168,15 @@ def test_where_a_size_was_worse_no_other_is_tried_on_its_side() -> None:
     assert past_a_worse(404, trials[0], trials) and past_a_worse(320, trials[0], trials)
     assert not past_a_worse(220, trials[0], trials)
     assert not past_a_worse(440, trials[1], trials[::-1])
+
+
+def test_what_hardly_other_bytes_look_like_is_told_without_another_look() -> None:
+    trial = _tried(320, 1, Seen(70, 70))
+    assert trial.made and trial.seen_in(trial.made) == 70
+    more = trial.seen_in(replace(trial.made, rate_kbps=51.0))
+    assert more and 70 < more < 71
+    assert trial.seen_in(replace(trial.made, rate_kbps=60.0)) is None
+    assert replace(trial, looks=None).seen_in(trial.made) is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from mmsprep.message import Forecast
 from mmsprep.message.message import overhead_bytes
 from mmsprep.model import Kind
 from mmsprep.pipeline.advice import advice
-from mmsprep.pipeline.asking import Share, is_doubtful
+from mmsprep.pipeline.asking import Share, ask_of, is_doubtful
 from mmsprep.pipeline.assemble import budget_bytes_of, predict_part, predict_parts, rejections, warnings_of
 from mmsprep.pipeline.reach import above_floor, divided, fitted
 from mmsprep.pipeline.running import Entry, Run
@@ -53,8 +53,10 @@ def _foretold(this: Run, entries: Sequence[Entry]) -> tuple[Sequence[Entry], Seq
 
 
 def _looked_at(entry: Entry, share: Share) -> Share:
-    """A clip's share that was certain without a look at its probe, with the quality that such a look foretells: nothing
-    but that would tell it, where nothing is made."""
+    """A clip's share that was certain without a look at its probe, with the bytes that it has use for and the quality
+    that such a look foretells: nothing but that would tell it, where nothing is made."""
     if not share.final or entry.poster or entry.wanted.kind is not Kind.VIDEO:
         return share
-    return replace(share, quality=entry.ready.opened().curve().quality_at(share.max_bytes))
+    ask = ask_of(entry.ready, keep=False)
+    size_bytes = min(share.max_bytes, ask.points[-1].size_bytes)
+    return replace(share, max_bytes=size_bytes, quality=ask.quality_at(size_bytes))

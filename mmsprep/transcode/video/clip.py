@@ -32,7 +32,7 @@ from mmsprep.transcode.video.encode import (
 )
 from mmsprep.transcode.video.finely import COARSEST_CRF, FINEST_CRF, bytes_at, first_crf, next_crf
 from mmsprep.transcode.video.forecast import Forecast
-from mmsprep.transcode.video.mezzanine import Mezzanine
+from mmsprep.transcode.video.mezzanine import FEW_FRAMES, FEWEST_FRAMES, Mezzanine
 from mmsprep.transcode.video.model import (
     Hardness,
     codec_cost,
@@ -171,14 +171,11 @@ class VideoSource(Source):
         return Curve(tuple(points), whole_bytes=self._plenty_bytes(rung))
 
     def assured_quality(self, max_bytes: int) -> float | None:
-        """What the probe's rate alone foretells, where ``max_bytes`` make the largest size certain and two passes of it
-        fill them."""
+        """What the probe's rate alone foretells, where ``max_bytes`` make the largest size certain."""
         rung = self._rung(total_kbps := self._total_kbps(max_bytes))
         kbps = self._left_of(total_kbps, rung)
         is_certain = not fixed_px(self._rules) and self._work.forecast.is_certain_at(kbps / self._cost)
-        if not is_certain or self._plenty_bytes(rung) <= max_bytes * _PERHAPS_WHOLE:
-            return None
-        return seen_quality(self._vmaf(foreseen_vmaf, self._work.forecast.of_its_rate, kbps), 1)
+        return seen_quality(self._vmaf(foreseen_vmaf, self._work.forecast.of_its_rate, kbps), 1) if is_certain else None
 
     @property
     def _whole_px(self) -> tuple[int, int]:
@@ -241,7 +238,7 @@ class VideoSource(Source):
             raise ToolError(
                 "ffmpeg: takes no rate that this profile lets a clip like this have; --poster sends a frame"
             )
-        seen = trial.seen if filled is trial.made else None
+        seen = trial.seen_in(filled) if settings is trial.settings else None
         made = self._rendition(filled.encoded.data, settings, filled.asked_kbps, seen)
         unspent = made.size_bytes < max_bytes * _UNSPENT
         if unspent and (last.finely or not made.whole):
@@ -467,8 +464,10 @@ class VideoSource(Source):
         if not vmaf.available(self._workspace):
             foreseen = foreseen_vmaf(self._work.forecast.hardness, kbps / self._cost, max(settings.frame_px))
             return seen_quality(foreseen, settings.every)
-        path = self._workspace.put(data, f".{self._rules.format}")
-        inner = settings.inner_px(self._work.mezzanine)
-        seen = vmaf.vmaf_of(path, "mov", self._work.mezzanine, settings.every, inner, self._workspace)
+        path, mezzanine = self._workspace.put(data, f".{self._rules.format}"), self._work.mezzanine
+        # Nothing hangs on it but what is reported.
+        hasty = bool(self._last.finely) and FEWEST_FRAMES <= mezzanine.frame_count < FEW_FRAMES
+        inner, every = settings.inner_px(mezzanine), settings.every
+        seen = vmaf.vmaf_of(path, "mov", mezzanine, every, inner, self._workspace, hasty=hasty, later=hasty)
         path.unlink()
         return seen_quality(seen.frames, settings.every)

@@ -13,7 +13,7 @@ from functools import cached_property
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video import vmaf
 from mmsprep.transcode.video.mezzanine import FEW_FRAMES, Mezzanine
-from mmsprep.transcode.video.model import Hardness, Measured, fitted, is_largest, is_nearly_largest
+from mmsprep.transcode.video.model import Hardness, Measured, fitted, is_nearly_largest
 
 
 class Forecast:
@@ -48,9 +48,9 @@ class Forecast:
             self._hardness = hard
 
     def is_certain_at(self, rate_kbps: float) -> bool:
-        """Whether ``rate_kbps`` of H.264 are surely enough for the largest size; of a short clip, most likely."""
-        is_enough = is_nearly_largest if self._mezzanine.frame_count < FEW_FRAMES else is_largest
-        return is_enough(self.of_its_rate, rate_kbps, self._mezzanine.long_px)
+        """Whether ``rate_kbps`` of H.264 are enough for the largest size, or most likely so."""
+        of_few = self._mezzanine.frame_count < FEW_FRAMES
+        return is_nearly_largest(self.of_its_rate, rate_kbps, self._mezzanine.long_px, of_few=of_few)
 
     def at(self, rate_kbps: float) -> Hardness:
         """All that is needed to choose for ``rate_kbps`` or more; once looked at, it is known for every rate."""

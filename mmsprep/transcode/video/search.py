@@ -63,6 +63,8 @@ _SMALLEST_LONG_PX = 128
 _AN_OCTAVE_OF_RATE = 11.0
 _MOST_FOR_RATE = 2.0
 """Points of VMAF for twice the rate, and at most, by which a trial at another rate is corrected."""
+_HARDLY_MORE = 0.1
+"""Of an octave of rate: so much more or less of it, a point of VMAF, needs no look of its own."""
 _STARVED_VMAF, _SMOOTH_VMAF, _MISSED = 44.0, 64.0, 0.6
 """Of a clip with all frames: below the first fewer are always tried; how much of what is missed then counts there, and
 all of it from the second on."""
@@ -143,6 +145,13 @@ class Trial:
         more = _AN_OCTAVE_OF_RATE * math.log2(max(made_kbps, 0.1) / rate_kbps)
         seen = self.looks.frames + missed * (self.looks.shown - self.looks.frames) if self.looks else 0.0
         return seen - max(-_MOST_FOR_RATE, min(_MOST_FOR_RATE, more))
+
+    def seen_in(self, made: Made) -> float | None:
+        """VMAF of the frames of an encode with the same settings, where its bytes tell it without another look."""
+        if self.seen is None or self.made is None:
+            return None
+        more = math.log2(max(made.rate_kbps, 0.1) / max(self.made.rate_kbps, 0.1))
+        return self.seen + _AN_OCTAVE_OF_RATE * more if abs(more) <= _HARDLY_MORE else None
 
 
 def find(
