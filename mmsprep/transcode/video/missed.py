@@ -1,7 +1,8 @@
-"""What is missed where every other frame stands in for the one after it, told by the source alone.
+"""What is missed where every other frame stands in for the one after it, or where there are fewer pixels, told by the
+source alone.
 
-Comes in: a mezzanine, and how far an encode with all frames is from it. Goes out: shares between 0 and 1. Never: an
-encode, or a frame that is kept.
+Comes in: a mezzanine, and how far an encode with all frames is from it. Goes out: shares between 0 and 1, or how far
+they are off. Never: an encode, or a frame that is kept.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
+from PIL import Image
 
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.video.mezzanine import Mezzanine
+from mmsprep.transcode.video.mezzanine import REFERENCE_FRAMES, Mezzanine
 
 _PAIRS = 100
 """Of frames that are compared, at most."""
@@ -67,3 +69,18 @@ def missed(mezzanine: Mezzanine, error: float, workspace: Workspace) -> Missed |
         everywhere = fmean(map(share, range(0, last, 2 * step)))
         places = range(mezzanine.sampling.first, last, mezzanine.sampling.period)
         return Missed(everywhere, fmean(map(share, places)) if places else everywhere)
+
+
+def missed_by_scaling(mezzanine: Mezzanine, size_px: tuple[int, int], workspace: Workspace) -> float:
+    """The mean square of what the references are off, in levels of luma, after scaling to ``size_px`` and back."""
+    width_px, height_px = mezzanine.display_px
+    squares = []
+    with workspace.open(mezzanine.references) as file:
+        file.readline()
+        while file.readline():
+            shown = Image.frombytes("L", (width_px, height_px), file.read(width_px * height_px))
+            file.seek(width_px * height_px // 2, 1)
+            small = shown.resize(size_px, Image.Resampling.LANCZOS)
+            back = small.resize((width_px, height_px), Image.Resampling.BICUBIC)
+            squares.append(float(np.mean((np.asarray(shown, np.float32) - np.asarray(back, np.float32)) ** 2)))
+    return fmean(squares[::REFERENCE_FRAMES]) if squares else 0.0
