@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -177,6 +178,19 @@ def test_a_clip_alone_that_has_more_bytes_than_it_needs_is_looked_at_once(
     assert looks == [_Look(is_of_probe=False, is_hasty=True)] and made.width_px == 256
     (foretold,) = forecast(Job(attachments=[("clip.mp4", data)], limit_bytes=len(data) - 1000)).parts
     assert made.size_bytes < 0.9 * len(data) and foretold.size_bytes < 0.9 * len(data)
+
+
+def test_only_what_has_few_pixels_looks_back_to_more_than_one_frame(profile: Profile, workspace: Workspace) -> None:
+    """Of many it took a tenth of a pass, and looked no better."""
+    mezzanine = _panned(profile, workspace, 160)
+    assert profile.video
+    for frame_px, frames in (((384, 216), b"1"), ((192, 108), b"3")):
+        settings = ClipSettings(profile.video, None, frame_px, 1, mezzanine.picture_s)
+        made = encode(mezzanine, None, settings, (120.0, PSY_RD), mezzanine.probe.log, workspace)
+        command = [ffmpeg.executable(Settings()), "-f", "mov", "-i", "pipe:0", "-c", "copy"]
+        command += ["-bsf:v", "trace_headers", "-f", "null", "-"]
+        told = subprocess.run(command, input=made.data, capture_output=True, check=True).stderr
+        assert set(re.findall(rb"max_num_ref_frames .* = (\d+)", told)) == {frames}
 
 
 @pytest.mark.parametrize(("frames", "nearly"), [(60, 0.91), (160, 0.96)])

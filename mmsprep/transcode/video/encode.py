@@ -56,7 +56,7 @@ frames are few."""
 _LOG, _TREE = "-0.log", "-0.log.mbtree"
 """How the names of x264's logs go on: of frames, of blocks."""
 _ENCODERS = {"h264": "libx264", "mpeg4": "mpeg4", "h263": "h263"}
-_PRESETS = ((10e6, ("slow", 3, 2)), (float("inf"), ("medium", 2, 1)))
+_PRESETS = ((10e6, ("slow", 3, 2)), (float("inf"), ("medium", 1, 1)))
 _EFFORT, _EFFORT_OF_PLENTY, _PLENTY_BITS = 8, 7, 0.08
 """Up to so many pixels in all frames: where x264's settings begin, frames that it looks back to, how often it weighs
 coefficients; how carefully it weighs what a block costs, also where a short clip has so many bits a pixel."""
@@ -310,9 +310,10 @@ def _h264_options(settings: ClipSettings, fps: float, rate_kbps: float) -> dict[
     spread more evenly over time +0.4, less psychovisual noise +0.3, chroma two steps coarser +0.5. All four make "fast"
     as good as an untuned "slow" is, in two thirds of its time. Of what "slow" does, ``subme`` 8 is what pays: with it
     and two reference frames "medium" is 0.25 VMAF behind "slow" on four small clips, in half the time, and on three
-    large ones 0.8 ahead of "medium" and 0.9 of "fast", in a tenth and a fifth more. The smallest, where "slow"
-    takes half a second more, get it with three reference frames. A few seconds of many pixels have bits enough that
-    ``subme`` 7 is 0.3 behind (0.6 at most, four clips), in a fifth less time; of few bits it is up to 0.8. A step less
+    large ones 0.8 ahead of "medium" and 0.9 of "fast", in a tenth and a fifth more. With one reference frame it is as
+    good as with two (0.02 better in the mean of 21 clips and budgets, 0.6 worse and better at most), in a twentieth to
+    a seventh less. The smallest, where "slow" takes half a second more, get it with three. A few seconds of many
+    pixels have bits enough that ``subme`` 7 is 0.3 behind (0.6 at most, four clips), in a fifth less time; of few bits it is up to 0.8. A step less
     of smoothing between blocks is 0.2 VMAF better (NEG 0.15); a search for motion that does not look at colours takes a
     tenth to a sixth less, for 0.1 dB of the colours.
     """
