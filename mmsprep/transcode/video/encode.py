@@ -313,9 +313,9 @@ def _h264_options(settings: ClipSettings, fps: float, rate_kbps: float) -> dict[
     large ones 0.8 ahead of "medium" and 0.9 of "fast", in a tenth and a fifth more. With one reference frame it is as
     good as with two (0.02 better in the mean of 21 clips and budgets, 0.6 worse and better at most), in a twentieth to
     a seventh less. The smallest, where "slow" takes half a second more, get it with three. A few seconds of many
-    pixels have bits enough that ``subme`` 7 is 0.3 behind (0.6 at most, four clips), in a fifth less time; of few bits it is up to 0.8. A step less
-    of smoothing between blocks is 0.2 VMAF better (NEG 0.15); a search for motion that does not look at colours takes a
-    tenth to a sixth less, for 0.1 dB of the colours.
+    pixels have bits enough that ``subme`` 7 is 0.3 behind (0.6 at most, four clips), in a fifth less time; of few bits
+    it is up to 0.8. A step less of smoothing between blocks is 0.2 VMAF better (NEG 0.15); a search for motion that
+    does not look at colours takes a tenth to a sixth less, for 0.1 dB of the colours.
     """
     rules, (width_px, height_px) = settings.rules, settings.frame_px
     pixels_a_second = width_px * height_px * fps
