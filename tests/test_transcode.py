@@ -190,6 +190,39 @@ def test_where_bytes_are_few_trellis_quantisation_brings_a_photo_nearer(monkeypa
     assert made.size_bytes < plain.size_bytes * 1.01 and made.quality > plain.quality
 
 
+def _leaves(colour: str) -> Image.Image:
+    picture, place = _picture(), random.Random(3)
+    draw = ImageDraw.Draw(picture)
+    for _ in range(300):
+        x_px, y_px = place.randrange(picture.width), place.randrange(picture.height)
+        corners = [(x_px + place.randint(-14, 14), y_px + place.randint(-14, 14)) for _ in range(4)]
+        draw.polygon(corners, fill=colour)
+    return picture
+
+
+def _rendered(picture: Image.Image, max_bytes: int) -> JpegImageFile:
+    source = PhotoSource(picture, floor_quality=20)
+    if source.assured_quality(max_bytes) is None:
+        source.curve()
+    return JpegImageFile(io.BytesIO(source.render(max_bytes).data))
+
+
+@pytest.mark.parametrize("max_bytes", [50_000, 90_000, 160_000])
+def test_chroma_stays_whole_where_sharp_colours_lose_more_without_than_all_else_with_coarser_steps(
+    max_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red, dull = _leaves("#c80a14"), _leaves("#783c3e")
+    whole = _rendered(red, max_bytes)
+    assert whole.size == red.size and {layer[1:3] for layer in whole.layer} == {(1, 1)}
+    assert _rendered(dull, max_bytes).layer[0][1:3] == (2, 2)
+    assert len(_rendered(red.convert("L"), max_bytes).layer) == 1
+    monkeypatch.setattr("mmsprep.transcode.image.photo._WHOLE_CHROMA_FROM", math.inf)
+    subsampled = _rendered(red, max_bytes)
+    assert subsampled.layer[0][1:3] == (2, 2)
+    off = [np.square(np.asarray(made, float) - np.asarray(red, float)).mean() for made in (whole, subsampled)]
+    assert off[0] < 0.9 * off[1]
+
+
 @pytest.mark.parametrize(("brightness", "is_tried"), [(1.0, True), (0.1, False)])
 def test_what_is_dim_in_the_dark_is_not_taken_for_noise(
     brightness: float, is_tried: bool, monkeypatch: pytest.MonkeyPatch

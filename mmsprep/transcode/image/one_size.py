@@ -19,9 +19,9 @@ from mmsprep.transcode.image.spectrum import Spectrum
 
 _FILLED, _WELL_FILLED = 0.985, 0.97
 AIM, _LEAST_AIM = 0.9935, 0.95
-"""Shares of the bytes allowed: an encode that fills so much is kept, a rival or one by trellis quantisation from so
-much; what the next one aims at, so that the error of the foretold size (within 1 %,
-`benchmarks/size_calibration.py`) seldom goes over; the least that it aims at."""
+"""Shares of the bytes allowed: an encode that fills so much is kept, a rival's by plain quantisation from so much; what
+the next one aims at, so that the error of the foretold size (within 1 %, `benchmarks/size_calibration.py`) seldom goes
+over; the least that it aims at."""
 _TRIALS, _TRELLIS_TRIALS = 4, 3
 _CLOSE = 1.1
 """Encodes of one size at most, plain and by trellis quantisation; a ratio of bytes (tables this near on both sides are
@@ -135,9 +135,8 @@ class Way:
 
     def next_setting(self) -> Tables | int | None:
         """What to quantise with next, a whole quality by trellis; ``None`` where no other should be nearer."""
-        limit, enough = (_TRELLIS_TRIALS, _WELL_FILLED) if self.by_trellis else (_TRIALS, _FILLED)
-        if self.is_rival:
-            enough = _WELL_FILLED
+        limit = _TRELLIS_TRIALS if self.by_trellis else _TRIALS
+        enough = _WELL_FILLED if self.is_rival and not self.by_trellis else _FILLED
         if self.trials >= limit or len(self.fitting) >= enough * self.max_bytes:
             return None
         if self.by_trellis:

@@ -48,21 +48,17 @@ class Spectrum:
     """
 
     def __init__(self, image: Image.Image, subsampling: int, like: Spectrum | None = None) -> None:
-        self._planes: tuple[Image.Image, ...]
+        self.planes: tuple[Image.Image, ...]
+        """Of Y, Cb and Cr, all as large; of a grey picture the one."""
         luma: _Numbers
         if like:
-            self._planes, luma = like._planes, like._tails[0]
+            self.planes, luma = like.planes, like._tails[0]
         else:
-            self._planes = image.convert("YCbCr").split() if image.mode == "RGB" else (image,)
-            luma = _tail(self._planes[0])
-        chroma = [_tail(plane.reduce(2) if subsampling == SUBSAMPLED else plane) for plane in self.chroma]
+            self.planes = image.convert("YCbCr").split() if image.mode == "RGB" else (image,)
+            luma = _tail(self.planes[0])
+        chroma = [_tail(plane.reduce(2) if subsampling == SUBSAMPLED else plane) for plane in self.planes[1:]]
         self._known: dict[Tables, float] = {}
         self._tails: tuple[_Numbers, _Numbers] = (luma, sum(chroma, np.zeros_like(luma)))
-
-    @property
-    def chroma(self) -> tuple[Image.Image, ...]:
-        """The planes of Cb and Cr, as large as luma; none of a grey picture."""
-        return self._planes[1:]
 
     def bytes_at(self, tables: Tables) -> float:
         """What the picture should weigh with ``tables``."""
