@@ -28,6 +28,7 @@ from mmsprep.transcode.image.jpeg import (
     scale_of,
     tables_at,
 )
+from mmsprep.transcode.image.one_size import OneSize, Way
 from mmsprep.transcode.image.photo import PhotoSource
 from mmsprep.transcode.image.rate_model import COARSEST, RateModel
 from mmsprep.transcode.image.score import Reference
@@ -221,6 +222,22 @@ def test_chroma_stays_whole_where_sharp_colours_lose_more_without_than_all_else_
     assert subsampled.layer[0][1:3] == (2, 2)
     off = [np.square(np.asarray(made, float) - np.asarray(red, float)).mean() for made in (whole, subsampled)]
     assert off[0] < 0.9 * off[1]
+
+
+def test_what_trellis_quantisation_makes_smaller_than_was_foretold_is_quantised_finer_until_it_fills_its_bytes() -> (
+    None
+):
+    picture = _picture()
+    max_bytes = round(1.01 * len(encode_by_trellis(picture, 86)))
+    foretold_too_large = OneSize(
+        picture, SUBSAMPLED, Spectrum(picture, SUBSAMPLED), max_bytes, 1, trellis_correction=1.5
+    )
+    assert foretold_too_large.takes_trellis(max_bytes)
+    way = Way(foretold_too_large, by_trellis=True, max_bytes=max_bytes)
+    while (quality := way.next_setting()) is not None:
+        assert isinstance(quality, int)
+        way.add(quality, encode_by_trellis(picture, quality))
+    assert 0.95 * max_bytes < len(way.fitting) <= max_bytes
 
 
 @pytest.mark.parametrize(("brightness", "is_tried"), [(1.0, True), (0.1, False)])
