@@ -231,9 +231,9 @@ def test_a_wish_yields_to_the_floors_of_the_others(weight: float, first_seed: in
 def test_a_wish_that_is_not_wholly_met_says_so() -> None:
     """With a priority of 100 the other picture would be encoded below its floor in some of these sets, not in all."""
     told = set()
-    for first_seed in range(26, 40, 2):
+    for first_seed in range(2, 40, 2):
         inputs = _grainy(first_seed, size_px=(240, 160), levels=18)
-        wished, other = prepare(inputs, limit_bytes=6_300, priorities={0: 100}).parts
+        wished, other = prepare(inputs, limit_bytes=6_400, priorities={0: 100}).parts
         assert not other.notes
         told.add(wished.notes)
         if len(told) == 2:
