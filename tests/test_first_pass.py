@@ -161,7 +161,7 @@ def test_a_short_clip_of_many_bits_is_looked_at_once_and_beside_others_its_probe
     data = _short_clip(make)
     (alone,) = prepare([("clip.mp4", data)], limit_bytes=100_000).parts
     assert [look.is_of_probe for look in looks] == [False]
-    assert (alone.width_px, alone.height_px) == (640, 360)
+    assert (alone.width_px, alone.height_px) == (624, 352)
     looks.clear()
     prepare([("clip.mp4", data), ("text.txt", b"other")], limit_bytes=100_000)
     assert [look.is_of_probe for look in looks].count(True) == 1

@@ -30,10 +30,10 @@ from mmsprep.transcode.video.mezzanine import (
     KEY_FRAME_S,
     QCOMP,
     Mezzanine,
-    even,
 )
 from mmsprep.transcode.video.model import PROBE_QP
 from mmsprep.transcode.video.pictures import scaled
+from mmsprep.transcode.video.sizes import MACROBLOCK_PX, even
 from mmsprep.transcode.video.steps import logged
 
 _THREADS = 2
@@ -43,7 +43,6 @@ _CHUNK_US = 1_000_000
 _STANDS_S, _SAME_S = 1.0, 1e-6
 """Seconds that the last frame may be shown for longer in the container, without more frames, while the sound goes on;
 less than any frame lasts."""
-_MACROBLOCK_PX = 16
 _STANDS_STILL = 0.005
 """Of the blocks of a frame: where no more change, it is as the one before."""
 _MPEG4_LEVEL_CODES = {"0": 8, "0b": 9}
@@ -187,7 +186,7 @@ def encode(
     if not quantisers:
         raise ToolError("ffmpeg: its log of the second pass makes no sense")
     changed = [sum(map(int, pair)) for pair in re.findall(r" imb:(\d+) pmb:(\d+) ", words)]
-    blocks = math.prod(-(-side_px // _MACROBLOCK_PX) for side_px in settings.frame_px)
+    blocks = math.prod(-(-side_px // MACROBLOCK_PX) for side_px in settings.frame_px)
     standing = sum(count <= _STANDS_STILL * blocks for count in changed) / len(quantisers)
     still = 1 - sum(changed) / (blocks * len(quantisers))
     qp = sum(map(float, quantisers)) / len(quantisers) - _ABOVE_BLOCKS_QP

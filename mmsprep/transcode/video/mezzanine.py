@@ -41,6 +41,7 @@ from mmsprep.transcode.video.pictures import (
     tables_of,
     upright_pictures,
 )
+from mmsprep.transcode.video.sizes import allowed_px, even, shrunk, within
 from mmsprep.transcode.video.steps import logged
 
 AQ_STRENGTH, QCOMP, CHROMA = 0.6, 0.5, "chroma-qp-offset=2"
@@ -148,6 +149,12 @@ class Mezzanine:
     def long_px(self) -> int:
         """The longer side."""
         return max(self.width_px, self.height_px)
+
+    def sized(self, long_px: float) -> tuple[int, int]:
+        """Its own width and height, or smaller ones of whole blocks, as near to ``long_px`` as they go."""
+        if long_px >= self.long_px:
+            return self.width_px, self.height_px
+        return shrunk(self.display_px, long_px, (self.long_px, min(self.width_px, self.height_px)))
 
     @property
     def is_plain(self) -> bool:
@@ -416,19 +423,3 @@ def _frame_rate(source_fps: float | None, most_fps: float) -> float:
     fps = source_fps or min(_UNKNOWN_FPS, most_fps)
     divided = fps / math.ceil(fps / (most_fps * _FPS_TOLERANCE))
     return divided if divided >= 0.6 * most_fps or divided == fps else most_fps
-
-
-def allowed_px(width_px: int, height_px: int, rules: VideoRules) -> tuple[int, int]:
-    """The largest even size that ``rules`` allow; never larger than the source."""
-    factor = min(1.0, rules.max_long_px / max(width_px, height_px), rules.max_short_px / min(width_px, height_px))
-    return even(width_px * factor), even(height_px * factor)
-
-
-def within(width_px: int, height_px: int, most_long_px: int) -> tuple[int, int]:
-    factor = min(1.0, most_long_px / max(width_px, height_px))
-    return even(width_px * factor), even(height_px * factor)
-
-
-def even(length: float) -> int:
-    """The nearest even number of pixels; 4:2:0 has no other."""
-    return max(2, round(length / 2) * 2)

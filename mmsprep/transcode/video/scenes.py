@@ -26,8 +26,8 @@ from mmsprep.errors import Damaged
 from mmsprep.model import Attachment, MediaInfo
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.video.mezzanine import within
 from mmsprep.transcode.video.pictures import upright_pictures
+from mmsprep.transcode.video.sizes import within
 
 _LONG_PX = 96
 _MOST_FPS, _UNKNOWN_FPS = 10.0, 25.0

@@ -19,7 +19,7 @@ from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video import vmaf
 from mmsprep.transcode.video.encode import ClipSettings, Encoded
 from mmsprep.transcode.video.forecast import Forecast
-from mmsprep.transcode.video.mezzanine import FEWEST_FRAMES, Mezzanine, even
+from mmsprep.transcode.video.mezzanine import FEWEST_FRAMES, Mezzanine
 from mmsprep.transcode.video.missed import Missed, missed, missed_by_scaling
 from mmsprep.transcode.video.model import (
     PROBE_LONG_PX,
@@ -60,7 +60,7 @@ _STRAINED = 1.0
 are looked at were half a point too kind to one."""
 _SMALLEST_LONG_PX = 128
 """Pixels."""
-_NEAR_OWN, _SHARP = 0.68, 0.1
+_NEAR_OWN, _SHARP = 0.66, 0.1
 """Of a source that may be sent in its own size: from which share of it on that is tried beside a smaller one, and from
 which share of what the encode is off scaling alone is off. Of 18 clips and budgets five are tried so, four of which
 gain 0.4 to 2.4 VMAF; the others would gain nothing, or lose up to 3.7."""
@@ -90,9 +90,9 @@ them are not tried where even half are below the second, and what stands in for 
 100 clips and budgets 16 of the 17 that leave out frames are foretold, and five others; it saves a third of what a
 starved clip of 1080p takes. The last is what of the foretold width they then have: the quantiser is four to six higher
 than foretold."""
-_LOWEST_FPS = {"h264": 12.0, "mpeg4": 10.0, "h263": 7.0}
+LOWEST_FPS = {"h264": 12.0, "mpeg4": 10.0, "h263": 7.0}
 """Motion at fewer frames a second is seen as jerks, more of it is missed where every frame is poor."""
-_SLIDES = 0.6
+SLIDES = 0.6
 """Where so many of the frames are as the one before, nothing moves."""
 _KEPT = (1, 2, 3, 4, 6)
 """Every how manieth frame, where nothing else brings a clip down."""
@@ -177,25 +177,25 @@ def find(
         workspace: room for what is looked at.
     """
     judge = _Judge(mezzanine, rate_kbps, encode, workspace, looks=vmaf.available(workspace))
-    largest = (mezzanine.width_px, mezzanine.height_px)
+    largest_px = mezzanine.long_px
     fixed = fixed_px(settings.rules)
     if fixed:
         best = judge.tried(replace(settings, frame_px=fixed, every=1))
         return _fewer_frames(judge, best, forecast.of_its_rate) or best
     cost = _cost(settings.rules)
     hard, is_certain = forecast.at(rate_kbps / cost), forecast.is_certain_at(rate_kbps / cost)
-    long_px = max(largest) if is_certain else usual_long_px(hard, rate_kbps / cost, max(largest))
+    long_px = largest_px if is_certain else usual_long_px(hard, rate_kbps / cost, largest_px)
     fine_qp = _FINE_WHERE_CERTAIN_QP if is_certain else _GOOD_QP
     half: Trial | None = None
     is_foretold = judge.looks and predicted_vmaf(hard, rate_kbps / cost, long_px) < _FORETOLD_STARVED_VMAF
-    if is_foretold and long_px >= PROBE_LONG_PX and mezzanine.fps / 2 >= _LOWEST_FPS[settings.rules.codec]:
-        half = judge.tried(replace(settings, frame_px=_scaled(largest, round(long_px * _FORETOLD_WIDTH)), every=2))
+    if is_foretold and long_px >= PROBE_LONG_PX and mezzanine.fps / 2 >= LOWEST_FPS[settings.rules.codec]:
+        half = judge.tried(replace(settings, frame_px=mezzanine.sized(long_px * _FORETOLD_WIDTH), every=2))
         if _is_starved_still(half):
             return half
     trials: list[Trial] = []
     while True:
         to_be_sent_qp = fine_qp if not trials and half is None else 0.0
-        trials.append(judge.tried(replace(settings, frame_px=_scaled(largest, long_px), every=1), to_be_sent_qp))
+        trials.append(judge.tried(replace(settings, frame_px=mezzanine.sized(long_px), every=1), to_be_sent_qp))
         if trials[-1].seen is None or len(trials) == _MOST_TRIALS:
             break
         if judge.is_fine(trials[-1], fine_qp):
@@ -204,14 +204,14 @@ def find(
         if half and by_leaving_out(half, trials[-1], rate_kbps) > _OUT_OF_REACH:
             break
         hard = _learnt(forecast.of_its_rate, [forecast.probe] if forecast.probe else [], trials, rate_kbps)
-        wanted = usual_long_px(hard, rate_kbps / cost, max(largest))
-        long_px = _in_reach(wanted, [one.long_px for one in trials], max(largest))
+        wanted = usual_long_px(hard, rate_kbps / cost, largest_px)
+        long_px = _in_reach(wanted, [one.long_px for one in trials], largest_px)
         best = max(trials, key=lambda one: one.worth(rate_kbps))
         gain = predicted_vmaf(hard, rate_kbps / cost, long_px) - predicted_vmaf(hard, rate_kbps / cost, best.long_px)
         known = min(abs(math.log(long_px / one.long_px)) for one in trials) < _ALIKE
         hopeless = past_a_worse(long_px, best, trials) or past_the_best(long_px, best)
         if gain < _WORTH_TRYING or known or hopeless:
-            long_px = beside_px(best, trials, max(largest)) or _own_px(judge, best, trials)
+            long_px = beside_px(best, trials, largest_px) or _own_px(judge, best, trials)
             if not long_px:
                 break
     best = trials[0]
@@ -338,11 +338,6 @@ def _own_px(judge: _Judge, best: Trial, trials: Sequence[Trial]) -> int:
     return own_px if off >= _SHARP * best.looks.error else 0
 
 
-def _scaled(largest_px: tuple[int, int], long_px: int) -> tuple[int, int]:
-    factor = min(1.0, long_px / max(largest_px))
-    return even(largest_px[0] * factor), even(largest_px[1] * factor)
-
-
 def _is_starved_still(half: Trial) -> bool:
     """Whether half the frames, which were tried first, are so poor that all of them would be poorer."""
     looks = half.looks
@@ -362,7 +357,7 @@ def _fewer_frames(judge: _Judge, best: Trial, hard: Hardness, half: Trial | None
         return None
     slides = _is_slides(best)
     every = 3 if slides and fps / 3 >= _LOWEST_FPS_OF_SLIDES else 2
-    lowest_fps = _LOWEST_FPS_OF_SLIDES if slides else _LOWEST_FPS[rules.codec]
+    lowest_fps = _LOWEST_FPS_OF_SLIDES if slides else LOWEST_FPS[rules.codec]
     if fps / every < lowest_fps:
         return None
     little: Missed | None = None
@@ -375,10 +370,10 @@ def _fewer_frames(judge: _Judge, best: Trial, hard: Hardness, half: Trial | None
             best = replace(best, looks=judge.seen(best.made, best.settings), glanced=False)
         frame_px = best.settings.frame_px
         if not rules.fixed_sizes:
-            largest = (judge.mezzanine.width_px, judge.mezzanine.height_px)
+            largest_px = judge.mezzanine.long_px
             kbps = judge.rate_kbps / _cost(rules)
-            longer = best_long_px(hard, kbps, max(largest), every) / best_long_px(hard, kbps, max(largest))
-            frame_px = _scaled(largest, round(best.long_px * max(1.0, longer)))
+            longer = best_long_px(hard, kbps, largest_px, every) / best_long_px(hard, kbps, largest_px)
+            frame_px = judge.mezzanine.sized(best.long_px * max(1.0, longer))
         fewer = judge.tried(replace(best.settings, frame_px=frame_px, every=every))
     gained = by_leaving_out(fewer, best, judge.rate_kbps, little)
     return fewer if gained > _WORTH_LEAVING_OUT else None
@@ -400,13 +395,13 @@ def is_little(of_it: Missed, seen: float) -> bool:
 
 def _larger_half(judge: _Judge, half: Trial, best: Trial) -> Trial:
     """Half the frames, larger where they were tried smaller than their quantiser lets them be and may be sent."""
-    largest = (judge.mezzanine.width_px, judge.mezzanine.height_px)
-    if half.qp is None or half.qp >= _FINE_HALF_QP or half.long_px * (1 + _ALIKE) > max(largest):
+    largest_px = judge.mezzanine.long_px
+    if half.qp is None or half.qp >= _FINE_HALF_QP or half.long_px * (1 + _ALIKE) > largest_px:
         return half
     if by_leaving_out(half, best, judge.rate_kbps) < -_WORTH_LEAVING_OUT:
         return half
-    long_px = round(half.long_px * 2 ** ((_USUAL_HALF_QP - half.qp) / QP_AN_OCTAVE_OF_WIDTH))
-    larger = judge.tried(replace(half.settings, frame_px=_scaled(largest, long_px)))
+    long_px = half.long_px * 2 ** ((_USUAL_HALF_QP - half.qp) / QP_AN_OCTAVE_OF_WIDTH)
+    larger = judge.tried(replace(half.settings, frame_px=judge.mezzanine.sized(long_px)))
     return max(half, larger, key=lambda one: one.worth(judge.rate_kbps))
 
 
@@ -425,4 +420,4 @@ def by_leaving_out(fewer: Trial, best: Trial, rate_kbps: float, little: Missed |
 
 
 def _is_slides(trial: Trial) -> bool:
-    return trial.made is not None and trial.made.encoded.standing >= _SLIDES
+    return trial.made is not None and trial.made.encoded.standing >= SLIDES
