@@ -7,6 +7,7 @@ to a click is longer than the margin round each piece.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,23 +31,29 @@ _FINE_UP_TO_HZ = 16_000
 
 
 def filtered(samples: Levels, rate_hz: int, response: Response) -> Levels:
-    """``samples`` as a filter leaves them, which may be one without a cause (zero phase, a phase turned)."""
+    """``samples`` as a filter leaves them, which may be one without a cause (zero phase, a phase turned).
+
+    What a response is at every frequency is a quarter of what four seconds take, and is kept for the next ones: who
+    makes responses gives back the same one for the same filter.
+    """
     made = np.empty_like(samples)
-    factors: dict[int, NDArray[np.complex64]] = {}
     step = _PIECE - 2 * _MARGIN
     for start in range(0, len(samples), step):
         stop = min(start + step, len(samples))
         first, last = max(0, start - _MARGIN), min(len(samples), stop + _MARGIN)
         length = _PIECE if last - first > _PIECE // 8 - 2 * _MARGIN else _fast(last - first + 2 * _MARGIN)
-        if length not in factors:
-            factors[length] = response(np.fft.rfftfreq(length, 1 / rate_hz)).astype(np.complex64)[:, None]
         # Where the sound begins and ends the margin is silence.
         piece = np.zeros((length, samples.shape[1]), np.float32)
         lead = first - (start - _MARGIN)
         piece[lead : lead + last - first] = samples[first:last]
-        spectrum = np.fft.rfft(piece, axis=0) * factors[length]
+        spectrum = np.fft.rfft(piece, axis=0) * _factors(response, length, rate_hz)
         made[start:stop] = np.fft.irfft(spectrum, length, axis=0)[_MARGIN : _MARGIN + stop - start]
     return made
+
+
+@lru_cache(maxsize=16)
+def _factors(response: Response, length: int, rate_hz: int) -> NDArray[np.complex64]:
+    return response(np.fft.rfftfreq(length, 1 / rate_hz)).astype(np.complex64)[:, None]
 
 
 def _fast(length: int) -> int:
@@ -54,6 +61,7 @@ def _fast(length: int) -> int:
     return 1 << (length - 1).bit_length()
 
 
+@lru_cache(maxsize=8)
 def high_pass(edge_hz: float) -> Response:
     """What lies below ``edge_hz`` falls by 12 dB an octave; no phase is changed."""
 
@@ -64,6 +72,7 @@ def high_pass(edge_hz: float) -> Response:
     return response
 
 
+@lru_cache(maxsize=8)
 def band_pass(low_hz: float, high_hz: float, rate_hz: int) -> Response:
     """What lies between two frequencies, all of it; next to nothing from a little way outside; no phase is changed."""
 

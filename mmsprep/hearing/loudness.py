@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsprep.hearing.filters import Factors, Frequencies, Levels, filtered, interpolated_peaks
+from mmsprep.hearing.filters import Factors, Frequencies, Levels, Response, filtered, interpolated_peaks
 
 SILENCE_LUFS = -120.0
 """What stands for no sound at all."""
@@ -42,6 +43,11 @@ def k_weighting(hz: Frequencies, rate_hz: int) -> Factors:
     return np.asarray(shelf * rumble, np.complex128)
 
 
+@lru_cache(maxsize=8)
+def _k_weighted(rate_hz: int) -> Response:
+    return partial(k_weighting, rate_hz=rate_hz)
+
+
 def block_lufs(samples: Levels, rate_hz: int, weights: Sequence[float] | None = None) -> Blocks:
     """The loudness of every 400 ms, 100 ms apart; of the whole where it is shorter.
 
@@ -67,7 +73,7 @@ def _power(samples: Levels, rate_hz: int, weights: Sequence[float] | None = None
     for channel in range(samples.shape[1]):
         weight = 1.0 if weights is None else weights[channel]
         if weight:
-            one = filtered(samples[:, channel : channel + 1], rate_hz, lambda hz: k_weighting(hz, rate_hz))[:, 0]
+            one = filtered(samples[:, channel : channel + 1], rate_hz, _k_weighted(rate_hz))[:, 0]
             power += np.float32(weight) * np.square(one)
     return power
 
