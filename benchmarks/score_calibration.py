@@ -1,11 +1,12 @@
 """Fit the fast score to SSIMULACRA2, and say how far it is off on pictures that it was not fitted on.
 
-    python benchmarks/score_calibration.py [FOLDER ...]
+    python benchmarks/score_calibration.py [FOLDER ...] [--made]
 
 Every picture is encoded at five sizes and six scales, each encode scored by both. Prints the constants for
 ``mmsprep/transcode/image/score.py``, the error of the fit (leave one picture out) and that of the constants in use, for
-photos; the same two for photos that are low, which structure and colour tell; then how the constants in use do on drawn
-pictures, GIFs of few colours included.
+photos; the same for what mmsprep makes of them in six budgets (``--made``: for these alone), which structure and
+colour tell; then how the constants
+in use do on drawn pictures, GIFs of few colours included.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +28,12 @@ from scipy.optimize import least_squares
 from ssimulacra import Judge
 
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, SUBSAMPLED, encode, tables_at
+from mmsprep.transcode.image.photo import PhotoSource
 from mmsprep.transcode.image.score import (
     CEILING,
-    LOW,
-    LOW_COLOUR,
-    LOW_STRUCTURE,
     OFFSET,
+    PHOTO_COLOUR,
+    PHOTO_STRUCTURE,
     WEIGHTS,
     Reference,
     on_scale,
@@ -41,8 +44,11 @@ from mmsprep.transcode.image.viewing import is_graphic
 _FACTORS = (1.0, 0.79, 0.5, 0.35, 0.25)
 _SCALES = (0.03, 0.1, 0.25, 0.6, 1.2, 2.2)
 _COLOURS = (256, 64, 32, 16, 8)
+_BUDGETS = (200_000, 100_000, 60_000, 40_000, 25_000, 15_000)
+_FINEST = 0.02
 _FINE = 0.15
 _LEAST = 1e-4
+_BANDS = (0, 20, 40, 60, 80, 100)
 _WORST = 0.0
 """Below this nobody sends anything; the fit need not bend for it."""
 
@@ -51,10 +57,12 @@ _Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One encode of a picture: the features of the fast score, what is told of it, and SSIMULACRA2."""
+    """One encode of a picture, or what mmsprep ``made`` of it in some budget: the features of the fast score, what is
+    told of it, and SSIMULACRA2."""
 
     name: str
     drawn: bool
+    made: bool
     features: tuple[float, float, float]
     error: float
     colour_off: float
@@ -67,44 +75,63 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Fit the fast score to SSIMULACRA2.")
     parser.add_argument("folder", nargs="*", type=Path, default=[SAMPLES])
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--made", action="store_true", help="only what mmsprep makes of photos")
     options = parser.parse_args()
     photos = photos_of(options.folder, fewest=2, drawn=True)
     with ProcessPoolExecutor(options.workers) as pool:
-        samples = [sample for found in pool.map(measure, photos, photos.values()) for sample in found]
-    natural = [sample for sample in samples if not sample.drawn]
-    _report("photos, left out of the fit", natural, _left_out(natural))
-    print(f"the constants in use: RMSE {_rmse(_in_use(natural), natural):.2f}")
-    constants = _fitted(natural)
-    weights = ", ".join(f"{value:.4f}" for value in constants[2:])
-    print(f"fitted anew: CEILING, OFFSET = {constants[0]:.2f}, {constants[1]:.3f}; WEIGHTS = ({weights})")
-    print(f"in use:      CEILING, OFFSET = {CEILING}, {OFFSET}; WEIGHTS = {WEIGHTS}\n")
-    low = [sample for sample in natural if quality_of(sample.features) < LOW]
-    if low:
-        by_gradients = np.array([quality_of(sample.features) for sample in low])
-        print(f"of these where it is below {LOW:g}: RMSE {_rmse(_in_use(low), low):.2f} over {len(low)} encodes, by")
-        print(f"gradients alone {_rmse(by_gradients, low):.2f}")
-        print("fitted anew: LOW_STRUCTURE, LOW_COLOUR = {:.3f}, {:.3f}".format(*_fitted_low(low)))
-        print(f"in use:      LOW_STRUCTURE, LOW_COLOUR = {LOW_STRUCTURE}, {LOW_COLOUR}\n")
+        samples = [
+            sample
+            for found in pool.map(partial(measure, only_made=options.made), photos, photos.values())
+            for sample in found
+        ]
+    natural = [sample for sample in samples if not sample.drawn and not sample.made]
+    if natural:
+        _report("photos, left out of the fit", natural, _left_out(natural))
+        print(f"by the constants in use: RMSE {_rmse(_by_gradients(natural), natural):.2f}")
+        constants = _fitted(natural)
+        weights = ", ".join(f"{value:.4f}" for value in constants[2:])
+        print(f"fitted anew: CEILING, OFFSET = {constants[0]:.2f}, {constants[1]:.3f}; WEIGHTS = ({weights})")
+        print(f"in use:      CEILING, OFFSET = {CEILING}, {OFFSET}; WEIGHTS = {WEIGHTS}\n")
+    made = [sample for sample in samples if sample.made]
+    if made:
+        _report("photos as they are made, as told", made, _in_use(made))
+        for low, high in pairwise(_BANDS):
+            band = [sample for sample in made if low <= sample.truth < high]
+            if band:
+                told, by_gradients = _rmse(_in_use(band), band), _rmse(_by_gradients(band), band)
+                print(f"{low:4} to {high:3}: {told:.2f} over {len(band)}, by gradients alone {by_gradients:.2f}")
+        print("fitted anew: PHOTO_STRUCTURE, PHOTO_COLOUR = {:.3f}, {:.3f}".format(*_fitted_told(made)))
+        print(f"in use:      PHOTO_STRUCTURE, PHOTO_COLOUR = {PHOTO_STRUCTURE}, {PHOTO_COLOUR}\n")
     drawn = [sample for sample in samples if sample.drawn]
     if drawn:
         _report("drawn pictures, constants in use", drawn, _in_use(drawn))
 
 
-def measure(name: str, image: Image.Image) -> list[Sample]:
+def measure(name: str, image: Image.Image, *, only_made: bool) -> list[Sample]:
     """Every encode of one picture, scored by both."""
     drawn = is_graphic(image)
     judge, reference = Judge(image), Reference(image)
     samples = []
-    for data in _encodes(image, drawn):
+    encodes = [] if only_made else [(data, False) for data in _encodes(image, drawn)]
+    for data, made in encodes if drawn else [*encodes, *((data, True) for data in _made(image))]:
         candidate = opened(data).convert("RGB")
         truth = judge.score(candidate)
         if truth >= _WORST:
-            features = reference.features(candidate)
+            told = reference.drawn_score(candidate) if drawn else reference.photo_score(candidate)
             error, colour_off = reference.error(candidate), reference.colour_off(candidate)
-            by_gradients = quality_of(features)
-            told = reference.drawn_score(candidate) if drawn else reference.photo_score(candidate, by_gradients)
-            samples.append(Sample(name, drawn, features, error, colour_off, told, truth))
+            samples.append(Sample(name, drawn, made, reference.features(candidate), error, colour_off, told, truth))
     return samples
+
+
+def _made(image: Image.Image) -> Iterator[bytes]:
+    """What mmsprep makes of a photo in every budget that it can fill."""
+    finest_bytes = len(encode(image, tables_at(_FINEST)))
+    for budget_bytes in _BUDGETS:
+        if budget_bytes < finest_bytes:
+            source = PhotoSource(image, floor_quality=0)
+            if source.assured_quality(budget_bytes) is None:
+                source.curve()
+            yield source.render(budget_bytes).data
 
 
 def _encodes(image: Image.Image, drawn: bool) -> Iterator[bytes]:
@@ -132,6 +159,10 @@ def _in_use(samples: list[Sample]) -> _Numbers:
     return np.array([sample.told for sample in samples])
 
 
+def _by_gradients(samples: list[Sample]) -> _Numbers:
+    return np.array([quality_of(sample.features) for sample in samples])
+
+
 def _fitted(samples: list[Sample]) -> _Numbers:
     """Ceiling, offset and weights by least squares; no weight below zero, so that no loss can raise the score."""
     rows, wanted = _logarithms(samples), np.array([sample.truth for sample in samples])
@@ -144,15 +175,15 @@ def _fitted(samples: list[Sample]) -> _Numbers:
     return np.asarray(found.x)
 
 
-def _fitted_low(samples: list[Sample]) -> _Numbers:
-    """Both weights of photos that are low, by least squares."""
+def _fitted_told(samples: list[Sample]) -> _Numbers:
+    """Both weights of what is told of photos, by least squares."""
     wanted = np.array([sample.truth for sample in samples])
 
     def off(weights: _Numbers) -> _Numbers:
         told = [on_scale(weights[0] * sample.error + weights[1] * sample.colour_off) for sample in samples]
         return np.asarray(np.array(told) - wanted)
 
-    found = least_squares(off, (LOW_STRUCTURE, LOW_COLOUR), bounds=(0, 5))
+    found = least_squares(off, (PHOTO_STRUCTURE, PHOTO_COLOUR), bounds=(0, 5))
     return np.asarray(found.x)
 
 

@@ -278,6 +278,7 @@ class Rendition:
     from a phone, ``contrast`` how far it is from being one colour (``None``: nothing to compare, or it goes as it is):
     what is sent is held against both. ``at_limit`` is true where its profile lets it be no larger (a clip's top rate).
     ``played`` is what whoever looked at ``data`` saw of it, where they went to its end: it need not be decoded again.
+    ``drawn`` is true of a JPEG of a size that only drawings may have.
     A sound that lies under several slides is all in its ``pieces``, one for each, and has no ``data``.
     """
 
@@ -296,6 +297,7 @@ class Rendition:
     contrast: float | None = None
     at_limit: bool = False
     played: Played | None = None
+    drawn: bool = False
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
     pieces: tuple[Rendition, ...] = field(default=(), repr=False)

@@ -214,18 +214,19 @@ def _check_rules(name: str, rendition: Rendition, profile: Profile, info: MediaI
     reasons = classify(name, info, profile).reasons
     if rendition.action is Action.TRANSCODE:
         reasons = tuple(reason for reason in reasons if reason.code not in _ABOUT_ORIGINALS)
-        if info.kind is Kind.IMAGE and _is_within(info, profile):
+        if info.kind is Kind.IMAGE and _is_within(info, profile, drawn=rendition.drawn):
             reasons = tuple(reason for reason in reasons if reason.code is not ReasonCode.SIZE_PX)
     if reasons:
         faults = (f"{one.code.replace('_', ' ')}: {one.found}, expected {one.allowed}" for one in reasons)
         raise _Fault(f"is not what profile {profile.name!r} takes ({'; '.join(faults)})")
 
 
-def _is_within(info: MediaInfo, profile: Profile) -> bool:
-    """Whether a picture is inside the limits but for rounding, which may make one of 3:1 of one that was longer."""
+def _is_within(info: MediaInfo, profile: Profile, *, drawn: bool) -> bool:
+    """Whether a picture is inside the limits but for rounding, which may make one of 3:1 of one that was longer;
+    ``drawn``: inside those of drawings."""
     width_px, height_px = info.width_px or 0, info.height_px or 0
     long_px, short_px = max(width_px, height_px) + _ROUNDING_PX, min(width_px, height_px)
-    drawn = info.format == "gif" and info.frame_count == 1
+    drawn = drawn or (info.format == "gif" and info.frame_count == 1)
     return profile.image.scale_for(long_px, short_px, drawn=drawn) > _NEARLY
 
 

@@ -67,9 +67,9 @@ TALL_RATIO, TALL_AREA = 3.0, 2.0
 class ImageRules(Table, frozen=True, kw_only=True):
     """Pictures. A picture whose sides differ more than 3:1 may be ``tall_max_long_px`` long.
 
-    Its area never exceeds twice ``max_long_px * max_short_px``. A GIF that stands still, which is what drawn pictures
-    and screenshots become, may have sides up to ``drawn_max_long_px`` and ``drawn_max_short_px``. ``animations``: they
-    are played, or the frame that shows most goes as a picture.
+    Its area never exceeds twice ``max_long_px * max_short_px``. A GIF that stands still, and a JPEG made of what is
+    drawn, screenshots among it, may have sides up to ``drawn_max_long_px`` and ``drawn_max_short_px``.
+    ``animations``: they are played, or the frame that shows most goes as a picture.
     """
 
     max_long_px: Positive
@@ -87,7 +87,7 @@ class ImageRules(Table, frozen=True, kw_only=True):
 
         The limits hold for the long and the short side, whichever way the picture stands. A long screenshot
         or a panorama would become an unreadable strip by them; it is read by scrolling, so its long side
-        is bounded by ``tall_max_long_px`` and by twice the usual area alone. ``drawn``: it goes as a GIF.
+        is bounded by ``tall_max_long_px`` and by twice the usual area alone. ``drawn``: it is a GIF, or drawn.
         """
         long_px, short_px = max(width_px, height_px), min(width_px, height_px)
         scale = min(1.0, self.max_long_px / long_px, self.max_short_px / short_px)

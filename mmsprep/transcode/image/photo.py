@@ -36,7 +36,7 @@ from mmsprep.transcode.image.jpeg import (
 )
 from mmsprep.transcode.image.one_size import AIM, OneSize, Way
 from mmsprep.transcode.image.rate_model import PROBE_SCALE, SURELY_FULL, RateModel, Setting, fine_quality
-from mmsprep.transcode.image.score import LOW, Reference, lost_to_subsampling
+from mmsprep.transcode.image.score import Reference, lost_to_subsampling
 from mmsprep.transcode.image.shrink import shrunk
 from mmsprep.transcode.image.spectrum import Spectrum
 
@@ -184,13 +184,13 @@ class PhotoSource(Source):
         return self.render(max_bytes)
 
     def seen(self, made: Rendition) -> Rendition:
-        """With what structure and colours say, too, where gradients say little."""
-        if self._graphic or made.quality >= LOW:
+        """With what structure and colours say, which of a drawing is its quality already."""
+        if self._graphic:
             return made
         seen = self._seen.get(made.data)
         if seen is None:
             shown = _Measured(made.data, self.measure).shown
-            seen = self._seen[made.data] = self.measure.photo_score(shown, made.quality)
+            seen = self._seen[made.data] = self.measure.photo_score(shown)
         return replace(made, seen_quality=seen)
 
     def _again(self, max_bytes: int) -> Way | None:

@@ -16,6 +16,7 @@ from mmsprep.model import Curve, CurvePoint, Rendition, Source
 from mmsprep.profile import Profile
 from mmsprep.transcode.image import pixels
 from mmsprep.transcode.image.ladder import BITS, LadderSource, bitmap_source, gif_source
+from mmsprep.transcode.image.larger import SHARP_ENOUGH, Larger
 from mmsprep.transcode.image.photo import PhotoSource
 
 _GRAPHIC_FLOOR = 35.0
@@ -24,7 +25,6 @@ _USUAL = {1.0: BITS}
 _LARGER = {1.0: BITS, 0.8: BITS[:2]}
 """Which sizes of a drawing are tried as a GIF, in shares of the sides, and how many bits a pixel at each: a larger size
 helps lettering before more colours do."""
-_SHARP_ENOUGH, _LEGIBLE = 93.0, 80.0
 _LEAST_SHOWN = 0.01
 _HAIR = 0.01
 """Of quality: a curve rises, and where only a step leads on it does so by that much."""
@@ -54,10 +54,13 @@ def source_of(picture: pixels.Picture, profile: Profile) -> Source:
         source = photo = PhotoSource(image, floor_quality=floor, graphic=picture.graphic)
         if picture.graphic and "gif" in rules.targets:
             gif = gif_source(image, floor, (), limit_bytes, sizes=_USUAL)
-            larger = (
-                gif_source(_bare(picture.larger), floor, (), limit_bytes, sizes=_LARGER) if picture.larger else None
-            )
-            source = _GraphicSource(photo, gif, larger, picture.shown / max(best_shown, _LEAST_SHOWN))
+            usual_share = picture.shown / max(best_shown, _LEAST_SHOWN)
+            larger = None
+            if picture.larger:
+                whole = _bare(picture.larger)
+                gifs = gif_source(whole, floor, (), limit_bytes, sizes=_LARGER)
+                larger = Larger(whole, gifs, photo.measure, image.size, usual_share)
+            source = _GraphicSource(photo, gif, larger, usual_share)
     return _AsShown(source, picture, best_shown)
 
 
@@ -124,14 +127,14 @@ class _AsShown(Source):
 class _GraphicSource(Source):
     """A drawn picture: a GIF of fewer or more colours, or a JPEG with whole chroma, whichever says more.
 
-    ``larger`` is a GIF of a size that only drawn pictures may have; beside it the usual size is worth ``usual_share``.
+    ``larger`` is of a size that only drawn pictures may have; beside it the usual size is worth ``usual_share``.
     """
 
     floor_quality = 0.0
     is_quick = True
     fingerprint = ""
 
-    def __init__(self, photo: PhotoSource, gif: LadderSource, larger: LadderSource | None, usual_share: float) -> None:
+    def __init__(self, photo: PhotoSource, gif: LadderSource, larger: Larger | None, usual_share: float) -> None:
         self.fingerprint = photo.fingerprint
         self._photo = photo
         self._gif = gif
@@ -143,10 +146,10 @@ class _GraphicSource(Source):
         """The upper edge of the curves; a GIF's part of it is real, a sharp one is what the picture is worth."""
         photo = self._photo.curve()
         gifs = self._usual(self._gif.curve().points)
-        whole_bytes = self._gif.whole_bytes(_SHARP_ENOUGH) or photo.whole_bytes
+        whole_bytes = self._gif.whole_bytes(SHARP_ENOUGH) or photo.whole_bytes
         if self._larger:
-            gifs += self._larger.curve().points
-            whole_bytes = self._larger.whole_bytes(_LEGIBLE) or whole_bytes
+            gifs += self._larger.points
+            whole_bytes = self._larger.whole_bytes
         usual = self._usual(photo.points)
         steps = [_before(gif, usual, gifs) for gif in gifs if gif.size_bytes > usual[0].size_bytes]
         best: list[CurvePoint] = []
@@ -161,26 +164,26 @@ class _GraphicSource(Source):
 
     def format_at(self, max_bytes: int) -> str:
         """GIF where one that is made is worth more than the photo should be."""
-        gifs = [gif.render(max_bytes) for gif in (self._larger, self._gif) if gif]
+        gifs = [gif.render(max_bytes) for gif in (self._larger and self._larger.gif, self._gif) if gif]
         fitting = [made.quality for made in gifs if made.size_bytes <= max_bytes]
         points = self._photo.curve().points
         photo = max((point.quality for point in points if point.size_bytes <= max_bytes), default=0.0)
-        return "gif" if any(quality >= min(_SHARP_ENOUGH, photo) for quality in fitting) else "jpeg"
+        return "gif" if any(quality >= min(SHARP_ENOUGH, photo) for quality in fitting) else "jpeg"
 
     def render(self, max_bytes: int) -> Rendition:
         """The better one within ``max_bytes``."""
-        larger = self._larger.render(max_bytes) if self._larger else None
-        if larger and larger.size_bytes <= max_bytes and larger.quality >= _SHARP_ENOUGH:
-            return larger
+        sharp = self._larger.sharp(max_bytes) if self._larger else None
+        if sharp:
+            return sharp
         usual = self._usual_within(max_bytes)
-        if larger is None:
+        if self._larger is None:
             return usual
         usual = replace(usual, quality=usual.quality * self._usual_share, whole=False)
-        return max(usual, larger, key=lambda made: (made.size_bytes <= max_bytes, made.quality))
+        return self._larger.better_than(usual, max_bytes) or usual
 
     def _usual_within(self, max_bytes: int) -> Rendition:
         gif = self._gif.render(max_bytes)
-        if gif.size_bytes <= max_bytes and gif.quality >= _SHARP_ENOUGH:
+        if gif.size_bytes <= max_bytes and gif.quality >= SHARP_ENOUGH:
             return gif
         photo = self._photo.render(max_bytes)
         return max(photo, gif, key=lambda made: (made.size_bytes <= max_bytes, made.quality))
