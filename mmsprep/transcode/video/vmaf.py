@@ -103,7 +103,8 @@ def vmaf_of(
     options = {"n_subsample": wanted, "n_threads": _THREADS, "shortest": 1, "log_fmt": "json", "log_path": str(log)}
     options["feature"] = "name=psnr"
     frames_seen = workspace.new_path(".rgb")
-    outputs = [graph.filter(pair, "libvmaf", **options).output("pipe:1", f="null")]
+    # They are numbered, and so near to each other that their own output takes several for one.
+    outputs = [graph.filter(pair, "libvmaf", **options).output("pipe:1", f="null", fps_mode="vfr")]
     outputs += to_its_end(source, frames_seen) if whole is not None else []
     done = ffmpeg.run(workspace, graph.merge_outputs(*outputs))
     try:
