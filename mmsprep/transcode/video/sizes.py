@@ -5,7 +5,8 @@ takes. Never: a size larger than the source.
 
 Codecs work on blocks of 16 x 16 pixels. What a picture leaves empty of its last ones is made up, does not move as the
 rest does, and costs bits. Of 33 clips at 280 kB 24 come out in another size for it, all of them better: 0.5 VMAF in
-the mean, 1.5 at most; a flight along a coast is 4.4 better. Of 16 rows 2 to 8 filled are the worst.
+the mean, 1.5 at most; a flight along a coast is 4.4 better. At 100 kB 11 of 12 do, and gain 1.4 in the mean (one loses
+1.3). Of 16 rows 2 to 8 filled are the worst.
 """
 
 from __future__ import annotations
