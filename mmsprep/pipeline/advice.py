@@ -72,7 +72,7 @@ def _what_helps(this: Run, entries: Sequence[Entry], low: Sequence[int], budget_
     if moving and not helps:
         helps.append("--poster --quality medium sends the best frame")
     if moving:
-        helps.append("--slides shows its scenes as sharp pictures over its sound")
+        helps.append("--slides shows its scenes as sharp pictures, each as long as it stood")
     if not helps and any(entries[place].lengths_s for place in low):
         helps.append("fewer seconds (--from, --to) would leave more for each slide")
     if not helps and not this.job.pages and any(is_tall_lettering(entries[place]) for place in low):

@@ -170,7 +170,7 @@ def below_floor(this: Run, entries: Sequence[Entry], shortfall: Shortfall, budge
         if seconds and shorter:
             line += f"; its first {shorter[place].opened().duration_s or 0:.0f} s would fit (--trim)"
         if seconds and is_moving(entry):
-            line += "; or send its best frame as a picture (--poster), or its scenes over its sound (--slides)"
+            line += "; or send its best frame as a picture (--poster), or its scenes as pictures (--slides)"
         advice.append(line)
     if any(entry.lengths_s for entry in entries):
         advice.append("fewer seconds of the clip need less (--from, --to)")
