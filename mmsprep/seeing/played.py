@@ -18,8 +18,10 @@ from mmsprep.tools.workspace import Workspace
 
 
 def to_its_end(source: Any, frames: Path | None) -> list[Any]:
-    """Outputs of ffmpeg's that take every stream of ``source``; ``frames`` is a new file for what a clip shows."""
-    outputs = [source.output("pipe:1", f="null")]
+    """Outputs of ffmpeg's that take every stream of ``source``, which is the first input; ``frames`` is a new file for
+    what a clip shows."""
+    # Without being told ffmpeg takes the largest pictures of all inputs, be they what a clip is compared with.
+    outputs = [source.output("pipe:1", f="null", map="0")]
     return outputs if frames is None else [*outputs, frames_of(source.video, frames, FOUR_A_SECOND)]
 
 

@@ -8,7 +8,8 @@ best without them. The size chosen is encoded with the tables that its coefficie
 (``spectrum.py``), and once more where that was off; where quantisation is coarse by trellis quantisation in place of
 it, at an exact half by both. Where bytes are few, so are the sizes that may be as good, each once, and where two that
 are far apart are about as near, one between them; what should be the nearest to the picture is encoded until it fills
-its bytes.
+its bytes. Chroma is subsampled but where quantisation is fine, or where that changes light by so much that whole chroma
+is encoded, too.
 """
 
 from __future__ import annotations
