@@ -165,13 +165,11 @@ def safe_input(path: Path, format_slug: str, **options: str | float | None) -> A
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A run that ended well: its standard output, its complaints, the frames of its first output with pictures, the
-    seconds of the output that went furthest."""
+    """A run that ended well: its standard output, its complaints, the frames of its first output with pictures."""
 
     stdout: bytes
     stderr: bytes
     frame_count: int
-    reached_s: float
 
 
 _Tell = Callable[[int, float], None]
@@ -205,7 +203,6 @@ class _Ear:
 
     tell: Callable[[float], None] | None
     frame_count: int = 0
-    reached_s: float = 0.0
     _rest: bytes = field(default=b"", repr=False)
 
     def __call__(self, chunk: bytes) -> bytes:
@@ -222,10 +219,8 @@ class _Ear:
         key, value = found[1], found[2]
         if key == b"frame" and value.isdigit():
             self.frame_count = int(value)
-        if key == b"out_time_us" and value.isdigit():
-            self.reached_s = int(value) / 1_000_000
-            if self.tell is not None:
-                self.tell(self.reached_s)
+        if key == b"out_time_us" and value.isdigit() and self.tell is not None:
+            self.tell(int(value) / 1_000_000)
         return True
 
 
@@ -341,7 +336,7 @@ def run(workspace: Workspace, output: Any, *, stdin: bytes | None = None, into: 
         except ToolError as error:
             raise _meaning(type(error)(_by_name(str(error), handed)), settings, arguments) from error
     complaints = _by_name(done.stderr.decode("utf-8", "replace"), handed).encode()
-    return Completed(done.stdout, complaints, ear.frame_count, ear.reached_s)
+    return Completed(done.stdout, complaints, ear.frame_count)
 
 
 def _place_of(descriptor: int, path: str) -> str:

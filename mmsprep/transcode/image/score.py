@@ -237,8 +237,11 @@ def _luma_of(luma: Image.Image, chroma: Sequence[Image.Image], where: npt.NDArra
 
 def _light(levels: npt.NDArray[np.uint8]) -> _Plane:
     """Of red, green and blue."""
-    shares = _light_shares()
-    light: _Plane = shares[0][levels[..., 0]] + shares[1][levels[..., 1]] + shares[2][levels[..., 2]]
+    # No level is out of reach: told so, it takes half the time.
+    red, green, blue = (shares.take(levels[..., at], mode="clip") for at, shares in enumerate(_light_shares()))
+    red += green
+    red += blue
+    light: _Plane = red
     return light
 
 
