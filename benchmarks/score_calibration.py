@@ -5,8 +5,7 @@
 Every picture is encoded at five sizes and six scales, each encode scored by both. Prints the constants for
 ``mmsprep/transcode/image/score.py``, the error of the fit (leave one picture out) and that of the constants in use, for
 photos; the same for what mmsprep makes of them in six budgets (``--made``: for these alone), which structure and
-colour tell; then how the constants
-in use do on drawn pictures, GIFs of few colours included.
+colour tell; then how the constants in use do on drawn pictures, GIFs of few colours included.
 """
 
 from __future__ import annotations

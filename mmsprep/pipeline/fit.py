@@ -325,8 +325,7 @@ class _Fitting:
         }
         for _ in range(_SLACK_ROUNDS):
             slack = self.slack_bytes
-            worth = {True: self.budget_bytes * _SLACK_WORTH_A_STEP, False: self.budget_bytes * _SLACK_WORTH_USING}
-            takers = sorted(place for place in hungry if slack >= worth[self.asks[place].steps])
+            takers = sorted(place for place in hungry if slack >= self.budget_bytes * self._worth_using(place))
             if not takers:
                 break
             place = max(takers, key=self._gain)
@@ -339,6 +338,10 @@ class _Fitting:
                 self.renditions[place] = better
                 if better.size_bytes >= max_bytes * _SATURATED:
                     hungry.add(place)
+
+    def _worth_using(self, place: int) -> float:
+        """The share of the budget from which on what is left is worth an encode of this one."""
+        return _SLACK_WORTH_A_STEP if self.asks[place].steps else _SLACK_WORTH_USING
 
     def _gain(self, place: int) -> float:
         """What all the bytes that are left are worth to one."""

@@ -37,7 +37,7 @@ from mmsprep.transcode.image.jpeg import (
 )
 from mmsprep.transcode.image.one_size import AIM, OneSize, Way
 from mmsprep.transcode.image.rate_model import PROBE_SCALE, SURELY_FULL, RateModel, Setting, fine_quality
-from mmsprep.transcode.image.score import Reference, lost_to_subsampling
+from mmsprep.transcode.image.score import Off, Reference, lost_to_subsampling
 from mmsprep.transcode.image.shrink import shrunk
 from mmsprep.transcode.image.spectrum import Spectrum
 
@@ -85,9 +85,9 @@ class _Measured:
         return self.measure.score(self.shown)
 
     @cached_property
-    def distance(self) -> float:
-        """To rank encodes in different sizes, with whole chroma and without: less is nearer."""
-        return self.measure.distance(self.shown)
+    def off(self) -> Off:
+        """What encodes in different sizes, with whole chroma and without, are ranked by, and what is told."""
+        return self.measure.off(self.shown)
 
 
 def _is_filled(way: Way) -> bool:
@@ -242,7 +242,10 @@ class PhotoSource(Source):
                 self._go_on(other)
         fitting = [(way, self._measured(way.fitting)) for way in ways if way.fitting]
         self._judged.clear()
-        return min(fitting, key=lambda one: one[1].distance if len(fitting) > 1 else 0, default=None)
+        best = min(fitting, key=lambda one: one[1].off.distance if len(fitting) > 1 else 0, default=None)
+        if best and len(fitting) > 1:
+            self._seen[best[1].data] = best[1].off.photo_score
+        return best
 
     def _between(self, ways: Sequence[Way]) -> Way | None:
         """A size between two of ``ways``, the furthest apart of those that are about as near as the nearest.
@@ -265,7 +268,7 @@ class PhotoSource(Source):
     def _distance_to_be(self, way: Way) -> float:
         """How far a way will be from the picture once it fills its bytes, going by its nearest encode."""
         data, power = way.nearest, _DISTANCE_POWER * self._factor_of(way.size)
-        return self._measured(data).distance * math.pow(len(data) / way.max_bytes, power) if data else math.inf
+        return self._measured(data).off.distance * math.pow(len(data) / way.max_bytes, power) if data else math.inf
 
     def _way(self, size: OneSize, max_bytes: int, *, is_rival: bool = False) -> Way:
         """What is most often the best of a size."""

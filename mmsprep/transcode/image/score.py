@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -84,6 +85,29 @@ class _Structure:
         return unlike
 
 
+@dataclass(frozen=True, slots=True)
+class Off:
+    """How far a candidate is off its reference in structure and, in levels of 255, in colour; less is nearer."""
+
+    structure: float
+    colour: float
+
+    @property
+    def distance(self) -> float:
+        """To rank encodes of one photograph."""
+        return self.structure + _COLOUR * math.sqrt(self.colour)
+
+    @property
+    def photo_score(self) -> float:
+        """How near it is to a reference that is a photograph, on the scale of :meth:`Reference.score`: what is told."""
+        return on_scale(PHOTO_STRUCTURE * self.structure + PHOTO_COLOUR * self.colour)
+
+    @property
+    def drawn_score(self) -> float:
+        """How near it is to a reference that is drawn, likewise."""
+        return on_scale(_DRAWN_STRUCTURE * self.structure + _DRAWN_COLOUR * self.colour)
+
+
 class Reference:
     """A picture to compare candidates with; its own gradients are computed once."""
 
@@ -103,10 +127,10 @@ class Reference:
     def _places(self) -> _Plane:
         return _chroma(self._image)
 
-    def distance(self, candidate: Image.Image) -> float:
-        """How far ``candidate`` is off, to rank encodes of this photograph: less is nearer."""
+    def off(self, candidate: Image.Image) -> Off:
+        """How far ``candidate`` is off in structure and colour, for all that is told by these."""
         candidate = self._grown(candidate, "RGB")
-        return self.error(candidate) + _COLOUR * math.sqrt(self.colour_off(candidate))
+        return Off(self.error(candidate), self.colour_off(candidate))
 
     def error(self, candidate: Image.Image) -> float:
         """How far the structure of ``candidate`` is off: less is nearer."""
@@ -142,18 +166,14 @@ class Reference:
         It takes six times as long as :meth:`score`, and sees what that does not: single points, fine grain, colours
         that are off, and what their edges do to light.
         """
-        return self._told(candidate, PHOTO_STRUCTURE, PHOTO_COLOUR)
+        return self.off(candidate).photo_score
 
     def drawn_score(self, candidate: Image.Image) -> float:
         """How near a candidate is to a reference that is drawn, on the scale of :meth:`score`.
 
         Gradients tell too little of lettering in few colours, which has every stroke and none of its soft edges.
         """
-        return self._told(candidate, _DRAWN_STRUCTURE, _DRAWN_COLOUR)
-
-    def _told(self, candidate: Image.Image, of_structure: float, of_colour: float) -> float:
-        candidate = self._grown(candidate, "RGB")
-        return on_scale(of_structure * self.error(candidate) + of_colour * self.colour_off(candidate))
+        return self.off(candidate).drawn_score
 
     def colour_off(self, candidate: Image.Image) -> float:
         """How many levels of 255 chroma is off in places of ``candidate`` (4-norm)."""
