@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -107,7 +109,7 @@ def _path_of(name_or_path: str | Path, beside: Path | None = None) -> Path:
 def _document(path: Path, depth: int = 0) -> dict[str, Any]:
     """What stands in the file, over what stands in its base: tables key by key, the compatibility table row by row."""
     try:
-        own = tomllib.loads(path.read_text("utf-8"))
+        own = dict(_parsed(path.read_text("utf-8")))
     except OSError as error:
         raise ProfileError(f"{path}: cannot be read ({reason_of(error)})") from error
     except (ValueError, RecursionError) as error:
@@ -121,6 +123,12 @@ def _document(path: Path, depth: int = 0) -> dict[str, Any]:
     for key in _OWN:
         below.pop(key, None)
     return {**below, **{key: _over(below.get(key), value) for key, value in own.items()}}
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Mapping[str, Any]:
+    """What a file says. Kept, as every message of a folder asks for the same ones, and parsing takes 4 ms."""
+    return tomllib.loads(text)
 
 
 def _over(below: object, own: object) -> object:

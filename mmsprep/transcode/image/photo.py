@@ -122,7 +122,7 @@ class PhotoSource(Source):
         self._trellis_correction = 1.0
         self._probed: dict[tuple[int, int], bytes] = {}
         self._judged: dict[bytes, _Measured] = {}
-        self._seen: dict[bytes, float] = {}
+        self._made: _Measured | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -188,11 +188,9 @@ class PhotoSource(Source):
         """With what structure and colours say, which of a drawing is its quality already."""
         if self._graphic:
             return made
-        seen = self._seen.get(made.data)
-        if seen is None:
-            shown = _Measured(made.data, self.measure).shown
-            seen = self._seen[made.data] = self.measure.photo_score(shown)
-        return replace(made, seen_quality=seen)
+        if not (self._made and self._made.data == made.data):
+            self._made = _Measured(made.data, self.measure)
+        return replace(made, seen_quality=self._made.off.photo_score)
 
     def _again(self, max_bytes: int) -> Way | None:
         """The way that was taken for an earlier budget near to this one: at a half that which was better then."""
@@ -242,10 +240,7 @@ class PhotoSource(Source):
                 self._go_on(other)
         fitting = [(way, self._measured(way.fitting)) for way in ways if way.fitting]
         self._judged.clear()
-        best = min(fitting, key=lambda one: one[1].off.distance if len(fitting) > 1 else 0, default=None)
-        if best and len(fitting) > 1:
-            self._seen[best[1].data] = best[1].off.photo_score
-        return best
+        return min(fitting, key=lambda one: one[1].off.distance if len(fitting) > 1 else 0, default=None)
 
     def _between(self, ways: Sequence[Way]) -> Way | None:
         """A size between two of ``ways``, the furthest apart of those that are about as near as the nearest.
@@ -315,7 +310,7 @@ class PhotoSource(Source):
 
     @cached_property
     def _is_dark(self) -> bool:
-        return sum(self.reference.convert("L").histogram()[:_DARK_LUMA]) > _DARK * math.prod(self.reference.size)
+        return sum(self._spectrum.planes[0].histogram()[:_DARK_LUMA]) > _DARK * math.prod(self.reference.size)
 
     def _measured(self, data: bytes) -> _Measured:
         """An encode of this render, measured once."""
@@ -370,6 +365,7 @@ class PhotoSource(Source):
         return encode(image, tables, subsampling)
 
     def _rendition(self, made: _Measured) -> Rendition:
+        self._made = made
         width_px, height_px = made.shown.size
         return Rendition(
             data=made.data,

@@ -54,9 +54,14 @@ _MEAN_UNLIKE, _WORST_UNLIKE = (0.0, 0.0, 225.2, 176.4, 0.0), (7.467, 6.684, 19.2
 """SSIMULACRA2's weights of structure in luma that is unlike, from full size to a sixteenth of it: of its mean, and of
 its 4-norm."""
 _SEEN_CONSTANT, _SEEN_BIAS, _LIGHT = 0.0009, np.float32(0.0037930733), (0.265, 0.657, 0.078)
-_SEEN_STEP = 3
 """SSIMULACRA2's constant of SSIM, what it adds to light before the cube root that makes luma of it, and what red, green
-and blue are of light; at full size one of so many pixels each way tells as much as all."""
+and blue are of light."""
+_BAND_ROWS, _BAND = 64, slice(24, 40)
+_HALF_BAND_ROWS, _HALF_BAND = 32, slice(8, 24)
+_STEPS = (3, 2, 1, 1, 1)
+"""At full size and at half of it so many rows of each band are looked at, one pixel of so many each way: as much as all
+of them tell (measured on 63 photographs in 15 to 300 kB: an error of 1.4 for 1.4, the same choices)."""
+_FEWEST_BANDS = 2
 _SHARP_COLOUR = 8
 """Levels of 255 that chroma changes by at half its size: where it is no more, luma hardly changes."""
 _WINDOW = np.exp(-(np.arange(-3, 4) ** 2) / 4.5).astype(np.float32)
@@ -66,10 +71,10 @@ _Plane = npt.NDArray[np.float32]
 
 
 class _Structure:
-    """A plane, and what SSIM needs of it around each pixel, or one of every ``step`` each way: the mean and the
-    variance."""
+    """A plane with its surroundings, and what SSIM needs of it around each pixel, or one of every ``step`` each way:
+    the mean and the variance."""
 
-    def __init__(self, plane: _Plane, step: int = 1) -> None:
+    def __init__(self, plane: _Plane, step: int) -> None:
         self._plane, self._step = plane, step
         self._mean = _around(plane, step)
         self._variance = _around(plane * plane, step) - self._mean * self._mean
@@ -120,8 +125,7 @@ class Reference:
 
     @cached_property
     def _seen(self) -> tuple[_Structure, ...]:
-        full, *smaller = _seen(self._image)
-        return _Structure(full, _SEEN_STEP), *(_Structure(plane) for plane in smaller)
+        return tuple(_Structure(plane, step) for plane, step in zip(_seen(self._image), _STEPS, strict=True))
 
     @cached_property
     def _places(self) -> _Plane:
@@ -144,7 +148,7 @@ class Reference:
 
     def _grown(self, candidate: Image.Image, mode: str) -> Image.Image:
         """In a mode, at the reference's size."""
-        candidate = candidate.convert(mode)
+        candidate = _in_mode(candidate, mode)
         if candidate.size == self._image.size:
             return candidate
         return candidate.resize(self._image.size, Image.Resampling.BICUBIC)
@@ -163,7 +167,7 @@ class Reference:
     def photo_score(self, candidate: Image.Image) -> float:
         """How near a candidate is to a reference that is a photograph, on the scale of :meth:`score`: what is told.
 
-        It takes six times as long as :meth:`score`, and sees what that does not: single points, fine grain, colours
+        It takes three times as long as :meth:`score`, and sees what that does not: single points, fine grain, colours
         that are off, and what their edges do to light.
         """
         return self.off(candidate).photo_score
@@ -177,7 +181,8 @@ class Reference:
 
     def colour_off(self, candidate: Image.Image) -> float:
         """How many levels of 255 chroma is off in places of ``candidate`` (4-norm)."""
-        return _fourth_norm(np.hypot(*(self._places - _chroma(self._grown(candidate, "RGB")))))
+        off = self._places - _chroma(self._grown(candidate, "RGB"))
+        return math.sqrt(math.sqrt(float(np.mean(np.square(np.square(off).sum(axis=0))))))
 
 
 def on_scale(loss: float) -> float:
@@ -210,27 +215,58 @@ def _fourth_norm(plane: _Plane) -> float:
     return math.sqrt(math.sqrt(float(np.mean(squares * squares))))
 
 
-def _around(plane: _Plane, step: int = 1) -> _Plane:
-    """The weighted mean of each pixel, or one of every ``step`` each way, with those around it; at the edge with what
-    is there again."""
-    padded = np.pad(plane, len(_WINDOW) // 2, mode="edge")
-    height, width = plane.shape
-    down = np.zeros((-(-height // step), padded.shape[1]), np.float32)
-    around = np.zeros((len(down), -(-width // step)), np.float32)
-    for at, share in enumerate(_WINDOW):
-        down += padded[at : at + height : step] * share
-    for at, share in enumerate(_WINDOW):
-        around += down[:, at : at + width : step] * share
+def _around(plane: _Plane, step: int) -> _Plane:
+    """The weighted mean of each pixel that has all its surroundings, or one of every ``step`` each way, with these."""
+    reach = len(_WINDOW) - 1
+    rows, columns = plane.shape[-2] - reach, plane.shape[-1] - reach
+    down = sum(plane[..., at : at + rows : step, :] * share for at, share in enumerate(_WINDOW))
+    around: _Plane = sum(down[..., at : at + columns : step] * share for at, share in enumerate(_WINDOW))
     return around
 
 
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
 def _seen(image: Image.Image) -> Iterator[_Plane]:
-    """Luma as SSIMULACRA2 sees it, at full size and at halves of it: the cube root of the light that there is."""
-    light = _light(np.asarray(image.convert("RGB")))
-    for scale in range(len(_WORST_UNLIKE)):
-        if scale:
-            light = _halved(light)
-        yield np.cbrt(light + _SEEN_BIAS)
+    """Luma as SSIMULACRA2 sees it, with what surrounds it, at full size and at halves of it, of which the larger ones
+    are bands: the cube root of the light that there is."""
+    full, light = _lights(image)
+    yield np.cbrt(full + _SEEN_BIAS)
+    yield np.cbrt(_banded(light, _HALF_BAND_ROWS, _HALF_BAND) + _SEEN_BIAS)
+    for _ in _STEPS[2:]:
+        light = _halved(light)
+        yield np.cbrt(_surrounded(light) + _SEEN_BIAS)
+
+
+def _lights(image: Image.Image) -> tuple[_Plane, _Plane]:
+    """Light in the bands of full size, and all of it at half size."""
+    levels = np.asarray(_in_mode(image, "RGB"))
+    if len(levels) < _FEWEST_BANDS * _BAND_ROWS:
+        light = _light(levels)
+        return _surrounded(light), _halved(light)
+    bands, halves = [], []
+    # So many rows at a time stay in a processor's cache.
+    for top in range(0, len(levels), _BAND_ROWS):
+        light = _light(levels[top : top + _BAND_ROWS])
+        if len(light) == _BAND_ROWS:
+            bands.append(light[_BAND].copy())
+        halves.append(_halved(light))
+    return np.stack(bands), np.concatenate(halves)
+
+
+def _banded(plane: _Plane, rows: int, band: slice) -> _Plane:
+    """The ``band`` of each so many rows; of a plane that has few, all of it, with surroundings."""
+    height, width = plane.shape
+    if height < _FEWEST_BANDS * rows:
+        return _surrounded(plane)
+    bands = height // rows
+    return plane[: bands * rows].reshape(bands, rows, width)[:, band]
+
+
+def _surrounded(plane: _Plane) -> _Plane:
+    """At its edges by what is there again."""
+    return np.pad(plane, len(_WINDOW) // 2, mode="edge")
 
 
 def lost_to_subsampling(planes: Sequence[Image.Image]) -> float:
@@ -276,14 +312,16 @@ def _light_shares() -> _Plane:
 def _halved(plane: _Plane) -> _Plane:
     """Means of two by two; at an odd edge, of what there is."""
     height, width = plane.shape
-    even = np.pad(plane, ((0, height % 2), (0, width % 2)), mode="edge")
-    halved: _Plane = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) * np.float32(0.25)
+    if height % 2 or width % 2:
+        plane = np.pad(plane, ((0, height % 2), (0, width % 2)), mode="edge")
+    rows = plane[::2] + plane[1::2]
+    halved: _Plane = (rows[:, ::2] + rows[:, 1::2]) * np.float32(0.25)
     return halved
 
 
 def _chroma(image: Image.Image) -> _Plane:
     """Both planes of chroma, four by four pixels as one."""
-    small = image.convert("RGB").reduce(_PLACE_PX).convert("YCbCr")
+    small = _in_mode(image, "RGB").reduce(_PLACE_PX).convert("YCbCr")
     return np.moveaxis(np.asarray(small, np.float32)[..., 1:], -1, 0)
 
 
@@ -299,5 +337,8 @@ def _gradient(plane: _Plane) -> _Plane:
     down = np.zeros_like(plane)
     across[:, 1:-1] = plane[:, 2:] - plane[:, :-2]
     down[1:-1] = plane[2:] - plane[:-2]
-    magnitude: _Plane = (np.hypot(across, down) / 2).astype(np.float32)
+    across *= across
+    down *= down
+    across += down
+    magnitude: _Plane = np.sqrt(across) * np.float32(0.5)
     return magnitude
