@@ -109,7 +109,7 @@ def main() -> None:
 def measure(name: str, image: Image.Image, *, only_made: bool) -> list[Sample]:
     """Every encode of one picture, scored by both."""
     drawn = is_graphic(image)
-    judge, reference = Judge(image), Reference(image)
+    judge, reference = Judge(image), Reference(image, in_bands=not drawn)
     samples = []
     encodes = [] if only_made else [(data, False) for data in _encodes(image, drawn)]
     for data, made in encodes if drawn else [*encodes, *((data, True) for data in _made(image))]:

@@ -114,7 +114,7 @@ class PhotoSource(Source):
         self.floor_quality = floor_quality
         self.trial_encodes = 0
         self.reference = reference
-        self.measure = Reference(reference)
+        self.measure = Reference(reference, in_bands=not graphic)
         self._graphic = graphic
         self._notes = notes
         self._taken: Way | None = None

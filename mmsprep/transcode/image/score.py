@@ -56,12 +56,12 @@ its 4-norm."""
 _SEEN_CONSTANT, _SEEN_BIAS, _LIGHT = 0.0009, np.float32(0.0037930733), (0.265, 0.657, 0.078)
 """SSIMULACRA2's constant of SSIM, what it adds to light before the cube root that makes luma of it, and what red, green
 and blue are of light."""
-_BAND_ROWS, _BAND = 64, slice(24, 40)
-_HALF_BAND_ROWS, _HALF_BAND = 32, slice(8, 24)
 _STEPS = (3, 2, 1, 1, 1)
-"""At full size and at half of it so many rows of each band are looked at, one pixel of so many each way: as much as all
-of them tell (measured on 63 photographs in 15 to 300 kB: an error of 1.4 for 1.4, the same choices)."""
-_FEWEST_BANDS = 2
+_BAND_ROWS, _BANDS, _FEWEST_BANDS = (64, 32), (slice(24, 40), slice(8, 24)), 2
+"""At full size and at halves of it, one pixel of so many each way is looked at, of a photograph at the two largest
+sizes only in a band of each so many rows, where there are so many: as much as all of them tell (measured on what is
+made of 63 photographs in 15 to 300 kB: an error of 1.4 for 1.4, the same choices). One line of lettering on a page can
+lie between the bands."""
 _SHARP_COLOUR = 8
 """Levels of 255 that chroma changes by at half its size: where it is no more, luma hardly changes."""
 _WINDOW = np.exp(-(np.arange(-3, 4) ** 2) / 4.5).astype(np.float32)
@@ -114,10 +114,14 @@ class Off:
 
 
 class Reference:
-    """A picture to compare candidates with; its own gradients are computed once."""
+    """A picture to compare candidates with; what is needed of itself is computed once.
 
-    def __init__(self, image: Image.Image) -> None:
+    ``in_bands`` takes a third of the time for structure, and is for photographs, which have some of it everywhere.
+    """
+
+    def __init__(self, image: Image.Image, *, in_bands: bool = False) -> None:
         self._image = image
+        self._in_bands = in_bands
 
     @cached_property
     def _gradients(self) -> tuple[_Plane, _Plane]:
@@ -125,7 +129,8 @@ class Reference:
 
     @cached_property
     def _seen(self) -> tuple[_Structure, ...]:
-        return tuple(_Structure(plane, step) for plane, step in zip(_seen(self._image), _STEPS, strict=True))
+        planes = _seen(self._image, in_bands=self._in_bands)
+        return tuple(_Structure(plane, step) for plane, step in zip(planes, _STEPS, strict=True))
 
     @cached_property
     def _places(self) -> _Plane:
@@ -141,7 +146,8 @@ class Reference:
         candidate = self._grown(candidate, "RGB")
         error = 0.0
         weights = zip(_MEAN_UNLIKE, _WORST_UNLIKE, strict=True)
-        for mine, other, (of_mean, of_worst) in zip(self._seen, _seen(candidate), weights, strict=True):
+        planes = _seen(candidate, in_bands=self._in_bands)
+        for mine, other, (of_mean, of_worst) in zip(self._seen, planes, weights, strict=True):
             unlike = mine.unlike(other)
             error += of_mean * float(unlike.mean()) + of_worst * _fourth_norm(unlike)
         return error
@@ -228,40 +234,47 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _seen(image: Image.Image) -> Iterator[_Plane]:
-    """Luma as SSIMULACRA2 sees it, with what surrounds it, at full size and at halves of it, of which the larger ones
-    are bands: the cube root of the light that there is."""
-    full, light = _lights(image)
+def _seen(image: Image.Image, *, in_bands: bool) -> Iterator[_Plane]:
+    """Luma as SSIMULACRA2 sees it, with what surrounds it, at full size and at halves of it: the cube root of the light
+    that there is."""
+    levels = np.asarray(_in_mode(image, "RGB"))
+    full, light = _lights_in_bands(levels) if in_bands else _lights(levels)
     yield np.cbrt(full + _SEEN_BIAS)
-    yield np.cbrt(_banded(light, _HALF_BAND_ROWS, _HALF_BAND) + _SEEN_BIAS)
+    half = _banded(light) if in_bands else _surrounded(light)
+    yield np.cbrt(half + _SEEN_BIAS)
     for _ in _STEPS[2:]:
         light = _halved(light)
         yield np.cbrt(_surrounded(light) + _SEEN_BIAS)
 
 
-def _lights(image: Image.Image) -> tuple[_Plane, _Plane]:
+def _lights(levels: npt.NDArray[np.uint8]) -> tuple[_Plane, _Plane]:
+    """Light at full size, with what surrounds it, and at half size."""
+    light = _light(levels)
+    return _surrounded(light), _halved(light)
+
+
+def _lights_in_bands(levels: npt.NDArray[np.uint8]) -> tuple[_Plane, _Plane]:
     """Light in the bands of full size, and all of it at half size."""
-    levels = np.asarray(_in_mode(image, "RGB"))
-    if len(levels) < _FEWEST_BANDS * _BAND_ROWS:
-        light = _light(levels)
-        return _surrounded(light), _halved(light)
+    rows, band = _BAND_ROWS[0], _BANDS[0]
+    if len(levels) < _FEWEST_BANDS * rows:
+        return _lights(levels)
     bands, halves = [], []
     # So many rows at a time stay in a processor's cache.
-    for top in range(0, len(levels), _BAND_ROWS):
-        light = _light(levels[top : top + _BAND_ROWS])
-        if len(light) == _BAND_ROWS:
-            bands.append(light[_BAND].copy())
+    for top in range(0, len(levels), rows):
+        light = _light(levels[top : top + rows])
+        if len(light) == rows:
+            bands.append(light[band].copy())
         halves.append(_halved(light))
     return np.stack(bands), np.concatenate(halves)
 
 
-def _banded(plane: _Plane, rows: int, band: slice) -> _Plane:
-    """The ``band`` of each so many rows; of a plane that has few, all of it, with surroundings."""
-    height, width = plane.shape
+def _banded(half: _Plane) -> _Plane:
+    """The bands of half size."""
+    height, width = half.shape
+    rows, band = _BAND_ROWS[1], _BANDS[1]
     if height < _FEWEST_BANDS * rows:
-        return _surrounded(plane)
-    bands = height // rows
-    return plane[: bands * rows].reshape(bands, rows, width)[:, band]
+        return _surrounded(half)
+    return half[: height // rows * rows].reshape(-1, rows, width)[:, band]
 
 
 def _surrounded(plane: _Plane) -> _Plane:
