@@ -57,11 +57,10 @@ _SEEN_CONSTANT, _SEEN_BIAS, _LIGHT = 0.0009, np.float32(0.0037930733), (0.265, 0
 """SSIMULACRA2's constant of SSIM, what it adds to light before the cube root that makes luma of it, and what red, green
 and blue are of light."""
 _STEPS = (3, 2, 1, 1, 1)
-_BAND_ROWS, _BANDS, _FEWEST_BANDS = (64, 32), (slice(24, 40), slice(8, 24)), 2
-"""At full size and at halves of it, one pixel of so many each way is looked at, of a photograph at the two largest
-sizes only in a band of each so many rows, where there are so many: as much as all of them tell (measured on what is
-made of 63 photographs in 15 to 300 kB: an error of 1.4 for 1.4, the same choices). One line of lettering on a page can
-lie between the bands."""
+_BAND_ROWS, _BAND, _FEWEST_BANDS = 64, slice(24, 40), 2
+"""At full size and at halves of it, one pixel of so many each way is looked at, of a photograph at full size only in a
+band of each so many rows, where there are so many: as much as all of them tell (measured on what is made of 63
+photographs in 15 to 300 kB: an error of 1.4 for 1.4). One line of lettering on a page can lie between the bands."""
 _SHARP_COLOUR, _ENOUGH_SHARP = 8, 50_000
 """Levels of 255 that chroma changes by at half its size: where it is no more, luma hardly changes. Of the pixels where
 it does, so many tell of all; none of 220 photographs has twice as many, noise has."""
@@ -241,10 +240,9 @@ def _seen(image: Image.Image, *, in_bands: bool) -> Iterator[_Plane]:
     levels = np.asarray(_in_mode(image, "RGB"))
     full, light = _lights_in_bands(levels) if in_bands else _lights(levels)
     yield np.cbrt(full + _SEEN_BIAS)
-    half = _banded(light) if in_bands else _surrounded(light)
-    yield np.cbrt(half + _SEEN_BIAS)
-    for _ in _STEPS[2:]:
-        light = _halved(light)
+    for scale in range(1, len(_STEPS)):
+        if scale > 1:
+            light = _halved(light)
         yield np.cbrt(_surrounded(light) + _SEEN_BIAS)
 
 
@@ -256,26 +254,16 @@ def _lights(levels: npt.NDArray[np.uint8]) -> tuple[_Plane, _Plane]:
 
 def _lights_in_bands(levels: npt.NDArray[np.uint8]) -> tuple[_Plane, _Plane]:
     """Light in the bands of full size, and all of it at half size."""
-    rows, band = _BAND_ROWS[0], _BANDS[0]
-    if len(levels) < _FEWEST_BANDS * rows:
+    if len(levels) < _FEWEST_BANDS * _BAND_ROWS:
         return _lights(levels)
     bands, halves = [], []
     # So many rows at a time stay in a processor's cache.
-    for top in range(0, len(levels), rows):
-        light = _light(levels[top : top + rows])
-        if len(light) == rows:
-            bands.append(light[band].copy())
+    for top in range(0, len(levels), _BAND_ROWS):
+        light = _light(levels[top : top + _BAND_ROWS])
+        if len(light) == _BAND_ROWS:
+            bands.append(light[_BAND].copy())
         halves.append(_halved(light))
     return np.stack(bands), np.concatenate(halves)
-
-
-def _banded(half: _Plane) -> _Plane:
-    """The bands of half size."""
-    height, width = half.shape
-    rows, band = _BAND_ROWS[1], _BANDS[1]
-    if height < _FEWEST_BANDS * rows:
-        return _surrounded(half)
-    return half[: height // rows * rows].reshape(-1, rows, width)[:, band]
 
 
 def _surrounded(plane: _Plane) -> _Plane:
