@@ -106,6 +106,7 @@ def test_a_profile_takes_from_its_base_what_it_leaves_out(tmp_path: Path) -> Non
     assert found.image == base.image
     assert (found.source, found.variants.old, base.variants.old) == ("", "", "smsglobal-old")
     assert third.message == found.message
+    assert load_profile("smsglobal") == base
 
 
 def test_a_profile_that_stands_on_itself_is_told(tmp_path: Path) -> None:

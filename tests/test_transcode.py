@@ -102,6 +102,26 @@ def test_colours_whose_edges_lose_their_light_are_told_so_where_gradients_see_no
     assert reference.photo_score(picture) == 100
 
 
+def test_of_a_photograph_bands_of_the_full_size_tell_as_much_as_all_of_it(photo: Image.Image) -> None:
+    whole, bands = Reference(photo), Reference(photo, in_bands=True)
+    for scale in (0.1, 0.3, 0.9, 1.8):
+        made = Image.open(io.BytesIO(encode(photo, tables_at(scale))))
+        assert bands.photo_score(made) == pytest.approx(whole.photo_score(made), abs=0.7)
+    small = photo.resize((75, 100))
+    made = Image.open(io.BytesIO(encode(small, tables_at(0.4))))
+    assert Reference(small, in_bands=True).off(made) == Reference(small).off(made)
+
+
+def test_one_line_of_lettering_on_a_page_is_told_alike_wherever_it_stands() -> None:
+    font = ImageFont.load_default(14)
+    told = []
+    for y in range(300, 364, 16):
+        page = Image.new("RGB", (540, 1170), "white")
+        ImageDraw.Draw(page).text((30, y), "One line of small letters stands here alone", fill="black", font=font)
+        told.append(PhotoSource(page, floor_quality=0, graphic=True).render(9_000).quality)
+    assert max(told) - min(told) < 5
+
+
 @pytest.mark.parametrize("subsampling", [SUBSAMPLED, FULL_CHROMA])
 @pytest.mark.parametrize("scale", [0.06, 0.2, 0.6, 1.8])
 def test_coefficients_foretell_the_bytes_of_an_encode(scale: float, subsampling: int) -> None:
