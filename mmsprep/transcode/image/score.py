@@ -223,10 +223,14 @@ def _fourth_norm(plane: _Plane) -> float:
 
 def _around(plane: _Plane, step: int) -> _Plane:
     """The weighted mean of each pixel that has all its surroundings, or one of every ``step`` each way, with these."""
-    reach = len(_WINDOW) - 1
-    rows, columns = plane.shape[-2] - reach, plane.shape[-1] - reach
-    down = sum(plane[..., at : at + rows : step, :] * share for at, share in enumerate(_WINDOW))
-    around: _Plane = sum(down[..., at : at + columns : step] * share for at, share in enumerate(_WINDOW))
+    reach = len(_WINDOW) // 2
+    rows, columns = plane.shape[-2] - 2 * reach, plane.shape[-1] - 2 * reach
+    down = plane[..., reach : reach + rows : step, :] * _WINDOW[reach]
+    for near, far in zip(range(reach), range(2 * reach, reach, -1), strict=True):
+        down += (plane[..., near : near + rows : step, :] + plane[..., far : far + rows : step, :]) * _WINDOW[near]
+    around: _Plane = down[..., reach : reach + columns : step] * _WINDOW[reach]
+    for near, far in zip(range(reach), range(2 * reach, reach, -1), strict=True):
+        around += (down[..., near : near + columns : step] + down[..., far : far + columns : step]) * _WINDOW[near]
     return around
 
 
