@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from mmsprep import prepare
 from mmsprep.errors import VerifyError
-from mmsprep.model import Attachment, Rendition, Source
+from mmsprep.model import Action, Attachment, Rendition, Source
 from mmsprep.pipeline.verify import verify
 from mmsprep.profile import Profile
 from mmsprep.tools.workspace import Workspace
@@ -596,6 +596,34 @@ def test_such_a_screen_is_verified_as_large_as_it_is_and_what_is_no_drawing_is_n
     assert verify(it, made, profile, workspace).data == made.data
     with pytest.raises(VerifyError, match="1080 x 2340"):
         verify(it, replace(made, drawn=False), profile, workspace)
+
+
+def _jpeg_of(image: Image.Image, quality: int, **said: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality, **said)
+    return file.getvalue()
+
+
+def test_a_jpeg_of_a_drawing_goes_as_it_is_where_photographs_so_large_do_not(sample_media: Path) -> None:
+    """Only its pixels tell that it is drawn; what is not wanted of it is taken off without touching them."""
+    screen = _screenshot((1080, 2340))
+    shot, told = _jpeg_of(screen, 60), _jpeg_of(screen, 60, comment=b"my phone")
+    (kept,), (rewrapped,) = (prepare([("shot.jpg", data)]).parts for data in (shot, told))
+    assert (kept.action, kept.data, kept.quality, kept.reasons) == (Action.KEEP, shot, 100, ())
+    assert rewrapped.action is Action.REWRAP and b"my phone" not in rewrapped.data
+    assert [reason.code for reason in rewrapped.reasons] == ["metadata"]
+    (small,) = prepare([("shot.jpg", shot)], limit_bytes=len(shot)).parts
+    assert small.action is Action.TRANSCODE and [reason.code for reason in small.reasons] == ["size_px"]
+    with Image.open(sample_media / "message" / "IMG_20260613_101502.jpg") as photo:
+        (smaller,) = prepare([("photo.jpg", _jpeg_of(photo.resize((1600, 1200)), 50))]).parts
+    assert smaller.action is Action.TRANSCODE and smaller.width_px == 1024
+
+
+def test_what_was_made_of_a_screen_is_not_made_anew(sample_media: Path) -> None:
+    (made,) = prepare([("feed.jpg", _jpeg_of(_feed(sample_media), 95))]).parts
+    assert (made.action, made.format, made.height_px) == (Action.TRANSCODE, "jpeg", 2340)
+    (again,) = prepare([("made.jpg", made.data)]).parts
+    assert (again.action, again.data) == (Action.KEEP, made.data)
 
 
 def _disc(side_px: int) -> Image.Image:

@@ -15,6 +15,7 @@ from functools import partial
 from mmsprep.errors import Damaged
 from mmsprep.model import Action, Kind, Plan, Reason, ReasonCode, Rendition
 from mmsprep.pipeline.asking import Candidate
+from mmsprep.pipeline.classify import classify
 from mmsprep.pipeline.rewrap import rewrap
 from mmsprep.pipeline.running import Entry, OpenOnce, Run
 from mmsprep.tools.workspace import read_bytes
@@ -38,15 +39,21 @@ def plan_after_looking(this: Run, entry: Entry) -> Plan:
     return plan
 
 
-def candidate_of(this: Run, entry: Entry) -> Candidate:
-    """What the division is told of an entry; what must be encoded is decoded here."""
+def with_candidate(this: Run, entry: Entry) -> Entry:
+    """The entry with what the division is told of it; what must be encoded is decoded here.
+
+    Whether a picture larger than photographs may be is a drawing, which may, only its pixels tell.
+    """
     attachment, info, plan = entry.attachment, entry.wanted, entry.plan
     source = OpenOnce(partial(open_source, attachment, info, plan, this.profile, this.workspace))
     original = _original(this, entry)
-    if original is None:
-        source()
+    if original is None and source().drawn_shrink and any(one.code is ReasonCode.SIZE_PX for one in plan.reasons):
+        drawn = replace(entry, plan=classify(attachment.name, entry.info, this.profile, attachment.span, drawn=True))
+        if whole := _original(this, drawn):
+            plan, original = drawn.plan, replace(whole, drawn=True)
     about = partial(this.about, attachment)
-    return Candidate(source, original, this.priority_of(attachment), info.size_bytes, this.floor, about)
+    candidate = Candidate(source, original, this.priority_of(attachment), info.size_bytes, this.floor, about)
+    return replace(entry, plan=plan, candidate=candidate)
 
 
 def _original(this: Run, entry: Entry) -> Rendition | None:

@@ -51,15 +51,19 @@ class _Finding:
 _Findings = Iterator[_Finding]
 
 
-def classify(name: str, info: MediaInfo, profile: Profile, span: Span | None = None) -> Plan:
+def classify(
+    name: str, info: MediaInfo, profile: Profile, span: Span | None = None, *, drawn: bool | None = None
+) -> Plan:
     """Decide what is done with the attachment called ``name``, of which ``span`` is wanted (``None``: all).
+
+    ``drawn`` says whether a picture is drawn; where nobody has looked (``None``), a GIF is.
 
     Raises:
         TypeNotAllowed: it cannot become anything that the profile's handsets take.
     """
     row = profile.row_of(info.format)
     _check_allowed(name, info, profile, row)
-    findings = list(_findings(info, profile, row))
+    findings = list(_findings(info, profile, row, drawn))
     if span is not None:
         wanted = f"{span.from_s:g} s to {span.to_s:g} s, as asked"
         findings.insert(0, _Finding(Reason(ReasonCode.EXCERPT, f"{info.duration_s or 0:.1f} s", wanted)))
@@ -130,7 +134,7 @@ def _targets(info: MediaInfo, profile: Profile, row: Row | None) -> list[str]:
     return ["gif", *clip] if plays else still
 
 
-def _findings(info: MediaInfo, profile: Profile, row: Row | None) -> _Findings:
+def _findings(info: MediaInfo, profile: Profile, row: Row | None, drawn: bool | None) -> _Findings:
     """Everything that speaks against sending the file as it is."""
     title = FORMATS[info.format].title
     if row is None:
@@ -143,16 +147,22 @@ def _findings(info: MediaInfo, profile: Profile, row: Row | None) -> _Findings:
         )
     if info.kind is Kind.AUDIO and FORMATS[info.format].kind is Kind.VIDEO:
         yield _Finding(Reason(ReasonCode.SOUND_ONLY, f"{title} without pictures", "a sound format"))
+    if info.kind is Kind.IMAGE:
+        yield from _size_findings(info, profile, drawn)
     yield from _KINDS[info.kind](info, profile)
 
 
-def _image_findings(info: MediaInfo, profile: Profile) -> _Findings:
+def _size_findings(info: MediaInfo, profile: Profile, drawn: bool | None) -> _Findings:
     rules = profile.image
-    drawn = info.format == "gif" and (info.frame_count or 1) == 1
+    if drawn is None:
+        drawn = info.format == "gif" and (info.frame_count or 1) == 1
     if info.width_px and info.height_px and rules.scale_for(info.width_px, info.height_px, drawn=drawn) < 1.0:
         allowed = f"{rules.max_long_px} x {rules.max_short_px} px"
         yield _Finding(Reason(ReasonCode.SIZE_PX, f"{info.width_px} x {info.height_px} px", allowed))
-    if rules.animations != "play" and info.format == "gif" and (info.frame_count or 1) > 1:
+
+
+def _image_findings(info: MediaInfo, profile: Profile) -> _Findings:
+    if profile.image.animations != "play" and info.format == "gif" and (info.frame_count or 1) > 1:
         yield _Finding(Reason(ReasonCode.ANIMATION, f"{info.frame_count} frames", "a picture that stands still"))
     if info.orientation != 1:
         yield _Finding(Reason(ReasonCode.ORIENTATION, f"EXIF orientation {info.orientation}", "upright pixels"))

@@ -27,7 +27,7 @@ from mmsprep.message import Forecast, Message
 from mmsprep.model import Part, ProgressCallback, Rendition
 from mmsprep.pipeline.advice import advice
 from mmsprep.pipeline.assemble import budget_bytes_of, in_pieces, make_part, rejections, warnings_of
-from mmsprep.pipeline.candidates import Different, candidate_of, plan_after_looking
+from mmsprep.pipeline.candidates import Different, plan_after_looking, with_candidate
 from mmsprep.pipeline.compare import plan_after_listening
 from mmsprep.pipeline.foresee import foreseen
 from mmsprep.pipeline.intake import Attachments, Moment
@@ -280,7 +280,7 @@ def _open(this: Run, entries: Sequence[Entry], *, any_number: bool = False) -> l
                     plan = plan_after_listening(entry.attachment, entry.info, entry.plan, this.workspace)
                     entry = replace(entry, plan=plan)
                     entry = replace(entry, plan=plan_after_looking(this, entry))
-                    entry = replace(entry, candidate=candidate_of(this, entry))
+                    entry = with_candidate(this, entry)
                     ready = [with_pages(this, entry, splits=any_number)]
         except AttachmentError as error:
             return error

@@ -211,7 +211,7 @@ def _check_promises(rendition: Rendition, info: MediaInfo) -> None:
 
 def _check_rules(name: str, rendition: Rendition, profile: Profile, info: MediaInfo) -> None:
     """There is nothing to be done with it any more."""
-    reasons = classify(name, info, profile).reasons
+    reasons = classify(name, info, profile, drawn=rendition.drawn or None).reasons
     if rendition.action is Action.TRANSCODE:
         reasons = tuple(reason for reason in reasons if reason.code not in _ABOUT_ORIGINALS)
         if info.kind is Kind.IMAGE and _is_within(info, profile, drawn=rendition.drawn):
