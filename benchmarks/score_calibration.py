@@ -94,11 +94,11 @@ def main() -> None:
     made = [sample for sample in samples if sample.made]
     if made:
         _report("photos as they are made, as told", made, _in_use(made))
-        for low, high in pairwise(_BANDS):
+        for low, high in (*pairwise(_BANDS), (_BANDS[0], _BANDS[-1])):
             band = [sample for sample in made if low <= sample.truth < high]
             if band:
-                told, by_gradients = _rmse(_in_use(band), band), _rmse(_by_gradients(band), band)
-                print(f"{low:4} to {high:3}: {told:.2f} over {len(band)}, by gradients alone {by_gradients:.2f}")
+                told, by_gradients = (_errors(values, band) for values in (_in_use(band), _by_gradients(band)))
+                print(f"{low:4} to {high:3}, {len(band)}: {told}; by gradients alone {by_gradients}")
         print("fitted anew: PHOTO_STRUCTURE, PHOTO_COLOUR = {:.3f}, {:.3f}".format(*_fitted_told(made)))
         print(f"in use:      PHOTO_STRUCTURE, PHOTO_COLOUR = {PHOTO_STRUCTURE}, {PHOTO_COLOUR}\n")
     drawn = [sample for sample in samples if sample.drawn]
@@ -192,6 +192,11 @@ def _mapped(constants: _Numbers, rows: _Numbers) -> _Numbers:
 
 def _logarithms(samples: list[Sample]) -> _Numbers:
     return np.array([[math.log(max(value, _LEAST)) for value in sample.features] for sample in samples])
+
+
+def _errors(predicted: _Numbers, samples: list[Sample]) -> str:
+    too_kind = float(max(predicted - np.array([sample.truth for sample in samples])))
+    return f"{_rmse(predicted, samples):.2f} off (RMSE), {too_kind:.1f} too kind at most"
 
 
 def _report(title: str, samples: list[Sample], predicted: _Numbers) -> None:

@@ -173,7 +173,7 @@ class Reference:
     def photo_score(self, candidate: Image.Image) -> float:
         """How near a candidate is to a reference that is a photograph, on the scale of :meth:`score`: what is told.
 
-        It takes three times as long as :meth:`score`, and sees what that does not: single points, fine grain, colours
+        It takes four times as long as :meth:`score`, and sees what that does not: single points, fine grain, colours
         that are off, and what their edges do to light.
         """
         return self.off(candidate).photo_score
