@@ -14,14 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 import mmsprep
 
 _REQUIRED = re.compile(r"[^\w.-]")
-_METADATA, _NO_CODE = (".dist-info", ".egg-info", ".data"), ("bin", "__pycache__")
+_ABOUT, _DATA, _NO_CODE = (".dist-info", ".egg-info"), ".data", ("bin", "__pycache__")
 _shared: list[str] = []
 
 
@@ -59,6 +58,12 @@ def libraries() -> Libraries:
 def _installed_in(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """What mmsprep stands on and pip put into one of ``folders``: packages and modules with their places, and the
     folders of shared libraries that came with them (``pillow.libs``)."""
+    folders = [folder for folder in folders if _has_distributions(folder)]
+    if not folders:
+        return {}, []
+    # Loading it takes longer than all else here.
+    from importlib import metadata
+
     found = {_normal(one.name): one for folder in folders for one in metadata.distributions(path=[folder])}
     wanted, waiting = set[str](), ["mmsprep"] if found else []
     while waiting:
@@ -75,9 +80,16 @@ def _installed_in(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             place = str(found[name].locate_file(top))
             if top.endswith(".libs"):
                 bundled[place] = None
-            elif not top.endswith(_METADATA) and top not in _NO_CODE:
+            elif not top.endswith((*_ABOUT, _DATA)) and top not in _NO_CODE:
                 packages[top.partition(".")[0]] = place
     return packages, list(bundled)
+
+
+def _has_distributions(folder: str) -> bool:
+    """Whether something that was installed is told in a folder, or may be in an archive."""
+    with suppress(OSError):
+        return any(one.name.lower().endswith(_ABOUT) for one in Path(folder).iterdir())
+    return Path(folder).is_file()
 
 
 def _normal(name: str) -> str:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,7 @@ from mmsprep.model import (
 from mmsprep.profile import Profile
 from mmsprep.seeing.contrast import contrast
 from mmsprep.tools.isolation import isolated, senseless
+from mmsprep.tools.once import once
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image.colour import ground_note
 from mmsprep.transcode.image.frames import Animation, read_animation
@@ -301,7 +301,7 @@ class _Gifs:
         mean_ms = self._animation.duration_ms / len(self._animation.frames)
         return [every for every in _EVERY if every == 1 or mean_ms * every <= _SLOWEST_MS]
 
-    @cached_property
+    @once
     def _probe(self) -> tuple[float, int]:
         """The factor and size of one small encode of all frames."""
         width, height = self._animation.frames[0].image.size
@@ -316,7 +316,7 @@ class _Gifs:
         growth = float((setting.factor / factor) ** _SIZE_EXPONENT / setting.every**_FRAMES_EXPONENT)
         return max(100, round(size * growth))
 
-    @cached_property
+    @once
     def _scores(self) -> list[float]:
         """What a few frames are worth at each of the measured factors."""
         frames = self._animation.frames
@@ -343,7 +343,7 @@ class _Gifs:
         score = float(np.interp(math.log(setting.factor), logs, self._scores[::-1]))
         return max(1.0, score * (1 - math.exp(-_STEADY / setting.every)) / (1 - math.exp(-_STEADY)))
 
-    @cached_property
+    @once
     def _palette(self) -> tuple[Image.Image, int]:
         """One palette for all frames, exact where there are few colours, and its number of colours."""
         frames = self._animation.frames
@@ -378,7 +378,7 @@ class _AsClip:
         self._profile = profile
         self._workspace = workspace
 
-    @cached_property
+    @once
     def source(self) -> VideoSource | None:
         """Made when it is first asked for; ``None`` where there can be none."""
         times = self._times
@@ -394,7 +394,7 @@ class _AsClip:
         """Whether its pauses are shorter than the animation's."""
         return sum(self._times) < self._animation.duration_ms
 
-    @cached_property
+    @once
     def _times(self) -> Sequence[int]:
         """How long each frame stands, in ms; nothing where even so it would be too long for a clip.
 

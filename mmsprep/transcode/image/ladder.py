@@ -10,12 +10,12 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from PIL import Image, ImageChops, ImageStat
 
 from mmsprep.formats import FORMATS, wbmp
 from mmsprep.model import Action, Curve, CurvePoint, Rendition, Source
+from mmsprep.tools.once import once
 from mmsprep.transcode.image.palette import few_coloured_gif
 from mmsprep.transcode.image.score import Reference
 from mmsprep.transcode.image.shrink import shrunk
@@ -89,7 +89,7 @@ class LadderSource(Source):
             notes=self._notes,
         )
 
-    @cached_property
+    @once
     def _rungs(self) -> list[_Rung]:
         """Ascending in bytes and in quality."""
         kept: list[_Rung] = []

@@ -10,12 +10,12 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from PIL import Image
 
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, CurvePoint, Rendition
+from mmsprep.tools.once import once
 from mmsprep.transcode.image.jpeg import FULL_CHROMA, encode, tables_at
 from mmsprep.transcode.image.ladder import LadderSource
 from mmsprep.transcode.image.one_size import OneSize, Way
@@ -48,11 +48,11 @@ class Larger:
     usual_px: tuple[int, int]
     usual_share: float
 
-    @cached_property
+    @once
     def _spectrum(self) -> Spectrum:
         return Spectrum(self.image, FULL_CHROMA)
 
-    @cached_property
+    @once
     def _reference(self) -> Reference:
         return Reference(self.image)
 

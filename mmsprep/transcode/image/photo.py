@@ -19,13 +19,13 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 
 from PIL import Image, ImageChops
 
 from mmsprep.formats import FORMATS
 from mmsprep.model import Action, Curve, Rendition, Source
+from mmsprep.tools.once import once
 from mmsprep.tools.vips import vips_runs
 from mmsprep.transcode.image.jpeg import (
     FULL_CHROMA,
@@ -75,16 +75,16 @@ class _Measured:
     data: bytes
     measure: Reference
 
-    @cached_property
+    @once
     def shown(self) -> Image.Image:
         return Image.open(io.BytesIO(self.data), formats=["JPEG"])
 
-    @cached_property
+    @once
     def score(self) -> float:
         """Of the colours as they are shown: what saturated ones lose by clipping counts."""
         return self.measure.score(self.shown)
 
-    @cached_property
+    @once
     def off(self) -> Off:
         """What encodes in different sizes, with whole chroma and without, are ranked by, and what is told."""
         return self.measure.off(self.shown)
@@ -124,13 +124,13 @@ class PhotoSource(Source):
         self._judged: dict[bytes, _Measured] = {}
         self._made: _Measured | None = None
 
-    @cached_property
+    @once
     def fingerprint(self) -> str:
         """The same for the same pixels."""
         head = f"{self.reference.mode}{self.reference.size}".encode()
         return hashlib.sha256(head + self.reference.tobytes()).hexdigest()
 
-    @cached_property
+    @once
     def model(self) -> RateModel:
         """What size and quantisation are worth, from one encode at full size and one at half."""
         tables, subsampling = tables_at(PROBE_SCALE), self._probe_subsampling
@@ -150,7 +150,7 @@ class PhotoSource(Source):
     def _probe_subsampling(self) -> int:
         return FULL_CHROMA if self._graphic else SUBSAMPLED
 
-    @cached_property
+    @once
     def _spectrum(self) -> Spectrum:
         """At full size."""
         return Spectrum(self.reference, self._probe_subsampling)
@@ -308,7 +308,7 @@ class PhotoSource(Source):
             self._trellis_correction = size.trellis_correction_at(way.max_bytes)
         return True
 
-    @cached_property
+    @once
     def _is_dark(self) -> bool:
         return sum(self._spectrum.planes[0].histogram()[:_DARK_LUMA]) > _DARK * math.prod(self.reference.size)
 
@@ -335,7 +335,7 @@ class PhotoSource(Source):
             return False
         return self._lost_to_subsampling >= _WHOLE_CHROMA_FROM * math.pow(scale, _WHOLE_CHROMA_POWER)
 
-    @cached_property
+    @once
     def _lost_to_subsampling(self) -> float:
         return lost_to_subsampling(self._spectrum.planes)
 

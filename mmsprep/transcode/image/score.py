@@ -19,11 +19,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops
+
+from mmsprep.tools.once import once
 
 CEILING, OFFSET = 107.35, 5.999
 WEIGHTS = (0.1770, 0.2137, 0.1208)
@@ -123,16 +125,16 @@ class Reference:
         self._image = image
         self._in_bands = in_bands
 
-    @cached_property
+    @once
     def _gradients(self) -> tuple[_Plane, _Plane]:
         return _gradients(self._image)
 
-    @cached_property
+    @once
     def _seen(self) -> tuple[_Structure, ...]:
         planes = _seen(self._image, in_bands=self._in_bands)
         return tuple(_Structure(plane, step) for plane, step in zip(planes, _STEPS, strict=True))
 
-    @cached_property
+    @once
     def _places(self) -> _Plane:
         return _chroma(self._image)
 

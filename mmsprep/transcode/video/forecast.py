@@ -8,8 +8,7 @@ look at it would be a sixth of all that a clip of three seconds takes.
 
 from __future__ import annotations
 
-from functools import cached_property
-
+from mmsprep.tools.once import once
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video import vmaf
 from mmsprep.transcode.video.mezzanine import FEW_FRAMES, Mezzanine
@@ -26,7 +25,7 @@ class Forecast:
         self._mezzanine, self._workspace = mezzanine, workspace
         self._hardness: Hardness | None = None
 
-    @cached_property
+    @once
     def probe(self) -> Measured | None:
         """What VMAF says of the probe, looked at once; ``None`` where this ffmpeg has no VMAF."""
         if not vmaf.available(self._workspace):
