@@ -11,6 +11,7 @@ libvips, knows whole qualities alone.
 from __future__ import annotations
 
 import io
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -31,8 +32,9 @@ _CHROMA = (
 )
 _WHOLE = tuple(tuple(int(value) for value in table.split()) for table in (_LUMA, _CHROMA))
 SUBSAMPLED, FULL_CHROMA = 2, 0
-_ROOM_BYTES = 2
-"""A pixel: Pillow's room for optimising where no quality is given (``JpegImagePlugin._save``)."""
+_ROOM_BYTES, _SURELY_ROOM = 2, 0.5
+"""A pixel: Pillow's room for optimising where no quality is given (``JpegImagePlugin._save``), and of that what nothing
+that is foretold goes over."""
 _JFIF = bytes.fromhex("ffe000104a46494600010100000100010000")
 """The header that says how colours are meant (ITU-T T.871); libvips writes none without metadata."""
 
@@ -69,19 +71,23 @@ def encode_by_trellis(image: Image.Image, quality: int) -> bytes:
     return data[:2] + _JFIF + data[2:]
 
 
-def encode(image: Image.Image, tables: Tables, subsampling: int = SUBSAMPLED) -> bytes:
+def encode(
+    image: Image.Image, tables: Tables, subsampling: int = SUBSAMPLED, *, foretold_bytes: float = math.inf
+) -> bytes:
     """Encode ``image`` (RGB or L) with ``tables``.
 
-    ``subsampling`` is :data:`SUBSAMPLED` (4:2:0) or :data:`FULL_CHROMA` (4:4:4).
+    ``subsampling`` is :data:`SUBSAMPLED` (4:2:0) or :data:`FULL_CHROMA` (4:4:4), ``foretold_bytes`` about what it will
+    come to.
     """
     steps = [list(table) for table in tables]
     options: dict[str, Any] = {"qtables": steps[:1]}
     if image.mode == "RGB":
         options = {"qtables": steps, "subsampling": subsampling}
         # Only whole chroma, and only of noise, can need more room than there is; libjpeg would print that on stderr.
-        if subsampling == FULL_CHROMA:
+        room_bytes = max(ImageFile.MAXBLOCK, _ROOM_BYTES * image.width * image.height)
+        if subsampling == FULL_CHROMA and foretold_bytes > _SURELY_ROOM * room_bytes:
             plain = _saved(image, options)
-            if len(plain) > max(ImageFile.MAXBLOCK, _ROOM_BYTES * image.width * image.height):
+            if len(plain) > room_bytes:
                 return plain
     return _saved(image, {**options, "optimize": True})
 

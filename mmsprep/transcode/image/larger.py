@@ -100,7 +100,8 @@ class Larger:
         way = Way(OneSize(self.image, FULL_CHROMA, self._spectrum, max_bytes, correction=1.0), False, max_bytes)
         while (tables := way.next_setting()) is not None:
             assert not isinstance(tables, int)
-            way.add(tables, encode(self.image, tables, FULL_CHROMA))
+            foretold_bytes = self._spectrum.bytes_at(tables)
+            way.add(tables, encode(self.image, tables, FULL_CHROMA, foretold_bytes=foretold_bytes))
         if not way.fitting:
             return None
         return Rendition(

@@ -302,7 +302,8 @@ class PhotoSource(Source):
             self.trial_encodes += 1
             data = encode_by_trellis(size.image, setting)
         else:
-            data = self._encode(size.image, setting, size.subsampling)
+            self.trial_encodes += 1
+            data = encode(size.image, setting, size.subsampling, foretold_bytes=size.spectrum.bytes_at(setting))
         way.add(setting, data)
         if way.by_trellis:
             self._trellis_correction = size.trellis_correction_at(way.max_bytes)
