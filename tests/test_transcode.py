@@ -335,7 +335,7 @@ def test_size_stays_where_every_encode_is_larger_than_those_before_it_foretell(
     """As it is with soft shades, in finest steps."""
     made: list[bytes] = []
 
-    def growing(image: Image.Image, tables: Tables, subsampling: int) -> bytes:
+    def growing(image: Image.Image, tables: Tables, subsampling: int, *, foretold_bytes: float) -> bytes:
         data = encode(image, tables, subsampling)
         made.append(data + bytes(len(data) * (30 + 8 * len(made)) // 1000))
         return made[-1]

@@ -298,11 +298,10 @@ class PhotoSource(Source):
         setting = way.next_setting()
         if setting is None:
             return False
+        self.trial_encodes += 1
         if isinstance(setting, int):
-            self.trial_encodes += 1
             data = encode_by_trellis(size.image, setting)
         else:
-            self.trial_encodes += 1
             data = encode(size.image, setting, size.subsampling, foretold_bytes=size.spectrum.bytes_at(setting))
         way.add(setting, data)
         if way.by_trellis:
