@@ -298,11 +298,11 @@ class PhotoSource(Source):
         setting = way.next_setting()
         if setting is None:
             return False
-        self.trial_encodes += 1
         if isinstance(setting, int):
+            self.trial_encodes += 1
             data = encode_by_trellis(size.image, setting)
         else:
-            data = encode(size.image, setting, size.subsampling, foretold_bytes=size.spectrum.bytes_at(setting))
+            data = self._encode(size.image, setting, size.subsampling, size.spectrum.bytes_at(setting))
         way.add(setting, data)
         if way.by_trellis:
             self._trellis_correction = size.trellis_correction_at(way.max_bytes)
@@ -360,9 +360,9 @@ class PhotoSource(Source):
         size = max(1, round(width * factor)), max(1, round(height * factor))
         return shrunk(self.reference, size)
 
-    def _encode(self, image: Image.Image, tables: Tables, subsampling: int) -> bytes:
+    def _encode(self, image: Image.Image, tables: Tables, subsampling: int, foretold_bytes: float = math.inf) -> bytes:
         self.trial_encodes += 1
-        return encode(image, tables, subsampling)
+        return encode(image, tables, subsampling, foretold_bytes=foretold_bytes)
 
     def _rendition(self, made: _Measured) -> Rendition:
         self._made = made
