@@ -107,9 +107,18 @@ def test_of_a_photograph_bands_of_the_full_size_tell_as_much_as_all_of_it(photo:
     for scale in (0.1, 0.3, 0.9, 1.8):
         made = Image.open(io.BytesIO(encode(photo, tables_at(scale))))
         assert bands.photo_score(made) == pytest.approx(whole.photo_score(made), abs=0.7)
-    small = photo.resize((75, 100))
+
+
+@pytest.mark.parametrize("size_px", [(75, 100), (5, 600), (1, 300), (600, 5), (127, 700)])
+def test_what_is_too_small_or_narrow_for_bands_is_looked_at_whole(
+    photo: Image.Image, size_px: tuple[int, int], profile: Profile, workspace: Workspace
+) -> None:
+    small = photo.resize(size_px)
     made = Image.open(io.BytesIO(encode(small, tables_at(0.4))))
     assert Reference(small, in_bands=True).off(made) == Reference(small).off(made)
+    source = _source(small, profile)
+    part = source.seen(source.render(20_000))
+    assert 0 < part.shown_quality <= 100 and verify(Attachment(0, "strip.png", 1, data=b"x"), part, profile, workspace)
 
 
 def test_one_line_of_lettering_on_a_page_is_told_alike_wherever_it_stands() -> None:
