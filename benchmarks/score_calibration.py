@@ -116,9 +116,9 @@ def measure(name: str, image: Image.Image, *, only_made: bool) -> list[Sample]:
         candidate = opened(data).convert("RGB")
         truth = judge.score(candidate)
         if truth >= _WORST:
-            told = reference.drawn_score(candidate) if drawn else reference.photo_score(candidate)
-            error, colour_off = reference.error(candidate), reference.colour_off(candidate)
-            samples.append(Sample(name, drawn, made, reference.features(candidate), error, colour_off, told, truth))
+            off, features = reference.off(candidate), reference.features(candidate)
+            told = off.drawn_score if drawn else off.photo_score
+            samples.append(Sample(name, drawn, made, features, off.structure, off.colour, told, truth))
     return samples
 
 

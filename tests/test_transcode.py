@@ -98,15 +98,15 @@ def test_colours_whose_edges_lose_their_light_are_told_so_where_gradients_see_no
         for subsampling in (SUBSAMPLED, FULL_CHROMA)
     )
     assert abs(reference.score(half) - reference.score(whole)) < 1
-    assert reference.photo_score(half) < 65 < 88 < reference.photo_score(whole)
-    assert reference.photo_score(picture) == 100
+    assert reference.off(half).photo_score < 65 < 88 < reference.off(whole).photo_score
+    assert reference.off(picture).photo_score == 100
 
 
 def test_of_a_photograph_bands_of_the_full_size_tell_as_much_as_all_of_it(photo: Image.Image) -> None:
     whole, bands = Reference(photo), Reference(photo, in_bands=True)
     for scale in (0.1, 0.3, 0.9, 1.8):
         made = Image.open(io.BytesIO(encode(photo, tables_at(scale))))
-        assert bands.photo_score(made) == pytest.approx(whole.photo_score(made), abs=0.7)
+        assert bands.off(made).photo_score == pytest.approx(whole.off(made).photo_score, abs=0.7)
 
 
 @pytest.mark.parametrize("size_px", [(75, 100), (5, 600), (1, 300), (600, 5), (127, 700)])

@@ -51,12 +51,10 @@ class _Finding:
 _Findings = Iterator[_Finding]
 
 
-def classify(
-    name: str, info: MediaInfo, profile: Profile, span: Span | None = None, *, drawn: bool | None = None
-) -> Plan:
+def classify(name: str, info: MediaInfo, profile: Profile, span: Span | None = None, *, drawn: bool = False) -> Plan:
     """Decide what is done with the attachment called ``name``, of which ``span`` is wanted (``None``: all).
 
-    ``drawn`` says whether a picture is drawn; where nobody has looked (``None``), a GIF is.
+    ``drawn`` is true of a picture whose pixels, somebody has seen, are those of a drawing.
 
     Raises:
         TypeNotAllowed: it cannot become anything that the profile's handsets take.
@@ -134,7 +132,7 @@ def _targets(info: MediaInfo, profile: Profile, row: Row | None) -> list[str]:
     return ["gif", *clip] if plays else still
 
 
-def _findings(info: MediaInfo, profile: Profile, row: Row | None, drawn: bool | None) -> _Findings:
+def _findings(info: MediaInfo, profile: Profile, row: Row | None, drawn: bool) -> _Findings:
     """Everything that speaks against sending the file as it is."""
     title = FORMATS[info.format].title
     if row is None:
@@ -152,10 +150,13 @@ def _findings(info: MediaInfo, profile: Profile, row: Row | None, drawn: bool | 
     yield from _KINDS[info.kind](info, profile)
 
 
-def _size_findings(info: MediaInfo, profile: Profile, drawn: bool | None) -> _Findings:
-    rules = profile.image
-    if drawn is None:
-        drawn = info.format == "gif" and (info.frame_count or 1) == 1
+def sized_as_drawn(info: MediaInfo, *, drawn: bool) -> bool:
+    """Whether a picture may be as large as drawings: it is ``drawn``, or a GIF that stands still."""
+    return drawn or (info.format == "gif" and (info.frame_count or 1) == 1)
+
+
+def _size_findings(info: MediaInfo, profile: Profile, drawn: bool) -> _Findings:
+    rules, drawn = profile.image, sized_as_drawn(info, drawn=drawn)
     if info.width_px and info.height_px and rules.scale_for(info.width_px, info.height_px, drawn=drawn) < 1.0:
         allowed = f"{rules.max_long_px} x {rules.max_short_px} px"
         yield _Finding(Reason(ReasonCode.SIZE_PX, f"{info.width_px} x {info.height_px} px", allowed))

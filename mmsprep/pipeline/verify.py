@@ -35,7 +35,7 @@ from mmsprep.formats.isobmff import Movie, read_movie
 from mmsprep.formats.readers import picture_decoder, read_sound
 from mmsprep.formats.text import clean
 from mmsprep.model import Action, Attachment, Kind, MediaInfo, ReasonCode, Rendition
-from mmsprep.pipeline.classify import LADDER_CODECS, classify
+from mmsprep.pipeline.classify import LADDER_CODECS, classify, sized_as_drawn
 from mmsprep.pipeline.compare import not_heard, not_seen
 from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.settings import Settings
@@ -211,7 +211,7 @@ def _check_promises(rendition: Rendition, info: MediaInfo) -> None:
 
 def _check_rules(name: str, rendition: Rendition, profile: Profile, info: MediaInfo) -> None:
     """There is nothing to be done with it any more."""
-    reasons = classify(name, info, profile, drawn=rendition.drawn or None).reasons
+    reasons = classify(name, info, profile, drawn=rendition.drawn).reasons
     if rendition.action is Action.TRANSCODE:
         reasons = tuple(reason for reason in reasons if reason.code not in _ABOUT_ORIGINALS)
         if info.kind is Kind.IMAGE and _is_within(info, profile, drawn=rendition.drawn):
@@ -226,8 +226,7 @@ def _is_within(info: MediaInfo, profile: Profile, *, drawn: bool) -> bool:
     ``drawn``: inside those of drawings."""
     width_px, height_px = info.width_px or 0, info.height_px or 0
     long_px, short_px = max(width_px, height_px) + _ROUNDING_PX, min(width_px, height_px)
-    drawn = drawn or (info.format == "gif" and info.frame_count == 1)
-    return profile.image.scale_for(long_px, short_px, drawn=drawn) > _NEARLY
+    return profile.image.scale_for(long_px, short_px, drawn=sized_as_drawn(info, drawn=drawn)) > _NEARLY
 
 
 def _check_ours(profile: Profile, found: ReadBack) -> None:
