@@ -10,11 +10,8 @@ its JSON (``cli/printing.py``), pages that stand alone (:func:`html_text`), the 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
-from html import escape
 from typing import Any
 
 _ELLIPSIS = "…"
@@ -66,11 +63,16 @@ def printable(text: str, *, lines: bool = False, most: int | None = None) -> str
 
 def html_text(text: str) -> str:
     """``text``, harmless inside an HTML element or a quoted attribute; line ends stay."""
+    from html import escape
+
     return escape(printable(text, lines=True))
 
 
 def content_policy(script: str) -> str:
     """The Content-Security-Policy of a page that stands alone: nothing is loaded, no script but ``script`` runs."""
+    import base64
+    import hashlib
+
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return (
         f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; media-src data:;"

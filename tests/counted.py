@@ -33,7 +33,7 @@ _counted = coverage.Coverage(None, branch=True, config_file=False, include=[_our
 _counted.set_option("run:disable_warnings", ["no-data-collected"])
 _told = set()
 
-def _tell(descriptor):
+def _tell(descriptor={{descriptor}}):
     data = _counted.get_data()
     new = {{(file, *arc) for file in data.measured_files() for arc in data.arcs(file)}} - _told
     _told.update(new)
@@ -41,38 +41,43 @@ def _tell(descriptor):
     while words:
         words = words[os.write(descriptor, words):]
 
-_tell({{descriptor}})  # loads what it takes before the cage closes
+_tell()  # loads what it takes before the cage closes
 _counted.start()
 """
 _SHUT_IN = f"""
 {_COUNT}
 def _become(program, words, become=os.execv):
-    _tell({{descriptor}})
-    become(program, [*words, "{{descriptor}}"] if words[-1].endswith("decoder_child.py") else words)
+    _tell()
+    become(program, words)
 
 os.execv = _become
 {cage._SHUT_IN}
-_tell({{descriptor}})
+_tell()
 """
 _CHILD = f"""
-import os, sys
-{_COUNT.replace("{descriptor}", "int(sys.argv[-1])")}
+import os
+from __main__ import _tell
+from importlib.util import module_from_spec, spec_from_file_location
+
 class _Answers:
     def __init__(self, stream):
         self._stream = stream
         self.write = stream.write
 
     def flush(self):
-        _tell(int(sys.argv[-1]))
+        _tell()
         self._stream.flush()
 
 def _first(*how, open=os.fdopen):
     os.fdopen = open  # the worker's line to answer by is the first that it opens
     return _Answers(open(*how))
 
-os.fdopen = _first
-from runpy import run_path
-run_path({str(worker._CHILD)!r}, run_name="__main__")
+def main():
+    os.fdopen = _first
+    found = spec_from_file_location("decoder_child", {str(worker._CHILD)!r})
+    child = module_from_spec(found)
+    found.loader.exec_module(child)
+    child.main()
 """
 _lock = threading.Lock()
 _found = defaultdict[str, set[tuple[int, int]]](set)

@@ -22,7 +22,8 @@ from mmsprep.formats.heif.facts import read_picture_facts
 from mmsprep.formats.heif.layout import read_layout
 from mmsprep.model import Attachment, ColourCoding, Kind, MediaInfo
 from mmsprep.settings import Settings
-from mmsprep.tools.workspace import Workspace, read_bytes
+from mmsprep.tools.untrusted import read_bytes
+from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.image.composed import open_composed
 from mmsprep.transcode.image.heif import decoded
 

@@ -33,11 +33,13 @@ from mmsprep.tools import wire
 from mmsprep.tools.cage import Cage
 from mmsprep.tools.confine import DEATH, DEFENCES, FILES, LIMITS, NETWORK, PROGRAMS, confine
 from mmsprep.tools.defences import defences
-from mmsprep.tools.isolation import _Workers, isolated, keep
+from mmsprep.tools.isolation import isolated
 from mmsprep.tools.libraries import share
 from mmsprep.tools.process import ProcessGroup
+from mmsprep.tools.untrusted import read_bytes
 from mmsprep.tools.worker import Worker
-from mmsprep.tools.workspace import Workspace, read_bytes
+from mmsprep.tools.workers import _Workers, keep
+from mmsprep.tools.workspace import Workspace
 
 share(__name__)
 
@@ -296,9 +298,9 @@ def test_no_more_workers_stay_than_this_process_has_processors(
 def test_a_worker_without_work_ends(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     for pid in _idle_workers():
         os.kill(pid, signal.SIGKILL)
-    monkeypatch.setattr("mmsprep.tools.isolation._IDLE_S", 0.3)
+    monkeypatch.setattr("mmsprep.tools.workers._IDLE_S", 0.3)
     # Whatever is swept before this test's time is over is swept once more.
-    monkeypatch.setattr("mmsprep.tools.isolation._WORKERS", _Workers())
+    monkeypatch.setattr("mmsprep.tools.workers._WORKERS", _Workers())
     pid = isolated(workspace, answer, _SOME, 1)[0]
     _until(lambda: _is_gone(pid))
     assert isolated(workspace, answer, _SOME, 2)[0] != pid
@@ -638,7 +640,8 @@ sys.path.insert(0, {tests!r})
 from test_isolation import _SOME, answer, hang
 from mmsprep.settings import Settings
 from mmsprep.tools.isolation import isolated
-from mmsprep.tools.workspace import Workspace, read_bytes
+from mmsprep.tools.untrusted import read_bytes
+from mmsprep.tools.workspace import Workspace
 with Workspace(Settings()) as workspace:
     print(isolated(workspace, answer, _SOME, 1)[0], flush=True)
     {rest}

@@ -23,8 +23,16 @@ from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg, untrusted
 from mmsprep.tools.isolation import isolated
 from mmsprep.tools.mediainfo import read_tracks
-from mmsprep.tools.untrusted import Found, content_of, list_untrusted, open_attachment, open_untrusted, read_untrusted
-from mmsprep.tools.workspace import Workspace, read_bytes
+from mmsprep.tools.untrusted import (
+    Found,
+    content_of,
+    list_untrusted,
+    open_attachment,
+    open_untrusted,
+    read_bytes,
+    read_untrusted,
+)
+from mmsprep.tools.workspace import Workspace
 
 pytestmark = pytest.mark.posix("links and named pipes")
 

@@ -55,11 +55,13 @@ def begin(words: Sequence[str]) -> None:
         if not can_cage(settings.isolate):
             return
         worker = Worker(settings)
+        worker.begin([_LOOK])
+        # To know what else, this process has to load the formats first.
         kinds = _kinds(others) if command in _PREPARES else []
-        worker.begin([_LOOK, *(module for kind in kinds for module in _IN_WORKER.get(kind, ()))])
-        from mmsprep.tools import isolation
+        worker.foretell([module for kind in kinds for module in _IN_WORKER.get(kind, ())])
+        from mmsprep.tools import workers
 
-        isolation.keep(worker)
+        workers.keep(worker)
 
 
 def load_beside(names: Iterable[str], progress: ProgressCallback | None) -> ProgressCallback:

@@ -18,7 +18,7 @@ from mmsprep.pipeline.asking import Candidate
 from mmsprep.pipeline.classify import classify
 from mmsprep.pipeline.rewrap import rewrap
 from mmsprep.pipeline.running import Entry, OpenOnce, Run
-from mmsprep.tools.workspace import read_bytes
+from mmsprep.tools.untrusted import read_bytes
 from mmsprep.transcode import open_source, vanishes
 
 

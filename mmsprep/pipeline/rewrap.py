@@ -22,8 +22,8 @@ from mmsprep.formats.readers import read_sound
 from mmsprep.model import Attachment, MediaInfo, Plan
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.isolation import isolated
-from mmsprep.tools.untrusted import content_of
-from mmsprep.tools.workspace import Workspace, read_bytes
+from mmsprep.tools.untrusted import content_of, read_bytes
+from mmsprep.tools.workspace import Workspace
 
 _SHORTEST_S = 0.1
 """Decoders swallow the first frames of an MP3: what is shorter may not be heard at all."""

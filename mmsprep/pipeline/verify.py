@@ -15,9 +15,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
-
-import ffmpeg as graph
+from typing import TYPE_CHECKING, Literal
 
 from mmsprep.errors import (
     AttachmentError,
@@ -40,11 +38,12 @@ from mmsprep.pipeline.compare import not_heard, not_seen
 from mmsprep.profile import AudioStep, Profile, VideoRules
 from mmsprep.settings import Settings
 from mmsprep.sniff.recognise import look
-from mmsprep.tools import ffmpeg
 from mmsprep.tools.complaints import in_words
 from mmsprep.tools.isolation import isolated
-from mmsprep.tools.untrusted import content_of
-from mmsprep.tools.workspace import Workspace, read_bytes
+from mmsprep.tools.untrusted import content_of, read_bytes
+
+if TYPE_CHECKING:
+    from mmsprep.tools.workspace import Workspace
 
 _DURATION_TOLERANCE = 0.1
 _DURATION_TOLERANCE_S = 0.3
@@ -286,7 +285,11 @@ def _played(rendition: Rendition, workspace: Workspace) -> _Played:
 
     What an original's header says is no evidence against it: only where its decoder complains is it damaged.
     """
+    # Not for pictures, which a worker reads back.
+    import ffmpeg as graph
+
     from mmsprep.seeing.contrast import FOUR_A_SECOND, frames_contrast, frames_of
+    from mmsprep.tools import ffmpeg
 
     path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
     source = ffmpeg.safe_input(path, rendition.format)

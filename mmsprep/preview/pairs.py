@@ -23,7 +23,8 @@ from mmsprep.message.wording import (
 )
 from mmsprep.model import Action, Attachment, Kind, MediaInfo, Page, PartReport
 from mmsprep.sniff import sniff
-from mmsprep.tools.workspace import Workspace, read_bytes
+from mmsprep.tools.untrusted import read_bytes
+from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode import browser
 from mmsprep.transcode.browser import Rendering
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import fields, replace
 from pathlib import PurePath
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from mmsprep.errors import (
     Damaged,
@@ -36,7 +36,9 @@ from mmsprep.settings import Settings
 from mmsprep.sniff.pictures import is_raw_tiff, read_picture
 from mmsprep.tools.isolation import isolated, senseless
 from mmsprep.tools.untrusted import content_of
-from mmsprep.tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mmsprep.tools.workspace import Workspace
 
 _LOOK_TIMEOUT_S = 15.0
 _SPOKEN_WITH_VOWEL = ("A", "E", "I", "O", "a", "e", "i", "o", "MP", "M4", "SVG", "XML", "HTML", "ffmpeg")

@@ -35,6 +35,7 @@ class Cage:
 
     ``reads`` and ``writes`` are paths besides the system's libraries; without ``reads`` any file may be read.
     ``total_bytes`` is what all children in cages may hold together while they work; none: their limits are enough.
+    ``script`` is a file of Python, run by the very Python that shuts itself in: no program is ever executed then.
     It has no network, starts no other program and ends with this process.
     """
 
@@ -44,9 +45,10 @@ class Cage:
     reads: Sequence[Path | str] | None = ()
     writes: Sequence[Path | str] = ()
     total_bytes: int | None = None
+    script: Path | None = None
 
     def around(self, argv: Sequence[str]) -> list[str]:
-        """The command that shuts itself in and becomes ``argv``.
+        """The command that shuts itself in and becomes ``argv``, or runs the script in its place.
 
         Raises:
             ToolMissing: there is no such program.
@@ -55,7 +57,7 @@ class Cage:
         if program is None:
             raise ToolMissing(f"{argv[0]}: cannot be started (No such file or directory); see 'mmsprep doctor'")
         words = [f"memory_bytes={self.memory_bytes}", f"cpu_s={self.cpu_s:.0f}", f"file_bytes={self.file_bytes}"]
-        words += [f"program={program}", "end=with-parent", "keep=read-any"]
+        words += [f"script={self.script}" if self.script else f"program={program}", "end=with-parent", "keep=read-any"]
         words += [f"read={path}" for path in self.reads or ()] + [f"write={path}" for path in self.writes]
         # A script in ffmpeg's place needs programs and files that nobody here knows of.
         is_script = _is_script(program)
@@ -63,7 +65,7 @@ class Cage:
         words += ["allow=children"] if is_script else []
         own_libraries = Path(program).resolve().parent.parent / "lib"
         words += [f"read={own_libraries}"]
-        return [*shut_in(), *words, "--", program, *argv[1:]]
+        return [*shut_in(), *words] if self.script else [*shut_in(), *words, "--", program, *argv[1:]]
 
 
 def shut_in() -> list[str]:

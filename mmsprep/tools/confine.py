@@ -5,8 +5,9 @@ that this system has; from then on the process that asked is held by them, for g
 of the standard library, or a failure because the system lacks a defence (Linux has all of them, other systems some).
 
 A process that runs :func:`main` shuts itself in by its arguments, ``KEY=VALUE ... -- program ...``, and then becomes
-that program; without one it prints which defences hold. A program that is started through it needs no
-``preexec_fn``, which is unsafe in a process with threads. It loads next to nothing, as each run of ffmpeg waits for it.
+that program, or goes on as the Python that it is; without either it prints which defences hold. A program that is
+started through it needs no ``preexec_fn``, which is unsafe in a process with threads. It loads next to nothing, as each
+run of ffmpeg waits for it.
 
 Landlock and seccomp are asked by their stable system calls: what PyPI has for them is alpha, or needs a system
 library that many systems lack, and would have to be loaded before every run of ffmpeg.
@@ -129,9 +130,10 @@ _CAPABILITY_VERSION, _MOST_CAPABILITIES, _READ_ANY = 0x20080522, 64, 2
 
 Plan = dict[str, list[str]]
 """Values by key. ``memory_bytes``, ``cpu_s``, ``file_bytes``: one number each. ``read``, ``write``: paths that may be
-read, written. ``program``: the only one that may be executed. ``allow``: ``any-file`` may be read, ``children`` may
-be started. ``end``: ``with-parent``, which is the thread that started this process. ``keep``: ``read-any``, the
-capability to read what the account that started this process may read."""
+read, written. ``program``: the only one that may be executed. ``script``: a file of Python whose ``main`` this process
+runs in the end, instead. ``allow``: ``any-file`` may be read, ``children`` may be started. ``end``: ``with-parent``,
+which is the thread that started this process. ``keep``: ``read-any``, the capability to read what the account that
+started this process may read."""
 
 
 def confine(plan: Plan) -> list[str]:
@@ -361,6 +363,9 @@ def main() -> None:
         plan.setdefault(key, []).append(value)
     command = list(words)
     held = confine(plan)
+    for script in plan.get("script", []):
+        _run(script)
+        return
     if not command:
         print("\n".join(held))
         return
@@ -369,3 +374,14 @@ def main() -> None:
     except OSError as error:
         print(f"cannot be started ({error.strerror})", file=sys.stderr)
         sys.exit(NOT_STARTED)
+
+
+def _run(script: str) -> None:
+    """``main`` of a file of Python, as a module: that is compiled once, a script at every start."""
+    folder, name = os.path.split(script)
+    module = type(sys)(name.removesuffix(".py"))
+    found = sys.meta_path[-1].find_spec(module.__name__, [folder])
+    assert found is not None
+    assert found.loader is not None
+    found.loader.exec_module(module)
+    module.main()

@@ -2,12 +2,11 @@
 
 Comes in: as its standard input a line of questions (:mod:`mmsprep.tools.wire`); the first says where Python's modules
 lie and which of ours to load while nothing is asked, the others are :class:`mmsprep.tools.wire.Call`, most of them with
-an open file. Goes out: on standard output, for
-each an empty message once the question is read, then the answer: ``V`` and the value, or ``E`` and the error. Never: a
-file of its own choice, the network or another program; it was caged before its first line ran
-(:mod:`mmsprep.tools.confine`).
+an open file. Goes out: on standard output, for each an empty message once the question is read, then the answer: ``V``
+and the value, or ``E`` and the error. Never: a file of its own choice, the network or another program; it was caged
+before its first line ran (:mod:`mmsprep.tools.confine`).
 
-It is started by its path, so it works in programs that cannot import themselves a second time.
+It is run by its path, so it works in programs that cannot import themselves a second time.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def main() -> None:
     sys.meta_path.insert(0, _Packages(first["packages"]))
     os.dup2(quiet, 2)
     from mmsprep.tools.memory import keep_freed_memory
-    from mmsprep.tools.wire import hear, send
+    from mmsprep.tools.wire import Call, decode, hear, send
 
     keep_freed_memory()
     waiting = list(first["load"])
@@ -48,8 +47,12 @@ def main() -> None:
         while True:
             _load(waiting, line)
             question, descriptor = hear(line)
+            call: Call = decode(question, Call)
+            if not call.function:
+                waiting += decode(call.arguments, list[str])
+                continue
             send(answers, b"")
-            answer = _answer(question, descriptor)
+            answer = _answer(call, descriptor)
             if descriptor is not None:
                 os.close(descriptor)
             send(answers, answer)
@@ -96,11 +99,10 @@ class _Packages:
         return spec_from_file_location(name, f"{place}/__init__.py", submodule_search_locations=[place])
 
 
-def _answer(question: bytes, descriptor: int | None) -> bytes:
+def _answer(call: Any, descriptor: int | None) -> bytes:
     from mmsprep.errors import MmsprepError, OverInputLimit
-    from mmsprep.tools.wire import Call, Failure, decode, encode
+    from mmsprep.tools.wire import Failure, encode
 
-    call: Call = decode(question, Call)
     _allow_processor_time(call.cpu_s)
     try:
         return b"V" + encode(_run(call, descriptor))

@@ -22,8 +22,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
-import ffmpeg as graph
-
 from mmsprep.errors import (
     Damaged,
     MmsprepError,
@@ -154,6 +152,8 @@ def safe_input(path: Path, format_slug: str, **options: str | float | None) -> A
     """
     demuxer = FORMATS[format_slug].demuxer
     assert demuxer is not None, format_slug
+    import ffmpeg as graph
+
     return graph.input(
         f"file:{path}",
         f=demuxer,

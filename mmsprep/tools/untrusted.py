@@ -24,7 +24,7 @@ from typing import BinaryIO
 
 from mmsprep.errors import InputError, NotFound, Unreadable, reason_of
 from mmsprep.formats.content import Content
-from mmsprep.model import Attachment, FileMark
+from mmsprep.model import Attachment, Extent, FileMark
 
 _READ = os.O_RDONLY
 for _flag in ("O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_LARGEFILE"):
@@ -100,6 +100,24 @@ def content_of(attachment: Attachment) -> Content:
     if attachment.data is not None:
         return Content(attachment.name, BytesIO(attachment.data), attachment.extent)
     return Content(attachment.name, open_attachment(attachment), attachment.extent)
+
+
+def read_bytes(attachment: Attachment) -> bytes:
+    """The whole content of an attachment, without the tags around it.
+
+    Raises:
+        NotFound: the file went away.
+        Unreadable: it cannot be read, or is another one by now.
+    """
+    extent = attachment.extent or Extent(0, attachment.size_bytes)
+    if attachment.data is not None:
+        return attachment.data[extent.begin : extent.end] if attachment.extent else attachment.data
+    try:
+        with open_attachment(attachment) as file:
+            file.seek(extent.begin)
+            return file.read(extent.end - extent.begin)
+    except OSError as error:
+        raise Unreadable(attachment.name, f"cannot be read ({error.strerror})") from error
 
 
 def replaced(called: str) -> Unreadable:

@@ -29,7 +29,10 @@ Line = socket.socket | IO[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A question: which function, ``module:name``, how much processor time it may use, its encoded arguments."""
+    """A question: which function, ``module:name``, how much processor time it may use, its encoded arguments.
+
+    Without a function it is none, and not answered: its argument is what to load meanwhile.
+    """
 
     function: str
     cpu_s: float

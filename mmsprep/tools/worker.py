@@ -1,9 +1,9 @@
 """One worker: a caged process that reads strangers' files for this one.
 
 Comes in: settings, then questions. Goes out: answers, as they came. Never: a decision about what a silence means;
-:mod:`mmsprep.tools.isolation` makes it.
+:mod:`mmsprep.tools.workers` makes it.
 
-It needs little of what :mod:`mmsprep.tools.isolation` does, so that a command can start one before it loads the rest.
+It needs little of what asks workers, so that a command can start one before it loads the rest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mmsprep.settings import Settings
 from mmsprep.tools import process
 from mmsprep.tools.cage import Cage
 from mmsprep.tools.libraries import libraries
-from mmsprep.tools.wire import HANDS_OVER, Line, ask, receive
+from mmsprep.tools.wire import HANDS_OVER, Call, Line, ask, encode, receive
 
 _log = logging.getLogger(__name__)
 _CHILD = Path(__file__).with_name("decoder_child.py")
@@ -79,9 +79,10 @@ class Worker:
             cpu_s=settings.max_cpu_s,
             file_bytes=0,
             reads=(*found.readable, str(_CHILD)),
+            script=_CHILD,
         )
         self._line: Line
-        # It is told where modules lie, and looks for none by itself.
+        # It is told where modules lie, and looks for none by itself. Where there are no cages, this is all of it.
         command = [sys.executable, "-I", "-S", str(_CHILD)]
         if HANDS_OVER:
             self._line, its_end = socket.socketpair()
@@ -105,6 +106,11 @@ class Worker:
         self._is_told = True
         with suppress(OSError, ValueError):  # one that does not start is noticed with the first question
             ask(self._line, json.dumps(first).encode())
+
+    def foretell(self, load: Sequence[str]) -> None:
+        """Tell one that has begun what else it should load while nothing is asked."""
+        with suppress(OSError, ValueError):
+            ask(self._line, encode(Call("", 0.0, encode(load))))
 
     def ask(self, question: Question) -> bytes | None:
         """The answer; ``None`` when the worker died, or was killed because it was late."""

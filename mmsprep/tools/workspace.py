@@ -19,13 +19,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from mmsprep.errors import InputError, OutputError, ToolError, ToolOverLimit, Unreadable
-from mmsprep.model import Attachment, Extent
+from mmsprep.errors import InputError, OutputError, ToolError, ToolOverLimit
+from mmsprep.model import Attachment
 from mmsprep.settings import Settings
 from mmsprep.tools.cage import Cage, can_cage
 from mmsprep.tools.defences import require_defences, warn_of_missing_defences
 from mmsprep.tools.process import ProcessGroup
-from mmsprep.tools.untrusted import Found, open_attachment, open_untrusted
+from mmsprep.tools.untrusted import Found, open_attachment, open_untrusted, read_bytes
 
 
 class Workspace:
@@ -167,21 +167,3 @@ class Workspace:
 def no_room(reason: str | None) -> OutputError:
     """The error for a temporary folder that cannot be made or is full."""
     return OutputError(f"the temporary folder cannot be written ({reason}); TMPDIR names another place")
-
-
-def read_bytes(attachment: Attachment) -> bytes:
-    """The whole content of an attachment, without the tags around it.
-
-    Raises:
-        NotFound: the file went away.
-        Unreadable: it cannot be read, or is another one by now.
-    """
-    extent = attachment.extent or Extent(0, attachment.size_bytes)
-    if attachment.data is not None:
-        return attachment.data[extent.begin : extent.end] if attachment.extent else attachment.data
-    try:
-        with open_attachment(attachment) as file:
-            file.seek(extent.begin)
-            return file.read(extent.end - extent.begin)
-    except OSError as error:
-        raise Unreadable(attachment.name, f"cannot be read ({error.strerror})") from error

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, Kind, MediaInfo, Plan, Source
-from mmsprep.profile import Profile
-from mmsprep.tools.workspace import Workspace
 
 if TYPE_CHECKING:
+    from mmsprep.profile import Profile
+    from mmsprep.tools.workspace import Workspace
     from mmsprep.transcode.image.still import OpenedPage
     from mmsprep.transcode.video.slides import Slides
 

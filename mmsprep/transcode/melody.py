@@ -16,7 +16,8 @@ from mmsprep.formats.text import decode_all
 from mmsprep.model import Action, Attachment, MediaInfo, Plan, Rendition
 from mmsprep.profile import Profile
 from mmsprep.tools.isolation import isolated
-from mmsprep.tools.workspace import Workspace, read_bytes
+from mmsprep.tools.untrusted import read_bytes
+from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.fixed import FixedSource
 
 _PARSERS = {"imelody": parse_imelody, "emelody": parse_emelody}

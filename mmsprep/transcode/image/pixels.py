@@ -31,7 +31,7 @@ from mmsprep.model import Attachment, ColourCoding, MediaInfo
 from mmsprep.profile import ImageRules
 from mmsprep.seeing.contrast import contrast
 from mmsprep.settings import Settings
-from mmsprep.tools.workspace import read_bytes
+from mmsprep.tools.untrusted import read_bytes
 from mmsprep.transcode.image import colour, viewing
 from mmsprep.transcode.image.shrink import shrunk
 

@@ -18,8 +18,8 @@ from mmsprep.errors import Damaged, OverInputLimit, TypeNotAllowed
 from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, MediaInfo
 from mmsprep.tools.isolation import isolated
-from mmsprep.tools.untrusted import content_of
-from mmsprep.tools.workspace import Workspace, read_bytes
+from mmsprep.tools.untrusted import content_of, read_bytes
+from mmsprep.tools.workspace import Workspace
 
 _MAGIC = b"#!EVRC\n"
 _EVRC_GUID = bytes.fromhex("8dd489e67690b54691ef736a5100ceb4")
