@@ -31,9 +31,9 @@ _IN_WORKER = {
     "video": ("mmsprep.tools.mediainfo", "mmsprep.sniff.recordings", "mmsprep.pipeline.verify"),
 }
 _HERE = {
-    "image": "mmsprep.transcode.image.rendered",
-    "audio": "mmsprep.transcode.sound.recording",
-    "video": "mmsprep.transcode.video.opening",
+    "image": ("mmsprep.transcode.image.rendered", "mmsprep.tools.vips:load_vips", "PIL.Image:preinit"),
+    "audio": ("mmsprep.transcode.sound.recording",),
+    "video": ("mmsprep.transcode.video.opening",),
 }
 
 
@@ -65,32 +65,43 @@ def begin(words: Sequence[str]) -> None:
 
 
 def load_beside(names: Iterable[str], progress: ProgressCallback | None) -> ProgressCallback:
-    """``progress``, which at the first step also begins to load what files of these names need in this process."""
-    begun = False
+    """``progress``, which at the first step also begins to load what files of these names need in this process.
+
+    What shows steps is loaded beside, too; until then none is shown."""
+    steps: list[Progress] = []
+    loaded = threading.Event()
+
+    def load() -> None:
+        for kind in _kinds(names):
+            _load(_HERE.get(kind, ()))
+        _load(("mmsprep.cli.message_table",))
+        if progress:
+            progress(steps[-1])
+        loaded.set()
 
     def update(step: Progress) -> None:
-        nonlocal begun
-        if not begun:
-            begun = True
-            modules = [_HERE[kind] for kind in _kinds(names) if kind in _HERE]
-            threading.Thread(
-                target=_load, args=([*modules, "mmsprep.cli.message_table"],), name="mmsprep-ahead"
-            ).start()
-        if progress:
+        steps[:] = [*steps, step]
+        if len(steps) == 1:
+            threading.Thread(target=load, name="mmsprep-ahead").start()
+        elif progress and loaded.is_set():
             progress(step)
 
     return update
 
 
-def _load(modules: Sequence[str]) -> None:
-    for module in modules:
+def _load(modules: Iterable[str]) -> None:
+    for one in modules:
+        module, _, function = one.partition(":")
         with suppress(Exception):  # told where it is needed
-            import_module(module)
+            found = import_module(module)
+            if function:
+                getattr(found, function)()
 
 
 def _kinds(names: Iterable[str]) -> list[str]:
-    from mmsprep.formats import FORMATS
+    from mmsprep.formats.registry import named
 
     # A clip may be followed by the seconds that are wanted of it, in brackets.
     extensions = {PurePath(name).suffix.lower().partition("[")[0].removeprefix(".") for name in names} - {""}
-    return sorted({one.kind.value for one in FORMATS.values() if one.kind and extensions & one.extensions})
+    found = [one for extension in extensions if (one := named(extension))]
+    return sorted({one.kind.value for one in found if one.kind})

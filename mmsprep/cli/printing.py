@@ -12,10 +12,11 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mmsprep.message import Message
-    from mmsprep.model import ProgressCallback
+    from mmsprep.model import Progress, ProgressCallback
     from mmsprep.pipeline.intake import AttachmentInput
 
 _NARROWEST_TABLE = 110
@@ -37,6 +38,8 @@ _WIDEST_BAR, _ROOM_FOR_TIME = 40, 70
 _BESIDE_BAR, _OF_TIME, _LEAST_NAME = len(" 100% about 59:59 left looking at "), len(" 0:00:00"), 8
 """Columns: of the bar at most; of a terminal in which the time that has passed has room; of what stands beside the bar
 but the name, and of that time; a name that would get less is left out."""
+_TERMINAL_VARIABLES = {"FORCE_COLOR", "TTY_COMPATIBLE"}
+"""With these rich takes for a terminal what is none."""
 _TOO_SOON_S, _TOO_LITTLE = 2.0, 0.05
 """Before this nobody can tell how long it will take."""
 _Misuse: type[Exception] = typer.BadParameter.__mro__[2]
@@ -92,12 +95,43 @@ def _read_stdin() -> bytes:
 
 @contextmanager
 def progress_bar(*, shown: bool) -> Iterator[ProgressCallback | None]:
-    """A live bar on a terminal, nothing elsewhere."""
-    console = console_for(stderr=True)
-    if not shown or not console.is_terminal:
+    """A live bar on a terminal, from the first step that is told on; nothing elsewhere."""
+    if not shown or not _may_be_terminal():
         yield None
         return
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    lock = threading.Lock()
+    update: ProgressCallback | None = None
+    with ExitStack() as until_here:
+
+        def tell(step: Progress) -> None:
+            nonlocal update
+            with lock:
+                update = update or until_here.enter_context(_bar())
+                update(step)
+
+        yield tell
+        # Whoever still has something to tell comes too late.
+        with lock:
+            update = _ignore
+
+
+def _may_be_terminal() -> bool:
+    """Whether rich may take standard error for a terminal, without loading it."""
+    return bool(_TERMINAL_VARIABLES & os.environ.keys()) or (sys.stderr is not None and sys.stderr.isatty())
+
+
+def _ignore(step: Progress) -> None:
+    """Tell nobody."""
+
+
+@contextmanager
+def _bar() -> Iterator[ProgressCallback]:
+    console = console_for(stderr=True)
+    if not console.is_terminal:
+        yield _ignore
+        return
+    import rich.progress
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     from mmsprep.cli.names import shortened
 
@@ -112,11 +146,11 @@ def progress_bar(*, shown: bool) -> Iterator[ProgressCallback | None]:
         TextColumn("{task.fields[left]}", markup=False),
         TextColumn("{task.description}", markup=False),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with rich.progress.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=1.0, left="")
         reached, began_s = 0.0, time.monotonic()
 
-        def update(step: Any) -> None:
+        def update(step: Progress) -> None:
             nonlocal reached
             reached = max(reached, step.done)
             name = shortened(printable(Path(step.name).name), for_name) if for_name >= _LEAST_NAME else ""

@@ -22,9 +22,8 @@ def recognised(content: Content) -> str | None:
         AttachmentError: a family's closer look says that it must not be opened, or is none of its formats.
     """
     head = content.head
-    magics = by_magic()
     for start in (head[:START_BYTES], b""):
-        for magic, entry in magics.get(start, ()):
+        for magic, entry in by_magic(start):
             if all(head[at : at + len(letters)] == letters for at, letters in magic):
                 return _slug(content, entry)
     return next((_slug(content, entry) for looks_like, entry in by_look() if looks_like(content)), None)
