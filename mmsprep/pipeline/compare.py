@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from mmsprep.errors import MmsprepError
 from mmsprep.formats import FORMATS
 from mmsprep.model import SHORTEST_SOUND_S, Action, Attachment, Kind, MediaInfo, Plan, Reason, ReasonCode, Rendition
-from mmsprep.tools.workspace import Workspace
 
 if TYPE_CHECKING:
     from mmsprep.hearing.samples import Decoded
+    from mmsprep.tools.workspace import Workspace
 
 MOST_QUIETER_LU = 6.0
 _MOST_QUIETER_TONE_LU, _TELEPHONE_HZ = 15.0, 8_000

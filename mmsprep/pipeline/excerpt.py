@@ -14,7 +14,6 @@ from mmsprep.errors import OutsideDuration, UsageError
 from mmsprep.formats import FORMATS
 from mmsprep.model import Attachment, Kind, MediaInfo, Span
 from mmsprep.settings import Settings
-from mmsprep.sniff.recordings import counted_s
 from mmsprep.tools.workspace import Workspace
 
 _ROUNDED_S = 1.0
@@ -65,6 +64,8 @@ def checked_span(
     # What was counted, or reckoned from every frame, when it was looked at is known already.
     whole_s = info.duration_s
     if info.format != "evrc":
+        from mmsprep.sniff.recordings import counted_s
+
         whole_s = counted_s(attachment, info.format, settings, workspace) or whole_s
     if whole_s is None:
         raise OutsideDuration(attachment.name, "does not tell how long it plays, so no seconds of it can be chosen")

@@ -13,8 +13,6 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 
-import ffmpeg as graph
-
 from mmsprep.errors import Damaged
 from mmsprep.formats import FORMATS, Format
 from mmsprep.formats.isobmff import without_signatures
@@ -84,6 +82,8 @@ def _remux(attachment: Attachment, info: MediaInfo, workspace: Workspace, max_by
 
     What has more than ``max_bytes`` is given up soon after them.
     """
+    import ffmpeg as graph
+
     source = ffmpeg.safe_input(workspace.path_of(attachment), info.format)
     target = workspace.new_path(f".{FORMATS[info.format].extension}")
     streams = [source["V:0"]] + ([source["a:0"]] if info.audio_codec else [])

@@ -6,7 +6,6 @@ number is in: numbers move between networks and keep their digits.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -46,6 +45,8 @@ def suggestions(country: str) -> list[Suggestion]:
 
 @lru_cache(maxsize=1)
 def _all() -> tuple[Suggestion, ...]:
+    import csv
+
     with (profile_folder() / "networks" / "networks.csv").open(encoding="utf-8", newline="") as rows:
         return tuple(
             Suggestion(

@@ -7,7 +7,6 @@ its base. Never: a rule of its own.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -128,6 +127,8 @@ def _document(path: Path, depth: int = 0) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def _parsed(text: str) -> Mapping[str, Any]:
     """What a file says. Kept, as every message of a folder asks for the same ones, and parsing takes 4 ms."""
+    import tomllib
+
     return tomllib.loads(text)
 
 
