@@ -6,15 +6,17 @@ import io
 import logging
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from mmsprep.cli import app, printing
+from mmsprep.cli import ahead, app, printing
 from mmsprep.cli.printing import prepare_streams, print_json, put, reported, say, stop_cleanly, waiting
 from mmsprep.errors import ToolMissing
+from mmsprep.model import Progress
 
 
 def _ended_by(error: Exception, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -82,6 +84,30 @@ def test_what_takes_long_is_told_on_a_terminal_alone(
         with waiting("looking at the photos", shown=True):
             pass
         assert ("looking at the photos" in capsys.readouterr().err) == (terminal == "1")
+
+
+def test_a_step_that_is_told_after_the_work_is_shown_nowhere(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with printing.progress_bar(shown=True) as tell:
+        assert tell is not None
+    tell(Progress(0, "photo.jpg", "look", 0.5, finished=True))
+    assert capsys.readouterr().err == ""
+
+
+def test_steps_are_shown_from_when_on_what_shows_them_is_loaded() -> None:
+    """The last one until then, and all that follow."""
+    shown: list[Progress] = []
+    tell = ahead.load_beside(["note.txt"], shown.append)
+    steps = [Progress(0, "note.txt", stage, done, finished=True) for stage, done in (("look", 0.1), ("open", 0.5))]
+    tell(steps[0])
+    deadline_s = time.monotonic() + 30
+    while not shown:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    tell(steps[1])
+    assert shown == steps
 
 
 def test_where_columns_are_told_a_table_is_as_wide(monkeypatch: pytest.MonkeyPatch) -> None:

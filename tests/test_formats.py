@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,7 +17,7 @@ from PIL import Image
 from mmsprep.errors import TypeNotAllowed, UnknownType
 from mmsprep.formats import FORMATS, Format
 from mmsprep.formats.content import Content
-from mmsprep.formats.registry import described, register, remove
+from mmsprep.formats.registry import _STARTS, by_magic, described, named, register, remove
 from mmsprep.model import Action, Attachment, Kind, MediaInfo, Support
 from mmsprep.pipeline import prepare
 from mmsprep.pipeline.classify import classify
@@ -110,6 +113,50 @@ def test_a_format_that_was_taken_off_the_shelf_is_unknown() -> None:
     assert "toy" in FORMATS
     remove("toy")
     assert "toy" not in FORMATS
+
+
+_AT_HOME = """
+from mmsprep.formats import registry
+for slug in registry._HOMES:
+    assert slug in registry.FORMATS and registry.FORMATS[slug].slug == slug
+for start in registry._STARTS:
+    assert registry.by_magic(start)
+assert not registry._filled_once
+"""
+
+
+def test_a_usual_format_is_found_without_loading_all() -> None:
+    """Each lies where it is said to: a question about it, and one about its first bytes, fills no shelf."""
+    subprocess.run([sys.executable, "-c", _AT_HOME], check=True)
+
+
+def test_first_bytes_that_are_one_formats_alone_are() -> None:
+    assert list(FORMATS)
+    for start, slug in _STARTS.items():
+        assert [entry for _, entry in by_magic(start) if entry is not FORMATS[slug]] == []
+
+
+_TOY_FIRST = """
+from dataclasses import replace
+from mmsprep.formats import FORMATS, registry
+from mmsprep.formats.content import Content
+from mmsprep.formats.signatures import recognised
+from io import BytesIO
+from test_formats import _TOY
+registry.register(replace(_TOY, magics=(((0, b"\\xff\\xd8\\xff\\xe0TOY"),),)))
+told = [recognised(Content("it", BytesIO(b"\\xff\\xd8\\xff\\xe0" + more), None)) for more in (b"TOY", b"JFIF")]
+assert told == ["toy", "jpeg"] and not registry._filled_once, told
+"""
+
+
+def test_of_two_magics_with_the_same_first_bytes_the_longer_one_counts_before_all_are_loaded() -> None:
+    subprocess.run([sys.executable, "-c", _TOY_FIRST], check=True, cwd=Path(__file__).parent)
+
+
+def test_a_format_that_files_of_a_name_are_likely_to_be_of_is_known() -> None:
+    told = {name: found.slug for name in ("jpg", "heic", "opus", "mid", "docx") if (found := named(name))}
+    assert told == {"jpg": "jpeg", "heic": "heic", "opus": "ogg", "mid": "midi", "docx": "office"}
+    assert named("nothing-ends-so") is None
 
 
 def test_the_shelf_names_what_it_holds() -> None:

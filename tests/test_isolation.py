@@ -119,6 +119,10 @@ def start_a_program(attachment: Attachment) -> int:
     return subprocess.run([sys.executable, "-c", "pass"], check=False).returncode
 
 
+def become_a_program(attachment: Attachment) -> int:
+    os.execv(sys.executable, [sys.executable, "-c", "pass"])
+
+
 def split_in_two(attachment: Attachment) -> int:
     pid = os.fork()
     if pid == 0:
@@ -187,13 +191,15 @@ def test_a_worker_that_was_started_early_has_loaded_what_it_was_told_and_answers
     room_of_its_own = room(max_memory_bytes=3_999_999_999)
     worker = Worker(room_of_its_own.settings)
     worker.begin(["no.such.module", "mmsprep.formats.isobmff:no_such_function", "mmsprep.transcode.image.pixels"])
+    worker.foretell(["mmsprep.formats.evrc"])
     keep(worker)
     assert isolated(room_of_its_own, answer, _SOME, 1)[0] == worker.child.pid
     # It loads while nothing is asked of it.
     deadline_s = time.monotonic() + 30
-    while not isolated(room_of_its_own, loaded, _SOME, "mmsprep.transcode.image.pixels"):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
+    for module in ("mmsprep.transcode.image.pixels", "mmsprep.formats.evrc"):
+        while not isolated(room_of_its_own, loaded, _SOME, module):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
     assert isolated(room_of_its_own, answer, _SOME, 1)[0] == worker.child.pid
 
 
@@ -507,7 +513,7 @@ def test_a_worker_reaches_no_network(workspace: Workspace) -> None:
 
 @_caged_programs
 def test_a_worker_starts_no_program_and_no_process(workspace: Workspace) -> None:
-    for function in (start_a_program, split_in_two):
+    for function in (start_a_program, become_a_program, split_in_two):
         with pytest.raises(Damaged, match="PermissionError"):
             isolated(workspace, function, _SOME)
 

@@ -242,6 +242,7 @@ def test_a_long_name_leaves_the_bar_its_share_and_the_time_their_room(
     width: int, named: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
     console = PlainConsole(stderr=True)
     console.file, console.width, console._force_terminal = io.StringIO(), width, True
     console.is_interactive = True

@@ -68,23 +68,28 @@ def load_beside(names: Iterable[str], progress: ProgressCallback | None) -> Prog
     """``progress``, which at the first step also begins to load what files of these names need in this process.
 
     What shows steps is loaded beside, too; until then none is shown."""
-    steps: list[Progress] = []
-    loaded = threading.Event()
+    lock = threading.Lock()
+    last: Progress | None = None
+    is_loaded = False
 
     def load() -> None:
+        nonlocal is_loaded
         for kind in _kinds(names):
             _load(_HERE.get(kind, ()))
-        _load(("mmsprep.cli.message_table",))
-        if progress:
-            progress(steps[-1])
-        loaded.set()
+        _load(("mmsprep.cli.message_table", "mmsprep.cli.console", *(["rich.progress"] if progress else [])))
+        with lock:
+            is_loaded = True
+            if progress and last:
+                progress(last)
 
     def update(step: Progress) -> None:
-        steps[:] = [*steps, step]
-        if len(steps) == 1:
+        nonlocal last
+        if last is None:
             threading.Thread(target=load, name="mmsprep-ahead").start()
-        elif progress and loaded.is_set():
-            progress(step)
+        with lock:
+            last = step
+            if progress and is_loaded:
+                progress(step)
 
     return update
 
