@@ -378,10 +378,9 @@ def main() -> None:
 
 def _run(script: str) -> None:
     """``main`` of a file of Python, as a module: that is compiled once, a script at every start."""
-    folder, name = os.path.split(script)
-    module = type(sys)(name.removesuffix(".py"))
-    found = sys.meta_path[-1].find_spec(module.__name__, [folder])
-    assert found is not None
-    assert found.loader is not None
-    found.loader.exec_module(module)
+    from importlib.machinery import SourceFileLoader
+
+    # Its folder may be closed already, so it is not looked for.
+    module = type(sys)(os.path.basename(script).removesuffix(".py"))  # noqa: PTH119
+    SourceFileLoader(module.__name__, script).exec_module(module)
     module.main()
