@@ -111,7 +111,7 @@ def _thumbnail_and_loop(path: Path) -> bytes:
 
 
 def _make_photos(folder: Path, count: int, images: Path | None) -> None:
-    sources = sorted(path for path in images.iterdir() if path.suffix.lower() in (".jpg", ".png")) if images else []
+    sources = sorted(path for path in images.iterdir() if _is_picture(path)) if images else []
     for number in range(count):
         chance = random.Random(number)
         if sources:
@@ -125,6 +125,15 @@ def _make_photos(folder: Path, count: int, images: Path | None) -> None:
         path = folder / f"{number // _PHOTOS_A_CHUNK:03}" / f"{number:04}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.resize(_SIZE_PX, Image.Resampling.BICUBIC).save(path, quality=90)
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether Pillow opens a file as a JPEG or PNG, whatever it is called."""
+    try:
+        with Image.open(path, formats=["JPEG", "PNG"]):
+            return True
+    except (OSError, Image.DecompressionBombError):
+        return False
 
 
 def _unchanged(folder: Path, count: int) -> None:
