@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import logging
 import signal
+import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -96,18 +97,36 @@ def test_a_step_that_is_told_after_the_work_is_shown_nowhere(
     assert capsys.readouterr().err == ""
 
 
-def test_steps_are_shown_from_when_on_what_shows_them_is_loaded() -> None:
-    """The last one until then, and all that follow."""
+def test_steps_are_shown_from_when_on_what_shows_them_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Progress] = []
-    tell = ahead.load_beside(["note.txt"], shown.append)
+    is_loaded = threading.Event()
+    loading = threading.Thread(target=is_loaded.wait)
+    monkeypatch.setattr(ahead, "_loading", [loading])
+    loading.start()
+    tell = ahead.once_loaded(shown.append)
+    assert tell is not None and ahead.once_loaded(None) is None
     steps = [Progress(0, "note.txt", stage, done, finished=True) for stage, done in (("look", 0.1), ("open", 0.5))]
     tell(steps[0])
-    deadline_s = time.monotonic() + 30
-    while not shown:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
+    is_loaded.set()
+    loading.join()
     tell(steps[1])
-    assert shown == steps
+    assert shown == steps[1:]
+
+
+def test_what_a_command_will_need_is_loaded_from_the_first_question_on(sample_media: Path) -> None:
+    """Beside the answer, and with what comes out of it."""
+    code = (
+        "import sys, threading\n"
+        "from mmsprep.cli import ahead\n"
+        "from mmsprep.pipeline import prepare\n"
+        f"file = {str(sample_media / 'formats/photo.jpg')!r}\n"
+        "ahead.begin(['prepare', file])\n"
+        "assert not ahead._loading and 'rich.table' not in sys.modules\n"
+        "prepare([file])\n"
+        "ahead._loading[0].join()\n"
+        "assert 'rich.table' in sys.modules and len(ahead._loading) == 1\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_where_columns_are_told_a_table_is_as_wide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,8 @@
 Comes in: the words of the command line. Goes out: a worker that loads what it will be asked for, and what this process
 will need, loaded beside. Never: a decision. A name foretells no more than what is loaded; a wrong one costs time alone.
 
-Where there are two processors, the worker starts while this program does, and this one loads what renders a picture
-while the worker decodes it.
+Where there are two processors, the worker starts while this program does, and from its first question on this one loads
+what renders while the worker looks and decodes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
+from itertools import chain
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -31,10 +33,14 @@ _IN_WORKER = {
     "video": ("mmsprep.tools.mediainfo", "mmsprep.sniff.recordings", "mmsprep.pipeline.verify"),
 }
 _HERE = {
-    "image": ("mmsprep.transcode.image.rendered", "mmsprep.tools.vips:load_vips", "PIL.Image:preinit"),
+    "image": (
+        *("mmsprep.transcode.image.still", "mmsprep.transcode.image.rendered"),
+        *("mmsprep.tools.vips:load_vips", "PIL.Image:preinit"),
+    ),
     "audio": ("mmsprep.transcode.sound.recording",),
     "video": ("mmsprep.transcode.video.opening",),
 }
+_SHOWING = ("mmsprep.cli.message_table", "mmsprep.cli.console")
 
 
 def begin(words: Sequence[str]) -> None:
@@ -59,39 +65,30 @@ def begin(words: Sequence[str]) -> None:
         # To know what else, this process has to load the formats first.
         kinds = _kinds(others) if command in _PREPARES else []
         worker.foretell([module for kind in kinds for module in _IN_WORKER.get(kind, ())])
+        if command in _PREPARES:
+            worker.meanwhile = partial(_load_beside, kinds)
         from mmsprep.tools import workers
 
         workers.keep(worker)
 
 
-def load_beside(names: Iterable[str], progress: ProgressCallback | None) -> ProgressCallback:
-    """``progress``, which at the first step also begins to load what files of these names need in this process.
-
-    What shows steps is loaded beside, too; until then none is shown."""
-    lock = threading.Lock()
-    last: Progress | None = None
-    is_loaded = False
-
-    def load() -> None:
-        nonlocal is_loaded
-        for kind in _kinds(names):
-            _load(_HERE.get(kind, ()))
-        _load(("mmsprep.cli.message_table", "mmsprep.cli.console", *(["rich.progress"] if progress else [])))
-        with lock:
-            is_loaded = True
-            if progress and last:
-                progress(last)
+def once_loaded(progress: ProgressCallback | None) -> ProgressCallback | None:
+    """``progress``, which is told nothing as long as what shows it may have to wait for what is loaded beside."""
 
     def update(step: Progress) -> None:
-        nonlocal last
-        if last is None:
-            threading.Thread(target=load, name="mmsprep-ahead").start()
-        with lock:
-            last = step
-            if progress and is_loaded:
-                progress(step)
+        if progress and not any(one.is_alive() for one in _loading):
+            progress(step)
 
-    return update
+    return progress and update
+
+
+_loading: list[threading.Thread] = []
+
+
+def _load_beside(kinds: Sequence[str]) -> None:
+    modules = [*chain(*(_HERE.get(kind, ()) for kind in kinds)), *_SHOWING]
+    _loading.append(threading.Thread(target=_load, args=(modules,), name="mmsprep-ahead"))
+    _loading[-1].start()
 
 
 def _load(modules: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsprep.cli.ahead import load_beside
+from mmsprep.cli.ahead import once_loaded
 from mmsprep.cli.options import (
     BestEffortFlag,
     Files,
@@ -106,7 +106,7 @@ def prepare(
             cut_from=cut_from,
             cut_to=cut_to,
         )
-        results = _made(job, files or [], dry_run=dry_run, split=split, shown=not json_output)
+        results = _made(job, dry_run=dry_run, split=split, shown=not json_output)
         folders = _written(results, output, force=force)
         if html:
             _write_page(results, job, html, force=force, shown=not json_output)
@@ -118,11 +118,11 @@ def prepare(
                 say(f"before and after: {html}")
 
 
-def _made(job: Job, files: Sequence[str], *, dry_run: bool, split: bool, shown: bool) -> Sequence[Message | Forecast]:
+def _made(job: Job, *, dry_run: bool, split: bool, shown: bool) -> Sequence[Message | Forecast]:
     from mmsprep import pipeline
 
     with progress_bar(shown=shown) as bar:
-        progress = load_beside(files, bar)
+        progress = once_loaded(bar)
         if split:
             make = pipeline.forecast_split if dry_run else pipeline.split
             return make(job, progress=progress)

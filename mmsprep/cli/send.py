@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmsprep.cli.ahead import load_beside
+from mmsprep.cli.ahead import once_loaded
 from mmsprep.cli.options import (
     AttemptsOption,
     BestEffortFlag,
@@ -184,7 +184,7 @@ def send(
         for note in notes:
             say(f"note: {note}")
         with account_for(gateway, sandbox) as account:
-            ready, same = _ready(folder, files or [], job, split=split, refit=refit, json_output=json_output)
+            ready, same = _ready(folder, job, split=split, refit=refit, json_output=json_output)
             if not json_output:
                 _show(ready, recipients, account, via.value, sender, verbose=bool(verbose))
             if not (yes or sandbox or ask("Send it?" if len(ready) == 1 else f"Send all {len(ready)}?")):
@@ -261,7 +261,7 @@ def _prepared_folder(files: Sequence[str]) -> Path | None:
 
 
 def _ready(
-    folder: Path | None, files: Sequence[str], job: Job, *, split: bool, refit: bool, json_output: bool
+    folder: Path | None, job: Job, *, split: bool, refit: bool, json_output: bool
 ) -> tuple[Sequence[Message], str]:
     """The message or messages, and what makes it the same send in another run."""
     from mmsprep import pipeline
@@ -273,7 +273,7 @@ def _ready(
         raise UsageError("--refit prepares one message again; leave out --split, or --refit")
     if folder is None:
         with progress_bar(shown=not json_output) as bar:
-            progress = load_beside(files, bar)
+            progress = once_loaded(bar)
             made = pipeline.split(job, progress=progress) if split else [pipeline.run(job, progress=progress)]
             return made, key_of(job)
     if split:

@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,7 @@ class Worker:
     """One child process.
 
     ``heard``: it has read the whole of the last question, so what becomes of it then is that file's doing.
+    ``meanwhile`` is called once, when it has been asked for the first time.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -71,6 +72,7 @@ class Worker:
         self.memory_bytes = settings.max_memory_bytes
         self.heard = self.late = self.cancelled = False
         self.idle_since_s = 0.0
+        self.meanwhile: Callable[[], None] | None = None
         found = self._libraries = libraries()
         self._is_told = False
         cage = Cage(
@@ -123,6 +125,9 @@ class Worker:
         watchdog.start()
         try:
             ask(self._line, question.request, question.descriptor)
+            if self.meanwhile:
+                self.meanwhile()
+                self.meanwhile = None
             receive(self.child.stdout)
             self.heard = True
             return receive(self.child.stdout)
