@@ -45,8 +45,8 @@ _COMMANDS = {
 """In the order of the help."""
 
 
-def commands(only: str | None = None) -> typer.Typer:
-    """All of them, or just the one called ``only`` where there is such a one."""
+def commands(names: Sequence[str] = tuple(_COMMANDS)) -> typer.Typer:
+    """Those that are called so."""
     app = typer.Typer(
         name="mmsprep",
         cls=Group,
@@ -56,7 +56,7 @@ def commands(only: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_root)
-    for name in [only] if only in _COMMANDS else list(_COMMANDS):
+    for name in names:
         place, panel = _COMMANDS[name]
         module, _, attribute = place.partition(":")
         found = getattr(import_module(f"mmsprep.cli.{module}"), attribute)
@@ -77,7 +77,7 @@ def run(words: Sequence[str]) -> NoReturn:
     stop_cleanly()
     try:
         with reported():
-            app = commands(next((word for word in words if not word.startswith("-")), None))
+            app = commands(_asked_for(words))
             status = app(list(words), prog_name="mmsprep", standalone_mode=False)
             sys.stdout.flush()
     except typer.Exit as done:
@@ -85,6 +85,14 @@ def run(words: Sequence[str]) -> NoReturn:
     # What ends needs no tidying.
     gc.freeze()
     sys.exit(status)
+
+
+def _asked_for(words: Sequence[str]) -> Sequence[str]:
+    """The commands that have to be described for such a command line."""
+    if list(words) == ["--version"]:
+        return ()
+    first = next((word for word in words if not word.startswith("-")), None)
+    return [first] if first in _COMMANDS else tuple(_COMMANDS)
 
 
 def _root(
