@@ -246,16 +246,29 @@ def test_help_starts_without_the_heavy_packages() -> None:
     assert "prepare" in done.stdout
 
 
+_ASKS_A_WORKER = {"mmsprep.tools.process", "mmsprep.tools.workers", "mmsprep.tools.workspace", "tempfile"}
+
+
 @pytest.mark.parametrize(
     ("code", "unwanted"),
     [
         (
-            "from mmsprep.cli.commands import commands; commands('prepare')",
+            "from mmsprep.cli.commands import commands; commands(['prepare'])",
             {"mmsprep.cli.sandbox", "mmsprep.cli.inbox"},
         ),
         ("import mmsprep.cli", {"typer", "rich", "msgspec", "PIL"}),
-        ("import mmsprep.transcode.image.pixels, mmsprep.transcode.image.viewing", {"numpy", "urllib.request"}),
-        ("import mmsprep.pipeline.verify, mmsprep.sniff.recognise", {"numpy", "mmsprep.pipeline.order", "mido"}),
+        (
+            "import mmsprep.transcode.image.pixels, mmsprep.transcode.image.viewing",
+            {"numpy", "urllib.request", "tomllib"} | _ASKS_A_WORKER,
+        ),
+        (
+            "import mmsprep.pipeline.verify, mmsprep.sniff.recognise",
+            {"numpy", "mmsprep.pipeline.order", "mido", "ffmpeg", "mmsprep.formats.ogg"} | _ASKS_A_WORKER,
+        ),
+        (
+            "import mmsprep.pipeline.order",
+            {"numpy", "rich", "ffmpeg", "mmsprep.sniff.recordings", "mmsprep.formats.ogg"},
+        ),
     ],
 )
 def test_what_a_photo_waits_for_loads_no_more_than_it_needs(code: str, unwanted: set[str]) -> None:
