@@ -117,7 +117,9 @@ def progress_bar(*, shown: bool) -> Iterator[ProgressCallback | None]:
 
 def _may_be_terminal() -> bool:
     """Whether rich may take standard error for a terminal, without loading it."""
-    return bool(_TERMINAL_VARIABLES & os.environ.keys()) or (sys.stderr is not None and sys.stderr.isatty())
+    if _TERMINAL_VARIABLES & os.environ.keys():
+        return True
+    return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
 
 
 def _ignore(step: Progress) -> None:
@@ -130,8 +132,8 @@ def _bar() -> Iterator[ProgressCallback]:
     if not console.is_terminal:
         yield _ignore
         return
-    import rich.progress
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     from mmsprep.cli.names import shortened
 
@@ -146,7 +148,7 @@ def _bar() -> Iterator[ProgressCallback]:
         TextColumn("{task.fields[left]}", markup=False),
         TextColumn("{task.description}", markup=False),
     )
-    with rich.progress.Progress(*columns, console=console, transient=True) as bar:
+    with Bars(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=1.0, left="")
         reached, began_s = 0.0, time.monotonic()
 
