@@ -33,7 +33,7 @@ _OPTIONS = {
 
 
 def _command(name: str) -> Any:
-    return typer.main.get_command(commands(name)).commands[name]  # type: ignore[attr-defined]
+    return typer.main.get_command(commands([name])).commands[name]  # type: ignore[attr-defined]
 
 
 def _options(name: str) -> dict[str, Any]:
