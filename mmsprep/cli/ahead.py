@@ -66,7 +66,8 @@ def begin(words: Sequence[str]) -> None:
         kinds = _kinds(others) if command in _PREPARES else []
         worker.foretell([module for kind in kinds for module in _IN_WORKER.get(kind, ())])
         if command in _PREPARES:
-            worker.meanwhile = partial(_load_beside, kinds)
+            shows = () if "--json" in words else _SHOWING
+            worker.meanwhile = partial(_load_beside, [*chain(*(_HERE.get(kind, ()) for kind in kinds)), *shows])
         from mmsprep.tools import workers
 
         workers.keep(worker)
@@ -85,8 +86,7 @@ def once_loaded(progress: ProgressCallback | None) -> ProgressCallback | None:
 _loading: list[threading.Thread] = []
 
 
-def _load_beside(kinds: Sequence[str]) -> None:
-    modules = [*chain(*(_HERE.get(kind, ()) for kind in kinds)), *_SHOWING]
+def _load_beside(modules: Sequence[str]) -> None:
     _loading.append(threading.Thread(target=_load, args=(modules,), name="mmsprep-ahead"))
     _loading[-1].start()
 

@@ -162,7 +162,7 @@ class _Shelf(Mapping[str, Format]):
 
     def __getitem__(self, slug: str) -> Format:
         if slug not in _ROWS and _is_at_home(slug):
-            import_module(f"{__package__}.{_HOMES[slug]}")
+            _bring(slug)
         return _ROWS[slug] if slug in _ROWS else _filled()[slug]
 
     def __contains__(self, slug: object) -> bool:
@@ -179,6 +179,11 @@ class _Shelf(Mapping[str, Format]):
 def _is_at_home(slug: object) -> bool:
     """Whether a format is not on the shelf yet, and it is known where it is."""
     return not _filled_once and slug in _HOMES
+
+
+def _bring(slug: str) -> None:
+    """Lay a format on the shelf, from where it is known to be."""
+    import_module(f"{__package__}.{_HOMES[slug]}")
 
 
 def _filled() -> dict[str, Format]:
@@ -208,8 +213,8 @@ def by_magic(start: bytes) -> Sequence[tuple[Magic, Format | Family]]:
     """Magics of files that begin with these :data:`START_BYTES`, with what they mean; for no bytes, those that say
     nothing of them. One that says more goes before one that says less."""
     if start in _STARTS and _is_at_home(_STARTS[start]):
+        _bring(_STARTS[start])
         # What was registered meanwhile may say more.
-        _ = FORMATS[_STARTS[start]]
         return _shelved([*_ROWS.values(), *_FAMILIES])[start]
     return _by_start().get(start, ())
 
