@@ -263,7 +263,7 @@ def _pictures(mezzanine: Mezzanine, settings: ClipSettings) -> Any:
         stream = stream.filter("framestep", settings.every)
     inner = settings.inner_px(mezzanine)
     if inner != (mezzanine.width_px, mezzanine.height_px):
-        stream = scaled(stream, inner, "lanczos", mezzanine.by_zimg)
+        stream = scaled(stream, inner, "sharp", mezzanine.by_zimg)
     if inner != settings.frame_px:
         stream = stream.filter("pad", *settings.frame_px, "(ow-iw)/2", "(oh-ih)/2")
     stream = stream.filter("setsar", "1")

@@ -33,7 +33,9 @@ from mmsprep.transcode.video.model import (
     PROBE_QP,
 )
 from mmsprep.transcode.video.pictures import (
+    Kernel,
     Look,
+    by_swscale,
     matrix_of,
     naming_the_codec,
     plain,
@@ -254,7 +256,7 @@ def _decode(
     shown = shown.filter_multi_output("split")
     sampled = shown[1].filter("select", made.sampling.expression)
     references = plain(sampled, look, made.display_px)
-    outputs = _outputs(plain(shown[0], look, made.size_px), references, made, fps)
+    outputs = _outputs(plain(shown[0], look, made.size_px, "sharp"), references, made, fps)
     with naming_the_codec(attachment, info, workspace), ffmpeg.decoding(attachment.name):
         return ffmpeg.run(workspace, graph.merge_outputs(*outputs))
 
@@ -296,7 +298,7 @@ def _outputs(picture: Any, references: Any, made: _Made, fps: float) -> list[Any
     small = {"f": "nut", "c:v": "libx264", "preset": "ultrafast", "qp": 0, "threads": _THREADS}
     return [
         # First: ffmpeg numbers logs by outputs.
-        scaled(both[1], made.probe_px, "bicubic", made.by_zimg).output(
+        scaled(both[1], made.probe_px, "soft", made.by_zimg).output(
             str(made.probe), f="h264", fps_mode="passthrough", **_probing(made, fps)
         ),
         both[0].output(str(made.picture), fps_mode="passthrough", **(plain if made.demuxer != "nut" else small)),
@@ -376,10 +378,8 @@ def mezzanine_of_pictures(
     rate = f"{fps:.6f}"
     shown = graph.input("pipe:0", f="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=rate).video
     both = shown.filter("setpts", _steps([start for _, start in places])).filter_multi_output("split")
-    repeated = [
-        _pictures_in(stream, size_px).filter("fps", rate).filter("trim", end_frame=frame_count)
-        for stream, size_px in ((both[0], made.size_px), (both[1], made.display_px))
-    ]
+    sized = _pictures_in(both[0], made.size_px, "sharp"), _pictures_in(both[1], made.display_px, "lanczos")
+    repeated = [stream.filter("fps", rate).filter("trim", end_frame=frame_count) for stream in sized]
     outputs = _outputs(repeated[0], repeated[1].filter("select", made.sampling.expression), made, fps)
     ffmpeg.run(workspace, graph.merge_outputs(*outputs), stdin=b"".join(image.tobytes() for image, _ in places))
     return _mezzanine(made, fps, frame_count, True, False, workspace)
@@ -404,9 +404,9 @@ def _sum(terms: Sequence[str]) -> str:
     return f"({_sum(terms[:middle])})+({_sum(terms[middle:])})"
 
 
-def _pictures_in(stream: Any, size: tuple[int, int]) -> Any:
+def _pictures_in(stream: Any, size: tuple[int, int], kernel: Kernel) -> Any:
     """RGB as the colours that untagged video is taken for."""
-    stream = stream.filter("scale", *size, flags="lanczos", out_range="tv", out_color_matrix="bt601")
+    stream = by_swscale(stream, size, kernel, out_range="tv", out_color_matrix="bt601")
     return stream.filter("setsar", "1").filter("format", "yuv420p")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ffmpeg as graph
 from PIL import Image
@@ -36,13 +36,18 @@ _OPAQUE = 250
 _MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "smpte240m": "smpte240m", "fcc": "fcc", "bt2020": "bt2020nc"}
 _ZIMG_MATRICES = {"bt709": "709", "smpte170m": "170m", "smpte240m": "240m", "fcc": "fcc", "bt2020": "2020_ncl"}
 """What ffmpeg's ``colorspace``, and its ``zscale``, call those that they know."""
-_ZIMG_KERNELS: dict[str, dict[str, str | float]] = {
-    "lanczos": {"f": "lanczos"},
-    "bicubic": {"f": "bicubic", "param_a": 0, "param_b": 0.6},
-}
-"""swscale's, as zimg is told them."""
+Kernel = Literal["lanczos", "sharp", "soft"]
+"""How pictures are scaled: by Lanczos with three lobes, as what they are compared with is, or by a cubic with one.
+
+The sharp one keeps of fine detail nearly what Lanczos does (0.82 for 0.88 at three quarters of what fewer pixels can
+show), overshoots at edges once and less (7.1 for 7.3 %), and takes two thirds of the time. What is encoded of it is 1.0
+VMAF and 0.5 NEG better (mean of 28 clips and budgets; 0.3 NEG worse at most), and the same by SSIMULACRA2 and PSNR. The
+soft one is what forecasts from the probe were measured with."""
+_CUBIC = {"sharp": 0.85, "soft": 0.6}
+"""``c`` of the two parameters of a cubic; ``b`` is 0. With 0.75 the sharp one is 0.3 VMAF and 0.05 NEG better than
+Lanczos, with 0.9 1.3 and 0.6, of which SSIMULACRA2 sees nothing."""
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-_EXACTLY = "lanczos+accurate_rnd+full_chroma_int"
+_EXACTLY = "accurate_rnd+full_chroma_int"
 _NO_PICTURE = "has no picture that decodes"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -192,16 +197,17 @@ def tables_of(info: MediaInfo, workspace: Workspace) -> tuple[Path, ...]:
     return tuple(workspace.put(table, ".cube") for table in tables(info.coding)) if info.coding else ()
 
 
-def plain(stream: Any, look: Look, size: tuple[int, int] | None) -> Any:
-    """Square pixels at ``size``, standard dynamic range, 8-bit 4:2:0 in the range of television and the look's matrix.
+def plain(stream: Any, look: Look, size: tuple[int, int] | None, kernel: Kernel = "lanczos") -> Any:
+    """Square pixels at ``size``, scaled by ``kernel``, standard dynamic range, 8-bit 4:2:0 in the range of television
+    and the look's matrix.
 
     What the frames say of their colours goes before what is usual for their size; RGB has no matrix to be told.
     """
-    shown = "scale", *(size or ("iw", "ih"))
+    shown = size or ("iw", "ih")
     assumed = _assumed(look.info)
     if not look.tables and not look.info.has_alpha:
-        return _in_matrix(stream, shown, assumed, look)
-    stream = stream.filter(*shown, flags=_EXACTLY, **assumed).filter("setsar", "1")
+        return _in_matrix(stream, shown, kernel, assumed, look)
+    stream = by_swscale(stream, shown, kernel, _EXACTLY, **assumed).filter("setsar", "1")
     if look.info.has_alpha:
         both = stream.filter("format", "gbrap").filter_multi_output("split")
         ground = both[0].filter("format", "gbrp").filter("drawbox", color=f"0x{look.background[1:]}", t="fill")
@@ -213,22 +219,22 @@ def plain(stream: Any, look: Look, size: tuple[int, int] | None) -> Any:
     # What the source says of its colours is no longer true, and would be heeded.
     stream = stream.filter("setparams", colorspace="gbr", color_primaries="bt709", color_trc="bt709", range="pc")
     plain = {"out_color_matrix": look.matrix, "out_range": "tv"}
-    return stream.filter("scale", flags=_EXACTLY, **plain).filter("format", "yuv420p")
+    return by_swscale(stream, (), "lanczos", _EXACTLY, **plain).filter("format", "yuv420p")
 
 
-def _in_matrix(stream: Any, shown: Sequence[Any], assumed: dict[str, str], look: Look) -> Any:
-    """Scaled as ``shown`` says, 8-bit 4:2:0 in the range of television and the look's matrix; ``assumed`` is what it
+def _in_matrix(stream: Any, size: Sequence[Any], kernel: Kernel, assumed: dict[str, str], look: Look) -> Any:
+    """Scaled to ``size``, 8-bit 4:2:0 in the range of television and the look's matrix; ``assumed`` is what it
     has."""
     own, matrix = assumed.get("in_color_matrix", ""), look.matrix
     if own not in _MATRICES:
         plain = {"out_color_matrix": matrix, "out_range": "tv"}
-        stream = stream.filter(*shown, flags=_EXACTLY, **assumed, **plain)
+        stream = by_swscale(stream, size, kernel, _EXACTLY, **assumed, **plain)
         return stream.filter("setsar", "1").filter("format", "yuv420p")
     if look.by_zimg:
         name, given = _ZIMG_MATRICES[own], assumed.get("in_range", "input")
-        stream = _by_zimg(stream, shown[1:], "lanczos", min=name, m=name, rin=given, r="tv")
+        stream = _by_zimg(stream, size, kernel, min=name, m=name, rin=given, r="tv")
     else:
-        stream = stream.filter(*shown, flags="lanczos", **assumed, out_color_matrix=own, out_range="tv")
+        stream = by_swscale(stream, size, kernel, **assumed, out_color_matrix=own, out_range="tv")
     stream = stream.filter("setsar", "1").filter("format", "yuv420p")
     if own == matrix:
         return stream
@@ -237,14 +243,22 @@ def _in_matrix(stream: Any, shown: Sequence[Any], assumed: dict[str, str], look:
     return stream.filter("colorspace", ispace=_MATRICES[own], space=matrix, irange="tv", range="tv", **same)
 
 
-def scaled(stream: Any, size: tuple[int, int], kernel: str, by_zimg: bool) -> Any:
-    """Plain pictures at another size; ``kernel`` is "lanczos" or "bicubic"."""
-    return _by_zimg(stream, size, kernel) if by_zimg else stream.filter("scale", *size, flags=kernel)
+def scaled(stream: Any, size: tuple[int, int], kernel: Kernel, by_zimg: bool) -> Any:
+    """Plain pictures at another size."""
+    return _by_zimg(stream, size, kernel) if by_zimg else by_swscale(stream, size, kernel)
 
 
-def _by_zimg(stream: Any, size: Sequence[Any], kernel: str, **colours: str) -> Any:
+def by_swscale(stream: Any, size: Sequence[Any], kernel: Kernel, flags: str = "", **colours: str) -> Any:
+    """By ffmpeg's own scaler, which turns any colours into any others; its further ``flags`` stand between "+"."""
+    cubic = {"param0": 0, "param1": _CUBIC[kernel]} if kernel in _CUBIC else {}
+    named = "+".join(filter(None, ("bicubic" if cubic else kernel, flags)))
+    return stream.filter("scale", *size, flags=named, **cubic, **colours)
+
+
+def _by_zimg(stream: Any, size: Sequence[Any], kernel: Kernel, **colours: str) -> Any:
+    cubic = {"f": "bicubic", "param_a": 0, "param_b": _CUBIC[kernel]} if kernel in _CUBIC else {"f": kernel}
     # By itself it would divide a frame among as many cores as there are, and round where they meet.
-    return stream.filter("zscale", *size, **_ZIMG_KERNELS[kernel], threads=1, **colours)
+    return stream.filter("zscale", *size, **cubic, threads=1, **colours)
 
 
 def _assumed(info: MediaInfo) -> dict[str, str]:
