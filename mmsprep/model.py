@@ -256,6 +256,17 @@ class Curve:
         return reached
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What decoding to the end told: of which bytes, the seconds that they play, the contrast of what a clip shows
+    (``None``: nobody looked), the decoder's last complaint (empty: none)."""
+
+    data: bytes = field(repr=False)
+    duration_s: float
+    contrast: float | None
+    complaint: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendition:
     """One finished encoding of an attachment, not yet verified.
@@ -266,6 +277,7 @@ class Rendition:
     be sent; what people are told is a product, :attr:`shown_quality`. ``heard_lufs`` is how loud its source is heard
     from a phone, ``contrast`` how far it is from being one colour (``None``: nothing to compare, or it goes as it is):
     what is sent is held against both. ``at_limit`` is true where its profile lets it be no larger (a clip's top rate).
+    ``played`` is what whoever looked at ``data`` saw of it, where they went to its end: it need not be decoded again.
     ``drawn`` is true of a JPEG of a size that only drawings may have.
     A sound that lies under several slides is all in its ``pieces``, one for each, and has no ``data``.
     """
@@ -284,6 +296,7 @@ class Rendition:
     heard_lufs: float | None = None
     contrast: float | None = None
     at_limit: bool = False
+    played: Played | None = None
     drawn: bool = False
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()

@@ -255,6 +255,33 @@ def test_a_frame_that_stands_in_for_others_is_at_most_one_early_or_late(
     assert vmaf.vmaf_of(workspace.put(made.data, ".3gp"), "mov", mezzanine, every, (64, 48), workspace).frames > 80
 
 
+def test_a_look_goes_to_the_end_of_pictures_and_sound_and_leaves_what_it_cannot_vouch_for(
+    profile: Profile, workspace: Workspace, make: Callable[[str, str], bytes]
+) -> None:
+    """Of two dozen frames it complained of its own output, whose frames it numbers."""
+    mezzanine = _panned(profile, workspace, 144)
+    assert profile.video
+    settings = ClipSettings(profile.video, None, (384, 216), 1, mezzanine.picture_s)
+    sound = workspace.put(make("-f lavfi -i sine=d=6.2:r=16000 -c:a aac", "mp4"), ".mp4")
+    log = first_pass(mezzanine, settings, 100, workspace)
+    made = encode(mezzanine, sound, settings, (100, PSY_RD), log, workspace).data
+
+    def looked(data: bytes) -> vmaf.Seen:
+        path, files = workspace.put(data, ".3gp"), _files(workspace)
+        seen = vmaf.vmaf_of(path, "mov", mezzanine, 1, (384, 216), workspace, whole=data)
+        assert _files(workspace) == files
+        return seen
+
+    seen = looked(made)
+    assert seen.frames > 50 and seen.played is not None
+    assert seen.played.data == made and not seen.played.complaint and (seen.played.contrast or 0) > 10
+    # The sound goes on for longer than the pictures.
+    assert seen.played.duration_s == pytest.approx(6.2, abs=0.15)
+    broken = made[:-300] + bytes(300)
+    again = looked(broken)
+    assert again.frames == seen.frames and again.played is None
+
+
 def test_a_clip_that_is_foretold_to_be_starved_has_half_its_frames_and_stays_legible(
     make: Callable[[str, str], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,10 +16,11 @@ from PIL import Image
 from mmsprep.errors import Damaged, MmsprepError, VerifyError
 from mmsprep.formats import FORMATS
 from mmsprep.formats.readers import read_sound
-from mmsprep.model import Action, Attachment, Part, Rendition, Support
+from mmsprep.model import Action, Attachment, Part, Played, Rendition, Support
 from mmsprep.pipeline import prepare
 from mmsprep.pipeline.verify import verify
 from mmsprep.profile import AudioStep, Profile, Row, Use, load_profile
+from mmsprep.seeing import played
 from mmsprep.settings import Settings
 from mmsprep.sniff.recognise import look
 from mmsprep.tools.workspace import Workspace
@@ -230,6 +231,50 @@ def test_clips_that_are_not_quite_right_are_noticed(profile: Profile, workspace:
         (f"-f lavfi -i testsrc=s=176x144:r=50:d=1 {bare} {x264} {front}", "frame rate: 50 fps"),
     ):
         assert words in fault(rendition(make(arguments, "3gp"), "3gp", **size), profile, workspace)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What is decoded to its end from now on by a check, which loads that when it has to."""
+    started: list[object] = []
+    to_its_end = played.to_its_end
+
+    def told(source: object, frames: Path | None) -> list[object]:
+        started.append(source)
+        return to_its_end(source, frames)
+
+    monkeypatch.setattr(played, "to_its_end", told)
+    return started
+
+
+def test_a_clip_that_was_decoded_to_its_end_while_it_was_looked_at_is_not_decoded_again(
+    make: Make, runs: list[object]
+) -> None:
+    (part,) = prepare([("clip.mkv", make(CLIP, "mkv"))]).parts
+    assert part.action is Action.TRANSCODE and part.duration_s == pytest.approx(1, abs=0.1)
+    assert not runs
+
+
+def test_what_is_known_of_other_bytes_is_not_believed(
+    profile: Profile, workspace: Workspace, make: Make, runs: list[object]
+) -> None:
+    bare = "-map_metadata -1 -fflags +bitexact -flags:v +bitexact -pix_fmt yuv420p"
+    x264 = "-c:v libx264 -profile:v baseline -level:v 1.3 -bsf:v filter_units=remove_types=6 -g 5"
+    good = make(f"-f lavfi -i testsrc=s=176x144:r=10:d=1 {bare} {x264} -brand 3gp6 -movflags +faststart", "3gp")
+    size: dict[str, Any] = {"width_px": 176, "height_px": 144, "duration_s": 1.0, "contrast": 50.0}
+    known = Played(good, 1.0, 50.0, "")
+    verify(IT, rendition(good, "3gp", played=known, **size), profile, workspace)
+    assert not runs
+    middle = len(good) * 2 // 3
+    damaged = good[:middle] + bytes(400) + good[middle + 400 :]
+    assert "does not decode" in fault(rendition(damaged, "3gp", played=known, **size), profile, workspace)
+    assert len(runs) == 1
+    for wrong, words in (
+        (replace(known, duration_s=0.4), "decodes for 0.4 s, expected 1.0 s"),
+        (replace(known, complaint="no frame"), "does not decode cleanly: no frame"),
+        (replace(known, contrast=0.0), "is nothing but one colour"),
+    ):
+        assert words in fault(rendition(good, "3gp", played=wrong, **size), profile, workspace)
 
 
 def test_a_clip_that_is_repackaged_is_still_what_it_was(sample_media: Path) -> None:

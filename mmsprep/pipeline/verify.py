@@ -6,13 +6,13 @@ or an error. Never: a repair, or an opinion of its own of what handsets take.
 What a stranger's file must pass, an output must pass too: it is sniffed anew, and :func:`classify` must find nothing
 to do with it. Beside that, one reader that is not the sniffer: Pillow decodes every frame of a picture, a strict
 reader accounts for every byte of a recording, the boxes of a clip are counted, a text is cleaned once more; and ffmpeg
-decodes sound and clips to the end (it exits 0 on damaged files, so what it printed and how far it came count).
+decodes sound and clips to the end (it exits 0 on damaged files, so what it printed and how far it came count). Who
+looked at a clip has done that in the same run, and says so with the bytes: of no others is it believed.
 """
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -32,7 +32,7 @@ from mmsprep.formats.findings import Sound
 from mmsprep.formats.isobmff import Movie, read_movie
 from mmsprep.formats.readers import picture_decoder, read_sound
 from mmsprep.formats.text import clean
-from mmsprep.model import Action, Attachment, Kind, MediaInfo, ReasonCode, Rendition
+from mmsprep.model import Action, Attachment, Kind, MediaInfo, Played, ReasonCode, Rendition
 from mmsprep.pipeline.classify import LADDER_CODECS, classify, sized_as_drawn
 from mmsprep.pipeline.compare import not_heard, not_seen
 from mmsprep.profile import AudioStep, Profile, VideoRules
@@ -271,41 +271,34 @@ def _check_boxes(movie: Movie, rules: VideoRules) -> None:
         raise _Fault(f"has the tracks {', '.join(handlers)}, expected one of pictures and at most one of sound")
 
 
-@dataclass(frozen=True, slots=True)
-class _Played:
-    """How long sound or a clip plays; the contrast of what a clip of ours shows; what is wrong with an original."""
-
-    duration_s: float
-    contrast: float | None
-    complaint: str
-
-
-def _played(rendition: Rendition, workspace: Workspace) -> _Played:
-    """Sound or a clip, decoded to its end.
+def _played(rendition: Rendition, workspace: Workspace) -> Played:
+    """Sound or a clip, decoded to its end: these very bytes, by whoever did that already, or here.
 
     What an original's header says is no evidence against it: only where its decoder complains is it damaged.
     """
+    found = rendition.played
+    if found is None or found.data != rendition.data:
+        found = _decoded(rendition, workspace)
+    wanted_s = rendition.duration_s or 0.0
+    is_short = found.duration_s < wanted_s * (1 - _DURATION_TOLERANCE) - _DURATION_TOLERANCE_S
+    if not found.duration_s or (is_short and (found.complaint or rendition.action is Action.TRANSCODE)):
+        raise _Fault(f"decodes for {found.duration_s:.1f} s, expected {wanted_s:.1f} s")
+    if found.complaint and rendition.action is Action.TRANSCODE:
+        raise _Fault(f"does not decode cleanly: {found.complaint}")
+    return found
+
+
+def _decoded(rendition: Rendition, workspace: Workspace) -> Played:
     # Not for pictures, which a worker reads back.
     import ffmpeg as graph
 
-    from mmsprep.seeing.contrast import FOUR_A_SECOND, frames_contrast, frames_of
+    from mmsprep.seeing.played import played, to_its_end
     from mmsprep.tools import ffmpeg
 
     path = workspace.put(rendition.data, f".{FORMATS[rendition.format].extension}")
-    source = ffmpeg.safe_input(path, rendition.format)
-    outputs = [source.output("pipe:1", f="null", progress="pipe:1")]
-    frames = workspace.new_path(".rgb")
     is_seen = FORMATS[rendition.format].kind is Kind.VIDEO and rendition.contrast is not None
-    if is_seen:
-        outputs.append(frames_of(source.video, frames, FOUR_A_SECOND))
+    frames = workspace.new_path(".rgb") if is_seen else None
+    outputs = to_its_end(ffmpeg.safe_input(path, rendition.format), frames)
     done = ffmpeg.run(workspace, graph.merge_outputs(*outputs))
     path.unlink()
-    times = re.findall(rb"out_time_us=(\d+)", done.stdout)
-    complaint = in_words(done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2])
-    decoded_s, wanted_s = int(times[-1]) / 1e6 if times else 0.0, rendition.duration_s or 0.0
-    is_short = decoded_s < wanted_s * (1 - _DURATION_TOLERANCE) - _DURATION_TOLERANCE_S
-    if not decoded_s or (is_short and (complaint or rendition.action is Action.TRANSCODE)):
-        raise _Fault(f"decodes for {decoded_s:.1f} s, expected {wanted_s:.1f} s")
-    if complaint and rendition.action is Action.TRANSCODE:
-        raise _Fault(f"does not decode cleanly: {complaint}")
-    return _Played(decoded_s, frames_contrast(workspace.read(frames)) if is_seen else None, complaint)
+    return played(rendition.data, done, frames, workspace)

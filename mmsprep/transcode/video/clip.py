@@ -239,7 +239,8 @@ class VideoSource(Source):
                 "ffmpeg: takes no rate that this profile lets a clip like this have; --poster sends a frame"
             )
         seen = trial.seen_in(filled) if settings is trial.settings else None
-        made = self._rendition(filled.encoded.data, settings, filled.asked_kbps, seen)
+        looks = replace(trial.looks, frames=seen) if trial.looks and seen is not None else None
+        made = self._rendition(filled.encoded.data, settings, filled.asked_kbps, looks)
         unspent = made.size_bytes < max_bytes * _UNSPENT
         if unspent and (last.finely or not made.whole):
             return self._whole(rung, max_bytes, again=True) or made
@@ -441,7 +442,8 @@ class VideoSource(Source):
         picture_s = max(1, int(self._pictured_s * fps + 0.01)) / fps
         return round(self._rules.max_rate_kbps * 125 * picture_s + self._beside_picture(rung, self._sound(rung)))
 
-    def _rendition(self, data: bytes, settings: ClipSettings, kbps: float, seen: float | None = None) -> Rendition:
+    def _rendition(self, data: bytes, settings: ClipSettings, kbps: float, looks: vmaf.Seen | None = None) -> Rendition:
+        looks = looks or self._seen(data, settings)
         ordinal = _ORDINALS.get(settings.every, f"{settings.every}th")
         kept = (f"every {ordinal} frame kept",) if settings.every > 1 else ()
         return Rendition(
@@ -449,25 +451,28 @@ class VideoSource(Source):
             format=self._rules.format,
             content_type=FORMATS[self._rules.format].content_type,
             action=Action.TRANSCODE,
-            quality=self._measured(data, settings, kbps) if seen is None else seen_quality(seen, settings.every),
+            quality=seen_quality(looks.frames if looks else self._foreseen(settings, kbps), settings.every),
             width_px=settings.frame_px[0],
             height_px=settings.frame_px[1],
             duration_s=self._work.duration_s,
             heard_lufs=self._work.sound.heard_lufs(settings.rung) if self._work.sound and settings.rung else None,
             contrast=self._work.contrast,
+            played=looks.played if looks else None,
             whole=settings.every == 1 and settings.frame_px == self._whole_px,
             notes=(*self._work.notes, *kept),
         )
 
-    def _measured(self, data: bytes, settings: ClipSettings, kbps: float) -> float:
-        """The quality of a finished clip, as VMAF sees it; predicted where there is no VMAF."""
+    def _foreseen(self, settings: ClipSettings, kbps: float) -> float:
+        return foreseen_vmaf(self._work.forecast.hardness, kbps / self._cost, max(settings.frame_px))
+
+    def _seen(self, data: bytes, settings: ClipSettings) -> vmaf.Seen | None:
+        """What VMAF says of a finished clip; ``None`` where there is no VMAF."""
         if not vmaf.available(self._workspace):
-            foreseen = foreseen_vmaf(self._work.forecast.hardness, kbps / self._cost, max(settings.frame_px))
-            return seen_quality(foreseen, settings.every)
+            return None
         path, mezzanine = self._workspace.put(data, f".{self._rules.format}"), self._work.mezzanine
         # Nothing hangs on it but what is reported.
         hasty = bool(self._last.finely) and FEWEST_FRAMES <= mezzanine.frame_count < FEW_FRAMES
-        inner, every = settings.inner_px(mezzanine), settings.every
-        seen = vmaf.vmaf_of(path, "mov", mezzanine, every, inner, self._workspace, hasty=hasty, later=hasty)
+        of_it = path, "mov", mezzanine, settings.every, settings.inner_px(mezzanine), self._workspace
+        seen = vmaf.vmaf_of(*of_it, hasty=hasty, later=hasty, whole=data)
         path.unlink()
-        return seen_quality(seen.frames, settings.every)
+        return seen

@@ -262,8 +262,9 @@ class _Judge:
 
     def seen(self, made: Made, settings: ClipSettings, *, hasty: bool = False) -> vmaf.Seen:
         path = self.workspace.put(made.encoded.data, f".{settings.rules.format}")
-        inner, every = settings.inner_px(self.mezzanine), settings.every
-        seen = vmaf.vmaf_of(path, "mov", self.mezzanine, every, inner, self.workspace, hasty=hasty, later=hasty)
+        inner, every, data = settings.inner_px(self.mezzanine), settings.every, made.encoded.data
+        of_it = path, "mov", self.mezzanine, every, inner, self.workspace
+        seen = vmaf.vmaf_of(*of_it, hasty=hasty, later=hasty, whole=data)
         path.unlink()
         return seen
 

@@ -1,7 +1,7 @@
 """VMAF of an encoded clip, from the mezzanine's reference frames.
 
-Comes in: an encoded clip and the mezzanine it was made from. Goes out: VMAF 0..100 at the display size. Never: a
-decode of the source.
+Comes in: an encoded clip and the mezzanine it was made from. Goes out: VMAF 0..100 at the display size, and what its
+decode to the end told. Never: a decode of the source.
 
 Of both references at a place one frame is scored; the other is there because VMAF needs to see what moves. A
 dozen frames cost a third of a second and are within a point of all frames.
@@ -19,6 +19,8 @@ from typing import Any
 import ffmpeg as graph
 
 from mmsprep.errors import ToolError
+from mmsprep.model import Played
+from mmsprep.seeing.played import played, to_its_end
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video.encode import kept_first
@@ -45,11 +47,13 @@ class Seen:
     """VMAF of a clip: the mean of the ``frames`` that are there, and of what is ``shown``, as a television would: each
     frame for itself and for the left-out one that follows it.
 
-    ``error`` is the mean square of what is shown is off, in levels of luma."""
+    ``error`` is the mean square of what is shown is off, in levels of luma, ``played`` what was found at the clip's end
+    (``None``: the look did not go there, or a complaint may be about either)."""
 
     frames: float
     shown: float
     error: float = 0.0
+    played: Played | None = None
 
 
 @logged("VMAF")
@@ -63,6 +67,7 @@ def vmaf_of(
     *,
     hasty: bool = False,
     later: bool = False,
+    whole: bytes | None = None,
 ) -> Seen:
     """What VMAF says of a clip.
 
@@ -75,6 +80,7 @@ def vmaf_of(
         workspace: room for the log, and the ffmpeg.
         hasty: look at half the references only, to compare one encode with another.
         later: not at the first, which may be a key frame and better than what follows.
+        whole: what is in ``clip``, where it may be sent: it is decoded to its end, pictures and sound, in the same run.
     """
     log = workspace.new_path(".json")
     stands_in = every > 1
@@ -83,8 +89,8 @@ def vmaf_of(
     passed += later
     first, period = (sampling.first + passed * sampling.period) // every, sampling.period * skip // every
     safe = {"format_whitelist": demuxer, "protocol_whitelist": "file,pipe"}
-    encoded = graph.input(f"file:{clip}", f=demuxer, threads=_THREADS, **safe).video
-    encoded = encoded.filter("select", f"gte(n,{first})*lt(mod(n-{first},{period}),{wanted})")
+    source = graph.input(f"file:{clip}", f=demuxer, threads=_THREADS, **safe)
+    encoded = source.video.filter("select", f"gte(n,{first})*lt(mod(n-{first},{period}),{wanted})")
     encoded = encoded.filter("crop", *inner_px)
     if stands_in:
         encoded = encoded.filter("settb", "1").filter("setpts", "2*N").filter("fps", 1)
@@ -96,7 +102,11 @@ def vmaf_of(
     pair = [_aligned(stream, (width_px, height_px)) for stream in (encoded, original)]
     options = {"n_subsample": wanted, "n_threads": _THREADS, "shortest": 1, "log_fmt": "json", "log_path": str(log)}
     options["feature"] = "name=psnr"
-    ffmpeg.run(workspace, graph.filter(pair, "libvmaf", **options).output("pipe:1", f="null"))
+    frames_seen = workspace.new_path(".rgb")
+    # They are numbered, and so near to each other that their own output takes several for one.
+    outputs = [graph.filter(pair, "libvmaf", **options).output("pipe:1", f="null", fps_mode="vfr")]
+    outputs += to_its_end(source, frames_seen) if whole is not None else []
+    done = ffmpeg.run(workspace, graph.merge_outputs(*outputs))
     try:
         metrics = [one["metrics"] for one in json.loads(workspace.read(log))["frames"]]
         scores = [float(one["vmaf"]) for one in metrics]
@@ -106,7 +116,9 @@ def vmaf_of(
     except (ValueError, KeyError, TypeError) as error:
         raise ToolError(f"ffmpeg: its report of VMAF makes no sense ({error})") from None
     log.unlink()
-    return Seen(frames + max(0.0, min(_FORGIVEN, frames - shown)), shown, square)
+    end = None if whole is None else played(whole, done, frames_seen, workspace)
+    clean = end if end and not end.complaint else None
+    return Seen(frames + max(0.0, min(_FORGIVEN, frames - shown)), shown, square, clean)
 
 
 def _met(sampling: Sampling, every: int, wanted: int, least: int) -> tuple[int, int]:
