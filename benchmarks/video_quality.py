@@ -175,13 +175,13 @@ def _notes(clip: Clip, part: Part) -> str:
     (sent,) = inspect([("sent", part.data)])
     fps = (sent.info.frame_rate_fps if sent.info else None) or clip.fps / every
     whole_fps = clip.fps / max(1, round(clip.fps / (fps * every)))
-    vmaf, _ = _vmaf(clip, made, part.duration_s or 1.0, whole_fps, every)
+    vmaf, _ = judged(clip, made, part.duration_s or 1.0, whole_fps, every)
     shape = f"{part.width_px}x{part.height_px}{f', every {every}.' if every > 1 else ''}"
     return f"{shape}; seen {seen_quality(vmaf, every):.1f}, reported {part.quality:.1f}"
 
 
 def _result(clip: Clip, who: str, made: Path, size: tuple[int, int], cpu_s: float, seconds: float, note: str) -> Result:
-    return Result(who, made, *_vmaf(clip, made, seconds, clip.fps), made.stat().st_size, cpu_s, size, note)
+    return Result(who, made, *judged(clip, made, seconds, clip.fps), made.stat().st_size, cpu_s, size, note)
 
 
 def _print(clip: Clip, one: Result, decode_s: float) -> None:
@@ -207,7 +207,7 @@ def _best_of_grid(clip: Clip, ours: Result, rules: VideoRules | None) -> list[tu
             nonlocal standing
             made = _encoded(mezzanine, rules, (long_px, every), kbps, alone_bytes, clip.workspace)
             path = clip.workspace.put(made.data, ".3gp") if made else None
-            seen[long_px, every] = _vmaf(clip, path, mezzanine.picture_s, clip.fps)[0] if path else 0.0
+            seen[long_px, every] = judged(clip, path, mezzanine.picture_s, clip.fps)[0] if path else 0.0
             if made and every == 1:
                 standing = max(standing, made.standing)
         return seen[long_px, every]
@@ -263,7 +263,7 @@ def _pictures_alone(clip: Clip, made: Path) -> Path:
     return alone
 
 
-def _vmaf(clip: Clip, made: Path, seconds: float, fps: float, every: int = 1) -> tuple[float, float]:
+def judged(clip: Clip, made: Path, seconds: float, fps: float, every: int = 1) -> tuple[float, float]:
     """VMAF and NEG at the size at which it is looked at, both at ``fps``.
 
     With ``every``, each frame of what was made meets the very one of so many that it was made from, by its number: by

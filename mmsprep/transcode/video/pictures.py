@@ -43,7 +43,7 @@ The sharp one keeps of fine detail nearly what Lanczos does (0.82 for 0.88 at th
 show), overshoots at edges once and less (7.1 for 7.3 %), and takes two thirds of the time. What is encoded of it is 1.0
 VMAF and 0.5 NEG better (mean of 28 clips and budgets; 0.3 NEG worse at most), and the same by SSIMULACRA2 and PSNR. The
 soft one is what forecasts from the probe were measured with."""
-_CUBIC = {"sharp": 0.85, "soft": 0.6}
+CUBIC: dict[Kernel, float] = {"sharp": 0.85, "soft": 0.6}
 """``c`` of the two parameters of a cubic; ``b`` is 0. With 0.75 the sharp one is 0.3 VMAF and 0.05 NEG better than
 Lanczos, with 0.9 1.3 and 0.6, of which SSIMULACRA2 sees nothing."""
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -250,15 +250,15 @@ def scaled(stream: Any, size: tuple[int, int], kernel: Kernel, by_zimg: bool) ->
 
 def by_swscale(stream: Any, size: Sequence[Any], kernel: Kernel, flags: str = "", **colours: str) -> Any:
     """By ffmpeg's own scaler, which turns any colours into any others; its further ``flags`` stand between "+"."""
-    cubic = {"param0": 0, "param1": _CUBIC[kernel]} if kernel in _CUBIC else {}
-    named = "+".join(filter(None, ("bicubic" if cubic else kernel, flags)))
+    cubic = {"param0": 0, "param1": CUBIC[kernel]} if kernel in CUBIC else {}
+    named = "+".join(filter(None, ("bicubic" if cubic else "lanczos", flags)))
     return stream.filter("scale", *size, flags=named, **cubic, **colours)
 
 
 def _by_zimg(stream: Any, size: Sequence[Any], kernel: Kernel, **colours: str) -> Any:
-    cubic = {"f": "bicubic", "param_a": 0, "param_b": _CUBIC[kernel]} if kernel in _CUBIC else {"f": kernel}
+    cubic = {"param_a": 0, "param_b": CUBIC[kernel]} if kernel in CUBIC else {}
     # By itself it would divide a frame among as many cores as there are, and round where they meet.
-    return stream.filter("zscale", *size, **cubic, threads=1, **colours)
+    return stream.filter("zscale", *size, f="bicubic" if cubic else "lanczos", **cubic, threads=1, **colours)
 
 
 def _assumed(info: MediaInfo) -> dict[str, str]:
