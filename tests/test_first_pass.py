@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import ffmpeg as graph
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,9 +25,11 @@ from mmsprep.transcode.video.forecast import Forecast
 from mmsprep.transcode.video.mezzanine import Mezzanine, decode_mezzanine, mezzanine_of_pictures
 from mmsprep.transcode.video.missed import missed, missed_by_scaling
 from mmsprep.transcode.video.model import quantiser, usual_long_px
+from mmsprep.transcode.video.pictures import Kernel, scaled
 
 _FPS = 25
 _MS = 1000 // _FPS
+_KERNELS: tuple[Kernel, ...] = ("lanczos", "sharp", "soft")
 
 
 @pytest.fixture(scope="module")
@@ -379,6 +382,28 @@ def test_an_ffmpeg_that_cannot_scale_by_zimg_makes_nearly_the_same(
     filters = ffmpeg.filters
     monkeypatch.setattr(ffmpeg, "filters", lambda settings: filters(settings) - {"zscale"})
     assert np.abs(_middle(data) - by_zimg).mean() < 2
+
+
+@pytest.mark.parametrize("by_zimg", [True, False])
+def test_what_is_sent_keeps_fine_detail_and_overshoots_no_more_than_lanczos(
+    workspace: Workspace, by_zimg: bool
+) -> None:
+    """Stripes of three quarters of what a third of the pixels can show, and an edge."""
+    stripes = 128 + 60 * np.sin(np.arange(960) / 3 * 2 * np.pi * 0.375)
+    edge = np.where(np.arange(960) < 480, 60.0, 190.0)
+
+    def shrunk(line: np.ndarray[Any, Any], kernel: Kernel) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        planes = np.repeat(line.round().astype(np.uint8)[None], 96, 0).tobytes() + bytes([128]) * (960 * 96 // 2)
+        raw = graph.input("pipe:0", f="rawvideo", pix_fmt="yuv420p", s="960x96", r=1).video
+        output = scaled(raw, (320, 32), kernel, by_zimg).output("pipe:1", f="rawvideo", pix_fmt="gray")
+        made = np.frombuffer(ffmpeg.run(workspace, output, stdin=planes).stdout, np.uint8)
+        return made.reshape(32, 320)[16, 20:-20].astype(np.float64)
+
+    kept = {kernel: np.ptp(shrunk(stripes, kernel)) / 120 for kernel in _KERNELS}
+    over = {kernel: shrunk(edge, kernel).max() - 190 for kernel in _KERNELS}
+    assert kept["soft"] < kept["sharp"] - 0.02 < kept["lanczos"]
+    assert kept["sharp"] >= 0.8
+    assert 0 < over["sharp"] <= over["lanczos"] + 1
 
 
 def _middle(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

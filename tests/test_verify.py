@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ffmpeg as graph
 import msgspec
 import pytest
 from PIL import Image
@@ -23,6 +24,7 @@ from mmsprep.profile import AudioStep, Profile, Row, Use, load_profile
 from mmsprep.seeing import played
 from mmsprep.settings import Settings
 from mmsprep.sniff.recognise import look
+from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 
 Make = Callable[[str, str], bytes]
@@ -253,6 +255,22 @@ def test_a_clip_that_was_decoded_to_its_end_while_it_was_looked_at_is_not_decode
     (part,) = prepare([("clip.mkv", make(CLIP, "mkv"))]).parts
     assert part.action is Action.TRANSCODE and part.duration_s == pytest.approx(1, abs=0.1)
     assert not runs
+
+
+@pytest.mark.parametrize(
+    "name, seconds", [("song.mp3", 4.0), ("cover.m4a", 3.0), ("legacy.3gp", 2.0), ("variable-rate.mkv", 2.37)]
+)
+def test_how_long_a_file_plays_is_that_of_its_longest_stream_whatever_outputs_stand_beside(
+    sample_media: Path, workspace: Workspace, name: str, seconds: float
+) -> None:
+    """A cover is over at once, and so is an output of one frame."""
+    path = sample_media / "formats" / name
+    source = ffmpeg.safe_input(path, look(Attachment(0, name, path.stat().st_size, path=path), Settings()).format)
+    beside = source.video.output("pipe:1", f="null", vframes=1)
+    done = ffmpeg.run(workspace, graph.merge_outputs(beside, *played.to_its_end(source, None)))
+    told = played.played(path.read_bytes(), done, None, workspace)
+    assert told.duration_s == pytest.approx(seconds, abs=0.1)
+    assert told.contrast is None
 
 
 def test_what_is_known_of_other_bytes_is_not_believed(
