@@ -30,8 +30,8 @@ from mmsprep.settings import Settings
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
 from mmsprep.transcode.video import pictures
+from mmsprep.transcode.video.mezzanine import DISPLAY_LONG_PX
 
-_DISPLAY_PX = 1280
 _MOMENTS = (0.13, 0.37, 0.61, 0.85)
 _GROWN_BY = (Image.Resampling.BICUBIC, Image.Resampling.BILINEAR)
 
@@ -102,7 +102,7 @@ def _judged(clip: Clip, part: Part) -> Judged:
     made = clip.workspace.put(part.data, ".3gp")
     seconds = part.duration_s or 1.0
     vmaf, neg = judged(clip, made, seconds, clip.fps)
-    size_px = clip.sized(_DISPLAY_PX)
+    size_px = clip.sized(DISPLAY_LONG_PX)
     own, shown = (_frames(path, slug, seconds, clip) for path, slug in ((clip.path, clip.info.format), (made, "mp4")))
     scores = []
     for filtered in _GROWN_BY:

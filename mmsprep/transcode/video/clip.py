@@ -469,10 +469,7 @@ class VideoSource(Source):
         """What VMAF says of a finished clip; ``None`` where there is no VMAF."""
         if not vmaf.available(self._workspace):
             return None
-        path, mezzanine = self._workspace.put(data, f".{self._rules.format}"), self._work.mezzanine
+        mezzanine = self._work.mezzanine
         # Nothing hangs on it but what is reported.
         hasty = bool(self._last.finely) and FEWEST_FRAMES <= mezzanine.frame_count < FEW_FRAMES
-        of_it = path, "mov", mezzanine, settings.every, settings.inner_px(mezzanine), self._workspace
-        seen = vmaf.vmaf_of(*of_it, hasty=hasty, later=hasty, whole=data)
-        path.unlink()
-        return seen
+        return vmaf.look_at(data, settings, mezzanine, self._workspace, hasty=hasty)

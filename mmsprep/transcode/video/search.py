@@ -261,12 +261,7 @@ class _Judge:
         return trial.qp is not None and trial.qp < fine_qp and trial.long_px >= self.mezzanine.long_px
 
     def seen(self, made: Made, settings: ClipSettings, *, hasty: bool = False) -> vmaf.Seen:
-        path = self.workspace.put(made.encoded.data, f".{settings.rules.format}")
-        inner, every, data = settings.inner_px(self.mezzanine), settings.every, made.encoded.data
-        of_it = path, "mov", self.mezzanine, every, inner, self.workspace
-        seen = vmaf.vmaf_of(*of_it, hasty=hasty, later=hasty, whole=data)
-        path.unlink()
-        return seen
+        return vmaf.look_at(made.encoded.data, settings, self.mezzanine, self.workspace, hasty=hasty)
 
 
 def _learnt(plain: Hardness, probe: list[Measured], trials: Sequence[Trial], rate_kbps: float) -> Hardness:

@@ -23,7 +23,7 @@ from mmsprep.model import Played
 from mmsprep.seeing.played import played, to_its_end
 from mmsprep.tools import ffmpeg
 from mmsprep.tools.workspace import Workspace
-from mmsprep.transcode.video.encode import kept_first
+from mmsprep.transcode.video.encode import ClipSettings, kept_first
 from mmsprep.transcode.video.mezzanine import REFERENCE_FRAMES, Mezzanine, Sampling
 from mmsprep.transcode.video.steps import logged
 
@@ -54,6 +54,20 @@ class Seen:
     shown: float
     error: float = 0.0
     played: Played | None = None
+
+
+def look_at(
+    data: bytes, settings: ClipSettings, mezzanine: Mezzanine, workspace: Workspace, *, hasty: bool = False
+) -> Seen:
+    """What VMAF says of a finished clip, made of ``mezzanine`` with ``settings``, and what is found at its end.
+
+    A ``hasty`` look is at half the references, and not at the first.
+    """
+    path, inner_px = workspace.put(data, f".{settings.rules.format}"), settings.inner_px(mezzanine)
+    of_it = path, "mov", mezzanine, settings.every, inner_px, workspace
+    seen = vmaf_of(*of_it, hasty=hasty, later=hasty, whole=data)
+    path.unlink()
+    return seen
 
 
 @logged("VMAF")
